@@ -1,0 +1,218 @@
+"""The typed configuration and its validation, readable without TensorFlow.
+
+`conf/` holds the values, this module their types and limits. Hydra rejects what is not of the
+right type, `validate` what is out of range.
+"""
+
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from ablation.models.specs import ARCHS, SHORTCUTS, STRIDE_ON
+
+AUGMENTATIONS = ("none", "flip", "crop_flip")
+BACKENDS = ("tensorflow",)
+NORMALISATIONS = ("unit", "signed", "standard", "pixel_mean")
+OPTIMIZERS = ("sgd", "adam")
+PRECISIONS = ("float32", "mixed_bfloat16")
+RERUNS = ("none", "failed", "all")
+SCHEDULES = ("constant", "cosine", "step")
+SOURCES = ("digits", "tfds", "folder")
+
+CELL_KEYS = ("arch", "plain", "shortcut", "preact", "dataset")
+"""The factors of every study; keys that a command sweeps join them."""
+
+# These say where things lie and how the work is done, and change no result.
+_NOT_IDENTITY = ("study", "runs_dir", "cache_dir", "rerun", "threads")
+_NOT_IDENTITY_DATASET = ("data_dir", "path")
+
+_PACKAGE = Path(__file__).resolve().parent
+CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
+"""conf/ lies beside the package in a checkout and inside it in a wheel."""
+
+
+class UserError(Exception):
+    """What a user can put right: the message is shown as it is, without a traceback."""
+
+
+@dataclass
+class DatasetConfig:
+    """Which images, and what is done to them before the network sees them."""
+
+    name: str = MISSING
+    source: str = MISSING
+    train_split: str | None = None
+    val_split: str | None = None
+    image_size: int = 32
+    data_dir: str | None = None
+    path: str | None = None
+    augment: str = "none"
+    normalisation: str = "unit"
+
+
+@dataclass
+class RecipeConfig:
+    """The optimizer, its schedule and the batch size."""
+
+    name: str = MISSING
+    optimizer: str = MISSING
+    learning_rate: float = MISSING
+    batch_size: int = MISSING
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    clipnorm: float | None = None
+    schedule: str = "constant"
+    warmup_fraction: float = 0.0
+    warmup_learning_rate: float = 0.0
+    milestones: list[float] = field(default_factory=list)
+    milestone_factor: float = 0.1
+
+
+@dataclass
+class Config:
+    """Everything a command may set; `conf/config.yaml` explains each key."""
+
+    arch: str = "34"
+    plain: bool = False
+    shortcut: str = "auto"
+    preact: bool = False
+    stride_on: str = "1x1"
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    recipe: RecipeConfig = field(default_factory=RecipeConfig)
+    epochs: int = 5
+    seed: int = 0
+    study: str = "main"
+    backend: str = "tensorflow"
+    precision: str = "float32"
+    deterministic: bool = True
+    threads: int = 0
+    rerun: str = "none"
+    runs_dir: str = "runs"
+    cache_dir: str = MISSING
+
+
+ConfigStore.instance().store(name="schema", node=Config)
+
+
+def to_plain(config: DictConfig) -> dict[str, Any]:
+    """Returns the resolved configuration as nested dicts, without Hydra's own part."""
+    keys = [str(key) for key in config if key != "hydra"]
+    plain = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def validate(config: dict[str, Any]) -> None:
+    """Checks every value that needs no look at the data.
+
+    Args:
+        config: the resolved configuration, as `to_plain` returns it.
+
+    Raises:
+        UserError: a value is not allowed; the message names the key, the value and what is allowed.
+    """
+    dataset, recipe = config["dataset"], config["recipe"]
+    _one_of("arch", config["arch"], tuple(ARCHS))
+    _one_of("shortcut", config["shortcut"], SHORTCUTS)
+    _one_of("stride_on", config["stride_on"], STRIDE_ON)
+    _one_of("backend", config["backend"], BACKENDS)
+    _one_of("precision", config["precision"], PRECISIONS)
+    _one_of("rerun", config["rerun"], RERUNS)
+    _at_least("epochs", config["epochs"], 1)
+    _at_least("seed", config["seed"], 0)
+    _at_least("threads", config["threads"], 0)
+    if not re.fullmatch(r"[\w][\w.-]*", config["study"]):
+        raise UserError(
+            f"study={config['study']!r} cannot name a folder; use letters, digits, '.', '_' and '-'."
+        )
+
+    _one_of("dataset.source", dataset["source"], SOURCES)
+    _one_of("dataset.augment", dataset["augment"], AUGMENTATIONS)
+    _one_of("dataset.normalisation", dataset["normalisation"], NORMALISATIONS)
+    smallest = ARCHS[config["arch"]].min_image_size
+    if dataset["image_size"] < smallest:
+        raise UserError(
+            f"dataset.image_size={dataset['image_size']} is too small for arch={config['arch']}, "
+            f"which halves the image until nothing is left; use dataset.image_size={smallest} or more"
+            f"{', or a CIFAR-style net such as arch=20' if smallest > 4 else ''}."
+        )
+
+    _one_of("recipe.optimizer", recipe["optimizer"], OPTIMIZERS)
+    _one_of("recipe.schedule", recipe["schedule"], SCHEDULES)
+    _at_least("recipe.batch_size", recipe["batch_size"], 1)
+    _positive("recipe.learning_rate", recipe["learning_rate"])
+    _positive("recipe.milestone_factor", recipe["milestone_factor"])
+    if recipe["clipnorm"] is not None:
+        _positive("recipe.clipnorm", recipe["clipnorm"])
+    _within("recipe.momentum", recipe["momentum"], 0, 1)
+    _within("recipe.warmup_fraction", recipe["warmup_fraction"], 0, 1)
+    for key in ("weight_decay", "warmup_learning_rate"):
+        _within(f"recipe.{key}", recipe[key], 0, math.inf)
+    stones = recipe["milestones"]
+    if any(not 0 < stone < 1 for stone in stones) or stones != sorted(set(stones)):
+        raise UserError(
+            f"recipe.milestones={stones} must be ascending shares of the training, "
+            "each between 0 and 1, such as [0.5,0.75]."
+        )
+    if recipe["schedule"] == "step" and not stones:
+        raise UserError("recipe.schedule=step needs recipe.milestones, such as [0.5,0.75].")
+
+
+def identity_keys(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns the part of a configuration that decides the result, in one canonical form.
+
+    Two commands that name the same network in different words get the same keys: `auto` becomes
+    the shortcut that it stands for, a plain net has none, a basic block no choice of stride.
+    """
+    keys = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
+    spec = ARCHS[config["arch"]]
+    if config["plain"]:
+        keys["shortcut"] = "none"
+    elif config["shortcut"] == "auto":
+        keys["shortcut"] = spec.default_shortcut
+    if spec.block == "basic":
+        keys["stride_on"] = "none"
+    keys["dataset"] = {
+        key: value
+        for key, value in config["dataset"].items()
+        if key not in _NOT_IDENTITY_DATASET
+    }
+    keys["recipe"] = {key: value for key, value in config["recipe"].items() if key != "name"}
+    return keys
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested keys joined by dots, as they are written on the command line."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UserError(f"{key}={value} is not known. Allowed: {', '.join(allowed)}.")
+
+
+def _at_least(key: str, value: int, least: int) -> None:
+    if value < least:
+        raise UserError(f"{key}={value} must be {least} or more.")
+
+
+def _positive(key: str, value: float) -> None:
+    if not (0 < value < math.inf):
+        raise UserError(f"{key}={value} must be a positive number.")
+
+
+def _within(key: str, value: float, low: float, high: float) -> None:
+    if not (low <= value < high):
+        upper = f" and below {high:g}" if high < math.inf else ", and finite"
+        raise UserError(f"{key}={value} must be {low:g} or more{upper}.")

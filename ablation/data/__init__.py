@@ -1,0 +1,1 @@
+"""Images from a data set's name to normalised batches."""

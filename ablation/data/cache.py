@@ -1,0 +1,218 @@
+"""Each data set decoded once into arrays on disk, which every run maps into memory.
+
+    <cache_dir>/<name>-<image size>px-<hash>/
+        train_images.npy  uint8 (images, size, size, channels)
+        train_labels.npy  int32 (images,)
+        val_images.npy, val_labels.npy
+        mean_image.npy    float32 (size, size, channels), of the training images, 0 to 1
+        meta.json         classes, counts, fingerprints, channel statistics, skipped files
+
+A folder appears whole or not at all, and one process at a time builds it.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from ablation.config import UserError
+from ablation.data import sources
+
+_FORMAT = 1
+_NAMED_AT_MOST = 20
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being prepared, images done and images in all."""
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A data set on disk, ready to train on."""
+
+    directory: Path
+
+    @cached_property
+    def meta(self) -> dict[str, Any]:
+        """What `meta.json` holds."""
+        return json.loads((self.directory / "meta.json").read_text())
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over every image and label of both splits."""
+        return self.meta["fingerprint"]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return self.meta["image_size"], self.meta["image_size"], self.meta["channels"]
+
+    def count(self, split: str) -> int:
+        """Number of images in "train" or "val"."""
+        return self.meta["splits"][split]["count"]
+
+    def images(self, split: str) -> np.ndarray:
+        """Memory-mapped uint8 (images, size, size, channels)."""
+        return np.load(self.directory / f"{split}_images.npy", mmap_mode="r")
+
+    def labels(self, split: str) -> np.ndarray:
+        """int32 (images,)."""
+        return np.load(self.directory / f"{split}_labels.npy")
+
+    def mean_image(self) -> np.ndarray:
+        """float32 (size, size, channels): mean of the training images, 0 to 1."""
+        return np.load(self.directory / "mean_image.npy")
+
+
+def find(dataset: dict[str, Any], cache_dir: str | Path) -> Cache | None:
+    """Returns the cache of a data set as it lies on disk now, or None if there is none yet.
+
+    Args:
+        dataset: the `dataset` part of the configuration.
+        cache_dir: the folder of all caches.
+
+    Raises:
+        UserError: the data set's own folder is missing.
+    """
+    directory = _directory(dataset, cache_dir)
+    return Cache(directory) if (directory / "meta.json").exists() else None
+
+
+def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) -> Cache:
+    """Returns the cache of a data set and builds it first if it is not there.
+
+    Args:
+        dataset: the `dataset` part of the configuration.
+        cache_dir: the folder of all caches.
+        progress: called after every few images.
+
+    Raises:
+        UserError: the data set is not there or not usable.
+        OSError: the disk is full or not writable; nothing half-built stays.
+    """
+    directory = _directory(dataset, cache_dir)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{directory}.lock"):
+        # A data set that TFDS downloads meanwhile changes the state, hence the name.
+        source = None if (directory / "meta.json").exists() else sources.open_source(dataset)
+        directory = _directory(dataset, cache_dir)
+        if source and not (directory / "meta.json").exists():
+            partial = Path(f"{directory}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            try:
+                _build(source, dataset, partial, progress)
+                os.replace(partial, directory)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+    return Cache(directory)
+
+
+def _directory(dataset: dict[str, Any], cache_dir: str | Path) -> Path:
+    keys = ("name", "source", "train_split", "val_split", "image_size", "data_dir", "path")
+    facts = [_FORMAT, sources.state(dataset), *(dataset[key] for key in keys)]
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+    name = dataset["name"].replace("/", "_").replace(":", "_")
+    return Path(cache_dir).expanduser() / f"{name}-{dataset['image_size']}px-{digest}"
+
+
+def _build(
+    source: sources.Source, dataset: dict[str, Any], directory: Path, progress: Progress
+) -> None:
+    size = dataset["image_size"]
+    splits: dict[str, Any] = {}
+    skipped: list[str] = []
+    for split in sources.SPLITS:
+        broken = _write_split(source, split, size, directory, f"{dataset['name']} {split}", progress)
+        skipped += broken
+        images = np.load(directory / f"{split}_images.npy", mmap_mode="r")
+        labels = np.load(directory / f"{split}_labels.npy")
+        if not len(images):
+            raise UserError(
+                f"No image of the {split} split of {dataset['name']} could be decoded; "
+                f"the first is {broken[0]}."
+            )
+        splits[split] = {
+            "count": len(images),
+            "per_class": np.bincount(labels, minlength=len(source.classes)).tolist(),
+            "fingerprint": hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest(),
+        }
+    mean_image, mean, std = _statistics(np.load(directory / "train_images.npy", mmap_mode="r"))
+    np.save(directory / "mean_image.npy", mean_image)
+    fingerprints = "".join(splits[split]["fingerprint"] for split in sources.SPLITS)
+    meta = {
+        "name": dataset["name"],
+        "classes": source.classes,
+        "image_size": size,
+        "channels": source.channels,
+        "splits": splits,
+        "fingerprint": hashlib.sha256(fingerprints.encode()).hexdigest(),
+        "mean": mean,
+        "std": std,
+        "skipped": len(skipped),
+        "skipped_names": skipped[:_NAMED_AT_MOST],
+    }
+    (directory / "meta.json").write_text(json.dumps(meta, indent=1))
+
+
+def _write_split(
+    source: sources.Source, split: str, size: int, directory: Path, what: str, progress: Progress
+) -> list[str]:
+    """Writes one split's arrays; returns the names of the images that could not be decoded."""
+    count, examples = source.split(split)
+    path = directory / f"{split}_images.npy"
+    shape = (count, size, size, source.channels)
+    images = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    labels = np.empty(count, np.int32)
+    broken: list[str] = []
+    kept = 0
+    for done, example in enumerate(examples, start=1):
+        if example.image is None:
+            broken.append(example.name)
+        else:
+            images[kept] = _resize(example.image, size, source.channels)
+            labels[kept] = example.label
+            kept += 1
+        if done % 100 == 0 or done == count:
+            progress(what, done, count)
+    images.flush()
+    if kept < count:
+        whole = directory / "whole.npy"
+        np.save(whole, images[:kept])
+        os.replace(whole, path)
+    np.save(directory / f"{split}_labels.npy", labels[:kept])
+    return broken
+
+
+def _resize(image: np.ndarray, size: int, channels: int) -> np.ndarray:
+    """Returns uint8 (size, size, channels), bilinear, the aspect ratio not kept."""
+    from PIL import Image
+
+    if image.shape[-1] != channels:
+        image = np.repeat(image[..., :1], channels, axis=-1)
+    if image.shape[:2] == (size, size):
+        return image
+    squeezed = image[..., 0] if channels == 1 else image
+    resized = Image.fromarray(squeezed).resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(resized).reshape(size, size, channels)
+
+
+def _statistics(images: np.ndarray) -> tuple[np.ndarray, list[float], list[float]]:
+    """Returns the mean image and each channel's mean and standard deviation, pixels from 0 to 1."""
+    total = np.zeros(images.shape[1:], np.float64)
+    squares = np.zeros(images.shape[1:], np.float64)
+    for start in range(0, len(images), 256):
+        batch = images[start : start + 256].astype(np.float64) / 255
+        total += batch.sum(axis=0)
+        squares += np.square(batch).sum(axis=0)
+    mean_image = total / len(images)
+    mean = mean_image.mean(axis=(0, 1))
+    variance = squares.mean(axis=(0, 1)) / len(images) - np.square(mean)
+    return mean_image.astype(np.float32), mean.tolist(), np.sqrt(np.maximum(variance, 0)).tolist()

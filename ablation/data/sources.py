@@ -1,0 +1,279 @@
+"""Where images come from. Each source hands out raw uint8 images, split by split.
+
+TensorFlow is imported only by the source that reads TensorFlow Datasets.
+"""
+
+import difflib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from ablation.config import UserError
+
+SPLITS = ("train", "val")
+_IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+_OFFLINE = "dataset=digits and dataset=folder need no download."
+
+
+class Example(NamedTuple):
+    """One image as it is stored.
+
+    Attributes:
+        name: what to call it in a message.
+        image: uint8 (height, width, channels), or None if it cannot be decoded.
+        label: index into the source's classes.
+    """
+
+    name: str
+    image: np.ndarray | None
+    label: int
+
+
+class Source(Protocol):
+    """A data set: its classes, its channels and its two splits."""
+
+    classes: tuple[str, ...]
+    channels: int
+
+    def split(self, name: str) -> tuple[int, Iterator[Example]]:
+        """Returns the number of examples of "train" or "val" and an iterator over them."""
+
+
+def open_source(dataset: dict[str, Any]) -> Source:
+    """Opens a data set.
+
+    Args:
+        dataset: the `dataset` part of the configuration.
+
+    Raises:
+        UserError: it is not there or not usable; the message says what to do.
+    """
+    return {"digits": Digits, "folder": Folder, "tfds": Tfds}[dataset["source"]](dataset)
+
+
+def state(dataset: dict[str, Any]) -> str:
+    """Returns a text that changes when what lies on disk changes; quick, and without TensorFlow."""
+    if dataset["source"] == "folder":
+        files = [file for _, _, file in _image_files(_folder(dataset))]
+    elif dataset["source"] == "tfds":
+        name, _, _ = dataset["name"].partition(":")
+        files = sorted((tfds_dir(dataset) / name).rglob("dataset_info.json"))
+    else:
+        files = []
+    facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+class Digits:
+    """scikit-learn's 1,797 grey 8x8 digits: the embedded set, 1,437 to train and 360 to validate."""
+
+    classes = tuple("0123456789")
+    channels = 1
+
+    def __init__(self, dataset: dict[str, Any]):
+        _reject_splits(dataset)
+
+    def split(self, name: str) -> tuple[int, Iterator[Example]]:
+        """Returns the split's size and its examples, in one fixed random order."""
+        from sklearn.datasets import load_digits  # Loads SciPy, which nothing else here needs.
+
+        digits = load_digits()
+        # RandomState's stream is frozen by NumPy, so the split is the same with every version.
+        order = np.random.RandomState(0).permutation(len(digits.target))
+        chosen = order[:1437] if name == "train" else order[1437:]
+        images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
+        examples = (Example(f"digit {i}", images[i], int(digits.target[i])) for i in chosen)
+        return len(chosen), examples
+
+
+class Folder:
+    """Images in one folder a class, below `path` or below its train/ and val/.
+
+    Without train/ and val/, a hash of its name sends every file to one of the two, about 80 to 20,
+    so that a file stays where it is when others are added.
+    """
+
+    channels = 3
+
+    def __init__(self, dataset: dict[str, Any]):
+        _reject_splits(dataset)
+        self._root = _folder(dataset)
+        files = _image_files(self._root)
+        self.classes = tuple(sorted({label for _, label, _ in files}))
+        if len(self.classes) < 2:
+            found = f"only {self.classes[0]!r}" if self.classes else "none"
+            raise UserError(
+                f"dataset.path={self._root} must hold at least two class folders with images "
+                f"({', '.join(sorted(_IMAGE_SUFFIXES))}), or train/ and val/ with such folders; "
+                f"found {found}."
+            )
+        self._files: dict[str, list[tuple[Path, int]]] = {split: [] for split in SPLITS}
+        for split, label, file in files:
+            self._files[split or _hashed_split(file.name)].append((file, self.classes.index(label)))
+        for split in SPLITS:
+            if not self._files[split]:
+                raise UserError(f"dataset.path={self._root} leaves no images for the {split} split.")
+
+    def split(self, name: str) -> tuple[int, Iterator[Example]]:
+        """Returns the number of files and an iterator that decodes them to RGB."""
+        files = self._files[name]
+        return len(files), (
+            Example(str(file.relative_to(self._root)), _decode(file), label) for file, label in files
+        )
+
+
+class Tfds:
+    """Any image classification set of TensorFlow Datasets, by name."""
+
+    def __init__(self, dataset: dict[str, Any]):
+        import tensorflow_datasets as tfds  # Imports TensorFlow.
+
+        name, data_dir = dataset["name"], tfds_dir(dataset)
+        missing = [key for key in ("train_split", "val_split") if not dataset[key]]
+        if missing:
+            raise UserError(f"dataset.{missing[0]} must be a TFDS split, such as 'train[:80%]'.")
+        try:
+            self._builder = tfds.builder(name, data_dir=data_dir)
+        except tfds.core.DatasetNotFoundError:
+            close = difflib.get_close_matches(name, tfds.list_builders(), n=3)
+            hint = f" Did you mean {' or '.join(close)}?" if close else ""
+            raise UserError(f"dataset.name={name} is not known to TFDS.{hint}") from None
+        self._download(data_dir)
+        self._specs = {"train": dataset["train_split"], "val": dataset["val_split"]}
+        self._check_splits(tfds)
+        self._image, self._label = self._keys(tfds)
+        features = self._builder.info.features
+        self.classes = tuple(features[self._label].names)
+        self.channels = 1 if features[self._image].shape[-1] == 1 else 3
+
+    def split(self, name: str) -> tuple[int, Iterator[Example]]:
+        """Returns the split's size and its examples in stored order."""
+        import tensorflow_datasets as tfds
+
+        spec = self._specs[name]
+        read = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+        images = self._builder.as_dataset(split=spec, shuffle_files=False, read_config=read)
+        examples = (
+            Example(f"{name} image {i}", row[self._image], int(row[self._label]))
+            for i, row in enumerate(tfds.as_numpy(images))
+        )
+        return self._builder.info.splits[spec].num_examples, examples
+
+    def _download(self, data_dir: Path) -> None:
+        if self._builder.is_prepared():
+            return
+        existed = data_dir.exists()
+        try:
+            self._builder.download_and_prepare()
+        except Exception as error:
+            if not existed:
+                shutil.rmtree(data_dir, ignore_errors=True)
+            reason = str(error).strip().split("\n")[0][:200]
+            raise UserError(
+                f"dataset.name={self._builder.name} is not in {data_dir} and could not be "
+                f"downloaded ({type(error).__name__}: {reason}). Prepare it with TFDS on a machine "
+                f"that can, copy the folder and set dataset.data_dir; {_OFFLINE}"
+            ) from None
+
+    def _check_splits(self, tfds) -> None:
+        """Raises UserError for an unknown split and for splits that share images."""
+        infos = self._builder.info.splits
+        seen: dict[str, set[int]] = {}
+        for key, spec in self._specs.items():
+            try:
+                instructions = tfds.core.ReadInstruction.from_spec(spec).to_absolute(infos)
+                empty = infos[spec].num_examples == 0
+            except (ValueError, AssertionError) as error:
+                reason = str(error).strip().split("\n")[0]
+                raise UserError(
+                    f"dataset.{key}_split={spec} is not a split of {self._builder.name} ({reason}). "
+                    f"It has {', '.join(infos)}; a part is written 'train[:80%]'."
+                ) from None
+            if empty:
+                raise UserError(f"dataset.{key}_split={spec} holds no images.")
+            for part in instructions:
+                rows = set(range(part.from_ or 0, part.to or infos[part.splitname].num_examples))
+                if rows & seen.get(part.splitname, set()) and key == "val":
+                    raise UserError(
+                        f"dataset.train_split={self._specs['train']} and dataset.val_split={spec} "
+                        f"share images of {part.splitname}; make them disjoint, such as "
+                        "'train[:80%]' and 'train[80%:]'."
+                    )
+                seen.setdefault(part.splitname, set()).update(rows)
+
+    def _keys(self, tfds) -> tuple[str, str]:
+        """Returns the names of the image and the label feature."""
+        features, keys = self._builder.info.features, self._builder.info.supervised_keys
+        if (
+            not keys
+            or not isinstance(features[keys[0]], tfds.features.Image)
+            or not isinstance(features[keys[1]], tfds.features.ClassLabel)
+        ):
+            raise UserError(
+                f"dataset.name={self._builder.name} is not an image classification set: "
+                f"its features are {', '.join(features)}."
+            )
+        return keys[0], keys[1]
+
+
+def tfds_dir(dataset: dict[str, Any]) -> Path:
+    """Returns where TFDS keeps its data sets: the key, its environment variable or its default."""
+    default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return Path(dataset["data_dir"] or default).expanduser()
+
+
+def _reject_splits(dataset: dict[str, Any]) -> None:
+    if dataset["train_split"] or dataset["val_split"]:
+        raise UserError(
+            f"dataset={dataset['source']} makes its own splits; "
+            "dataset.train_split and dataset.val_split are for TFDS sets."
+        )
+
+
+def _folder(dataset: dict[str, Any]) -> Path:
+    if not dataset["path"]:
+        raise UserError("dataset=folder needs dataset.path, a folder with one folder of images a class.")
+    root = Path(dataset["path"]).expanduser()
+    if not root.is_dir():
+        raise UserError(f"dataset.path={root} is not a folder.")
+    return root
+
+
+def _image_files(root: Path) -> list[tuple[str | None, str, Path]]:
+    """Returns (split or None, class, file) of every image, in a fixed order."""
+    split = all((root / name).is_dir() for name in SPLITS)
+    parents = [(name, root / name) for name in SPLITS] if split else [(None, root)]
+    return [
+        (name, label.name, file)
+        for name, parent in parents
+        for label in sorted(parent.iterdir())
+        if label.is_dir() and not label.name.startswith(".")
+        for file in sorted(label.rglob("*"))
+        if file.suffix.lower() in _IMAGE_SUFFIXES and not file.name.startswith(".")
+    ]
+
+
+def _hashed_split(file_name: str) -> str:
+    digest = hashlib.sha256(file_name.encode()).digest()
+    return "train" if int.from_bytes(digest[:4], "big") % 100 < 80 else "val"
+
+
+def _decode(file: Path) -> np.ndarray | None:
+    """Returns the image as RGB, transparency over white, or None if it is broken."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(file) as stored:
+            image = ImageOps.exif_transpose(stored)
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                white = Image.new("RGBA", image.size, "white")
+                image = Image.alpha_composite(white, image)
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None

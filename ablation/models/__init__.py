@@ -1,0 +1,1 @@
+"""Networks by name. Import `specs` alone where TensorFlow must not be loaded."""

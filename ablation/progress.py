@@ -1,0 +1,143 @@
+"""Shows where a study stands, by reading its run directories.
+
+So it works the same whoever trains: this process, another one, or a launcher's workers.
+"""
+
+import csv
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from ablation import store
+from ablation.store import Run
+
+_POLL_SECONDS = 0.5
+
+
+class Monitor:
+    """Watches runs from a thread: live lines on a terminal, a line for each epoch elsewhere.
+
+    Args:
+        runs: the runs to watch.
+        console: where to write.
+        on_ended: called, in the thread, after runs have ended.
+    """
+
+    def __init__(self, runs: Sequence[Run], console: Console, on_ended: Callable[[], object]):
+        self._runs = runs
+        self._console = console
+        self._on_ended = on_ended
+        self._open = {run.name: run for run in runs}
+        self._epochs = {run.name: len(_history(run.directory)) for run in runs}
+        self._epochs_at_start = sum(self._epochs.values())
+        self._start = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def start(self) -> None:
+        """Begins to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Shows the last state and ends."""
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        live = Live(console=self._console, auto_refresh=False, transient=True)
+        with live if self._console.is_terminal else _Nothing():
+            while True:
+                stopping = self._stop.wait(_POLL_SECONDS)
+                self._poll()
+                if self._console.is_terminal:
+                    live.update(self._table(), refresh=True)
+                if stopping:
+                    return
+
+    def _poll(self) -> None:
+        ended = False
+        for run in list(self._open.values()):
+            self._report_epochs(run)
+            status = store.read_status(run.directory)
+            if status.state in (store.COMPLETE, store.FAILED, store.DIVERGED):
+                del self._open[run.name]
+                ended = True
+                reason = f": {status.reason}" if status.reason else ""
+                self._console.print(f"{run.name}  {status.state}{reason}", highlight=False)
+        if ended:
+            self._on_ended()
+
+    def _report_epochs(self, run: Run) -> None:
+        rows = _history(run.directory)
+        if not self._console.is_terminal:
+            for row in rows[self._epochs[run.name] :]:
+                self._console.print(
+                    f"{run.name}  epoch {row['epoch']}/{run.config['epochs']}  "
+                    f"loss {float(row['loss']):.4f}  accuracy {float(row['accuracy']):.4f}  "
+                    f"val_loss {float(row['val_loss']):.4f}  "
+                    f"val_accuracy {float(row['val_accuracy']):.4f}  {float(row['seconds']):.1f} s",
+                    highlight=False,
+                    soft_wrap=True,
+                )
+        self._epochs[run.name] = len(rows)
+
+    def _table(self) -> Table:
+        """One line for the study and one for each run that is being trained."""
+        lines = Table.grid(padding=(0, 2))
+        done, total = len(self._runs) - len(self._open), len(self._runs)
+        lines.add_row("study", f"{done}/{total} runs", self._time_left())
+        for run in self._open.values():
+            progress = _progress(run.directory)
+            if progress:
+                lines.add_row(
+                    run.name,
+                    f"epoch {progress['epoch']}/{run.config['epochs']}",
+                    f"step {progress['step']}/{progress['steps_per_epoch']}",
+                    f"loss {progress['loss']:.4f}",
+                    f"accuracy {progress['accuracy']:.4f}",
+                )
+            elif (run.directory / "log.txt").exists() and not store.is_free(run.directory):
+                lines.add_row(run.name, "starting")
+        return lines
+
+    def _time_left(self) -> str:
+        """Time left if the remaining epochs take as long as those seen so far."""
+        total = sum(run.config["epochs"] for run in self._runs)
+        finished = sum(self._epochs.values())
+        for run in self._open.values():
+            progress = _progress(run.directory)
+            if progress and progress["epoch"] == self._epochs[run.name] + 1:
+                finished += progress["step"] / progress["steps_per_epoch"]
+        trained = finished - self._epochs_at_start
+        if trained < 0.5:
+            return "time left: measuring"
+        seconds = (time.monotonic() - self._start) / trained * (total - finished)
+        return f"time left: {int(seconds // 3600)}:{int(seconds // 60 % 60):02}:{int(seconds % 60):02}"
+
+
+class _Nothing:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+
+def _history(directory: Path) -> list[dict[str, str]]:
+    try:
+        with (directory / "history.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+    except OSError:
+        return []
+
+
+def _progress(directory: Path) -> dict | None:
+    try:
+        return store.read_json(directory / "progress.json")
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,82 @@
+"""Where a result comes from: code, versions, hardware, command."""
+
+import hashlib
+import os
+import platform
+import socket
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = Path(__file__).resolve().parent
+_PACKAGES = ("ablation", "tensorflow", "keras", "tensorflow-datasets", "numpy", "hydra-core", "pillow")
+
+
+def collect(config: dict[str, Any], command: str) -> dict[str, Any]:
+    """Returns the content of `provenance.json`, the same for every run of one sweep but for times.
+
+    Args:
+        config: the resolved configuration.
+        command: the command line that asked for the run.
+    """
+    return {
+        "command": command,
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain", "--", str(_PACKAGE))),
+        "source_sha256": source_digest(),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": config["threads"],
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "devices": _devices(),
+    }
+
+
+def source_digest() -> str:
+    """Returns the SHA-256 over every Python file of the package, names and contents."""
+    digest = hashlib.sha256()
+    for file in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(file.relative_to(_PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _git(*arguments: str) -> str | None:
+    """Returns what git says of the checkout that holds the package, None if there is none."""
+    if not (_PACKAGE.parent / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(_PACKAGE.parent), *arguments], capture_output=True, text=True
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """Returns the processor's name; platform.processor() is empty on most Linux systems."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def _devices() -> list[str]:
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    return [tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in gpus] or ["CPU"]

@@ -1,0 +1,128 @@
+"""Runs one cell at one seed in a child process of its own. Imports no TensorFlow.
+
+A child of its own means that memory, seeds and threads of one run never reach the next, and that
+a crash takes one run only.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+
+from ablation import store
+from ablation.config import UserError
+from ablation.data import cache
+from ablation.store import Run, Status
+from ablation.worker import EXIT_BUSY
+
+
+def resolve(config: dict) -> Run:
+    """Returns the run that a configuration stands for.
+
+    Raises:
+        UserError: its data set has not been prepared.
+    """
+    found = cache.find(config["dataset"], config["cache_dir"])
+    if found is None:
+        raise UserError(f"the data set {config['dataset']['name']} has not been prepared.")
+    return Run(config, found.fingerprint)
+
+
+def prepare(dataset: dict, cache_dir: str) -> None:
+    """Makes sure that a data set lies ready, in a child process, since TFDS loads TensorFlow.
+
+    Raises:
+        UserError: it cannot be had; the child has said why, or the folder is missing.
+    """
+    if cache.find(dataset, cache_dir):
+        return
+    order = json.dumps({"dataset": dataset, "cache_dir": cache_dir})
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3"} | dict(os.environ)
+    child = subprocess.run(
+        [sys.executable, "-m", "ablation.data"], input=order, text=True, env=environment
+    )
+    if child.returncode:
+        raise UserError(f"dataset={dataset['name']} could not be prepared, so nothing was trained.")
+
+
+def is_due(status: Status, rerun: str) -> bool:
+    """Returns whether a run in this state is to be trained.
+
+    Args:
+        status: of the run.
+        rerun: "none" trains what is missing or was interrupted, "failed" also what failed or
+            diverged, "all" everything.
+    """
+    if rerun == "all":
+        return True
+    if status.state in (store.FAILED, store.DIVERGED):
+        return rerun == "failed"
+    return status.state != store.COMPLETE
+
+
+def train(run: Run, command: str) -> Status:
+    """Trains a run in a child process, waits for it and returns its state.
+
+    Args:
+        run: the run.
+        command: the command line that asked for it, for the record.
+
+    Raises:
+        KeyboardInterrupt: passed on after the child has ended.
+    """
+    order = {
+        "config": run.config,
+        "fingerprint": run.fingerprint,
+        "command": command,
+        "anew": run.config["rerun"] == "all",
+    }
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ablation.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=_environment(run.config),
+        text=True,
+        # Ctrl-C reaches the parent alone, which then ends the child.
+        start_new_session=True,
+    )
+    assert child.stdin and child.stderr
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.write(json.dumps(order) + "\n")
+            child.stdin.flush()
+        # Until its log is open, a child can only complain here.
+        complaint = child.stderr.read().strip()
+        child.wait()
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+        child.stdin.close()
+        child.stderr.close()
+    if child.returncode != EXIT_BUSY:
+        _record_death(run, child.returncode, complaint)
+    return store.read_status(run.directory)
+
+
+def _record_death(run: Run, code: int, complaint: str) -> None:
+    """Records the end of a child that could not record it."""
+    status = store.read_status(run.directory)
+    if status.state not in (store.PENDING, store.RUNNING, store.INTERRUPTED):
+        return
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = " (out of memory?)" if -code == signal.SIGKILL else ""
+        status = status.ended(store.INTERRUPTED, f"killed by {name}{hint}")
+    else:
+        last = complaint.splitlines()[-1] if complaint else "see log.txt"
+        status = status.ended(store.FAILED, f"ended with exit code {code}: {last}")
+    run.directory.mkdir(parents=True, exist_ok=True)
+    store.write_status(run.directory, status)
+
+
+def _environment(config: dict) -> dict[str, str]:
+    defaults = {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    return defaults | dict(os.environ) | {"KERAS_BACKEND": config["backend"]}

@@ -1,0 +1,223 @@
+"""A run and its directory: identity, state, and files that appear whole or not at all.
+
+    runs/<study>/<arch>-<plain|residual>-<dataset>-s<seed>-<8 hex of the identity>/
+        config.yaml      the resolved configuration
+        status.json      state, attempt, start, end, reason
+        history.csv      one row for each finished epoch
+        result.json      final metrics, cost, budget spent, time, memory
+        provenance.json  commit, source digest, package versions, hardware, command line
+        progress.json    where a running run stands
+        log.txt          what the training process printed
+        checkpoint/      weights and optimizer after the last finished epoch, until complete
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from ablation.config import CELL_KEYS, identity_keys
+
+PENDING, RUNNING, COMPLETE = "pending", "running", "complete"
+FAILED, DIVERGED, INTERRUPTED = "failed", "diverged", "interrupted"
+"""A run is interrupted if it was killed or stopped from outside; the same command goes on with it."""
+
+HISTORY_COLUMNS = (
+    "epoch",
+    "loss",
+    "accuracy",
+    "val_loss",
+    "val_accuracy",
+    "learning_rate",
+    "seconds",
+)
+
+_TEMPORARY = ".writing"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell of a study at one seed, before, while and after it is trained.
+
+    Attributes:
+        config: the resolved configuration.
+        fingerprint: of the data, from its cache.
+    """
+
+    config: dict[str, Any] = field(repr=False)
+    fingerprint: str
+
+    @cached_property
+    def identity(self) -> str:
+        """8 hex digits of the hash of all that decides the result."""
+        facts = [identity_keys(self.config), self.fingerprint]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def name(self) -> str:
+        """Name of the run's directory."""
+        arm = "plain" if self.config["plain"] else "residual"
+        dataset = re.sub(r"[^\w.]+", "_", self.config["dataset"]["name"])
+        return f"{self.config['arch']}-{arm}-{dataset}-s{self.config['seed']}-{self.identity}"
+
+    @property
+    def directory(self) -> Path:
+        """Where the run's files are."""
+        return study_directory(self.config) / self.name
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `status.json` holds.
+
+    Attributes:
+        state: one of the states above.
+        attempt: how often the run was started.
+        start: of the latest attempt, ISO 8601, UTC.
+        end: of the latest attempt, or None.
+        reason: why it is not complete, or None.
+    """
+
+    state: str = PENDING
+    attempt: int = 0
+    start: str | None = None
+    end: str | None = None
+    reason: str | None = None
+
+    def begun(self) -> "Status":
+        """Returns the status of the next attempt."""
+        return Status(RUNNING, self.attempt + 1, start=_now())
+
+    def ended(self, state: str, reason: str | None = None) -> "Status":
+        """Returns the status after an attempt has come to an end."""
+        return replace(self, state=state, end=_now(), reason=reason)
+
+
+def study_directory(config: dict[str, Any]) -> Path:
+    """Returns the directory of the study that a configuration belongs to."""
+    return Path(config["runs_dir"]).expanduser() / config["study"]
+
+
+def add_factors(study: Path, keys: list[str]) -> None:
+    """Adds the keys that a command sweeps to the study's factors, in `study.json`."""
+    study.mkdir(parents=True, exist_ok=True)
+    with FileLock(study / ".lock"):
+        known = factors(study)
+        write_json(study / "study.json", {"factors": list(dict.fromkeys(known + keys))})
+
+
+def factors(study: Path) -> list[str]:
+    """Returns the factors of a study: those of every study, then those that its commands swept."""
+    try:
+        stored = read_json(study / "study.json")["factors"]
+    except (OSError, ValueError, KeyError):
+        stored = []
+    return list(dict.fromkeys([*CELL_KEYS, *(key for key in stored if key != "seed")]))
+
+
+def run_lock(directory: Path) -> FileLock:
+    """Returns the lock that whoever trains a run holds; a process that dies lets go of it."""
+    return FileLock(directory / ".lock")
+
+
+def is_free(directory: Path) -> bool:
+    """Returns whether nobody trains this run at the moment."""
+    try:
+        with run_lock(directory).acquire(blocking=False):
+            return True
+    except Timeout:
+        return False
+
+
+def read_status(directory: Path) -> Status:
+    """Returns a run's state as it really is.
+
+    A directory without a status is pending, a damaged status or result failed, and a run that
+    claims to be running although nobody holds its lock interrupted.
+    """
+    if not (directory / "status.json").exists():
+        return Status()
+    try:
+        status = Status(**read_json(directory / "status.json"))
+        if status.state == COMPLETE:
+            read_json(directory / "result.json")
+    except (OSError, ValueError, TypeError) as error:
+        return Status(FAILED, reason=f"damaged file ({first_line(error)})")
+    if status.state == RUNNING and is_free(directory):
+        return replace(status, state=INTERRUPTED, reason="stopped before its last epoch")
+    return status
+
+
+def write_status(directory: Path, status: Status) -> None:
+    """Replaces a run's status."""
+    write_json(directory / "status.json", asdict(status))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object; raises OSError or ValueError with the file's name."""
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path.name}: not an object")
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Replaces a JSON file, whole or not at all."""
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def write_yaml(path: Path, content: dict[str, Any]) -> None:
+    """Replaces a YAML file, whole or not at all."""
+    write_text(path, yaml.safe_dump(content, sort_keys=False))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces a text file, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replaces a file, whole or not at all: written beside it, flushed, then renamed."""
+    temporary = path.with_name(f"{_TEMPORARY}-{os.getpid()}-{path.name}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Removes what a killed process was still writing. The caller holds the run's lock."""
+    for path in directory.glob(f"{_TEMPORARY}-*"):
+        path.unlink()
+
+
+def forget(directory: Path) -> None:
+    """Removes what earlier attempts stored, but for the log. The caller holds the run's lock."""
+    for name in ("status.json", "result.json", "history.csv", "progress.json", "provenance.json"):
+        (directory / name).unlink(missing_ok=True)
+    shutil.rmtree(directory / "checkpoint", ignore_errors=True)
+
+
+def first_line(error: Exception) -> str:
+    """Returns the first line of an error's message, or its type if it has none."""
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

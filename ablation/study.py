@@ -1,0 +1,151 @@
+"""A study read back from its run directories, as data frames. Imports no TensorFlow."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from ablation import store
+from ablation.config import UserError, flatten, identity_keys
+
+GROUPS = ("dataset", "recipe")
+"""Keys that stand for a group of keys, and whose level is the group's name."""
+
+_BUDGET = (
+    "epochs",
+    "steps",
+    "examples_seen",
+    "final_learning_rate",
+    "train_fingerprint",
+    "val_fingerprint",
+)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that a study's run directories hold.
+
+    Attributes:
+        directory: of the study.
+        factors: the keys that may differ between the cells of one table.
+        runs: one row a run: its name, state and reason; a column for each factor, `seed` and
+            `arm` ("plain" or "residual"); `protocol`, equal for runs that may share a table; every
+            configuration key by its dotted name below "config."; the content of `result.json`.
+        history: one row a run and finished epoch: `run` and the columns of `history.csv`.
+        problems: what could not be read, one line each.
+    """
+
+    directory: Path
+    factors: tuple[str, ...]
+    runs: pd.DataFrame
+    history: pd.DataFrame
+    problems: tuple[str, ...]
+
+    @property
+    def complete(self) -> pd.DataFrame:
+        """The rows of `runs` that are complete."""
+        return self.runs[self.runs["state"] == store.COMPLETE]
+
+
+def load(directory: str | Path) -> Study:
+    """Reads a study.
+
+    Args:
+        directory: such as "runs/main".
+
+    Raises:
+        UserError: there is no study in it.
+    """
+    directory = Path(directory)
+    runs, histories, problems = [], [], []
+    for path in sorted(directory.glob("*/")):
+        if path.name.startswith("."):
+            continue
+        try:
+            runs.append(_read_run(path))
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+            problems.append(f"{path.name}: {type(error).__name__}: {store.first_line(error)}")
+            continue
+        try:
+            histories.append(_read_history(path))
+        except (OSError, ValueError) as error:
+            problems.append(f"{path.name}: history.csv: {store.first_line(error)}")
+    if not runs:
+        found = f"; unreadable: {'; '.join(problems)}" if problems else ""
+        raise UserError(f"{directory} holds no runs{found}.")
+    factors = store.factors(directory)
+    frame = pd.DataFrame(runs)
+    for factor in factors:
+        name = f"config.{factor}.name" if factor in GROUPS else f"config.{factor}"
+        frame[factor] = frame[name]
+    frame["protocol"] = _protocols(frame, factors)
+    history = pd.concat(histories, ignore_index=True) if histories else _no_history()
+    return Study(directory, tuple(factors), frame, history, tuple(problems))
+
+
+def varying(frame: pd.DataFrame, columns: list[str]) -> dict[str, list[Any]]:
+    """Returns those columns that hold more than one value, with their values."""
+    values = {column: list(pd.unique(frame[column])) for column in columns}
+    return {column: found for column, found in values.items() if len(found) > 1}
+
+
+def unequal_budget(frame: pd.DataFrame) -> dict[str, list[Any]]:
+    """Returns the parts of the training budget in which complete runs differ, with their values.
+
+    Args:
+        frame: complete runs that are to share a table.
+    """
+    return varying(frame, list(_BUDGET))
+
+
+def _read_run(path: Path) -> dict[str, Any]:
+    status = store.read_status(path)
+    config = yaml.safe_load((path / "config.yaml").read_text())
+    keys = flatten(identity_keys(config))
+    row = {
+        "run": path.name,
+        "state": status.state,
+        "reason": status.reason,
+        "arm": "plain" if config["plain"] else "residual",
+        "seed": config["seed"],
+        **{f"config.{key}": str(value) if isinstance(value, list) else value for key, value in keys.items()},
+        "config.recipe.name": config["recipe"]["name"],
+    }
+    if status.state == store.COMPLETE:
+        result = store.read_json(path / "result.json")
+        row |= {key: value for key, value in result.items() if not isinstance(value, list)}
+    return row
+
+
+def _read_history(path: Path) -> pd.DataFrame:
+    file = path / "history.csv"
+    if not file.exists():
+        return _no_history()
+    with file.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    frame = pd.DataFrame(rows, columns=store.HISTORY_COLUMNS).astype(float)
+    frame.insert(0, "run", path.name)
+    return frame
+
+
+def _no_history() -> pd.DataFrame:
+    return pd.DataFrame(columns=["run", *store.HISTORY_COLUMNS])
+
+
+def _protocols(frame: pd.DataFrame, factors: list[str]) -> pd.Series:
+    """Returns for each run the values of all that is neither factor nor seed, as one text."""
+    own = {"config.seed", *(f"config.{factor}" for factor in factors)}
+    grouped = tuple(f"config.{factor}." for factor in factors if factor == "recipe")
+    names = {"config.dataset.name", "config.recipe.name"}
+    columns = [
+        column
+        for column in frame.columns
+        if column.startswith("config.")
+        and column not in own | names
+        and not (grouped and column.startswith(grouped))
+    ]
+    texts = ["; ".join(map(str, row)) for row in frame[columns].itertuples(index=False)]
+    return pd.Series(texts, index=frame.index)

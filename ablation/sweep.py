@@ -1,0 +1,187 @@
+"""A sweep as Hydra runs it: the job for each cell, and what happens before and after them all.
+
+The callback plans the whole sweep before its first job starts, so that a bad value in the last
+cell stops it at once, then watches the run directories and keeps the report up to date. The jobs
+themselves are Hydra's business, so any of its launchers will do.
+"""
+
+import contextlib
+import shlex
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from hydra import compose
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from rich.console import Console
+
+from ablation import runner, store
+from ablation.config import UserError, to_plain, validate
+from ablation.progress import Monitor
+from ablation.store import Run
+
+EXIT_RUNS_MISSING = 1
+EXIT_USER_ERROR = 2
+
+
+def job(config: DictConfig) -> None:
+    """Trains one run, unless that is already done. Never raises for a run that fails."""
+    run = runner.resolve(to_plain(config))
+    if runner.is_due(store.read_status(run.directory), run.config["rerun"]):
+        runner.train(run, command_line())
+
+
+def command_line() -> str:
+    """Returns the command as the user typed it."""
+    return shlex.join(["python", "-m", "ablation", *sys.argv[1:]])
+
+
+class StudyCallback(Callback):
+    """Plans, watches and reports a sweep. Named in `conf/config.yaml`, called by Hydra."""
+
+    def __init__(self) -> None:
+        self._sweep: Sweep | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves out the sweep, whose thread stays here when a launcher ships the callback."""
+        return {"_sweep": None}
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Plans a single run."""
+        self._begin([config], [])
+
+    def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Reports a single run."""
+        self._end()
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Plans every run of the sweep."""
+        self._begin(*expand(config))
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Reports the sweep."""
+        self._end()
+
+    def _begin(self, configs: list[DictConfig], swept: list[str]) -> None:
+        with _errors_end_the_program():
+            self._sweep = Sweep([to_plain(config) for config in configs], swept)
+            self._sweep.begin()
+
+    def _end(self) -> None:
+        assert self._sweep
+        with _errors_end_the_program():
+            if not self._sweep.end():
+                sys.exit(EXIT_RUNS_MISSING)
+
+
+@contextlib.contextmanager
+def _errors_end_the_program() -> Iterator[None]:
+    """Turns errors into SystemExit, the only one that Hydra lets a callback raise."""
+    try:
+        yield
+    except (UserError, OSError) as error:
+        print(f"ablation: {error}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(EXIT_USER_ERROR)
+
+
+def expand(config: DictConfig) -> tuple[list[DictConfig], list[str]]:
+    """Returns the configuration of every job of a sweep, in order, and the swept keys.
+
+    Args:
+        config: what Hydra composed for the sweep as a whole.
+    """
+    params = config.hydra.sweeper.get("params") or {}
+    arguments = [f"{key}={value}" for key, value in params.items()]
+    arguments += list(config.hydra.overrides.task)
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    overrides = parser.parse_overrides(arguments)
+    (jobs,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
+    swept = [item.key_or_group for item in overrides if item.is_sweep_override()]
+    return [compose(config.hydra.job.config_name, overrides=job) for job in jobs], swept
+
+
+class Sweep:
+    """All runs of one command, from the plan to the report.
+
+    Args:
+        configs: the resolved configuration of each job.
+        swept: the keys that the command varies.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+
+    def __init__(self, configs: list[dict[str, Any]], swept: list[str]):
+        for config in configs:
+            validate(config)
+        self._configs = configs
+        self._swept = swept
+        self._console = Console(stderr=True)
+        self._directory = store.study_directory(configs[0])
+        self._runs: list[Run] = []
+        self._monitor: Monitor | None = None
+
+    def begin(self) -> None:
+        """Prepares the data, says what will be trained and starts to watch.
+
+        Raises:
+            UserError: a data set cannot be had, or the study's folder cannot be written.
+        """
+        datasets = [(config["dataset"], config["cache_dir"]) for config in self._configs]
+        for i, (dataset, cache_dir) in enumerate(datasets):
+            if (dataset, cache_dir) not in datasets[:i]:
+                runner.prepare(dataset, cache_dir)
+        # Cells that name the same network in different words are one run.
+        self._runs = list({run.name: run for run in map(runner.resolve, self._configs)}.values())
+        try:
+            store.add_factors(self._directory, self._swept)
+        except OSError as error:
+            raise UserError(f"{self._directory} cannot be written: {error}") from None
+        self._announce()
+        self._monitor = Monitor(self._runs, self._console, self._write_report)
+        self._monitor.start()
+
+    def end(self) -> bool:
+        """Writes and prints the report; returns whether every run is complete."""
+        assert self._monitor
+        self._monitor.stop()
+        print(f"{self._write_report()}\nReport: {self._directory / 'report.md'}")
+        left = [run for run in self._runs if self._state(run) != store.COMPLETE]
+        for run in left:
+            status = store.read_status(run.directory)
+            self._console.print(
+                f"{status.state}: {run.name}: {status.reason or 'never started'}", soft_wrap=True
+            )
+        if any(self._state(run) in (store.FAILED, store.DIVERGED) for run in left):
+            self._console.print("The same command with rerun=failed tries these again.")
+        return not left
+
+    def _announce(self) -> None:
+        rerun = self._configs[0]["rerun"]
+        due = [run for run in self._runs if runner.is_due(store.read_status(run.directory), rerun)]
+        for run in self._runs:
+            if run not in due:
+                self._console.print(f"{run.name}  {self._state(run)} already, not trained again")
+        counts = Counter(self._state(run) for run in due)
+        states = f" ({', '.join(f'{n} {state}' for state, n in counts.items())})" if due else ""
+        self._console.print(
+            f"{self._directory}: {len(self._runs)} runs, {len(due)} to train{states}"
+        )
+
+    def _state(self, run: Run) -> str:
+        return store.read_status(run.directory).state
+
+    def _write_report(self) -> str:
+        # Imported here, because pandas and Matplotlib would delay every plan and every error.
+        from ablation.report.write import write_report
+
+        return write_report(self._directory)

@@ -1,0 +1,1 @@
+"""Training of one run. Everything here loads Keras and its backend."""

@@ -1,0 +1,155 @@
+"""What happens beside the training steps: history, checkpoint, progress, divergence."""
+
+import csv
+import io
+import math
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from ablation import store
+
+_PROGRESS_SECONDS = 1.0
+
+
+class Diverged(Exception):
+    """The loss is no longer a finite number."""
+
+
+class DivergenceGuard(keras.callbacks.Callback):
+    """Stops a run whose loss becomes NaN or infinite, because nothing after that means anything."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Raises Diverged if the mean training loss of the epoch so far is not finite."""
+        if not math.isfinite(logs["loss"]):
+            raise Diverged(f"training loss became {logs['loss']} at step {batch + 1} of an epoch")
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Raises Diverged if the validation loss is not finite."""
+        if not math.isfinite(logs["val_loss"]):
+            raise Diverged(f"validation loss became {logs['val_loss']} after epoch {epoch + 1}")
+
+
+class History(keras.callbacks.Callback):
+    """Keeps `history.csv`, one row for each finished epoch.
+
+    Args:
+        path: the file.
+        rows: of the epochs that an earlier attempt finished.
+    """
+
+    def __init__(self, path: Path, rows: list[dict[str, Any]]):
+        super().__init__()
+        self.rows = rows
+        self._path = path
+        self._start = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts the epoch's clock."""
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Appends the epoch's row and replaces the file."""
+        seconds = time.perf_counter() - self._start
+        rate = float(self.model.optimizer.learning_rate)
+        row = {"epoch": epoch + 1, **logs, "learning_rate": rate, "seconds": round(seconds, 3)}
+        self.rows.append({key: row[key] for key in store.HISTORY_COLUMNS})
+        text = io.StringIO()
+        writer = csv.DictWriter(text, store.HISTORY_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        store.write_text(self._path, text.getvalue())
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Keeps weights, optimizer state and epoch in one file that appears whole.
+
+    Keras's BackupAndRestore writes weights and epoch as two files in place, so a kill between
+    the two resumes with the weights of one epoch and the number of another.
+
+    Args:
+        directory: of the checkpoint.
+        epochs: of the run; the last one is not saved, since the result follows at once.
+    """
+
+    def __init__(self, directory: Path, epochs: int):
+        super().__init__()
+        self._directory = directory
+        self._epochs = epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves the state after an epoch, then removes the one before."""
+        if epoch + 1 == self._epochs:
+            return
+        self._directory.mkdir(exist_ok=True)
+        temporary = self._directory / "writing.weights.h5"
+        self.model.save_weights(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        saved = self._directory / f"epoch-{epoch + 1}.weights.h5"
+        os.replace(temporary, saved)
+        for older in self._directory.iterdir():
+            if older != saved:
+                older.unlink()
+
+    def restore(self, model: keras.Model, at_most: int) -> int:
+        """Loads the saved state into a built and compiled model.
+
+        Args:
+            model: the run's model.
+            at_most: epochs in the run's history; a state beyond them is not loaded.
+
+        Returns:
+            The number of epochs that the state has finished, 0 if there is none to load.
+
+        Raises:
+            OSError, ValueError, KeyError: the file is damaged; the model may hold parts of it.
+        """
+        saved = {
+            int(match[1]): path
+            for path in self._directory.glob("*.weights.h5")
+            if (match := re.fullmatch(r"epoch-(\d+)\.weights\.h5", path.name))
+        }
+        finished = max((epoch for epoch in saved if epoch <= at_most), default=0)
+        if finished:
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(saved[finished])
+        return finished
+
+
+class Progress(keras.callbacks.Callback):
+    """Says about once a second where the run stands, in `progress.json`, for whoever watches.
+
+    Args:
+        path: the file.
+        steps_per_epoch: training steps an epoch.
+    """
+
+    def __init__(self, path: Path, steps_per_epoch: int):
+        super().__init__()
+        self._path = path
+        self._steps_per_epoch = steps_per_epoch
+        self._epoch = 0
+        self._written = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Remembers the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Writes the file if the last one is old enough."""
+        now = time.monotonic()
+        if now - self._written < _PROGRESS_SECONDS:
+            return
+        self._written = now
+        content = {
+            "epoch": self._epoch + 1,
+            "step": batch + 1,
+            "steps_per_epoch": self._steps_per_epoch,
+            **logs,
+        }
+        store.write_json(self._path, content)

@@ -1,0 +1,166 @@
+"""Trains one run for exactly its epochs and returns what came of it."""
+
+import csv
+import hashlib
+import resource
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ablation import store
+from ablation.config import UserError
+from ablation.data.cache import Cache
+from ablation.data.pipeline import TrainBatches, ValBatches
+from ablation.models import cost
+from ablation.models.build import build
+from ablation.training.callbacks import Checkpoint, DivergenceGuard, History, Progress
+from ablation.training.feed import train_dataset, val_dataset
+from ablation.training.optimizers import build_optimizer
+
+
+def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, Any]:
+    """Trains a run, from its latest checkpoint if there is one.
+
+    Args:
+        config: the resolved configuration.
+        cache: the data set.
+        directory: the run's directory; history, progress and checkpoint are kept there.
+
+    Returns:
+        The content of `result.json`.
+
+    Raises:
+        Diverged: the loss became NaN or infinite.
+        UserError: the data set is too small for the batch size.
+    """
+    start = time.perf_counter()
+    set_up(config)
+    recipe, dataset, epochs = config["recipe"], config["dataset"], config["epochs"]
+    batches = TrainBatches(
+        cache,
+        seed=config["seed"],
+        batch_size=recipe["batch_size"],
+        augment=dataset["augment"],
+        normalisation=dataset["normalisation"],
+    )
+    steps = batches.steps_per_epoch
+    if not steps:
+        raise UserError(
+            f"recipe.batch_size={recipe['batch_size']} is more than the {cache.count('train')} "
+            f"training images; use recipe.batch_size={cache.count('train')} or less."
+        )
+    model = compiled_model(config, cache, epochs * steps)
+    checkpoint = Checkpoint(directory / "checkpoint", epochs)
+    rows = _read_history(directory / "history.csv")
+    try:
+        finished = checkpoint.restore(model, at_most=len(rows))
+    except (OSError, ValueError, KeyError) as error:
+        print(f"The checkpoint cannot be read ({error}); training starts anew.")
+        model, finished = compiled_model(config, cache, epochs * steps), 0
+    history = History(directory / "history.csv", rows[:finished])
+    val = ValBatches(
+        cache, batch_size=recipe["batch_size"], normalisation=dataset["normalisation"]
+    )
+    model.fit(
+        train_dataset(batches, range(finished, epochs)),
+        validation_data=val_dataset(val),
+        initial_epoch=finished,
+        epochs=epochs,
+        steps_per_epoch=steps,
+        validation_steps=val.steps,
+        verbose=0,
+        # The guard comes first: a diverged epoch must leave neither row nor checkpoint.
+        callbacks=[
+            DivergenceGuard(),
+            history,
+            checkpoint,
+            Progress(directory / "progress.json", steps),
+        ],
+    )
+    last = history.rows[-1]
+    return {
+        **{key: last[key] for key in ("loss", "accuracy", "val_loss", "val_accuracy")},
+        **vars(cost.count(model)),
+        "epochs": len(history.rows),
+        "steps": int(model.optimizer.iterations),
+        "steps_per_epoch": steps,
+        "examples_seen": int(model.optimizer.iterations) * recipe["batch_size"],
+        "final_learning_rate": last["learning_rate"],
+        "train_images": cache.count("train"),
+        "val_images": cache.count("val"),
+        "train_fingerprint": cache.meta["splits"]["train"]["fingerprint"],
+        "val_fingerprint": cache.meta["splits"]["val"]["fingerprint"],
+        "classes": cache.meta["classes"],
+        "weights_sha256": weights_digest(model),
+        "resumed_from_epoch": finished,
+        "seconds_per_epoch": statistics.median(row["seconds"] for row in history.rows),
+        "seconds": round(time.perf_counter() - start, 3),
+        "peak_memory_bytes": _peak_memory_bytes(),
+    }
+
+
+def set_up(config: dict[str, Any]) -> None:
+    """Sets seed, precision, threads and determinism for this process, once, before any model."""
+    threads = config["threads"]
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    keras.utils.set_random_seed(config["seed"])
+    keras.mixed_precision.set_global_policy(config["precision"])
+    if config["deterministic"]:
+        tf.config.experimental.enable_op_determinism()
+
+
+def compiled_model(config: dict[str, Any], cache: Cache, total_steps: int) -> keras.Model:
+    """Returns the network of a run, ready to be trained for so many optimizer steps."""
+    model = build(
+        config["arch"],
+        cache.image_shape,
+        len(cache.meta["classes"]),
+        plain=config["plain"],
+        shortcut=config["shortcut"],
+        preact=config["preact"],
+        stride_on=config["stride_on"],
+        seed=config["seed"],
+    )
+    model.compile(
+        build_optimizer(config["recipe"], total_steps),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        # XLA on a CPU is several times slower than TensorFlow's own kernels.
+        jit_compile=False,
+    )
+    return model
+
+
+def weights_digest(model: keras.Model) -> str:
+    """Returns the SHA-256 of every weight's bytes, in the model's order."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight.value)))
+    return digest.hexdigest()
+
+
+def _read_history(path: Path) -> list[dict[str, Any]]:
+    """Returns the rows of an earlier attempt, up to the first that is damaged."""
+    rows: list[dict[str, Any]] = []
+    if path.exists():
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                try:
+                    rows.append({key: float(row[key]) for key in store.HISTORY_COLUMNS})
+                except (KeyError, TypeError, ValueError):
+                    break
+                rows[-1]["epoch"] = int(rows[-1]["epoch"])
+    return rows
+
+
+def _peak_memory_bytes() -> int:
+    """Peak resident memory of this process; Linux counts in KiB, macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,108 @@
+"""The child process that trains one run and keeps its directory.
+
+Started by `ablation.runner` as `python -m ablation.worker`. The first line of standard input is
+the order: a JSON object with `config`, `fingerprint`, `command` and `anew` (forget what is stored).
+Standard input then stays open for as long as the parent lives; when it closes, the child ends too.
+"""
+
+import json
+import os
+import shutil
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+from filelock import Timeout
+
+from ablation import store
+from ablation.config import UserError
+from ablation.store import Run
+
+EXIT_FAILED = 1
+EXIT_BUSY = 3
+"""Another process trains this run."""
+
+_LOCK_SECONDS = 2.0  # Longer than the moment for which a reader tries the lock.
+
+
+def main() -> int:
+    """Trains the ordered run; returns the exit code."""
+    order = json.loads(sys.stdin.readline())
+    run = Run(order["config"], order["fingerprint"])
+    run.directory.mkdir(parents=True, exist_ok=True)
+    try:
+        with store.run_lock(run.directory).acquire(timeout=_LOCK_SECONDS):
+            return _keep_directory(run, order["command"], order["anew"])
+    except Timeout:
+        return EXIT_BUSY
+
+
+def _keep_directory(run: Run, command: str, anew: bool) -> int:
+    """Trains a run whose lock is held and records how that ended."""
+    directory = run.directory
+    status = store.read_status(directory)
+    if status.state == store.COMPLETE and not anew:
+        return 0  # Another sweep was quicker.
+    _log_to(directory / "log.txt")
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    store.remove_unfinished(directory)
+    if anew:
+        store.forget(directory)
+    status = status.begun()
+    print(f"--- attempt {status.attempt}, {status.start}, process {os.getpid()}")
+    store.write_yaml(directory / "config.yaml", run.config)
+    store.write_status(directory, status)
+    try:
+        diverged = _train(run, command)
+        status = status.ended(store.DIVERGED if diverged else store.COMPLETE, diverged)
+    except Exception as error:
+        traceback.print_exc()
+        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+        status = status.ended(store.FAILED, kind + store.first_line(error))
+    (directory / "progress.json").unlink(missing_ok=True)
+    store.write_status(directory, status)
+    return 0 if status.state == store.COMPLETE else EXIT_FAILED
+
+
+def _train(run: Run, command: str) -> str | None:
+    """Trains and stores the result; returns why the run diverged, None if it did not."""
+    # Imported only now, because TensorFlow takes seconds and prints to the log.
+    from ablation import provenance
+    from ablation.data import cache
+    from ablation.training.callbacks import Diverged
+    from ablation.training.train import train
+
+    directory = run.directory
+    store.write_json(directory / "provenance.json", provenance.collect(run.config, command))
+    data = cache.find(run.config["dataset"], run.config["cache_dir"])
+    if data is None or data.fingerprint != run.fingerprint:
+        raise UserError("the data set changed after the sweep had begun; start the sweep again.")
+    try:
+        result = train(run.config, data, directory)
+    except Diverged as divergence:
+        return str(divergence)
+    store.write_json(directory / "result.json", {"fingerprint": run.fingerprint} | result)
+    # The checkpoint goes before the run counts as complete, so a complete run never keeps one.
+    shutil.rmtree(directory / "checkpoint", ignore_errors=True)
+    return None
+
+
+def _log_to(path: Path) -> None:
+    """Sends everything that this process and its libraries print to a file."""
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        os.dup2(log, stream.fileno())
+        stream.reconfigure(line_buffering=True)
+    os.close(log)
+
+
+def _end_with_parent() -> None:
+    """Waits for the end of standard input, then ends this process at once."""
+    os.read(0, 1)  # Not sys.stdin, whose lock this thread would still hold at a normal end.
+    os._exit(EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
