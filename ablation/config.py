@@ -4,14 +4,22 @@
 right type, `validate` what is out of range.
 """
 
+import difflib
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
 
 from ablation.models.specs import ARCHS, SHORTCUTS, STRIDE_ON
 
@@ -29,7 +37,7 @@ CELL_KEYS = ("arch", "plain", "shortcut", "preact", "dataset")
 
 # These say where things lie and how the work is done, and change no result.
 _NOT_IDENTITY = ("study", "runs_dir", "cache_dir", "rerun", "threads")
-_NOT_IDENTITY_DATASET = ("data_dir", "path")
+_NOT_IDENTITY_IN = {"dataset": ("data_dir", "path"), "recipe": ("name",)}
 
 _PACKAGE = Path(__file__).resolve().parent
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
@@ -100,9 +108,15 @@ ConfigStore.instance().store(name="schema", node=Config)
 
 
 def to_plain(config: DictConfig) -> dict[str, Any]:
-    """Returns the resolved configuration as nested dicts, without Hydra's own part."""
+    """Returns the resolved configuration as nested dicts, without Hydra's own part.
+
+    Raises:
+        MissingMandatoryValue: a key without a default was not given.
+    """
     keys = [str(key) for key in config if key != "hydra"]
-    plain = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
+    plain = OmegaConf.to_container(
+        OmegaConf.masked_copy(config, keys), resolve=True, throw_on_missing=True
+    )
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 
@@ -128,7 +142,8 @@ def validate(config: dict[str, Any]) -> None:
     _at_least("threads", config["threads"], 0)
     if not re.fullmatch(r"[\w][\w.-]*", config["study"]):
         raise UserError(
-            f"study={config['study']!r} cannot name a folder; use letters, digits, '.', '_' and '-'."
+            f"study={config['study']!r} cannot name a folder; "
+            "use letters, digits, '.', '_' and '-'."
         )
 
     _one_of("dataset.source", dataset["source"], SOURCES)
@@ -138,8 +153,8 @@ def validate(config: dict[str, Any]) -> None:
     if dataset["image_size"] < smallest:
         raise UserError(
             f"dataset.image_size={dataset['image_size']} is too small for arch={config['arch']}, "
-            f"which halves the image until nothing is left; use dataset.image_size={smallest} or more"
-            f"{', or a CIFAR-style net such as arch=20' if smallest > 4 else ''}."
+            f"which halves the image until nothing is left; use dataset.image_size={smallest} "
+            f"or more{', or a CIFAR-style net such as arch=20' if smallest > 4 else ''}."
         )
 
     _one_of("recipe.optimizer", recipe["optimizer"], OPTIMIZERS)
@@ -163,13 +178,21 @@ def validate(config: dict[str, Any]) -> None:
         raise UserError("recipe.schedule=step needs recipe.milestones, such as [0.5,0.75].")
 
 
+def result_keys(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns the part of a configuration that decides the result."""
+    keys = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
+    for group, left_out in _NOT_IDENTITY_IN.items():
+        keys[group] = {key: value for key, value in config[group].items() if key not in left_out}
+    return keys
+
+
 def identity_keys(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns the part of a configuration that decides the result, in one canonical form.
+    """Returns `result_keys` in one canonical form.
 
     Two commands that name the same network in different words get the same keys: `auto` becomes
     the shortcut that it stands for, a plain net has none, a basic block no choice of stride.
     """
-    keys = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
+    keys = result_keys(config)
     spec = ARCHS[config["arch"]]
     if config["plain"]:
         keys["shortcut"] = "none"
@@ -177,12 +200,6 @@ def identity_keys(config: dict[str, Any]) -> dict[str, Any]:
         keys["shortcut"] = spec.default_shortcut
     if spec.block == "basic":
         keys["stride_on"] = "none"
-    keys["dataset"] = {
-        key: value
-        for key, value in config["dataset"].items()
-        if key not in _NOT_IDENTITY_DATASET
-    }
-    keys["recipe"] = {key: value for key, value in config["recipe"].items() if key != "name"}
     return keys
 
 
@@ -195,6 +212,33 @@ def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def explain(error: Exception) -> str:
+    """Returns one line that says what is wrong with a command and what is allowed.
+
+    Args:
+        error: a UserError, or what Hydra or OmegaConf raised while it read the command.
+    """
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    key = getattr(cause, "full_key", None)
+    if isinstance(cause, MissingMandatoryValue):
+        return f"{key} has no default and must be given, such as {key}=fashion_mnist."
+    first = str(error).strip().splitlines()[0]
+    if isinstance(error, OverrideParseException):
+        return (
+            f"{error.override} cannot be read: {first}. A value with brackets, commas or spaces "
+            "needs quotes of its own: 'dataset.train_split=\"train[:80%]\"'."
+        )
+    if key and isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        keys = list(flatten(asdict(Config())))
+        close = difflib.get_close_matches(key, keys, n=1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        return f"unknown key {key}.{hint} Keys: {', '.join(keys)}. See python -m ablation --help."
+    if isinstance(error, MissingConfigException):
+        options = ", ".join(error.options or [])
+        return f"{first.rstrip('.')}. Allowed: {options}."
+    return f"{first}: {str(cause).strip().splitlines()[0]}" if cause is not error else first
 
 
 def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -70,7 +70,11 @@ class Monitor:
                 reason = f": {status.reason}" if status.reason else ""
                 self._console.print(f"{run.name}  {status.state}{reason}", highlight=False)
         if ended:
-            self._on_ended()
+            try:
+                self._on_ended()
+            except Exception as error:
+                # The runs go on; whoever ends the sweep meets the error again.
+                self._console.print(f"The report could not be written: {error}", highlight=False)
 
     def _report_epochs(self, run: Run) -> None:
         rows = _history(run.directory)
@@ -117,7 +121,9 @@ class Monitor:
         if trained < 0.5:
             return "time left: measuring"
         seconds = (time.monotonic() - self._start) / trained * (total - finished)
-        return f"time left: {int(seconds // 3600)}:{int(seconds // 60 % 60):02}:{int(seconds % 60):02}"
+        return (
+            f"time left: {int(seconds // 3600)}:{int(seconds // 60 % 60):02}:{int(seconds % 60):02}"
+        )
 
 
 class _Nothing:

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parent
-_PACKAGES = ("ablation", "tensorflow", "keras", "tensorflow-datasets", "numpy", "hydra-core", "pillow")
+_PACKAGES = (
+    "ablation",
+    "tensorflow",
+    "keras",
+    "tensorflow-datasets",
+    "numpy",
+    "hydra-core",
+    "pillow",
+)
 
 
 def collect(config: dict[str, Any], command: str) -> dict[str, Any]:
@@ -79,4 +87,6 @@ def _devices() -> list[str]:
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
-    return [tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in gpus] or ["CPU"]
+    return [tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in gpus] or [
+        "CPU"
+    ]

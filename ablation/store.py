@@ -1,14 +1,14 @@
 """A run and its directory: identity, state, and files that appear whole or not at all.
 
-    runs/<study>/<arch>-<plain|residual>-<dataset>-s<seed>-<8 hex of the identity>/
-        config.yaml      the resolved configuration
-        status.json      state, attempt, start, end, reason
-        history.csv      one row for each finished epoch
-        result.json      final metrics, cost, budget spent, time, memory
-        provenance.json  commit, source digest, package versions, hardware, command line
-        progress.json    where a running run stands
-        log.txt          what the training process printed
-        checkpoint/      weights and optimizer after the last finished epoch, until complete
+runs/<study>/<arch>-<plain|residual>-<dataset>-s<seed>-<8 hex of the identity>/
+    config.yaml      the resolved configuration
+    status.json      state, attempt, start, end, reason
+    history.csv      one row for each finished epoch
+    result.json      final metrics, cost, budget spent, time, memory
+    provenance.json  commit, source digest, package versions, hardware, command line
+    progress.json    where a running run stands
+    log.txt          what the training process printed
+    checkpoint/      weights and optimizer after the last finished epoch, until complete
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from ablation.config import CELL_KEYS, identity_keys
 
 PENDING, RUNNING, COMPLETE = "pending", "running", "complete"
 FAILED, DIVERGED, INTERRUPTED = "failed", "diverged", "interrupted"
-"""A run is interrupted if it was killed or stopped from outside; the same command goes on with it."""
+"""A run is interrupted if it was stopped from outside; the same command goes on with it."""
 
 HISTORY_COLUMNS = (
     "epoch",
@@ -41,6 +41,7 @@ HISTORY_COLUMNS = (
     "seconds",
 )
 
+_RUN_NAME = re.compile(r".+-s\d+-[0-9a-f]{8}")
 _TEMPORARY = ".writing"
 
 
@@ -105,6 +106,11 @@ class Status:
 def study_directory(config: dict[str, Any]) -> Path:
     """Returns the directory of the study that a configuration belongs to."""
     return Path(config["runs_dir"]).expanduser() / config["study"]
+
+
+def run_directories(study: Path) -> list[Path]:
+    """Returns the run directories of a study, by name."""
+    return sorted(path for path in study.glob("*/") if _RUN_NAME.fullmatch(path.name))
 
 
 def add_factors(study: Path, keys: list[str]) -> None:
@@ -196,7 +202,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -9,16 +9,41 @@ import pandas as pd
 import yaml
 
 from ablation import store
-from ablation.config import UserError, flatten, identity_keys
+from ablation.config import UserError, flatten, identity_keys, result_keys
 
 GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""
+
+RESULTS = (
+    "loss",
+    "accuracy",
+    "val_loss",
+    "val_accuracy",
+    "trainable",
+    "total",
+    "multiply_adds",
+    "epochs",
+    "steps",
+    "steps_per_epoch",
+    "examples_seen",
+    "schedule_completed",
+    "train_images",
+    "val_images",
+    "train_fingerprint",
+    "val_fingerprint",
+    "weights_sha256",
+    "resumed_from_epoch",
+    "seconds_per_epoch",
+    "seconds",
+    "peak_memory_bytes",
+)
+"""What `result.json` holds beside the names of the classes."""
 
 _BUDGET = (
     "epochs",
     "steps",
     "examples_seen",
-    "final_learning_rate",
+    "schedule_completed",
     "train_fingerprint",
     "val_fingerprint",
 )
@@ -61,9 +86,7 @@ def load(directory: str | Path) -> Study:
     """
     directory = Path(directory)
     runs, histories, problems = [], [], []
-    for path in sorted(directory.glob("*/")):
-        if path.name.startswith("."):
-            continue
+    for path in store.run_directories(directory):
         try:
             runs.append(_read_run(path))
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
@@ -78,6 +101,8 @@ def load(directory: str | Path) -> Study:
         raise UserError(f"{directory} holds no runs{found}.")
     factors = store.factors(directory)
     frame = pd.DataFrame(runs)
+    # The columns of a result are there even if no run is complete yet.
+    frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *RESULTS])))
     for factor in factors:
         name = f"config.{factor}.name" if factor in GROUPS else f"config.{factor}"
         frame[factor] = frame[name]
@@ -104,19 +129,27 @@ def unequal_budget(frame: pd.DataFrame) -> dict[str, list[Any]]:
 def _read_run(path: Path) -> dict[str, Any]:
     status = store.read_status(path)
     config = yaml.safe_load((path / "config.yaml").read_text())
-    keys = flatten(identity_keys(config))
+    if not isinstance(config, dict):
+        raise ValueError("config.yaml holds no configuration")
+    keys = flatten(result_keys(config)) | {"shortcut": identity_keys(config)["shortcut"]}
     row = {
         "run": path.name,
         "state": status.state,
-        "reason": status.reason,
+        "reason": status.reason or "",
         "arm": "plain" if config["plain"] else "residual",
         "seed": config["seed"],
-        **{f"config.{key}": str(value) if isinstance(value, list) else value for key, value in keys.items()},
+        **{
+            f"config.{key}": str(value) if isinstance(value, list) else value
+            for key, value in keys.items()
+        },
         "config.recipe.name": config["recipe"]["name"],
+        "fingerprint": None,
     }
+    if (path / "provenance.json").exists():
+        row["fingerprint"] = store.read_json(path / "provenance.json").get("fingerprint")
     if status.state == store.COMPLETE:
         result = store.read_json(path / "result.json")
-        row |= {key: value for key, value in result.items() if not isinstance(value, list)}
+        row |= {key: result[key] for key in RESULTS if key in result}
     return row
 
 
@@ -147,5 +180,9 @@ def _protocols(frame: pd.DataFrame, factors: list[str]) -> pd.Series:
         and column not in own | names
         and not (grouped and column.startswith(grouped))
     ]
+    # A run that failed before it saw its data belongs with those of its data set that did.
+    fingerprints = frame.groupby("dataset")["fingerprint"].transform(lambda f: f.ffill().bfill())
+    frame = frame.assign(fingerprint=fingerprints)
+    columns.append("fingerprint")
     texts = ["; ".join(map(str, row)) for row in frame[columns].itertuples(index=False)]
     return pd.Series(texts, index=frame.index)

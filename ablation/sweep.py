@@ -19,10 +19,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from ablation import runner, store
-from ablation.config import UserError, to_plain, validate
+from ablation.config import UserError, explain, to_plain, validate
 from ablation.progress import Monitor
 from ablation.store import Run
 
@@ -85,8 +86,8 @@ def _errors_end_the_program() -> Iterator[None]:
     """Turns errors into SystemExit, the only one that Hydra lets a callback raise."""
     try:
         yield
-    except (UserError, OSError) as error:
-        print(f"ablation: {error}", file=sys.stderr)
+    except (UserError, OSError, OmegaConfBaseException) as error:
+        print(f"ablation: {explain(error)}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
     except Exception:
         traceback.print_exc()

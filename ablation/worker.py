@@ -50,7 +50,7 @@ def _keep_directory(run: Run, command: str, anew: bool) -> int:
     if anew:
         store.forget(directory)
     status = status.begun()
-    print(f"--- attempt {status.attempt}, {status.start}, process {os.getpid()}")
+    print(f"--- attempt {status.attempt}, {status.start}, process {os.getpid()}", flush=True)
     store.write_yaml(directory / "config.yaml", run.config)
     store.write_status(directory, status)
     try:
@@ -70,19 +70,20 @@ def _train(run: Run, command: str) -> str | None:
     # Imported only now, because TensorFlow takes seconds and prints to the log.
     from ablation import provenance
     from ablation.data import cache
-    from ablation.training.callbacks import Diverged
+    from ablation.training.callbacks import DivergenceError
     from ablation.training.train import train
 
     directory = run.directory
-    store.write_json(directory / "provenance.json", provenance.collect(run.config, command))
+    facts = {"fingerprint": run.fingerprint} | provenance.collect(run.config, command)
+    store.write_json(directory / "provenance.json", facts)
     data = cache.find(run.config["dataset"], run.config["cache_dir"])
     if data is None or data.fingerprint != run.fingerprint:
         raise UserError("the data set changed after the sweep had begun; start the sweep again.")
     try:
         result = train(run.config, data, directory)
-    except Diverged as divergence:
+    except DivergenceError as divergence:
         return str(divergence)
-    store.write_json(directory / "result.json", {"fingerprint": run.fingerprint} | result)
+    store.write_json(directory / "result.json", result)
     # The checkpoint goes before the run counts as complete, so a complete run never keeps one.
     shutil.rmtree(directory / "checkpoint", ignore_errors=True)
     return None
@@ -94,7 +95,6 @@ def _log_to(path: Path) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
         os.dup2(log, stream.fileno())
-        stream.reconfigure(line_buffering=True)
     os.close(log)
 
 

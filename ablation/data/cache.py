@@ -12,7 +12,6 @@ A folder appears whole or not at all, and one process at a time builds it.
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,18 +99,20 @@ def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) 
     directory = _directory(dataset, cache_dir)
     directory.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{directory}.lock"):
-        # A data set that TFDS downloads meanwhile changes the state, hence the name.
-        source = None if (directory / "meta.json").exists() else sources.open_source(dataset)
-        directory = _directory(dataset, cache_dir)
-        if source and not (directory / "meta.json").exists():
-            partial = Path(f"{directory}.partial")
+        ready = find(dataset, cache_dir)
+        if ready:
+            return ready
+        source = sources.open_source(dataset)
+        partial = Path(f"{directory}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        try:
+            _build(source, dataset, partial, progress)
+            # A set that was downloaded only now has another name from now on.
+            directory = _directory(dataset, cache_dir)
+            partial.replace(directory)
+        finally:
             shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
-            try:
-                _build(source, dataset, partial, progress)
-                os.replace(partial, directory)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
     return Cache(directory)
 
 
@@ -130,7 +131,9 @@ def _build(
     splits: dict[str, Any] = {}
     skipped: list[str] = []
     for split in sources.SPLITS:
-        broken = _write_split(source, split, size, directory, f"{dataset['name']} {split}", progress)
+        broken = _write_split(
+            source, split, size, directory, f"{dataset['name']} {split}", progress
+        )
         skipped += broken
         images = np.load(directory / f"{split}_images.npy", mmap_mode="r")
         labels = np.load(directory / f"{split}_labels.npy")
@@ -142,7 +145,7 @@ def _build(
         splits[split] = {
             "count": len(images),
             "per_class": np.bincount(labels, minlength=len(source.classes)).tolist(),
-            "fingerprint": hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest(),
+            "fingerprint": _fingerprint(images, labels),
         }
     mean_image, mean, std = _statistics(np.load(directory / "train_images.npy", mmap_mode="r"))
     np.save(directory / "mean_image.npy", mean_image)
@@ -186,9 +189,17 @@ def _write_split(
     if kept < count:
         whole = directory / "whole.npy"
         np.save(whole, images[:kept])
-        os.replace(whole, path)
+        whole.replace(path)
     np.save(directory / f"{split}_labels.npy", labels[:kept])
     return broken
+
+
+def _fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
+    """Returns the SHA-256 of one split's shape, pixels and labels."""
+    digest = hashlib.sha256(repr(images.shape).encode())
+    digest.update(images.data)
+    digest.update(labels.data)
+    return digest.hexdigest()
 
 
 def _resize(image: np.ndarray, size: int, channels: int) -> np.ndarray:

@@ -40,8 +40,14 @@ class Source(Protocol):
     classes: tuple[str, ...]
     channels: int
 
+    def __init__(self, dataset: dict[str, Any]): ...
+
     def split(self, name: str) -> tuple[int, Iterator[Example]]:
-        """Returns the number of examples of "train" or "val" and an iterator over them."""
+        """Returns the number of examples of "train" or "val" and an iterator over them.
+
+        Raises:
+            UserError: the images cannot be had, or the splits share some.
+        """
 
 
 def open_source(dataset: dict[str, Any]) -> Source:
@@ -53,7 +59,8 @@ def open_source(dataset: dict[str, Any]) -> Source:
     Raises:
         UserError: it is not there or not usable; the message says what to do.
     """
-    return {"digits": Digits, "folder": Folder, "tfds": Tfds}[dataset["source"]](dataset)
+    kinds: dict[str, type[Source]] = {"digits": Digits, "folder": Folder, "tfds": Tfds}
+    return kinds[dataset["source"]](dataset)
 
 
 def state(dataset: dict[str, Any]) -> str:
@@ -70,7 +77,7 @@ def state(dataset: dict[str, Any]) -> str:
 
 
 class Digits:
-    """scikit-learn's 1,797 grey 8x8 digits: the embedded set, 1,437 to train and 360 to validate."""
+    """scikit-learn's 1,797 grey 8x8 digits, embedded: 1,437 to train and 360 to validate."""
 
     classes = tuple("0123456789")
     channels = 1
@@ -117,13 +124,16 @@ class Folder:
             self._files[split or _hashed_split(file.name)].append((file, self.classes.index(label)))
         for split in SPLITS:
             if not self._files[split]:
-                raise UserError(f"dataset.path={self._root} leaves no images for the {split} split.")
+                raise UserError(
+                    f"dataset.path={self._root} leaves no images for the {split} split."
+                )
 
     def split(self, name: str) -> tuple[int, Iterator[Example]]:
         """Returns the number of files and an iterator that decodes them to RGB."""
         files = self._files[name]
         return len(files), (
-            Example(str(file.relative_to(self._root)), _decode(file), label) for file, label in files
+            Example(str(file.relative_to(self._root)), _decode(file), label)
+            for file, label in files
         )
 
 
@@ -133,19 +143,17 @@ class Tfds:
     def __init__(self, dataset: dict[str, Any]):
         import tensorflow_datasets as tfds  # Imports TensorFlow.
 
-        name, data_dir = dataset["name"], tfds_dir(dataset)
+        name, self._data_dir = dataset["name"], tfds_dir(dataset)
         missing = [key for key in ("train_split", "val_split") if not dataset[key]]
         if missing:
             raise UserError(f"dataset.{missing[0]} must be a TFDS split, such as 'train[:80%]'.")
         try:
-            self._builder = tfds.builder(name, data_dir=data_dir)
+            self._builder = tfds.builder(name, data_dir=self._data_dir)
         except tfds.core.DatasetNotFoundError:
             close = difflib.get_close_matches(name, tfds.list_builders(), n=3)
             hint = f" Did you mean {' or '.join(close)}?" if close else ""
             raise UserError(f"dataset.name={name} is not known to TFDS.{hint}") from None
-        self._download(data_dir)
         self._specs = {"train": dataset["train_split"], "val": dataset["val_split"]}
-        self._check_splits(tfds)
         self._image, self._label = self._keys(tfds)
         features = self._builder.info.features
         self.classes = tuple(features[self._label].names)
@@ -155,6 +163,8 @@ class Tfds:
         """Returns the split's size and its examples in stored order."""
         import tensorflow_datasets as tfds
 
+        self._download()
+        self._check_splits(tfds)
         spec = self._specs[name]
         read = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
         images = self._builder.as_dataset(split=spec, shuffle_files=False, read_config=read)
@@ -164,18 +174,18 @@ class Tfds:
         )
         return self._builder.info.splits[spec].num_examples, examples
 
-    def _download(self, data_dir: Path) -> None:
+    def _download(self) -> None:
         if self._builder.is_prepared():
             return
-        existed = data_dir.exists()
+        existed = self._data_dir.exists()
         try:
             self._builder.download_and_prepare()
         except Exception as error:
             if not existed:
-                shutil.rmtree(data_dir, ignore_errors=True)
+                shutil.rmtree(self._data_dir, ignore_errors=True)
             reason = str(error).strip().split("\n")[0][:200]
             raise UserError(
-                f"dataset.name={self._builder.name} is not in {data_dir} and could not be "
+                f"dataset.name={self._builder.name} is not in {self._data_dir} and could not be "
                 f"downloaded ({type(error).__name__}: {reason}). Prepare it with TFDS on a machine "
                 f"that can, copy the folder and set dataset.data_dir; {_OFFLINE}"
             ) from None
@@ -191,8 +201,8 @@ class Tfds:
             except (ValueError, AssertionError) as error:
                 reason = str(error).strip().split("\n")[0]
                 raise UserError(
-                    f"dataset.{key}_split={spec} is not a split of {self._builder.name} ({reason}). "
-                    f"It has {', '.join(infos)}; a part is written 'train[:80%]'."
+                    f"dataset.{key}_split={spec} is not a split of {self._builder.name} "
+                    f"({reason}). It has {', '.join(infos)}; a part is written 'train[:80%]'."
                 ) from None
             if empty:
                 raise UserError(f"dataset.{key}_split={spec} holds no images.")
@@ -237,7 +247,9 @@ def _reject_splits(dataset: dict[str, Any]) -> None:
 
 def _folder(dataset: dict[str, Any]) -> Path:
     if not dataset["path"]:
-        raise UserError("dataset=folder needs dataset.path, a folder with one folder of images a class.")
+        raise UserError(
+            "dataset=folder needs dataset.path, a folder with one folder of images a class."
+        )
     root = Path(dataset["path"]).expanduser()
     if not root.is_dir():
         raise UserError(f"dataset.path={root} is not a folder.")

@@ -45,7 +45,9 @@ def build(
         ("stride_on", stride_on, STRIDE_ON),
     ):
         if value not in allowed:
-            raise ValueError(f"{name} must be one of {', '.join(allowed)}. Received: {name}={value}")
+            raise ValueError(
+                f"{name} must be one of {', '.join(allowed)}. Received: {name}={value}"
+            )
     spec = ARCHS[arch]
     if min(input_shape[:2]) < spec.min_image_size:
         raise ValueError(

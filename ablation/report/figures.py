@@ -86,7 +86,8 @@ def draw_curves(
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
     else:
-        axes.set_ylim(bottom=0)
+        # Early validation losses under batch normalisation can be a thousand times the last ones.
+        axes.set_yscale("log")
     return axes
 
 

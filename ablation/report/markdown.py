@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,22 +11,24 @@ from ablation.report.tables import Comparison, ablation_table, cost_table, runs_
 from ablation.study import Study, unequal_budget
 
 
-def report(study: Study, comparisons: Sequence[Comparison], figures: dict[int, list[str]]) -> str:
+def report(
+    study: Study, comparisons: Sequence[Comparison], figures: Sequence[Sequence[str]]
+) -> str:
     """Returns the whole report.
 
     Args:
         study: the study.
         comparisons: its comparisons, in order.
-        figures: for the position of a comparison, the names of its image files.
+        figures: for each comparison the paths of its images, relative to the report.
     """
     parts = [f"# Study {study.directory.name}", overview(study)]
-    for i, comparison in enumerate(comparisons):
+    for comparison, images in zip(comparisons, figures, strict=True):
         parts += [
             heading(comparison),
             budget(comparison),
             accuracy(comparison),
             "### Curves",
-            *(f"![{name.rsplit('.', 1)[0]}]({name})" for name in figures.get(i, [])),
+            *(f"![{Path(image).stem}]({image})" for image in images),
             "### Cost",
             cost(comparison),
             "### Conditions",
@@ -88,7 +91,9 @@ def accuracy(comparison: Comparison) -> str:
         cells += [_accuracy_cell(row, column) for column in comparison.columns]
         cells += [_difference_cell(row, column) for column in differences]
         rows.append(cells)
-    most = max((row[f"{c} n"] for _, row in table.iterrows() for c in comparison.columns), default=0)
+    most = max(
+        (row[f"{c} n"] for _, row in table.iterrows() for c in comparison.columns), default=0
+    )
     text = "Validation accuracy after the final epoch, %; differences in points; n is seeds."
     if most <= 1:
         text += " One seed a cell: these are the differences of these runs, no claim about others."
@@ -133,7 +138,10 @@ def conditions(comparison: Comparison) -> str:
     if not comparison.complete.empty:
         done = comparison.complete.iloc[0]
         facts += [
-            ("optimizer steps", f"{done['steps']:.0f} of {done['config.recipe.batch_size']} images"),
+            (
+                "optimizer steps",
+                f"{done['steps']:.0f} of {done['config.recipe.batch_size']} images",
+            ),
             (
                 "images",
                 f"{done['train_images']:.0f} to train ({done['train_fingerprint'][:8]}), "
@@ -155,7 +163,7 @@ def _runs(study: Study) -> str:
         [
             f"`{row['run']}`",
             row["state"],
-            row["reason"] or "",
+            row["reason"],
             *(_number(row[key], ".4f") for key in ("loss", "val_loss")),
             *(_percent(row[key]) for key in ("accuracy", "val_accuracy")),
             _number(row["seconds"], ".0f"),
@@ -197,5 +205,3 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
-
-

@@ -49,10 +49,11 @@ def comparisons(study: Study) -> list[Comparison]:
         for _, runs in of_dataset.groupby("protocol", sort=False):
             protocol = {}
             if of_dataset["protocol"].nunique() > 1:
-                differing = varying(of_dataset, [key for key in keys if key not in factors])
+                others = [key for key in keys if key not in factors]
+                differing = varying(of_dataset, [*others, "fingerprint"])
                 protocol = {key.removeprefix(CONFIG): runs[key].iloc[0] for key in differing}
-            others = [f for f in study.factors if f not in ("arch", "plain", "shortcut", "dataset")]
-            rows = ("arch", *varying(runs, others))
+            fixed = ("arch", "plain", "shortcut", "dataset")
+            rows = ("arch", *varying(runs, [f for f in study.factors if f not in fixed]))
             found.append(Comparison(str(dataset), protocol, rows, _with_columns(runs, rows)))
     return found
 
@@ -141,4 +142,3 @@ def _row_order(key: Any) -> tuple:
     """Sorts rows as the table of architectures does, then by the other factors."""
     arch, *rest = key
     return list(ARCHS).index(arch), [(type(part).__name__, part) for part in rest]
-

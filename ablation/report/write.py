@@ -4,6 +4,7 @@ import io
 import re
 from pathlib import Path
 
+import matplotlib
 import pandas as pd
 from filelock import FileLock
 from matplotlib.figure import Figure
@@ -13,11 +14,12 @@ from ablation.report import figures, markdown, tables
 from ablation.report.tables import Comparison
 from ablation.study import Study, load
 
+_FOLDER = "report"
 _FIGURES = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
 
 
 def write_report(directory: str | Path) -> str:
-    """Reads a study and writes report.md, tables as CSV and figures as PNG and SVG beside it.
+    """Reads a study and writes its report.md, and in report/ tables as CSV, figures as PNG and SVG.
 
     Args:
         directory: of the study, such as "runs/main".
@@ -33,41 +35,56 @@ def write_report(directory: str | Path) -> str:
     study = load(directory)
     # Two sweeps over one study may both want to write.
     with FileLock(directory / ".report.lock"):
+        files: dict[str, bytes] = {}
         found = tables.comparisons(study)
-        images: dict[int, list[str]] = {}
+        images = []
         for i, comparison in enumerate(found):
             name = _name(found, i)
-            images[i] = _write_figures(study, comparison, directory, name)
-            _write_csv(directory / f"ablation-{name}.csv", tables.ablation_table(comparison))
-            _write_csv(directory / f"cost-{name}.csv", tables.cost_table(comparison))
-        _write_csv(directory / "runs.csv", study.runs)
-        _write_csv(directory / "history.csv", study.history)
+            drawn = _figures(study, comparison, name)
+            images.append([f"{_FOLDER}/{file}" for file in drawn if file.endswith(".png")])
+            files |= drawn
+            files[f"ablation-{name}.csv"] = _csv(tables.ablation_table(comparison))
+            files[f"cost-{name}.csv"] = _csv(tables.cost_table(comparison))
+        files["runs.csv"] = _csv(study.runs)
+        files["history.csv"] = _csv(study.history)
+        _replace(directory / _FOLDER, files)
         store.write_text(directory / "report.md", markdown.report(study, found, images))
     return markdown.summary(study, found)
 
 
-def _write_figures(study: Study, comparison: Comparison, directory: Path, name: str) -> list[str]:
+def _replace(folder: Path, files: dict[str, bytes]) -> None:
+    """Writes the files and removes those of an earlier report that have no successor."""
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        store.write_bytes(folder / name, content)
+    for path in folder.iterdir():
+        if path.name not in files:
+            path.unlink()
+
+
+def _figures(study: Study, comparison: Comparison, name: str) -> dict[str, bytes]:
     history = study.history[study.history["run"].isin(comparison.runs["run"])]
     if history.empty:
-        return []
-    written = []
+        return {}
+    files = {}
     for kind, metrics in _FIGURES.items():
         figure = figures.curves(comparison.runs, history, metrics)
-        _save(figure, directory / f"{kind}-{name}")
-        written.append(f"{kind}-{name}.png")
-    return written
+        for form in ("png", "svg"):
+            files[f"{kind}-{name}.{form}"] = _rendered(figure, form)
+    return files
 
 
-def _save(figure: Figure, stem: Path) -> None:
-    for form in ("png", "svg"):
-        content = io.BytesIO()
-        # Without a date the same study gives the same file.
-        figure.savefig(content, format=form, dpi=150, metadata={"Date": None} if form == "svg" else {})
-        store.write_bytes(stem.with_suffix(f".{form}"), content.getvalue())
+def _rendered(figure: Figure, form: str) -> bytes:
+    content = io.BytesIO()
+    # Without a date and with fixed ids the same study gives the same file.
+    metadata = {"Date": None} if form == "svg" else {}
+    with matplotlib.rc_context({"svg.hashsalt": "ablation"}):
+        figure.savefig(content, format=form, dpi=150, metadata=metadata)
+    return content.getvalue()
 
 
-def _write_csv(path: Path, frame: pd.DataFrame) -> None:
-    store.write_text(path, frame.to_csv(index=False))
+def _csv(frame: pd.DataFrame) -> bytes:
+    return frame.to_csv(index=False).encode()
 
 
 def _name(comparisons: list[Comparison], i: int) -> str:

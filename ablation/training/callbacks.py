@@ -16,7 +16,7 @@ from ablation import store
 _PROGRESS_SECONDS = 1.0
 
 
-class Diverged(Exception):
+class DivergenceError(Exception):
     """The loss is no longer a finite number."""
 
 
@@ -24,14 +24,18 @@ class DivergenceGuard(keras.callbacks.Callback):
     """Stops a run whose loss becomes NaN or infinite, because nothing after that means anything."""
 
     def on_train_batch_end(self, batch, logs=None):
-        """Raises Diverged if the mean training loss of the epoch so far is not finite."""
+        """Raises DivergenceError if the mean training loss of the epoch so far is not finite."""
         if not math.isfinite(logs["loss"]):
-            raise Diverged(f"training loss became {logs['loss']} at step {batch + 1} of an epoch")
+            raise DivergenceError(
+                f"training loss became {logs['loss']} at step {batch + 1} of an epoch"
+            )
 
     def on_epoch_end(self, epoch, logs=None):
-        """Raises Diverged if the validation loss is not finite."""
+        """Raises DivergenceError if the validation loss is not finite."""
         if not math.isfinite(logs["val_loss"]):
-            raise Diverged(f"validation loss became {logs['val_loss']} after epoch {epoch + 1}")
+            raise DivergenceError(
+                f"validation loss became {logs['val_loss']} after epoch {epoch + 1}"
+            )
 
 
 class History(keras.callbacks.Callback):
@@ -91,7 +95,7 @@ class Checkpoint(keras.callbacks.Callback):
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         saved = self._directory / f"epoch-{epoch + 1}.weights.h5"
-        os.replace(temporary, saved)
+        temporary.replace(saved)
         for older in self._directory.iterdir():
             if older != saved:
                 older.unlink()

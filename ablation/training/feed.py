@@ -30,4 +30,3 @@ def _dataset(stream: Callable[[], Iterator[Batch]], example: Batch) -> tf.data.D
     options.autotune.enabled = False
     options.deterministic = True
     return dataset.with_options(options)
-

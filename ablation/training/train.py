@@ -36,7 +36,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         The content of `result.json`.
 
     Raises:
-        Diverged: the loss became NaN or infinite.
+        DivergenceError: the loss became NaN or infinite.
         UserError: the data set is too small for the batch size.
     """
     start = time.perf_counter()
@@ -64,9 +64,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         print(f"The checkpoint cannot be read ({error}); training starts anew.")
         model, finished = compiled_model(config, cache, epochs * steps), 0
     history = History(directory / "history.csv", rows[:finished])
-    val = ValBatches(
-        cache, batch_size=recipe["batch_size"], normalisation=dataset["normalisation"]
-    )
+    val = ValBatches(cache, batch_size=recipe["batch_size"], normalisation=dataset["normalisation"])
     model.fit(
         train_dataset(batches, range(finished, epochs)),
         validation_data=val_dataset(val),
@@ -91,7 +89,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         "steps": int(model.optimizer.iterations),
         "steps_per_epoch": steps,
         "examples_seen": int(model.optimizer.iterations) * recipe["batch_size"],
-        "final_learning_rate": last["learning_rate"],
+        "schedule_completed": int(model.optimizer.iterations) / (epochs * steps),
         "train_images": cache.count("train"),
         "val_images": cache.count("val"),
         "train_fingerprint": cache.meta["splits"]["train"]["fingerprint"],
@@ -142,7 +140,7 @@ def weights_digest(model: keras.Model) -> str:
     """Returns the SHA-256 of every weight's bytes, in the model's order."""
     digest = hashlib.sha256()
     for weight in model.weights:
-        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight.value)))
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight.value)).data)
     return digest.hexdigest()
 
 

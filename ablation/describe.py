@@ -1,0 +1,74 @@
+"""`python -m ablation.describe arch=50 plain=true [dataset=cifar10]`: what a network is made of."""
+
+import os
+import sys
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+from rich.table import Table
+
+from ablation.config import CONF_DIR, UserError, explain, to_plain, validate
+
+
+def main() -> int:
+    """Prints Keras's summary and a table by stage; returns the exit code."""
+    if {"-h", "--help"} & set(sys.argv):
+        print(__doc__)
+        print("Keys: arch plain shortcut preact stride_on dataset; see python -m ablation --help.")
+        return 0
+    try:
+        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+            config = to_plain(OmegaConf.create(compose("config", overrides=sys.argv[1:])))
+        validate(config)
+        _describe(config)
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        print(f"ablation.describe: {explain(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _describe(config: dict) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from ablation.data.sources import open_source
+    from ablation.models import cost
+    from ablation.models.build import build
+
+    source = open_source(config["dataset"])
+    size = config["dataset"]["image_size"]
+    keys = ("plain", "shortcut", "preact", "stride_on")
+    model = build(
+        config["arch"],
+        (size, size, source.channels),
+        len(source.classes),
+        **{key: config[key] for key in keys},
+    )
+    model.summary(line_length=110)
+    table = Table(title=f"{model.name} for {config['dataset']['name']}, stage by stage")
+    for column in ("stage", "output", "blocks", "shortcuts", "parameters", "multiply-adds"):
+        table.add_column(column, justify="left" if column in ("stage", "shortcuts") else "right")
+    for stage in cost.by_stage(model):
+        kinds = ("identities", "identity"), ("projections", "projection"), ("zero_pads", "zero_pad")
+        shortcuts = [f"{getattr(stage, key)} {name}" for key, name in kinds if getattr(stage, key)]
+        table.add_row(
+            stage.name,
+            "x".join(map(str, stage.output)),
+            str(stage.blocks or ""),
+            ", ".join(shortcuts) or "none",
+            f"{stage.parameters:,}",
+            f"{stage.multiply_adds:,}",
+        )
+    console = Console(width=110)
+    console.print(table)
+    counts = cost.count(model)
+    console.print(
+        f"trainable parameters {counts.trainable:,}; with BN statistics {counts.total:,}; "
+        f"multiply-adds of one image {counts.multiply_adds:,}",
+        highlight=False,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

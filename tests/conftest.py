@@ -1,0 +1,96 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from ablation import store
+from ablation.config import CONF_DIR, to_plain
+from ablation.store import Run
+
+TINY = ("arch=20", "epochs=2", "recipe.batch_size=256", "dataset.image_size=8")
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def cli(cache_dir):
+    """Runs `python -m ablation` as a user would, in a folder of its own."""
+
+    def run(*arguments, cwd: Path, module="ablation", **environment):
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=cwd,
+            env=os.environ | {"ABLATION_CACHE_DIR": str(cache_dir)} | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_study(cli, tmp_path_factory):
+    """A study trained once for every test that only reads it: (its folder, what was printed)."""
+    folder = tmp_path_factory.mktemp("study")
+    done = cli("-m", *TINY, "plain=true,false", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "runs" / "main", done
+
+
+@pytest.fixture(scope="session")
+def config():
+    """Composes the real conf/ with overrides."""
+
+    def composed(*overrides):
+        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+            return to_plain(compose("config", overrides=list(overrides)))
+
+    return composed
+
+
+@pytest.fixture
+def stored_run(config, tmp_path):
+    """Writes the directory of a run as if it had been trained; returns the directory."""
+
+    def write(*overrides, val_accuracy=0.5, state=store.COMPLETE, reason=None, data="d1", **result):
+        run = Run(config(*overrides, f"runs_dir={tmp_path}"), data)
+        run.directory.mkdir(parents=True)
+        store.write_yaml(run.directory / "config.yaml", run.config)
+        status = store.Status().begun().ended(state, reason)
+        store.write_status(run.directory, status)
+        store.write_json(run.directory / "provenance.json", {"fingerprint": data})
+        epochs = range(1, run.config["epochs"] + 1)
+        rows = [f"{e},{2 / e},{0.1 * e},{3 / e},{val_accuracy},{0.01},{1.5}" for e in epochs]
+        header = ",".join(store.HISTORY_COLUMNS)
+        store.write_text(run.directory / "history.csv", "\n".join([header, *rows]) + "\n")
+        if state == store.COMPLETE:
+            budget = {
+                "epochs": run.config["epochs"],
+                "steps": 110,
+                "examples_seen": 7040,
+                "schedule_completed": 1.0,
+                "train_fingerprint": f"train {data}",
+                "val_fingerprint": f"val {data}",
+                "train_images": 1437,
+                "val_images": 360,
+            }
+            metrics = {"loss": 0.4, "accuracy": 0.9, "val_loss": 0.6, "val_accuracy": val_accuracy}
+            cost = {
+                "trainable": 1000,
+                "total": 1100,
+                "multiply_adds": 5000,
+                "seconds_per_epoch": 1.5,
+                "seconds": 9.0,
+                "peak_memory_bytes": 2**30,
+            }
+            store.write_json(run.directory / "result.json", metrics | budget | cost | result)
+        return run.directory
+
+    return write

@@ -1,0 +1,39 @@
+import pytest
+
+from ablation import store
+from ablation.config import UserError
+from ablation.report.write import write_report
+
+
+def test_an_earlier_report_leaves_nothing_stale(stored_run, tmp_path):
+    stored_run()
+    write_report(tmp_path / "main")
+    alone = {path.name for path in (tmp_path / "main" / "report").iterdir()}
+    stored_run("epochs=6")
+    write_report(tmp_path / "main")
+    both = {path.name for path in (tmp_path / "main" / "report").iterdir()}
+    assert "loss-digits.png" in alone and "loss-digits.png" not in both
+    assert {"loss-digits-1.png", "loss-digits-2.png"} <= both
+
+
+def test_a_study_without_a_finished_epoch_has_a_report_all_the_same(stored_run, tmp_path):
+    directory = stored_run(state=store.FAILED, reason="no memory")
+    (directory / "history.csv").unlink()
+    assert "failed" in write_report(tmp_path / "main")
+    assert "no memory" in (tmp_path / "main" / "report.md").read_text()
+
+
+def test_every_image_of_the_report_exists(stored_run, tmp_path):
+    stored_run()
+    stored_run("dataset=cifar10")
+    write_report(tmp_path / "main")
+    text = (tmp_path / "main" / "report.md").read_text()
+    images = [part.split(")")[0] for part in text.split("](")[1:]]
+    assert len(images) == 4
+    assert all((tmp_path / "main" / image).exists() for image in images)
+
+
+def test_no_study_no_files(tmp_path):
+    with pytest.raises(UserError):
+        write_report(tmp_path / "none")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,190 @@
+"""What a user meets on the command line."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from ablation import store
+from conftest import TINY
+
+
+def _directories(study):
+    return store.run_directories(study)
+
+
+def _files(study):
+    return {path.name: path.read_bytes() for path in (study / "report").iterdir()}
+
+
+def test_help_shows_keys_choices_and_commands(cli, tmp_path):
+    shown = cli("--help", cwd=tmp_path).stdout
+    for word in ("arch ", "plain ", "cats_vs_dogs", "he2015_cifar", "experiment: ", "rerun "):
+        assert word in shown
+    assert shown.count("  python -m ablation -m ") + shown.count("  python -m ablation arch") >= 4
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["arch=35"], ["arch=35", "34", "1202"]),
+        (["-m", "arch=34,35"], ["arch=35", "34", "1202"]),
+        (["archh=34"], ["archh", "Did you mean arch?"]),
+        (["recipe.lr=1"], ["recipe.lr", "recipe.learning_rate"]),
+        (["dataset=cifar"], ["dataset/cifar", "cifar10", "digits"]),
+        (["plain=maybe"], ["plain", "maybe", "bool"]),
+        (["epochs=0"], ["epochs=0", "1 or more"]),
+        (["recipe.learning_rate=-1"], ["recipe.learning_rate=-1", "positive"]),
+        (["dataset.image_size=16"], ["image_size=16", "too small", "arch=34"]),
+        (["dataset=folder"], ["dataset.path"]),
+        (["dataset=folder", "dataset.path=nowhere"], ["nowhere", "not a folder"]),
+        (["dataset=tfds"], ["dataset.name"]),
+        (["dataset.train_split=train[:9]"], ["quotes"]),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(cli, tmp_path, arguments, words):
+    done = cli(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert all(word in done.stderr for word in words), done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_batch_larger_than_the_data_fails_with_the_reason(cli, tmp_path):
+    done = cli("arch=20", "recipe.batch_size=2000", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "1437 training images" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_study_prints_its_table_and_where_the_report_is(tiny_study):
+    _, done = tiny_study
+    assert "| arch | plain" in done.stdout
+    assert "Equal budget: PASS" in done.stdout
+    assert "runs/main/report.md" in done.stdout
+    assert done.stderr.count("epoch 2/2") == 2
+
+
+def test_a_run_directory_holds_what_the_design_promises(tiny_study):
+    study, _ = tiny_study
+    for directory in _directories(study):
+        files = {path.name for path in directory.iterdir()}
+        assert files == {
+            ".lock",
+            "config.yaml",
+            "history.csv",
+            "log.txt",
+            "provenance.json",
+            "result.json",
+            "status.json",
+        }
+        result = json.loads((directory / "result.json").read_text())
+        assert (result["epochs"], result["steps"], result["examples_seen"]) == (2, 10, 2560)
+        assert result["trainable"] == 269_434  # 288 less than with three input channels
+        provenance = json.loads((directory / "provenance.json").read_text())
+        assert provenance["command"].startswith("python -m ablation -m arch=20")
+        assert provenance["packages"]["tensorflow"]
+
+
+def test_the_report_has_every_table_and_figure(tiny_study):
+    study, _ = tiny_study
+    report = (study / "report.md").read_text()
+    for part in ("Equal budget: PASS", "multiply-adds", "optimizer steps", "## Runs", "n=1"):
+        assert part in report
+    for name in ("loss-digits", "accuracy-digits"):
+        assert f"(report/{name}.png)" in report
+        assert (study / "report" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+        assert "<svg" in (study / "report" / f"{name}.svg").read_text()
+    table = pd.read_csv(study / "report" / "ablation-digits.csv")
+    assert table["difference"][0] == pytest.approx(table["residual"][0] - table["plain"][0])
+    assert set(pd.read_csv(study / "report" / "cost-digits.csv")["net"]) == {"plain", "residual"}
+    assert len(pd.read_csv(study / "report" / "runs.csv")) == 2
+    assert len(pd.read_csv(study / "report" / "history.csv")) == 4
+
+
+def test_the_same_command_again_trains_nothing(cli, tiny_study):
+    study, _ = tiny_study
+    before = {path: path.stat().st_mtime_ns for path in study.glob("*/history.csv")}
+    done = cli("-m", *TINY, "plain=false,true", cwd=study.parents[1])
+    assert done.returncode == 0
+    assert done.stderr.count("complete already, not trained again") == 2
+    assert {path: path.stat().st_mtime_ns for path in study.glob("*/history.csv")} == before
+
+
+def test_a_single_run_joins_the_study_and_is_trained_once(cli, tiny_study):
+    study, _ = tiny_study
+    done = cli(*TINY, "plain=true", cwd=study.parents[1])
+    assert done.returncode == 0
+    assert "complete already" in done.stderr
+    assert "| arch | plain" in done.stdout
+    assert len(_directories(study)) == 2
+
+
+def test_the_report_is_rebuilt_without_tensorflow(cli, tiny_study, tmp_path):
+    study, _ = tiny_study
+    copy = tmp_path / "copy"
+    shutil.copytree(study, copy)
+    shutil.rmtree(copy / "report")
+    (copy / "report.md").unlink()
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('not wanted here')")
+    done = cli(str(copy), cwd=tmp_path, module="ablation.report", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert _files(copy) == _files(study)
+
+
+def test_a_folder_without_runs_is_no_study(cli, tmp_path):
+    done = cli(str(tmp_path / "none"), cwd=tmp_path, module="ablation.report")
+    assert done.returncode == 2
+    assert "holds no runs" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_same_seed_gives_the_same_weights_twice_and_in_every_history(cli, tiny_study, tmp_path):
+    study, _ = tiny_study
+    done = cli(*TINY, "plain=false", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (first,) = study.glob("20-residual-*")
+    (second,) = (tmp_path / "runs" / "main").glob("20-residual-*")
+    assert first.name == second.name
+    results = [json.loads((path / "result.json").read_text()) for path in (first, second)]
+    assert results[0]["weights_sha256"] == results[1]["weights_sha256"]
+    histories = [
+        pd.read_csv(path / "history.csv").drop(columns="seconds") for path in (first, second)
+    ]
+    pd.testing.assert_frame_equal(*histories, check_exact=True)
+
+
+def test_a_diverged_run_leaves_its_reason_and_the_study_goes_on(cli, tmp_path):
+    done = cli(
+        "-m", *TINY, "plain=true,false", "recipe.learning_rate=1e30", "epochs=1", cwd=tmp_path
+    )
+    assert done.returncode == 1
+    states = [
+        json.loads(path.read_text()) for path in (tmp_path / "runs" / "main").glob("*/status.json")
+    ]
+    assert [status["state"] for status in states] == ["diverged", "diverged"]
+    assert all("loss became" in status["reason"] for status in states)
+    assert "diverged" in done.stdout
+    assert "rerun=failed" in done.stderr
+    again = cli(
+        "-m", *TINY, "plain=true,false", "recipe.learning_rate=1e30", "epochs=1", cwd=tmp_path
+    )
+    assert again.returncode == 1
+    assert again.stderr.count("not trained again") == 2
+
+
+def test_describe_prints_the_summary_and_the_stages(cli, tmp_path):
+    done = cli("arch=50", "plain=true", cwd=tmp_path, module="ablation.describe")
+    assert done.returncode == 0, done.stderr
+    assert "stage4_block3_3_bn" in done.stdout
+    assert "20,745,674" in done.stdout  # 10 classes, less 6,272 for the one grey channel
+    assert "none" in done.stdout and "identity" not in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_describe_rejects_what_the_study_rejects(cli, tmp_path):
+    done = cli("arch=51", cwd=tmp_path, module="ablation.describe")
+    assert done.returncode == 2
+    assert "arch=51" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,80 @@
+import pytest
+
+from ablation import store
+from ablation.store import Run, Status
+
+
+def test_a_run_is_named_by_what_it_is(config):
+    run = Run(config("arch=50", "plain=true", "seed=3"), "fingerprint")
+    assert run.name.startswith("50-plain-digits-s3-")
+    assert run.directory.parts[-3:-1] == ("runs", "main")
+    assert len(run.identity) == 8 and int(run.identity, 16) >= 0
+
+
+def test_other_data_is_another_run(config):
+    assert Run(config(), "one").name != Run(config(), "other").name
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "status.json"
+    store.write_text(path, "old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        store.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_run_is_pending(tmp_path):
+    assert store.read_status(tmp_path) == Status(store.PENDING)
+
+
+def test_a_running_run_that_nobody_trains_was_interrupted(tmp_path):
+    store.write_status(tmp_path, Status().begun())
+    assert store.read_status(tmp_path).state == store.INTERRUPTED
+    with store.run_lock(tmp_path):
+        assert store.read_status(tmp_path).state == store.RUNNING
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "complete", "extra": 1}'])
+def test_a_damaged_status_is_a_failure_with_the_files_name(tmp_path, content):
+    (tmp_path / "status.json").write_text(content)
+    status = store.read_status(tmp_path)
+    assert status.state == store.FAILED
+    assert "damaged" in status.reason
+
+
+def test_a_complete_run_with_a_damaged_result_is_not_complete(stored_run):
+    directory = stored_run()
+    assert store.read_status(directory).state == store.COMPLETE
+    result = (directory / "result.json").read_text()
+    (directory / "result.json").write_text(result[: len(result) // 2])
+    status = store.read_status(directory)
+    assert status.state == store.FAILED
+    assert "result.json" in status.reason
+
+
+def test_factors_grow_with_each_command_and_leave_out_the_seed(tmp_path):
+    store.add_factors(tmp_path, ["arch", "seed"])
+    store.add_factors(tmp_path, ["recipe.learning_rate"])
+    store.add_factors(tmp_path, ["arch"])
+    assert store.factors(tmp_path)[:3] == ["arch", "plain", "shortcut"]
+    assert store.factors(tmp_path)[-1] == "recipe.learning_rate"
+    assert "seed" not in store.factors(tmp_path)
+
+
+def test_forget_keeps_only_the_log_and_the_configuration(stored_run):
+    directory = stored_run()
+    (directory / "log.txt").write_text("log")
+    (directory / "checkpoint").mkdir()
+    store.forget(directory)
+    assert {path.name for path in directory.iterdir()} == {"config.yaml", "log.txt"}
+
+
+def test_attempts_are_counted():
+    status = Status().begun().ended(store.FAILED, "why").begun()
+    assert (status.attempt, status.state, status.reason) == (2, store.RUNNING, None)

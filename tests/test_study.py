@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from ablation import store, study
+from ablation.config import UserError
+
+
+def test_one_row_a_run_and_one_a_run_and_epoch(stored_run, tmp_path):
+    stored_run("plain=true", val_accuracy=0.25)
+    stored_run("plain=false", "seed=1", val_accuracy=0.75)
+    loaded = study.load(tmp_path / "main")
+    assert sorted(loaded.runs["arm"]) == ["plain", "residual"]
+    assert sorted(loaded.runs["val_accuracy"]) == [0.25, 0.75]
+    assert len(loaded.history) == 10
+    assert loaded.history.groupby("run")["epoch"].max().tolist() == [5, 5]
+    assert loaded.problems == ()
+
+
+def test_runs_of_unequal_epochs_have_other_protocols(stored_run, tmp_path):
+    stored_run("plain=true")
+    stored_run("plain=false")
+    stored_run("plain=false", "epochs=6")
+    protocols = study.load(tmp_path / "main").runs.groupby("config.epochs")["protocol"].nunique()
+    assert protocols.to_dict() == {5: 1, 6: 1}
+    assert study.load(tmp_path / "main").runs["protocol"].nunique() == 2
+
+
+def test_factors_seeds_and_the_choice_a_basic_block_lacks_make_no_protocol(stored_run, tmp_path):
+    for arch in (34, 50):
+        for plain in ("true", "false"):
+            for seed in (0, 1):
+                stored_run(f"arch={arch}", f"plain={plain}", f"seed={seed}")
+    assert study.load(tmp_path / "main").runs["protocol"].nunique() == 1
+
+
+def test_other_data_under_the_same_name_is_another_protocol(stored_run, tmp_path):
+    stored_run(data="one")
+    stored_run(data="other")
+    assert study.load(tmp_path / "main").runs["protocol"].nunique() == 2
+
+
+def test_a_swept_key_is_a_factor_and_no_protocol(stored_run, tmp_path):
+    for rate in (0.1, 0.2):
+        stored_run(f"recipe.learning_rate={rate}")
+    assert study.load(tmp_path / "main").runs["protocol"].nunique() == 2
+    store.add_factors(tmp_path / "main", ["recipe.learning_rate"])
+    loaded = study.load(tmp_path / "main")
+    assert loaded.runs["protocol"].nunique() == 1
+    assert sorted(loaded.runs["recipe.learning_rate"]) == [0.1, 0.2]
+
+
+def test_a_swept_recipe_takes_all_its_keys_along(stored_run, tmp_path):
+    stored_run("recipe=sgd")
+    stored_run("recipe=adam")
+    store.add_factors(tmp_path / "main", ["recipe"])
+    loaded = study.load(tmp_path / "main")
+    assert loaded.runs["protocol"].nunique() == 1
+    assert sorted(loaded.runs["recipe"]) == ["adam", "sgd"]
+
+
+def test_the_budget_audit_names_what_differs(stored_run, tmp_path):
+    stored_run("plain=true", steps=110)
+    stored_run("plain=false", steps=90)
+    complete = study.load(tmp_path / "main").complete
+    assert {key: sorted(found) for key, found in study.unequal_budget(complete).items()} == {
+        "steps": [90, 110]
+    }
+
+
+@pytest.mark.parametrize("content", ["", "{", "arch: 34\n", "- a\n"])
+def test_a_damaged_configuration_is_named_and_skipped(stored_run, tmp_path, content):
+    stored_run("plain=true")
+    damaged = stored_run("plain=false")
+    (damaged / "config.yaml").write_text(content)
+    loaded = study.load(tmp_path / "main")
+    assert len(loaded.runs) == 1
+    assert len(loaded.problems) == 1
+    assert damaged.name in loaded.problems[0]
+
+
+def test_a_damaged_history_is_named_and_its_run_kept(stored_run, tmp_path):
+    damaged = stored_run()
+    (damaged / "history.csv").write_text("epoch,loss\n1,abc\n")
+    loaded = study.load(tmp_path / "main")
+    assert len(loaded.runs) == 1
+    assert "history.csv" in loaded.problems[0]
+
+
+def test_a_truncated_result_shows_as_failed_not_as_complete(stored_run, tmp_path):
+    damaged = stored_run()
+    (damaged / "result.json").write_text('{"val_accuracy": 0.5')
+    loaded = study.load(tmp_path / "main")
+    assert loaded.runs["state"].tolist() == [store.FAILED]
+    assert np.isnan(loaded.runs["val_accuracy"][0])
+
+
+def test_other_folders_are_left_alone(stored_run, tmp_path):
+    stored_run()
+    (tmp_path / "main" / "notes").mkdir()
+    loaded = study.load(tmp_path / "main")
+    assert len(loaded.runs) == 1 and loaded.problems == ()
+
+
+def test_an_empty_folder_is_no_study(tmp_path):
+    with pytest.raises(UserError, match="holds no runs"):
+        study.load(tmp_path)
