@@ -1,6 +1,5 @@
 """`python -m ablation.describe arch=50 plain=true [dataset=cifar10]`: what a network is made of."""
 
-import os
 import sys
 
 from hydra import compose, initialize_config_dir
@@ -11,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ablation.config import CONF_DIR, UserError, explain, to_plain, validate
+from ablation.data.sources import open_source
+from ablation.terminal import import_tensorflow_quietly
 
 
 def main() -> int:
@@ -31,8 +32,7 @@ def main() -> int:
 
 
 def _describe(config: dict) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from ablation.data.sources import open_source
+    import_tensorflow_quietly()
     from ablation.models import cost
     from ablation.models.build import build
 

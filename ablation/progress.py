@@ -23,7 +23,7 @@ class Monitor:
     """Watches runs from a thread: live lines on a terminal, a line for each epoch elsewhere.
 
     Args:
-        runs: the runs to watch.
+        runs: the runs that are to be trained.
         console: where to write.
         on_ended: called, in the thread, after runs have ended.
     """
@@ -33,6 +33,8 @@ class Monitor:
         self._console = console
         self._on_ended = on_ended
         self._open = {run.name: run for run in runs}
+        # A run that is trained again is over when it ends anew, not because it ended before.
+        self._ends_before = {run.name: store.read_status(run.directory).end for run in runs}
         self._epochs = {run.name: len(_history(run.directory)) for run in runs}
         self._epochs_at_start = sum(self._epochs.values())
         self._start = time.monotonic()
@@ -64,7 +66,7 @@ class Monitor:
         for run in list(self._open.values()):
             self._report_epochs(run)
             status = store.read_status(run.directory)
-            if status.state in (store.COMPLETE, store.FAILED, store.DIVERGED):
+            if status.is_final and status.end != self._ends_before[run.name]:
                 del self._open[run.name]
                 ended = True
                 reason = f": {status.reason}" if status.reason else ""

@@ -10,12 +10,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 from ablation import store
 from ablation.config import UserError
 from ablation.data import cache
 from ablation.store import Run, Status
 from ablation.worker import EXIT_BUSY
+
+_POLL_SECONDS = 0.5
 
 
 def resolve(config: dict) -> Run:
@@ -39,10 +42,7 @@ def prepare(dataset: dict, cache_dir: str) -> None:
     if cache.find(dataset, cache_dir):
         return
     order = json.dumps({"dataset": dataset, "cache_dir": cache_dir})
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "3"} | dict(os.environ)
-    child = subprocess.run(
-        [sys.executable, "-m", "ablation.data"], input=order, text=True, env=environment
-    )
+    child = subprocess.run([sys.executable, "-m", "ablation.data"], input=order, text=True)
     if child.returncode:
         raise UserError(f"dataset={dataset['name']} could not be prepared, so nothing was trained.")
 
@@ -105,6 +105,17 @@ def train(run: Run, command: str) -> Status:
     if child.returncode != EXIT_BUSY:
         _record_death(run, child.returncode, complaint)
     return store.read_status(run.directory)
+
+
+def wait_or_take_over(run: Run, command: str) -> None:
+    """Waits for a run that another process trains, and goes on with it if that process dies.
+
+    A sweep passes over what others are training; this is how it comes back in the end.
+    """
+    while not store.is_free(run.directory):
+        time.sleep(_POLL_SECONDS)
+    if store.read_status(run.directory).is_abandoned:
+        train(run, command)
 
 
 def _record_death(run: Run, code: int, complaint: str) -> None:

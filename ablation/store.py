@@ -42,6 +42,7 @@ HISTORY_COLUMNS = (
 )
 
 _RUN_NAME = re.compile(r".+-s\d+-[0-9a-f]{8}")
+_LOCK = ".lock"
 _TEMPORARY = ".writing"
 
 
@@ -94,6 +95,16 @@ class Status:
     end: str | None = None
     reason: str | None = None
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the run came to an end of its own."""
+        return self.state in (COMPLETE, FAILED, DIVERGED)
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the run never began, or its process died without a word."""
+        return self.state == PENDING or (self.state == INTERRUPTED and self.end is None)
+
     def begun(self) -> "Status":
         """Returns the status of the next attempt."""
         return Status(RUNNING, self.attempt + 1, start=_now())
@@ -132,11 +143,13 @@ def factors(study: Path) -> list[str]:
 
 def run_lock(directory: Path) -> FileLock:
     """Returns the lock that whoever trains a run holds; a process that dies lets go of it."""
-    return FileLock(directory / ".lock")
+    return FileLock(directory / _LOCK)
 
 
 def is_free(directory: Path) -> bool:
     """Returns whether nobody trains this run at the moment."""
+    if not (directory / _LOCK).exists():
+        return True
     try:
         with run_lock(directory).acquire(blocking=False):
             return True

@@ -6,6 +6,7 @@ themselves are Hydra's business, so any of its launchers will do.
 """
 
 import contextlib
+import os
 import shlex
 import sys
 import traceback
@@ -16,9 +17,10 @@ from typing import Any
 from hydra import compose
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
@@ -33,9 +35,20 @@ EXIT_USER_ERROR = 2
 
 def job(config: DictConfig) -> None:
     """Trains one run, unless that is already done. Never raises for a run that fails."""
-    run = runner.resolve(to_plain(config))
+    run = runner.resolve(to_plain(config) | {"threads": threads(config)})
     if runner.is_due(store.read_status(run.directory), run.config["rerun"]):
         runner.train(run, command_line())
+
+
+def threads(config: DictConfig) -> int:
+    """Returns the threads of a run: as asked for, else the cores that its launcher gives a job."""
+    if config.threads:
+        return int(config.threads)
+    launcher, cores = HydraConfig.get().launcher, len(os.sched_getaffinity(0))
+    workers = OmegaConf.select(launcher, "n_jobs") or 1  # joblib; -1 means all cores
+    given = OmegaConf.select(launcher, "cpus_per_task")  # submitit
+    given = given or OmegaConf.select(launcher, "ray.remote.num_cpus")
+    return int(given or max(1, cores // (workers if workers > 0 else cores)))
 
 
 def command_line() -> str:
@@ -147,13 +160,17 @@ class Sweep:
             store.add_factors(self._directory, self._swept)
         except OSError as error:
             raise UserError(f"{self._directory} cannot be written: {error}") from None
-        self._announce()
-        self._monitor = Monitor(self._runs, self._console, self._write_report)
+        rerun = self._configs[0]["rerun"]
+        due = [run for run in self._runs if runner.is_due(store.read_status(run.directory), rerun)]
+        self._announce(due)
+        self._monitor = Monitor(due, self._console, self._write_report)
         self._monitor.start()
 
     def end(self) -> bool:
         """Writes and prints the report; returns whether every run is complete."""
         assert self._monitor
+        for run in self._runs:
+            runner.wait_or_take_over(run, command_line())
         self._monitor.stop()
         print(f"{self._write_report()}\nReport: {self._directory / 'report.md'}")
         left = [run for run in self._runs if self._state(run) != store.COMPLETE]
@@ -166,9 +183,7 @@ class Sweep:
             self._console.print("The same command with rerun=failed tries these again.")
         return not left
 
-    def _announce(self) -> None:
-        rerun = self._configs[0]["rerun"]
-        due = [run for run in self._runs if runner.is_due(store.read_status(run.directory), rerun)]
+    def _announce(self, due: list[Run]) -> None:
         for run in self._runs:
             if run not in due:
                 self._console.print(f"{run.name}  {self._state(run)} already, not trained again")

@@ -22,9 +22,9 @@ def cache_dir(tmp_path_factory):
 def cli(cache_dir):
     """Runs `python -m ablation` as a user would, in a folder of its own."""
 
-    def run(*arguments, cwd: Path, module="ablation", **environment):
+    def run(*arguments, cwd: Path, module="ablation", code=None, **environment):
         return subprocess.run(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, *(["-c", code] if code else ["-m", module]), *arguments],
             cwd=cwd,
             env=os.environ | {"ABLATION_CACHE_DIR": str(cache_dir)} | environment,
             capture_output=True,

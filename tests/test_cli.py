@@ -120,6 +120,7 @@ def test_a_single_run_joins_the_study_and_is_trained_once(cli, tiny_study):
     assert "complete already" in done.stderr
     assert "| arch | plain" in done.stdout
     assert len(_directories(study)) == 2
+    assert [path.name for path in study.parents[1].iterdir()] == ["runs"]
 
 
 def test_the_report_is_rebuilt_without_tensorflow(cli, tiny_study, tmp_path):

@@ -12,6 +12,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from ablation.config import UserError
 from ablation.data import cache
+from ablation.terminal import import_tensorflow_quietly
 
 EXIT_USER_ERROR = 2
 
@@ -32,6 +33,8 @@ def main() -> int:
                         console.print(f"preparing {what}: {total} images")
                 bars.update(tasks[what], completed=done)
 
+            if order["dataset"]["source"] == "tfds":
+                import_tensorflow_quietly()
             prepared = cache.prepare(order["dataset"], order["cache_dir"], show)
     except UserError as error:
         print(error, file=sys.stderr)

@@ -5,8 +5,11 @@ TensorFlow is imported only by the source that reads TensorFlow Datasets.
 
 import difflib
 import hashlib
+import logging
 import os
 import shutil
+import socket
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -175,14 +178,22 @@ class Tfds:
         return self._builder.info.splits[spec].num_examples, examples
 
     def _download(self) -> None:
+        """Downloads and prepares the set if TFDS has not done so; undoes what fails."""
         if self._builder.is_prepared():
             return
-        existed = self._data_dir.exists()
+        created = [
+            path
+            for path in (self._data_dir, self._data_dir / self._builder.name)
+            if not path.exists()
+        ]
+        # Its retries would be minutes of warnings about a network that is not there.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
         try:
+            _require_network()
             self._builder.download_and_prepare()
         except Exception as error:
-            if not existed:
-                shutil.rmtree(self._data_dir, ignore_errors=True)
+            for path in created:
+                shutil.rmtree(path, ignore_errors=True)
             reason = str(error).strip().split("\n")[0][:200]
             raise UserError(
                 f"dataset.name={self._builder.name} is not in {self._data_dir} and could not be "
@@ -235,6 +246,12 @@ def tfds_dir(dataset: dict[str, Any]) -> Path:
     """Returns where TFDS keeps its data sets: the key, its environment variable or its default."""
     default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     return Path(dataset["data_dir"] or default).expanduser()
+
+
+def _require_network() -> None:
+    """Raises OSError at once where TFDS could only try for minutes."""
+    if not urllib.request.getproxies():
+        socket.getaddrinfo("storage.googleapis.com", 443)  # Where TFDS keeps its own copies.
 
 
 def _reject_splits(dataset: dict[str, Any]) -> None:
