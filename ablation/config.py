@@ -35,8 +35,10 @@ SOURCES = ("digits", "tfds", "folder")
 CELL_KEYS = ("arch", "plain", "shortcut", "preact", "dataset")
 """The factors of every study; keys that a command sweeps join them."""
 
-# These say where things lie and how the work is done, and change no result.
-_NOT_IDENTITY = ("study", "runs_dir", "cache_dir", "rerun", "threads")
+COMMAND_KEYS = ("study", "plan", "rerun", "threads", "runs_dir", "cache_dir")
+"""Keys of the command as a whole: where things lie and how the work is done; no result depends
+on them."""
+
 _NOT_IDENTITY_IN = {"dataset": ("data_dir", "path"), "recipe": ("name",)}
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -99,6 +101,7 @@ class Config:
     precision: str = "float32"
     deterministic: bool = True
     threads: int = 0
+    plan: bool = False
     rerun: str = "none"
     runs_dir: str = "runs"
     cache_dir: str = MISSING
@@ -180,7 +183,7 @@ def validate(config: dict[str, Any]) -> None:
 
 def result_keys(config: dict[str, Any]) -> dict[str, Any]:
     """Returns the part of a configuration that decides the result."""
-    keys = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
+    keys = {key: value for key, value in config.items() if key not in COMMAND_KEYS}
     for group, left_out in _NOT_IDENTITY_IN.items():
         keys[group] = {key: value for key, value in config[group].items() if key not in left_out}
     return keys

@@ -83,7 +83,7 @@ def train(run: Run, command: str) -> Status:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env=_environment(run.config),
+        env=environment(run.config),
         text=True,
         # Ctrl-C reaches the parent alone, which then ends the child.
         start_new_session=True,
@@ -134,6 +134,7 @@ def _record_death(run: Run, code: int, complaint: str) -> None:
     store.write_status(run.directory, status)
 
 
-def _environment(config: dict) -> dict[str, str]:
+def environment(config: dict) -> dict[str, str]:
+    """Returns the environment of a child that trains."""
     defaults = {"TF_CPP_MIN_LOG_LEVEL": "2"}
     return defaults | dict(os.environ) | {"KERAS_BACKEND": config["backend"]}

@@ -124,6 +124,15 @@ def run_directories(study: Path) -> list[Path]:
     return sorted(path for path in study.glob("*/") if _RUN_NAME.fullmatch(path.name))
 
 
+def checkpoints(directory: Path) -> dict[int, Path]:
+    """Returns the whole checkpoints in a run's checkpoint/, by the epochs that they finished."""
+    return {
+        int(match[1]): path
+        for path in directory.glob("*.weights.h5")
+        if (match := re.fullmatch(r"epoch-(\d+)\.weights\.h5", path.name))
+    }
+
+
 def add_factors(study: Path, keys: list[str]) -> None:
     """Adds the keys that a command sweeps to the study's factors, in `study.json`."""
     study.mkdir(parents=True, exist_ok=True)

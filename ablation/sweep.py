@@ -24,8 +24,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from ablation import runner, store
-from ablation.config import UserError, explain, to_plain, validate
+from ablation import plan, runner, store
+from ablation.config import COMMAND_KEYS, UserError, explain, to_plain, validate
 from ablation.progress import Monitor
 from ablation.store import Run
 
@@ -35,20 +35,27 @@ EXIT_USER_ERROR = 2
 
 def job(config: DictConfig) -> None:
     """Trains one run, unless that is already done. Never raises for a run that fails."""
-    run = runner.resolve(to_plain(config) | {"threads": threads(config)})
+    launcher = HydraConfig.get().launcher
+    run = runner.resolve(to_plain(config) | {"threads": threads(config.threads, launcher)})
     if runner.is_due(store.read_status(run.directory), run.config["rerun"]):
         runner.train(run, command_line())
 
 
-def threads(config: DictConfig) -> int:
+def threads(asked: int, launcher: DictConfig) -> int:
     """Returns the threads of a run: as asked for, else the cores that its launcher gives a job."""
-    if config.threads:
-        return int(config.threads)
-    launcher, cores = HydraConfig.get().launcher, len(os.sched_getaffinity(0))
-    workers = OmegaConf.select(launcher, "n_jobs") or 1  # joblib; -1 means all cores
     given = OmegaConf.select(launcher, "cpus_per_task")  # submitit
     given = given or OmegaConf.select(launcher, "ray.remote.num_cpus")
-    return int(given or max(1, cores // (workers if workers > 0 else cores)))
+    return asked or int(given or max(1, _cores() // workers(launcher)))
+
+
+def workers(launcher: DictConfig) -> int:
+    """Returns how many jobs a launcher runs at a time on this machine, as far as it says."""
+    jobs = OmegaConf.select(launcher, "n_jobs") or 1  # joblib; -1 means all cores
+    return jobs if jobs > 0 else _cores()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def command_line() -> str:
@@ -68,7 +75,7 @@ class StudyCallback(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Plans a single run."""
-        self._begin([config], [])
+        self._begin(config, [config], [])
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Reports a single run."""
@@ -76,15 +83,23 @@ class StudyCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Plans every run of the sweep."""
-        self._begin(*expand(config))
+        with _errors_end_the_program():
+            jobs, swept = expand(config)
+        self._begin(config, jobs, swept)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Reports the sweep."""
         self._end()
 
-    def _begin(self, configs: list[DictConfig], swept: list[str]) -> None:
+    def _begin(self, config: DictConfig, jobs: list[DictConfig], swept: list[str]) -> None:
         with _errors_end_the_program():
-            self._sweep = Sweep([to_plain(config) for config in configs], swept)
+            launcher = config.hydra.launcher
+            given = {"threads": threads(jobs[0].threads, launcher)}
+            self._sweep = Sweep([to_plain(job) | given for job in jobs], swept)
+            self._sweep.prepare()
+            if jobs[0].plan:
+                self._sweep.plan(workers(launcher))
+                sys.exit(0)
             self._sweep.begin()
 
     def _end(self) -> None:
@@ -135,6 +150,9 @@ class Sweep:
     """
 
     def __init__(self, configs: list[dict[str, Any]], swept: list[str]):
+        for key in COMMAND_KEYS:
+            if key in swept:
+                raise UserError(f"{key} is one for the whole command and cannot be swept.")
         for config in configs:
             validate(config)
         self._configs = configs
@@ -144,11 +162,11 @@ class Sweep:
         self._runs: list[Run] = []
         self._monitor: Monitor | None = None
 
-    def begin(self) -> None:
-        """Prepares the data, says what will be trained and starts to watch.
+    def prepare(self) -> None:
+        """Makes sure that every data set lies ready, which the identity of a run needs.
 
         Raises:
-            UserError: a data set cannot be had, or the study's folder cannot be written.
+            UserError: a data set cannot be had.
         """
         datasets = [(config["dataset"], config["cache_dir"]) for config in self._configs]
         for i, (dataset, cache_dir) in enumerate(datasets):
@@ -156,6 +174,17 @@ class Sweep:
                 runner.prepare(dataset, cache_dir)
         # Cells that name the same network in different words are one run.
         self._runs = list({run.name: run for run in map(runner.resolve, self._configs)}.values())
+
+    def plan(self, workers: int) -> None:
+        """Prints what would be trained and how long that would take."""
+        plan.show(self._runs, self._configs[0]["rerun"], workers)
+
+    def begin(self) -> None:
+        """Says what will be trained and starts to watch.
+
+        Raises:
+            UserError: the study's folder cannot be written.
+        """
         try:
             store.add_factors(self._directory, self._swept)
         except OSError as error:

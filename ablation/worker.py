@@ -54,13 +54,16 @@ def _keep_directory(run: Run, command: str, anew: bool) -> int:
     store.write_yaml(directory / "config.yaml", run.config)
     store.write_status(directory, status)
     try:
-        diverged = _train(run, command)
+        diverged = None if _has_result(directory) else _train(run, command)
         status = status.ended(store.DIVERGED if diverged else store.COMPLETE, diverged)
     except Exception as error:
         traceback.print_exc()
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         status = status.ended(store.FAILED, kind + store.first_line(error))
     (directory / "progress.json").unlink(missing_ok=True)
+    if status.state == store.COMPLETE:
+        # Before the run counts as complete, so that a complete run never keeps a checkpoint.
+        shutil.rmtree(directory / "checkpoint", ignore_errors=True)
     store.write_status(directory, status)
     return 0 if status.state == store.COMPLETE else EXIT_FAILED
 
@@ -84,9 +87,15 @@ def _train(run: Run, command: str) -> str | None:
     except DivergenceError as divergence:
         return str(divergence)
     store.write_json(directory / "result.json", result)
-    # The checkpoint goes before the run counts as complete, so a complete run never keeps one.
-    shutil.rmtree(directory / "checkpoint", ignore_errors=True)
     return None
+
+
+def _has_result(directory: Path) -> bool:
+    """Returns whether an earlier attempt was stopped after it had stored its result."""
+    try:
+        return bool(store.read_json(directory / "result.json"))
+    except (OSError, ValueError):
+        return False
 
 
 def _log_to(path: Path) -> None:

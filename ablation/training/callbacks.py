@@ -4,7 +4,6 @@ import csv
 import io
 import math
 import os
-import re
 import time
 from pathlib import Path
 from typing import Any
@@ -86,15 +85,18 @@ class Checkpoint(keras.callbacks.Callback):
         self._epochs = epochs
 
     def on_epoch_end(self, epoch, logs=None):
-        """Saves the state after an epoch, then removes the one before."""
-        if epoch + 1 == self._epochs:
-            return
+        """Saves the state, but for that of the last epoch."""
+        if epoch + 1 < self._epochs:
+            self.save(epoch + 1)
+
+    def save(self, finished: int) -> None:
+        """Saves the state after so many epochs, then removes the one before."""
         self._directory.mkdir(exist_ok=True)
         temporary = self._directory / "writing.weights.h5"
         self.model.save_weights(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        saved = self._directory / f"epoch-{epoch + 1}.weights.h5"
+        saved = self._directory / f"epoch-{finished}.weights.h5"
         temporary.replace(saved)
         for older in self._directory.iterdir():
             if older != saved:
@@ -113,11 +115,7 @@ class Checkpoint(keras.callbacks.Callback):
         Raises:
             OSError, ValueError, KeyError: the file is damaged; the model may hold parts of it.
         """
-        saved = {
-            int(match[1]): path
-            for path in self._directory.glob("*.weights.h5")
-            if (match := re.fullmatch(r"epoch-(\d+)\.weights\.h5", path.name))
-        }
+        saved = store.checkpoints(self._directory)
         finished = max((epoch for epoch in saved if epoch <= at_most), default=0)
         if finished:
             model.optimizer.build(model.trainable_variables)

@@ -41,20 +41,9 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
     """
     start = time.perf_counter()
     set_up(config)
-    recipe, dataset, epochs = config["recipe"], config["dataset"], config["epochs"]
-    batches = TrainBatches(
-        cache,
-        seed=config["seed"],
-        batch_size=recipe["batch_size"],
-        augment=dataset["augment"],
-        normalisation=dataset["normalisation"],
-    )
+    epochs, batch_size = config["epochs"], config["recipe"]["batch_size"]
+    batches, val = open_batches(config, cache)
     steps = batches.steps_per_epoch
-    if not steps:
-        raise UserError(
-            f"recipe.batch_size={recipe['batch_size']} is more than the {cache.count('train')} "
-            f"training images; use recipe.batch_size={cache.count('train')} or less."
-        )
     model = compiled_model(config, cache, epochs * steps)
     checkpoint = Checkpoint(directory / "checkpoint", epochs)
     rows = _read_history(directory / "history.csv")
@@ -64,7 +53,6 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         print(f"The checkpoint cannot be read ({error}); training starts anew.")
         model, finished = compiled_model(config, cache, epochs * steps), 0
     history = History(directory / "history.csv", rows[:finished])
-    val = ValBatches(cache, batch_size=recipe["batch_size"], normalisation=dataset["normalisation"])
     model.fit(
         train_dataset(batches, range(finished, epochs)),
         validation_data=val_dataset(val),
@@ -88,7 +76,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         "epochs": len(history.rows),
         "steps": int(model.optimizer.iterations),
         "steps_per_epoch": steps,
-        "examples_seen": int(model.optimizer.iterations) * recipe["batch_size"],
+        "examples_seen": int(model.optimizer.iterations) * batch_size,
         "schedule_completed": int(model.optimizer.iterations) / (epochs * steps),
         "train_images": cache.count("train"),
         "val_images": cache.count("val"),
@@ -99,8 +87,31 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         "resumed_from_epoch": finished,
         "seconds_per_epoch": statistics.median(row["seconds"] for row in history.rows),
         "seconds": round(time.perf_counter() - start, 3),
-        "peak_memory_bytes": _peak_memory_bytes(),
+        "peak_memory_bytes": peak_memory_bytes(),
     }
+
+
+def open_batches(config: dict[str, Any], cache: Cache) -> tuple[TrainBatches, ValBatches]:
+    """Returns the batches that a run trains and validates on.
+
+    Raises:
+        UserError: there are fewer training images than a batch holds.
+    """
+    size, dataset = config["recipe"]["batch_size"], config["dataset"]
+    count = cache.count("train")
+    if count < size:
+        raise UserError(
+            f"recipe.batch_size={size} is more than the {count} training images; "
+            f"use recipe.batch_size={count} or less."
+        )
+    train = TrainBatches(
+        cache,
+        seed=config["seed"],
+        batch_size=size,
+        augment=dataset["augment"],
+        normalisation=dataset["normalisation"],
+    )
+    return train, ValBatches(cache, batch_size=size, normalisation=dataset["normalisation"])
 
 
 def set_up(config: dict[str, Any]) -> None:
@@ -158,7 +169,7 @@ def _read_history(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _peak_memory_bytes() -> int:
+def peak_memory_bytes() -> int:
     """Peak resident memory of this process; Linux counts in KiB, macOS in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -4,12 +4,9 @@ import pytest
 
 
 @pytest.fixture(scope="module", autouse=True)
-def rare_garbage_collection():
-    # Keras makes so many objects that looking through them takes half of a deep net's build.
-    thresholds = gc.get_threshold()
+def frozen_garbage():
+    # What TensorFlow and Keras made on import need not be looked through again and again.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(200_000, 10, 10)
     yield
-    gc.set_threshold(*thresholds)
     gc.unfreeze()

@@ -1,3 +1,5 @@
+import gc
+
 import keras
 import pytest
 
@@ -45,6 +47,15 @@ def published():
         yield arch, A, a, a_total, adds
         yield arch, PLAIN, a, a_total, adds
         yield arch, B, b, None, None
+
+
+@pytest.fixture(autouse=True)
+def late_garbage_collection():
+    # Else it takes a third of the time in which Keras builds a deep net.
+    gc.disable()
+    yield
+    gc.enable()
+    gc.collect()
 
 
 def assert_stages_sum_to(cost, stages):

@@ -15,10 +15,9 @@ CONVS = {"20": 2, "18": 2, "50": 3}
 VARIANTS = [
     ("20", "zero_pad"),
     ("20", "projection"),
-    ("18", "projection"),
     ("18", "projection3x3"),
-    ("50", "zero_pad"),
-    ("50", "projection_all"),
+    ("18", "projection_all"),
+    ("50", "projection"),
 ]
 
 
@@ -159,23 +158,21 @@ def test_only_preact_leaves_sums_to_the_next_block_and_activates_before_pooling(
         assert (types(consumers(model, add)) == [ReLU]) == (not preact)
 
 
-@pytest.mark.parametrize("arch", BLOCKS)
-@pytest.mark.parametrize("plain", [False, True])
-def test_preact_maps_images_to_finite_logits(arch, plain):
-    model = build(arch, SHAPE, CLASSES, plain=plain, preact=True)
+def test_both_arms_map_images_to_finite_logits(arms):
     images = np.random.default_rng(0).normal(size=(2, *SHAPE)).astype("float32")
-    logits = np.asarray(model(images, training=True))
-    assert logits.shape == (2, CLASSES)
-    assert np.isfinite(logits).all()
+    for model in arms[1:]:
+        logits = model(images).numpy()
+        assert logits.shape == (2, CLASSES)
+        assert np.isfinite(logits).all()
+        assert logits.std() > 0
 
 
-@pytest.mark.parametrize("preact", [False, True])
 @pytest.mark.parametrize(("stride_on", "strided"), [("1x1", 0), ("3x3", 1)])
-def test_a_bottleneck_halves_the_image_in_the_named_convolution(stride_on, strided, preact):
-    model = build("50", SHAPE, CLASSES, stride_on=stride_on, preact=preact)
+def test_a_bottleneck_halves_the_image_in_the_named_convolution(stride_on, strided):
+    model = build("50", SHAPE, CLASSES, stride_on=stride_on)
     halving = []
     for i, add in enumerate(of_type(model, Add)):
-        branch = lead_up(add, 7 if preact else 8)
+        branch = lead_up(add, 8)
         convs = [layer for layer in branch if type(layer) is Conv2D]
         assert [conv.kernel_size for conv in convs] == [(1, 1), (3, 3), (1, 1)]
         strides = [conv.strides for conv in convs]

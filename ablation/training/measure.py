@@ -1,0 +1,107 @@
+"""The child process that times a few real steps of one run: `python -m ablation.training.measure`.
+
+Standard input is the order, a JSON object with `config` and `started` (time.time() just before the
+process was made); standard output gets the figures as one JSON object.
+"""
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from ablation.terminal import import_tensorflow_quietly
+
+_STEPS = 5
+_VAL_STEPS = 3
+
+
+def main() -> int:
+    """Measures the ordered run; returns the exit code."""
+    order = json.loads(sys.stdin.read())
+    import_tensorflow_quietly()
+    json.dump(measure(order["config"], order["started"]), sys.stdout)
+    return 0
+
+
+def measure(config: dict[str, Any], started: float) -> dict[str, Any]:
+    """Times two shortened epochs of a run, through the same code that trains it.
+
+    Args:
+        config: the resolved configuration; its data set is ready.
+        started: time.time() before the process was made.
+
+    Returns:
+        `trainable`, `total`, `multiply_adds`, `steps_per_epoch`; `start_seconds`, once a run, which
+        is imports, building and tracing; `epoch_seconds`, steps and validation; and
+        `checkpoint_seconds`, once for each epoch but the last; `peak_memory_bytes`.
+    """
+    import keras
+
+    from ablation.data import cache
+    from ablation.models import cost
+    from ablation.training.callbacks import Checkpoint
+    from ablation.training.feed import train_dataset, val_dataset
+    from ablation.training.train import compiled_model, open_batches, peak_memory_bytes, set_up
+
+    class Clock(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.steps, self.val_steps, self._last = [], [], 0.0
+
+        def _lap(self, laps):
+            now = time.perf_counter()
+            laps.append(now - self._last)
+            self._last = now
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self._last = time.perf_counter()
+
+        def on_train_batch_end(self, batch, logs=None):
+            self._lap(self.steps)
+
+        def on_test_batch_end(self, batch, logs=None):
+            self._lap(self.val_steps)
+
+    set_up(config)
+    data = cache.find(config["dataset"], config["cache_dir"])
+    assert data
+    batches, val = open_batches(config, data)
+    steps, val_steps = min(_STEPS, batches.steps_per_epoch), min(_VAL_STEPS, val.steps)
+    model = compiled_model(config, data, config["epochs"] * batches.steps_per_epoch)
+    clock = Clock()
+    before_fit = time.perf_counter()
+    overhead = time.time() - started
+    model.fit(
+        train_dataset(batches, range(2)).take(2 * steps),
+        validation_data=val_dataset(val),
+        epochs=2,
+        steps_per_epoch=steps,
+        validation_steps=val_steps,
+        verbose=0,
+        callbacks=[clock],
+    )
+    fit_seconds = time.perf_counter() - before_fit
+    # The first lap of every loop also traces, or starts the stream.
+    step = statistics.median(clock.steps[1:steps] + clock.steps[steps + 1 :] or clock.steps[-1:])
+    val_step = statistics.median(clock.val_steps[val_steps + 1 :] or clock.val_steps[-1:])
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.perf_counter()
+        checkpoint = Checkpoint(Path(folder), config["epochs"])
+        checkpoint.set_model(model)
+        checkpoint.save(1)
+        checkpoint_seconds = time.perf_counter() - begun
+    return {
+        **vars(cost.count(model)),
+        "steps_per_epoch": batches.steps_per_epoch,
+        "start_seconds": overhead + fit_seconds - 2 * (steps * step + val_steps * val_step),
+        "epoch_seconds": batches.steps_per_epoch * step + val.steps * val_step,
+        "checkpoint_seconds": checkpoint_seconds,
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""Whatever stops a sweep, the same command goes on with it and ends as if nothing had happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from ablation import store
+from conftest import TINY
+
+LONG = (*TINY, "epochs=30", "plain=false")
+
+
+@pytest.fixture(scope="module")
+def start(cache_dir):
+    """Starts a sweep and leaves it running."""
+
+    def begin(*arguments, cwd):
+        return subprocess.Popen(
+            [sys.executable, "-m", "ablation", *arguments],
+            cwd=cwd,
+            env=os.environ | {"ABLATION_CACHE_DIR": str(cache_dir)},
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+
+    return begin
+
+
+@pytest.fixture(scope="module")
+def untouched(cli, tmp_path_factory):
+    """The run that nothing ever stopped."""
+    folder = tmp_path_factory.mktemp("untouched")
+    assert cli(*LONG, cwd=folder).returncode == 0
+    return _only_run(folder)
+
+
+def _only_run(folder):
+    (directory,) = store.run_directories(folder / "runs" / "main")
+    return directory
+
+
+def _wait_for(condition, seconds=60):
+    for _ in range(int(seconds / 0.05)):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
+
+
+def _wait_for_checkpoint(folder):
+    def saved():
+        return any((folder / "runs" / "main").glob("*/checkpoint/epoch-*.h5"))
+
+    _wait_for(saved)
+    return _only_run(folder)
+
+
+def _child(directory):
+    """Process id of the latest attempt, from the first line of its log."""
+    lines = (directory / "log.txt").read_text().splitlines()
+    return int([line for line in lines if line.startswith("--- attempt")][-1].split()[-1])
+
+
+def _is_alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _assert_same(directory, untouched):
+    results = [json.loads((path / "result.json").read_text()) for path in (directory, untouched)]
+    assert results[0]["weights_sha256"] == results[1]["weights_sha256"]
+    histories = [
+        pd.read_csv(path / "history.csv").drop(columns="seconds") for path in (directory, untouched)
+    ]
+    pd.testing.assert_frame_equal(*histories, check_exact=True)
+    assert {path.name for path in directory.iterdir()} == {p.name for p in untouched.iterdir()}
+
+
+def test_a_killed_child_is_recorded_and_goes_on_from_its_checkpoint(
+    cli, start, untouched, tmp_path
+):
+    sweep = start(*LONG, cwd=tmp_path)
+    directory = _wait_for_checkpoint(tmp_path)
+    os.kill(_child(directory), signal.SIGKILL)
+    _, printed = sweep.communicate(timeout=60)
+    assert sweep.returncode == 1
+    assert "interrupted" in printed and "SIGKILL" in printed
+    assert store.read_status(directory).reason.startswith("killed by SIGKILL")
+
+    assert cli(*LONG, cwd=tmp_path).returncode == 0
+    assert json.loads((directory / "result.json").read_text())["resumed_from_epoch"] >= 1
+    _assert_same(directory, untouched)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_stopped_sweep_ends_its_child_and_says_how_to_go_on(
+    cli, start, untouched, tmp_path, name
+):
+    sweep = start(*LONG, cwd=tmp_path)
+    directory = _wait_for_checkpoint(tmp_path)
+    child = _child(directory)
+    sweep.send_signal(getattr(signal, name))
+    _, printed = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130
+    assert "the same command goes on" in printed and "python -m ablation arch=20" in printed
+    assert "Traceback" not in printed
+    assert not _is_alive(child)
+    assert store.read_status(directory).state == store.INTERRUPTED
+
+    assert cli(*LONG, cwd=tmp_path).returncode == 0
+    _assert_same(directory, untouched)
+
+
+def test_a_child_does_not_outlive_a_killed_parent(cli, start, untouched, tmp_path):
+    sweep = start(*LONG, cwd=tmp_path)
+    directory = _wait_for_checkpoint(tmp_path)
+    child = _child(directory)
+    sweep.kill()
+    sweep.communicate(timeout=60)
+    _wait_for(lambda: not _is_alive(child), seconds=10)
+    assert store.is_free(directory)
+
+    assert cli(*LONG, cwd=tmp_path).returncode == 0
+    _assert_same(directory, untouched)
+
+
+def test_two_sweeps_at_once_train_each_run_once(start, tmp_path):
+    sweeps = [
+        start("-m", *TINY, f"plain={arms}", "seed=0,1", cwd=tmp_path)
+        for arms in ("true,false", "false,true")
+    ]
+    for sweep in sweeps:
+        _, printed = sweep.communicate(timeout=120)
+        assert sweep.returncode == 0, printed
+    directories = store.run_directories(tmp_path / "runs" / "main")
+    assert len(directories) == 4
+    for directory in directories:
+        assert store.read_status(directory).attempt == 1
+        assert (directory / "log.txt").read_text().count("--- attempt") == 1
+
+
+def test_a_result_that_was_stored_before_the_end_is_not_trained_again(cli, untouched, tmp_path):
+    folder = tmp_path / "runs" / "main"
+    folder.mkdir(parents=True)
+    subprocess.run(["cp", "-r", str(untouched), str(folder)], check=True)
+    directory = _only_run(tmp_path)
+    status = json.loads((directory / "status.json").read_text())
+    store.write_json(directory / "status.json", status | {"state": "running", "end": None})
+    before = (directory / "history.csv").stat().st_mtime_ns
+    assert cli(*LONG, cwd=tmp_path).returncode == 0
+    assert (directory / "history.csv").stat().st_mtime_ns == before
+    assert store.read_status(directory).state == store.COMPLETE
