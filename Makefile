@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: study test lint clean
+.PHONY: study test lint faults clean
 
 study: .venv/installed  ## the default study, with its report in runs/main
 	$(BIN)/python -m ablation -m arch=34,50 plain=true,false
@@ -13,6 +13,9 @@ lint: .venv/dev  ## formatter, linter, type checker
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+faults: .venv/dev  ## kills a sweep 50 times at random moments and compares it with one left alone
+	$(BIN)/python -m pytest -m faults -s
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'

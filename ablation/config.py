@@ -217,6 +217,11 @@ def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def first_line(error: Exception) -> str:
+    """Returns the first line of an error's message, or its type if it has none."""
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
 def explain(error: Exception) -> str:
     """Returns one line that says what is wrong with a command and what is allowed.
 

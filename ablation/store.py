@@ -25,7 +25,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from ablation.config import CELL_KEYS, identity_keys
+from ablation.config import CELL_KEYS, first_line, identity_keys
 
 PENDING, RUNNING, COMPLETE = "pending", "running", "complete"
 FAILED, DIVERGED, INTERRUPTED = "failed", "diverged", "interrupted"
@@ -240,11 +240,6 @@ def forget(directory: Path) -> None:
     for name in ("status.json", "result.json", "history.csv", "progress.json", "provenance.json"):
         (directory / name).unlink(missing_ok=True)
     shutil.rmtree(directory / "checkpoint", ignore_errors=True)
-
-
-def first_line(error: Exception) -> str:
-    """Returns the first line of an error's message, or its type if it has none."""
-    return str(error).strip().split("\n")[0] or type(error).__name__
 
 
 def _now() -> str:

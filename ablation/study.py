@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 
 from ablation import store
-from ablation.config import UserError, flatten, identity_keys, result_keys
+from ablation.config import UserError, first_line, flatten, identity_keys, result_keys
 
 GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""
@@ -90,12 +90,12 @@ def load(directory: str | Path) -> Study:
         try:
             runs.append(_read_run(path))
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-            problems.append(f"{path.name}: {type(error).__name__}: {store.first_line(error)}")
+            problems.append(f"{path.name}: {type(error).__name__}: {first_line(error)}")
             continue
         try:
             histories.append(_read_history(path))
         except (OSError, ValueError) as error:
-            problems.append(f"{path.name}: history.csv: {store.first_line(error)}")
+            problems.append(f"{path.name}: history.csv: {first_line(error)}")
     if not runs:
         found = f"; unreadable: {'; '.join(problems)}" if problems else ""
         raise UserError(f"{directory} holds no runs{found}.")

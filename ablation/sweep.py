@@ -44,7 +44,8 @@ def job(config: DictConfig) -> None:
 def threads(asked: int, launcher: DictConfig) -> int:
     """Returns the threads of a run: as asked for, else the cores that its launcher gives a job."""
     given = OmegaConf.select(launcher, "cpus_per_task")  # submitit
-    given = given or OmegaConf.select(launcher, "ray.remote.num_cpus")
+    if "ray" in launcher:
+        given = OmegaConf.select(launcher, "ray.remote.num_cpus") or 1  # Ray's own default
     return asked or int(given or max(1, _cores() // workers(launcher)))
 
 

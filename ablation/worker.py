@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from ablation import store
-from ablation.config import UserError
+from ablation.config import UserError, first_line
 from ablation.store import Run
 
 EXIT_FAILED = 1
@@ -59,7 +59,7 @@ def _keep_directory(run: Run, command: str, anew: bool) -> int:
     except Exception as error:
         traceback.print_exc()
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        status = status.ended(store.FAILED, kind + store.first_line(error))
+        status = status.ended(store.FAILED, kind + first_line(error))
     (directory / "progress.json").unlink(missing_ok=True)
     if status.state == store.COMPLETE:
         # Before the run counts as complete, so that a complete run never keeps a checkpoint.

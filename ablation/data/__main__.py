@@ -6,6 +6,7 @@ standard error. A process of its own, because TensorFlow Datasets imports Tensor
 
 import json
 import sys
+import warnings
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -15,11 +16,13 @@ from ablation.data import cache
 from ablation.terminal import import_tensorflow_quietly
 
 EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
 
 
 def main() -> int:
     """Prepares the ordered data set; returns the exit code."""
     order = json.loads(sys.stdin.read())
+    warnings.simplefilter("ignore")  # Pillow's remarks about odd files.
     console = Console(stderr=True)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     try:
@@ -36,6 +39,8 @@ def main() -> int:
             if order["dataset"]["source"] == "tfds":
                 import_tensorflow_quietly()
             prepared = cache.prepare(order["dataset"], order["cache_dir"], show)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     except UserError as error:
         print(error, file=sys.stderr)
         return EXIT_USER_ERROR
@@ -43,8 +48,9 @@ def main() -> int:
         print(f"Preparing the data set in {order['cache_dir']} failed: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
     if prepared.meta["skipped"] and tasks:
-        names = ", ".join(prepared.meta["skipped_names"])
-        print(f"{prepared.meta['skipped']} broken images are left out: {names}", file=sys.stderr)
+        count, names = prepared.meta["skipped"], prepared.meta["skipped_names"]
+        more = " and others" if count > len(names) else ""
+        print(f"{count} broken images are left out: {', '.join(names)}{more}", file=sys.stderr)
     return 0
 
 

@@ -96,20 +96,25 @@ def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) 
         UserError: the data set is not there or not usable.
         OSError: the disk is full or not writable; nothing half-built stays.
     """
+    ready = find(dataset, cache_dir)
+    if ready:
+        return ready
+    source = sources.open_source(dataset)
     directory = _directory(dataset, cache_dir)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{directory}.lock"):
+    # The hash may change while TFDS downloads, so the lock's name has none.
+    with FileLock(directory.with_name(f"{directory.name.rpartition('-')[0]}.lock")):
         ready = find(dataset, cache_dir)
         if ready:
             return ready
-        source = sources.open_source(dataset)
         partial = Path(f"{directory}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         try:
             _build(source, dataset, partial, progress)
-            # A set that was downloaded only now has another name from now on.
-            directory = _directory(dataset, cache_dir)
+            if dataset["source"] == "tfds":
+                # A set that was downloaded only now has another name from now on.
+                directory = _directory(dataset, cache_dir)
             partial.replace(directory)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -140,7 +145,7 @@ def _build(
         if not len(images):
             raise UserError(
                 f"No image of the {split} split of {dataset['name']} could be decoded; "
-                f"the first is {broken[0]}."
+                f"the first is {next(iter(broken), 'missing')}."
             )
         splits[split] = {
             "count": len(images),
@@ -180,7 +185,7 @@ def _write_split(
         if example.image is None:
             broken.append(example.name)
         else:
-            images[kept] = _resize(example.image, size, source.channels)
+            images[kept] = _resize(example.image, size)
             labels[kept] = example.label
             kept += 1
         if done % 100 == 0 or done == count:
@@ -202,17 +207,16 @@ def _fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _resize(image: np.ndarray, size: int, channels: int) -> np.ndarray:
+def _resize(image: np.ndarray, size: int) -> np.ndarray:
     """Returns uint8 (size, size, channels), bilinear, the aspect ratio not kept."""
     from PIL import Image
 
-    if image.shape[-1] != channels:
-        image = np.repeat(image[..., :1], channels, axis=-1)
     if image.shape[:2] == (size, size):
         return image
-    squeezed = image[..., 0] if channels == 1 else image
-    resized = Image.fromarray(squeezed).resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(resized).reshape(size, size, channels)
+    grey = image.shape[-1] == 1
+    resized = Image.fromarray(image[..., 0] if grey else image)
+    resized = resized.resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(resized).reshape(size, size, image.shape[-1])
 
 
 def _statistics(images: np.ndarray) -> tuple[np.ndarray, list[float], list[float]]:

@@ -5,6 +5,7 @@ TensorFlow is imported only by the source that reads TensorFlow Datasets.
 
 import difflib
 import hashlib
+import io
 import logging
 import os
 import shutil
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ablation.config import UserError
+from ablation.config import UserError, first_line
 
 SPLITS = ("train", "val")
 _IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -75,7 +76,7 @@ def state(dataset: dict[str, Any]) -> str:
         files = sorted((tfds_dir(dataset) / name).rglob("dataset_info.json"))
     else:
         files = []
-    facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    facts = [(str(file), *_size_and_time(file)) for file in files]
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
@@ -125,17 +126,20 @@ class Folder:
         self._files: dict[str, list[tuple[Path, int]]] = {split: [] for split in SPLITS}
         for split, label, file in files:
             self._files[split or _hashed_split(file.name)].append((file, self.classes.index(label)))
-        for split in SPLITS:
-            if not self._files[split]:
-                raise UserError(
-                    f"dataset.path={self._root} leaves no images for the {split} split."
-                )
+        trained = {label for _, label in self._files["train"]}
+        untrained = [name for i, name in enumerate(self.classes) if i not in trained]
+        if untrained:
+            raise UserError(
+                f"dataset.path={self._root} leaves no training images of {', '.join(untrained)}."
+            )
+        if not self._files["val"]:
+            raise UserError(f"dataset.path={self._root} leaves no images for the val split.")
 
     def split(self, name: str) -> tuple[int, Iterator[Example]]:
         """Returns the number of files and an iterator that decodes them to RGB."""
         files = self._files[name]
         return len(files), (
-            Example(str(file.relative_to(self._root)), _decode(file), label)
+            Example(str(file.relative_to(self._root)), _decode(file, self.channels), label)
             for file, label in files
         )
 
@@ -153,9 +157,13 @@ class Tfds:
         try:
             self._builder = tfds.builder(name, data_dir=self._data_dir)
         except tfds.core.DatasetNotFoundError:
-            close = difflib.get_close_matches(name, tfds.list_builders(), n=3)
+            close = difflib.get_close_matches(name.lower(), tfds.list_builders(), n=3)
             hint = f" Did you mean {' or '.join(close)}?" if close else ""
             raise UserError(f"dataset.name={name} is not known to TFDS.{hint}") from None
+        except Exception as error:  # TFDS has no common error for bad names, configs and versions.
+            raise UserError(
+                f"dataset.name={name} cannot be opened by TFDS: {first_line(error)}"
+            ) from None
         self._specs = {"train": dataset["train_split"], "val": dataset["val_split"]}
         self._image, self._label = self._keys(tfds)
         features = self._builder.info.features
@@ -169,10 +177,19 @@ class Tfds:
         self._download()
         self._check_splits(tfds)
         spec = self._specs[name]
-        read = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-        images = self._builder.as_dataset(split=spec, shuffle_files=False, read_config=read)
+        images = self._builder.as_dataset(
+            split=spec,
+            shuffle_files=False,
+            read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
+            # Decoded here like any other file, so that a broken one costs itself only.
+            decoders={self._image: tfds.decode.SkipDecoding()},
+        )
         examples = (
-            Example(f"{name} image {i}", row[self._image], int(row[self._label]))
+            Example(
+                f"{name} image {i}",
+                _decode(io.BytesIO(row[self._image]), self.channels),
+                int(row[self._label]),
+            )
             for i, row in enumerate(tfds.as_numpy(images))
         )
         return self._builder.info.splits[spec].num_examples, examples
@@ -189,57 +206,63 @@ class Tfds:
         # Its retries would be minutes of warnings about a network that is not there.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         try:
-            _require_network()
+            if not any(self._data_dir.glob("downloads/*")):
+                _require_network()
             self._builder.download_and_prepare()
-        except Exception as error:
+        except BaseException as error:
             for path in created:
                 shutil.rmtree(path, ignore_errors=True)
-            reason = str(error).strip().split("\n")[0][:200]
+            if not isinstance(error, Exception):
+                raise
             raise UserError(
                 f"dataset.name={self._builder.name} is not in {self._data_dir} and could not be "
-                f"downloaded ({type(error).__name__}: {reason}). Prepare it with TFDS on a machine "
-                f"that can, copy the folder and set dataset.data_dir; {_OFFLINE}"
+                f"downloaded ({type(error).__name__}: {first_line(error)[:200]}). Prepare it with "
+                "TFDS on a machine that can, copy the folder and set dataset.data_dir; "
+                f"{_OFFLINE}"
             ) from None
 
     def _check_splits(self, tfds) -> None:
-        """Raises UserError for an unknown split and for splits that share images."""
+        """Raises UserError for an unknown or empty split and for splits that share images."""
         infos = self._builder.info.splits
-        seen: dict[str, set[int]] = {}
+        seen: dict[str, set[int]] = {name: set() for name in infos}
         for key, spec in self._specs.items():
             try:
-                instructions = tfds.core.ReadInstruction.from_spec(spec).to_absolute(infos)
-                empty = infos[spec].num_examples == 0
-            except (ValueError, AssertionError) as error:
-                reason = str(error).strip().split("\n")[0]
+                parts = tfds.core.ReadInstruction.from_spec(spec).to_absolute(infos)
+            except (ValueError, AssertionError, KeyError) as error:
                 raise UserError(
                     f"dataset.{key}_split={spec} is not a split of {self._builder.name} "
-                    f"({reason}). It has {', '.join(infos)}; a part is written 'train[:80%]'."
+                    f"({first_line(error)}). It has {', '.join(infos)}; a part is written "
+                    "'train[:80%]'."
                 ) from None
-            if empty:
-                raise UserError(f"dataset.{key}_split={spec} holds no images.")
-            for part in instructions:
-                rows = set(range(part.from_ or 0, part.to or infos[part.splitname].num_examples))
-                if rows & seen.get(part.splitname, set()) and key == "val":
+            count = 0
+            for part in parts:
+                end = infos[part.splitname].num_examples if part.to is None else part.to
+                rows = set(range(part.from_ or 0, end))
+                if rows & seen[part.splitname]:
                     raise UserError(
-                        f"dataset.train_split={self._specs['train']} and dataset.val_split={spec} "
-                        f"share images of {part.splitname}; make them disjoint, such as "
-                        "'train[:80%]' and 'train[80%:]'."
+                        f"dataset.train_split={self._specs['train']} and "
+                        f"dataset.val_split={self._specs['val']} share images of {part.splitname} "
+                        "or hold them twice; make them disjoint, such as 'train[:80%]' and "
+                        "'train[80%:]'."
                     )
-                seen.setdefault(part.splitname, set()).update(rows)
+                seen[part.splitname] |= rows
+                count += len(rows)
+            if not count:
+                raise UserError(f"dataset.{key}_split={spec} holds no images.")
 
     def _keys(self, tfds) -> tuple[str, str]:
         """Returns the names of the image and the label feature."""
         features, keys = self._builder.info.features, self._builder.info.supervised_keys
-        if (
-            not keys
-            or not isinstance(features[keys[0]], tfds.features.Image)
-            or not isinstance(features[keys[1]], tfds.features.ClassLabel)
-        ):
-            raise UserError(
-                f"dataset.name={self._builder.name} is not an image classification set: "
-                f"its features are {', '.join(features)}."
-            )
-        return keys[0], keys[1]
+        kinds = tfds.features.Image, tfds.features.ClassLabel
+        match keys:
+            case (str(image), str(label)) if all(
+                isinstance(features[key], kind) for key, kind in zip(keys, kinds, strict=True)
+            ):
+                return image, label
+        raise UserError(
+            f"dataset.name={self._builder.name} is not an image classification set: "
+            f"its features are {', '.join(features)}."
+        )
 
 
 def tfds_dir(dataset: dict[str, Any]) -> Path:
@@ -283,8 +306,18 @@ def _image_files(root: Path) -> list[tuple[str | None, str, Path]]:
         for label in sorted(parent.iterdir())
         if label.is_dir() and not label.name.startswith(".")
         for file in sorted(label.rglob("*"))
-        if file.suffix.lower() in _IMAGE_SUFFIXES and not file.name.startswith(".")
+        if file.suffix.lower() in _IMAGE_SUFFIXES
+        and not file.is_dir()
+        and not any(part.startswith(".") for part in file.relative_to(label).parts)
     ]
+
+
+def _size_and_time(file: Path) -> tuple[int, int]:
+    """Returns size and modification time, zeros for a link that leads nowhere."""
+    try:
+        return file.stat().st_size, file.stat().st_mtime_ns
+    except OSError:
+        return 0, 0
 
 
 def _hashed_split(file_name: str) -> str:
@@ -292,17 +325,22 @@ def _hashed_split(file_name: str) -> str:
     return "train" if int.from_bytes(digest[:4], "big") % 100 < 80 else "val"
 
 
-def _decode(file: Path) -> np.ndarray | None:
-    """Returns the image as RGB, transparency over white, or None if it is broken."""
+def _decode(file: Path | io.BytesIO, channels: int) -> np.ndarray | None:
+    """Returns an 8-bit image, grey or RGB, transparency over white, or None if it is broken."""
     from PIL import Image, ImageOps
 
     try:
         with Image.open(file) as stored:
-            image = ImageOps.exif_transpose(stored)
+            image: Image.Image = ImageOps.exif_transpose(stored)
+            if image.mode.startswith("I;16"):  # Pillow would clip 16 bits to 8, not scale them.
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            if image.mode in ("I", "F"):
+                return None  # Its range is unknown.
             if image.has_transparency_data:
                 image = image.convert("RGBA")
                 white = Image.new("RGBA", image.size, "white")
                 image = Image.alpha_composite(white, image)
-            return np.asarray(image.convert("RGB"))
+            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+            return pixels.reshape(*pixels.shape[:2], channels)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None

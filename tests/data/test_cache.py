@@ -253,9 +253,6 @@ def test_a_changed_folder_is_read_again(change, count, folder, cache_dir):
     assert prepare(folder, cache_dir).count("train") == count
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="the old images get the name of the changed folder"
-)
 def test_a_folder_that_changes_while_it_is_read_is_read_again(folder, cache_dir):
     with contextlib.suppress(UserError):  # To stop with a word about it is as good.
         cache.prepare(folder_config(folder), cache_dir, lambda *_: add(folder))

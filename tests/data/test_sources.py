@@ -203,9 +203,6 @@ def decoded(root, file):
     return image
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="16-bit values are cut off at 255, not scaled"
-)
 def test_a_16_bit_grey_image_is_scaled_to_8_bits(folder):
     Image.fromarray(np.full((4, 6), 0x8040, np.uint16)).save(folder / "cats" / "a.png")
     assert decoded(folder, "a.png")[2, 3].tolist() == pytest.approx([0x80] * 3, abs=1)
@@ -254,16 +251,12 @@ def test_hidden_files_and_what_is_no_image_are_ignored(folder):
     assert read() != before
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="only the first level of hidden folders is ignored"
-)
 def test_hidden_folders_inside_a_class_are_ignored(folder):
     save(folder / "cats" / ".ipynb_checkpoints" / "copy.png")
     source = open_folder(folder)
     assert "copy.png" not in names(source, "train") | names(source, "val")
 
 
-@pytest.mark.xfail(strict=True, raises=OSError, reason="state() follows the link and fails")
 def test_a_dead_link_is_a_broken_image(folder, tmp_path):
     (folder / "cats" / "dead.png").symlink_to(tmp_path / "gone.png")
     built = cache.prepare(config("folder", path=str(folder)), tmp_path / "cache", no_progress)
@@ -477,7 +470,6 @@ def test_tfds_splits_that_share_images_are_rejected(train, val, tiny_dir):
         ("train", None, r"dataset\.val_split must be a TFDS split"),
         pytest.param(
             *("train[5:3]", "test", r"dataset\.train_split=train\[5:3\] holds no images"),
-            marks=pytest.mark.xfail(strict=True, reason="TFDS counts -2 images, which is not 0"),
         ),
     ],
 )
@@ -499,11 +491,6 @@ def test_an_unknown_tfds_name_suggests_a_known_one(typo, meant, tfds, tmp_path):
         open_named(typo, tmp_path)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=(ValueError, AssertionError),
-    reason="TFDS raises neither DatasetNotFoundError nor one kind of error for these",
-)
 @pytest.mark.parametrize("name", ["cifar10/gone", "cifar10:9.9.9", "two words", "a/b/c"])
 def test_a_tfds_config_version_or_name_that_is_not_there_is_a_user_error(name, tfds, tmp_path):
     with pytest.raises(UserError, match=name):
@@ -572,7 +559,6 @@ def test_a_set_that_tfds_prepares_now_is_found_afterwards(online, tfds, tmp_path
     assert np.array_equal(built.images("val")[:, 3, 3, 2] % 2, built.labels("val"))
 
 
-@pytest.mark.xfail(strict=True, reason="the two hold locks of different names")
 def test_a_sweep_that_starts_after_anothers_download_shares_its_cache(online, tfds, tmp_path):
     register("tiny_shared", filled)
     order = tfds_config("tiny_shared", tmp_path / "sets"), tmp_path / "cache"
@@ -594,15 +580,9 @@ def test_a_sweep_that_starts_after_anothers_download_shares_its_cache(online, tf
         ("grey", {"shape": (4, 4, 1)}, [70], [70]),
         pytest.param(
             *("rgba", {"shape": (4, 4, 4)}, [10, 200, 100, 255], [10, 200, 100]),
-            marks=pytest.mark.xfail(
-                strict=True, raises=AssertionError, reason="red is repeated three times"
-            ),
         ),
         pytest.param(
             *("deep", {"shape": (4, 4, 1), "dtype": np.uint16}, [0x8040], [0x80]),
-            marks=pytest.mark.xfail(
-                strict=True, raises=AssertionError, reason="the high byte is dropped"
-            ),
         ),
     ],
 )
@@ -615,7 +595,6 @@ def test_a_tfds_image_keeps_its_colors_in_the_cache(kind, feature, pixel, stored
     assert (built.images("train") == stored).all()
 
 
-@pytest.mark.xfail(strict=True, reason="TensorFlow's error stops the whole data set")
 def test_a_broken_tfds_image_is_skipped_and_counted(tfds, tmp_path):
     good, broken = tmp_path / "good.jpg", tmp_path / "broken.jpg"
     save(good)

@@ -108,12 +108,12 @@ def test_only_zero_pad_gives_both_arms_equal_counts(arms):
     assert same_parameters == (shortcut == "zero_pad")
 
 
-def check_he15_block(add, arch, shortcut):
+def check_he15_block(add, arch, shortcut, first):
     order = [Conv2D, BatchNormalization, ReLU] * CONVS[arch]
     branch = lead_up(add, len(order) - 1)
     (before,), (_, around) = sources(branch[0]), sources(add)
     assert types(branch) == order[:-1]
-    assert type(before) is (MaxPooling2D if before.name.startswith("stem_pool") else ReLU)
+    assert type(before) is (MaxPooling2D if first and arch != "20" else ReLU)
     if around is not before and shortcut == "zero_pad":
         assert (type(around), sources(around)) == (ZeroPadShortcut, [before])
     elif around is not before:
@@ -142,10 +142,8 @@ def check_he16_block(add, arch, shortcut, first):
 def test_every_block_has_its_papers_order(arms):
     (arch, shortcut, preact), _, model = arms
     for i, add in enumerate(of_type(model, Add)):
-        if preact:
-            check_he16_block(add, arch, shortcut, first=i == 0)
-        else:
-            check_he15_block(add, arch, shortcut)
+        check = check_he16_block if preact else check_he15_block
+        check(add, arch, shortcut, first=i == 0)
 
 
 def test_only_preact_leaves_sums_to_the_next_block_and_activates_before_pooling(arms):
