@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 
 from ablation.models.specs import ARCHS
 
@@ -80,7 +80,7 @@ def draw_curves(
         style = _STYLES[columns.index(column) % len(_STYLES)]
         axes.plot(points["epoch"], points[metric], label=column, markersize=4, **style)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.grid(alpha=0.3)
+    axes.grid(alpha=0.3, which="both")
     axes.set_axisbelow(True)
     if "accuracy" in metric:
         axes.set_ylim(0, 1.02)
@@ -88,6 +88,8 @@ def draw_curves(
     else:
         # Early validation losses under batch normalisation can be a thousand times the last ones.
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(LogFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     return axes
 
 
