@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
 from ablation.models.specs import ARCHS
 
@@ -45,6 +45,8 @@ def curves(runs: pd.DataFrame, history: pd.DataFrame, metrics: Sequence[str]) ->
             of_arch = runs[runs["arch"] == arch]
             draw_curves(axes, of_arch, history, metric, columns=_column_order(runs))
         row[0].set_ylabel(_TITLES[metric])
+        if row[0].get_yscale() == "log":
+            _label_log_axis(row[0])
     for axes, arch in zip(panels[0], archs, strict=True):
         axes.set_title(f"depth {arch}" if arch.isdigit() else arch)
     for axes in panels[-1]:
@@ -80,7 +82,7 @@ def draw_curves(
         style = _STYLES[columns.index(column) % len(_STYLES)]
         axes.plot(points["epoch"], points[metric], label=column, markersize=4, **style)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.grid(alpha=0.3, which="both")
+    axes.grid(alpha=0.3)
     axes.set_axisbelow(True)
     if "accuracy" in metric:
         axes.set_ylim(0, 1.02)
@@ -88,9 +90,16 @@ def draw_curves(
     else:
         # Early validation losses under batch normalisation can be a thousand times the last ones.
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(LogFormatter())
-        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     return axes
+
+
+def _label_log_axis(axes: Axes) -> None:
+    """Labels a logarithmic axis with plain numbers: 1, 2, 5, or powers of ten over many decades."""
+    low, high = axes.get_ylim()
+    subs = (1.0, 2.0, 5.0) if high < 1000 * low else (1.0,)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _column_order(runs: pd.DataFrame) -> list[str]:
