@@ -9,8 +9,7 @@ from hydra import compose, initialize_config_dir
 from ablation import store
 from ablation.config import CONF_DIR, to_plain
 from ablation.store import Run
-
-TINY = ("arch=20", "epochs=2", "recipe.batch_size=256", "dataset.image_size=8")
+from support import TINY
 
 
 @pytest.fixture(scope="session")

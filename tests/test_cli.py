@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ablation import store
-from conftest import TINY
+from support import TINY
 
 
 def _directories(study):

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from ablation import store
-from conftest import TINY
+from support import TINY
 
 KILLS = 50
 SWEEP = ("-m", *TINY, "epochs=20", "plain=true,false", "seed=0,1")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from ablation import store
-from conftest import TINY
+from support import TINY
 
 LONG = (*TINY, "epochs=30", "plain=false")
 

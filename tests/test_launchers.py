@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from ablation import store
-from conftest import TINY
+from support import TINY
 
 SWEEP = ("-m", *TINY, "epochs=1", "plain=true,false")
 

@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import TINY
+from support import TINY
 
 ROOT = Path(__file__).parents[1]
 
