@@ -13,7 +13,7 @@ import pytest
 from ablation import store
 from support import TINY
 
-LONG = (*TINY, "epochs=30", "plain=false")
+LONG = (*TINY, "epochs=12", "plain=false")
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ def build(
     ):
         if value not in allowed:
             raise ValueError(
-                f"{name} must be one of {', '.join(allowed)}. Received: {name}={value}"
+                f"{name} must be one of {', '.join(allowed)}. Received: {name}={value!r}"
             )
     spec = ARCHS[arch]
     if min(input_shape[:2]) < spec.min_image_size:

@@ -12,7 +12,10 @@ Every convolution is bias-free and padded "same", every kernel starts as in He e
 (arXiv 1502.01852), batch normalisation keeps 0.9 of its running mean and adds 1e-5 to the variance.
 """
 
+import contextlib
+import sys
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import keras
@@ -63,7 +66,8 @@ class ResNet:
         logits = layers.Dense(
             classes, kernel_initializer=self._he_normal("logits"), dtype="float32", name="logits"
         )(x)
-        return keras.Model(inputs, logits, name=name)
+        with _deep_recursion():
+            return keras.Model(inputs, logits, name=name)
 
     def _stem(self, x):
         """The layers before the first block: He15 Table 1 (conv1, pool), §4.2 for CIFAR-10."""
@@ -125,6 +129,17 @@ class ResNet:
 
     def _he_normal(self, name: str) -> keras.initializers.Initializer:
         return keras.initializers.HeNormal(zlib.crc32(f"{self.seed}/{name}".encode()) % 2**31)
+
+
+@contextlib.contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """Lets Keras walk a graph of thousands of layers, which it does one call inside another."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 20_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _bn_relu(x, name: str, relu: bool = True):
