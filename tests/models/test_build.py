@@ -19,12 +19,12 @@ DEPTHS = [*IMAGENET, "20", "32", "44", "56", "110", "1202"]
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"arch": "35"}, ["arch=35", *DEPTHS]),
+        ({"arch": "35"}, ["arch='35'", *DEPTHS]),
         (
             {"shortcut": "identity"},
-            ["shortcut=identity", "auto", "zero_pad", "projection_all", "projection3x3"],
+            ["shortcut='identity'", "auto", "zero_pad", "projection_all", "projection3x3"],
         ),
-        ({"stride_on": "2x2"}, ["stride_on=2x2", "1x1", "3x3"]),
+        ({"stride_on": "2x2"}, ["stride_on='2x2'", "1x1", "3x3"]),
         ({"arch": "18", "input_shape": (31, 64, 3)}, ["(31, 64, 3)", "32 pixels"]),
         ({"arch": "50", "input_shape": (64, 28, 1)}, ["(64, 28, 1)", "32 pixels"]),
         ({"arch": "20", "input_shape": (3, 32, 3)}, ["(3, 32, 3)", "4 pixels"]),
