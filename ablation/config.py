@@ -35,7 +35,7 @@ SOURCES = ("digits", "tfds", "folder")
 CELL_KEYS = ("arch", "plain", "shortcut", "preact", "dataset")
 """The factors of every study; keys that a command sweeps join them."""
 
-COMMAND_KEYS = ("study", "plan", "rerun", "threads", "runs_dir", "cache_dir")
+COMMAND_KEYS = ("study", "plan", "rerun", "threads", "runs_dir", "cache_dir", "report")
 """Keys of the command as a whole: where things lie and how the work is done; no result depends
 on them."""
 
@@ -84,6 +84,14 @@ class RecipeConfig:
 
 
 @dataclass
+class ReportConfig:
+    """What the report compares."""
+
+    contrast: str = "plain"
+    reference: str | None = None
+
+
+@dataclass
 class Config:
     """Everything a command may set; `conf/config.yaml` explains each key."""
 
@@ -105,6 +113,7 @@ class Config:
     rerun: str = "none"
     runs_dir: str = "runs"
     cache_dir: str = MISSING
+    report: ReportConfig = field(default_factory=ReportConfig)
 
 
 ConfigStore.instance().store(name="schema", node=Config)

@@ -1,6 +1,7 @@
 """A study read back from its run directories, as data frames. Imports no TensorFlow."""
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ import pandas as pd
 import yaml
 
 from ablation import store
+from ablation.audit import Audit, audit
+from ablation.comparison import Comparison, comparisons, levels
 from ablation.config import UserError, first_line, flatten, identity_keys, result_keys
+from ablation.report import tables
 
 GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""
@@ -31,6 +35,7 @@ RESULTS = (
     "val_images",
     "train_fingerprint",
     "val_fingerprint",
+    "order_sha256",
     "weights_sha256",
     "resumed_from_epoch",
     "seconds_per_epoch",
@@ -39,14 +44,8 @@ RESULTS = (
 )
 """What `result.json` holds beside the names of the classes."""
 
-_BUDGET = (
-    "epochs",
-    "steps",
-    "examples_seen",
-    "schedule_completed",
-    "train_fingerprint",
-    "val_fingerprint",
-)
+CONFOUNDS = ("source_sha256", "python", "packages", "platform", "processor", "devices", "threads")
+"""What `provenance.json` holds that can change a result."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,48 @@ class Study:
     def complete(self) -> pd.DataFrame:
         """The rows of `runs` that are complete."""
         return self.runs[self.runs["state"] == store.COMPLETE]
+
+    @property
+    def levels(self) -> dict[str, list[Any]]:
+        """The levels of each factor that the runs have, in their natural order."""
+        return {factor: levels(factor, self.runs[factor]) for factor in self.factors}
+
+    @property
+    def protocols(self) -> pd.Series:
+        """How many runs there are of each protocol."""
+        return self.runs["protocol"].value_counts()
+
+    def comparisons(
+        self, contrast: str = "plain", reference: str | None = None
+    ) -> list[Comparison]:
+        """Returns the comparisons that may each be one table; see `comparison.comparisons`."""
+        return comparisons(self.runs, self.factors, contrast, reference)
+
+    def audit(self) -> list[Audit]:
+        """Returns what the audit of each comparison found."""
+        return [audit(comparison) for comparison in self.comparisons()]
+
+    def table(self, contrast: str = "plain", reference: str | None = None) -> pd.DataFrame:
+        """Returns the ablation tables of all comparisons, one below the other."""
+        return self._concatenated(tables.ablation_table, contrast, reference)
+
+    def effects(self, contrast: str = "plain", reference: str | None = None) -> pd.DataFrame:
+        """Returns every effect of all comparisons: one row each, with its sentence."""
+        return self._concatenated(tables.effects_table, contrast, reference)
+
+    def _concatenated(
+        self,
+        make: Callable[[Comparison], pd.DataFrame],
+        contrast: str,
+        reference: str | None,
+    ) -> pd.DataFrame:
+        parts = []
+        for one in self.comparisons(contrast, reference):
+            frame = make(one)
+            frame.insert(0, "protocol", str(one.protocol or ""))
+            frame.insert(0, "dataset", one.dataset)
+            parts.append(frame)
+        return pd.concat(parts, ignore_index=True)
 
 
 def load(directory: str | Path) -> Study:
@@ -102,28 +143,14 @@ def load(directory: str | Path) -> Study:
     factors = store.factors(directory)
     frame = pd.DataFrame(runs)
     # The columns of a result are there even if no run is complete yet.
-    frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *RESULTS])))
+    frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *RESULTS, "classes"])))
     for factor in factors:
         name = f"config.{factor}.name" if factor in GROUPS else f"config.{factor}"
         frame[factor] = frame[name]
     frame["protocol"] = _protocols(frame, factors)
     history = pd.concat(histories, ignore_index=True) if histories else _no_history()
+    frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
     return Study(directory, tuple(factors), frame, history, tuple(problems))
-
-
-def varying(frame: pd.DataFrame, columns: list[str]) -> dict[str, list[Any]]:
-    """Returns those columns that hold more than one value, with their values."""
-    values = {column: list(pd.unique(frame[column])) for column in columns}
-    return {column: found for column, found in values.items() if len(found) > 1}
-
-
-def unequal_budget(frame: pd.DataFrame) -> dict[str, list[Any]]:
-    """Returns the parts of the training budget in which complete runs differ, with their values.
-
-    Args:
-        frame: complete runs that are to share a table.
-    """
-    return varying(frame, list(_BUDGET))
 
 
 def _read_run(path: Path) -> dict[str, Any]:
@@ -146,10 +173,14 @@ def _read_run(path: Path) -> dict[str, Any]:
         "fingerprint": None,
     }
     if (path / "provenance.json").exists():
-        row["fingerprint"] = store.read_json(path / "provenance.json").get("fingerprint")
+        provenance = store.read_json(path / "provenance.json")
+        row["fingerprint"] = provenance.get("fingerprint")
+        facts = flatten({key: provenance.get(key) for key in CONFOUNDS})
+        row |= {f"provenance.{key}": str(value) for key, value in facts.items()}
     if status.state == store.COMPLETE:
         result = store.read_json(path / "result.json")
         row |= {key: result[key] for key in RESULTS if key in result}
+        row["classes"] = len(result["classes"])
     return row
 
 

@@ -152,7 +152,7 @@ class Sweep:
 
     def __init__(self, configs: list[dict[str, Any]], swept: list[str]):
         for key in COMMAND_KEYS:
-            if key in swept:
+            if key in {name.split(".")[0] for name in swept}:
                 raise UserError(f"{key} is one for the whole command and cannot be swept.")
         for config in configs:
             validate(config)
@@ -230,4 +230,5 @@ class Sweep:
         # Imported here, because pandas and Matplotlib would delay every plan and every error.
         from ablation.report.write import write_report
 
-        return write_report(self._directory)
+        options = self._configs[0]["report"]
+        return write_report(self._directory, options["contrast"], options["reference"])

@@ -58,13 +58,22 @@ def config():
 def stored_run(config, tmp_path):
     """Writes the directory of a run as if it had been trained; returns the directory."""
 
-    def write(*overrides, val_accuracy=0.5, state=store.COMPLETE, reason=None, data="d1", **result):
+    def write(
+        *overrides,
+        val_accuracy=0.5,
+        state=store.COMPLETE,
+        reason=None,
+        data="d1",
+        provenance=None,
+        **result,
+    ):
         run = Run(config(*overrides, f"runs_dir={tmp_path}"), data)
         run.directory.mkdir(parents=True)
         store.write_yaml(run.directory / "config.yaml", run.config)
         status = store.Status().begun().ended(state, reason)
         store.write_status(run.directory, status)
-        store.write_json(run.directory / "provenance.json", {"fingerprint": data})
+        facts = {"fingerprint": data, "source_sha256": "s1", "threads": 2} | (provenance or {})
+        store.write_json(run.directory / "provenance.json", facts)
         epochs = range(1, run.config["epochs"] + 1)
         rows = [f"{e},{2 / e},{0.1 * e},{3 / e},{val_accuracy},{0.01},{1.5}" for e in epochs]
         header = ",".join(store.HISTORY_COLUMNS)
@@ -75,6 +84,8 @@ def stored_run(config, tmp_path):
                 "steps": 110,
                 "examples_seen": 7040,
                 "schedule_completed": 1.0,
+                "classes": [str(digit) for digit in range(10)],
+                "order_sha256": f"order {run.config['seed']}",
                 "train_fingerprint": f"train {data}",
                 "val_fingerprint": f"val {data}",
                 "train_images": 1437,

@@ -58,15 +58,6 @@ def test_a_swept_recipe_takes_all_its_keys_along(stored_run, tmp_path):
     assert sorted(loaded.runs["recipe"]) == ["adam", "sgd"]
 
 
-def test_the_budget_audit_names_what_differs(stored_run, tmp_path):
-    stored_run("plain=true", steps=110)
-    stored_run("plain=false", steps=90)
-    complete = study.load(tmp_path / "main").complete
-    assert {key: sorted(found) for key, found in study.unequal_budget(complete).items()} == {
-        "steps": [90, 110]
-    }
-
-
 @pytest.mark.parametrize("content", ["", "{", "arch: 34\n", "- a\n"])
 def test_a_damaged_configuration_is_named_and_skipped(stored_run, tmp_path, content):
     stored_run("plain=true")

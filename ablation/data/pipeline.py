@@ -4,6 +4,7 @@ So both arms of a pair see the same images in the same order, and a resumed run 
 nothing had happened.
 """
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -38,17 +39,22 @@ class TrainBatches:
         self._seed = seed
         self._batch_size = batch_size
         self._augment = augment
+        self._pad = self._images.shape[1] // 8
         self.steps_per_epoch = len(self._images) // batch_size
+
+    def order_digest(self, epochs: int) -> str:
+        """Returns the SHA-256 over the order of the images in so many epochs, augmentation too."""
+        digest = hashlib.sha256()
+        for epoch in range(epochs):
+            for draw in self._draws(epoch):
+                digest.update(draw.data)
+        return digest.hexdigest()
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yields the `steps_per_epoch` batches of one epoch, counted from 0."""
-        rng = np.random.default_rng([self._seed, epoch])
-        count, size = self.steps_per_epoch * self._batch_size, self._images.shape[1]
-        order = rng.permutation(len(self._images))[:count]
-        flips = rng.random(count) < 0.5
-        pad = size // 8
-        shifts = rng.integers(0, 2 * pad + 1, (count, 2))
-        for start in range(0, count, self._batch_size):
+        order, flips, shifts = self._draws(epoch)
+        pad = self._pad
+        for start in range(0, len(order), self._batch_size):
             rows = slice(start, start + self._batch_size)
             chosen = order[rows]
             images = self._images[chosen] * self._scale + self._offset
@@ -57,6 +63,14 @@ class TrainBatches:
             if self._augment in ("flip", "crop_flip"):
                 images[flips[rows]] = images[flips[rows], :, ::-1]
             yield images, self._labels[chosen]
+
+    def _draws(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns an epoch's images in order and, for each, whether to flip it and how to crop."""
+        rng = np.random.default_rng([self._seed, epoch])
+        count = self.steps_per_epoch * self._batch_size
+        order = rng.permutation(len(self._images))[:count]
+        flips = rng.random(count) < 0.5
+        return order, flips, rng.integers(0, 2 * self._pad + 1, (count, 2))
 
 
 class ValBatches:

@@ -5,22 +5,59 @@ import sys
 from pathlib import Path
 
 from ablation.config import UserError
-from ablation.report.write import write_report
+
+_EPILOG = """options are written as in the sweep:
+  report.contrast=KEY      the factor whose levels are compared (plain)
+  report.reference=LEVEL   the level that the others are compared with
+
+examples:
+  python -m ablation.report runs/main
+  python -m ablation.report runs/main report.contrast=shortcut report.reference=zero_pad
+  python -m ablation.report runs/before runs/after     what changed between two studies
+"""
+
+_OPTIONS = ("report.contrast", "report.reference")
 
 
 def main() -> int:
     """Runs the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m ablation.report", description=__doc__)
-    parser.add_argument("study", nargs="+", help="a study's folder, such as runs/main")
-    arguments = parser.parse_args()
-    for directory in arguments.study:
-        try:
-            summary = write_report(directory)
-        except (UserError, OSError) as error:
-            print(f"ablation.report: {error}", file=sys.stderr)
-            return 2
-        print(f"{summary}\nReport: {Path(directory) / 'report.md'}")
+    parser = argparse.ArgumentParser(
+        prog="python -m ablation.report",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "words", nargs="+", metavar="FOLDER", help="a study's folder; two to compare them"
+    )
+    words = parser.parse_args().words
+    options = dict(word.split("=", 1) for word in words if "=" in word)
+    folders = [word for word in words if "=" not in word]
+    try:
+        unknown = [key for key in options if key not in _OPTIONS]
+        if unknown:
+            raise UserError(f"unknown option {unknown[0]}. Allowed: {', '.join(_OPTIONS)}.")
+        if len(folders) not in (1, 2):
+            raise UserError(f"name one study, or two to compare them. Received: {len(folders)}.")
+        _report(folders, options)
+    except (UserError, OSError) as error:
+        print(f"ablation.report: {error}", file=sys.stderr)
+        return 2
     return 0
+
+
+def _report(folders: list[str], options: dict[str, str]) -> None:
+    # Imported here, so that a wrong word is answered at once.
+    from ablation.report.compare import compare
+    from ablation.report.write import write_report
+    from ablation.study import load
+
+    if len(folders) == 2:
+        print(compare(load(folders[0]), load(folders[1])))
+        return
+    contrast = options.get("report.contrast", "plain")
+    print(write_report(folders[0], contrast, options.get("report.reference")))
+    print(f"Report: {Path(folders[0]) / 'report.md'}")
 
 
 if __name__ == "__main__":

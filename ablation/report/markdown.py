@@ -1,19 +1,21 @@
-"""A report in words: the frames of `tables` as GitHub-flavoured markdown."""
+"""A report in words and tables: GitHub-flavoured markdown."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from ablation.report.tables import Comparison, ablation_table, cost_table, runs_table
-from ablation.study import Study, unequal_budget
+from ablation.audit import Audit, Differences, audit
+from ablation.comparison import Comparison
+from ablation.effects import Effect
+from ablation.report.cells import Cells, accuracy_cells, cost_cells, effect_cells, runs_cells
+from ablation.report.tables import comparison_effects
+from ablation.study import Study
+
+_NAMED_AT_MOST = 6
 
 
-def report(
-    study: Study, comparisons: Sequence[Comparison], figures: Sequence[Sequence[str]]
-) -> str:
+def report(study: Study, comparisons: Sequence[Comparison], figures: Sequence[list[str]]) -> str:
     """Returns the whole report.
 
     Args:
@@ -25,35 +27,39 @@ def report(
     for comparison, images in zip(comparisons, figures, strict=True):
         parts += [
             heading(comparison),
-            budget(comparison),
+            certificate(audit(comparison)),
             accuracy(comparison),
+            effects(comparison_effects(comparison)),
             "### Curves",
             *(f"![{Path(image).stem}]({image})" for image in images),
             "### Cost",
-            cost(comparison),
+            "Equal epochs are not equal work. Trainable parameters; multiply-adds of one image.",
+            table(cost_cells(comparison)),
             "### Conditions",
             conditions(comparison),
         ]
-    parts += ["## Runs", _runs(study)]
-    if study.problems:
-        parts += ["## Not readable", *(f"- {problem}" for problem in study.problems)]
-    return "\n\n".join(parts) + "\n"
+    parts += ["## Runs", table(runs_cells(study.runs)), *_problems(study)]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def summary(study: Study, comparisons: Sequence[Comparison]) -> str:
-    """Returns what the command line prints at the end: the ablation tables and what is missing."""
+    """Returns what the command line prints at the end: certificates, tables and sentences."""
     parts = []
     for comparison in comparisons:
-        parts += [heading(comparison), budget(comparison), accuracy(comparison)]
-    parts += [f"Not readable: {problem}" for problem in study.problems]
-    return "\n\n".join(parts) + "\n"
+        parts += [
+            heading(comparison),
+            certificate(audit(comparison)),
+            accuracy(comparison),
+            sentences(comparison_effects(comparison)),
+        ]
+    return "\n\n".join(part for part in [*parts, *_problems(study)] if part) + "\n"
 
 
 def overview(study: Study) -> str:
     """Returns how many runs are in which state."""
     states = study.runs["state"].value_counts()
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
-    return f"{len(study.runs)} runs: {counts}. Files are below `{study.directory}/`."
+    return f"{len(study.runs)} runs: {counts}. Files are below `{study.directory.name}/`."
 
 
 def heading(comparison: Comparison) -> str:
@@ -64,68 +70,61 @@ def heading(comparison: Comparison) -> str:
     return title
 
 
-def budget(comparison: Comparison) -> str:
-    """Returns whether all complete runs had the same training budget, and where not."""
-    unequal = unequal_budget(comparison.complete)
-    if comparison.complete.empty:
-        return "**Equal budget: nothing to compare yet.**"
-    if not unequal:
-        return (
-            "**Equal budget: PASS.** Same epochs, optimizer steps, examples seen, end of the "
-            "learning-rate schedule and images in every run."
+def certificate(found: Audit) -> str:
+    """Returns what the audit found: equal budget, confounds, holes."""
+    if not found.runs:
+        budget = "**Equal budget: nothing to compare yet.**"
+    elif found.passes:
+        budget = (
+            f"**Equal budget: PASS** ({found.runs} runs). Same epochs, optimizer steps, examples "
+            "seen, end of the learning-rate schedule, images, and order of the images at each seed."
         )
-    lines = [f"- {key}: {', '.join(map(str, values))}" for key, values in unequal.items()]
-    return "**Equal budget: FAIL.** The runs below differ in\n\n" + "\n".join(lines)
+    else:
+        budget = f"**Equal budget: FAIL.** The runs differ in\n\n{_listed(found.unequal)}"
+    parts = [budget]
+    if found.confounds:
+        parts.append(f"**Confounds.** The runs also differ in\n\n{_listed(found.confounds)}")
+    else:
+        parts.append("**Confounds: none** in code, versions, processor, device and threads.")
+    if found.holes:
+        holes = "\n".join(f"- {hole}" for hole in found.holes)
+        parts.append(f"**Holes.**\n\n{holes}")
+    else:
+        parts.append("**Holes: none.**")
+    joint = "\n\n" if any("\n" in part for part in parts) else " "
+    return joint.join(parts)
 
 
 def accuracy(comparison: Comparison) -> str:
     """Returns the ablation table and what its numbers mean."""
-    table = ablation_table(comparison)
-    header, rows = [*comparison.rows], []
-    differences = [c for c in table.columns if c.startswith("difference") and c[-2:] != " n"]
-    for column in comparison.columns:
-        header.append(column)
-    header += [name.replace("difference", "residual − plain") for name in differences]
-    for _, row in table.iterrows():
-        cells = [str(row[key]) for key in comparison.rows]
-        cells += [_accuracy_cell(row, column) for column in comparison.columns]
-        cells += [_difference_cell(row, column) for column in differences]
-        rows.append(cells)
-    most = max(
-        (row[f"{c} n"] for _, row in table.iterrows() for c in comparison.columns), default=0
-    )
+    seeds = comparison.complete.groupby([*comparison.rows, "column"]).size()
     text = "Validation accuracy after the final epoch, %; differences in points; n is seeds."
-    if most <= 1:
-        text += " One seed a cell: these are the differences of these runs, no claim about others."
-    else:
+    if (seeds > 1).any():
         text += " ± is the standard deviation over seeds; differences are paired by seed."
-    return f"{text}\n\n{_table(header, rows)}"
+    return f"{text}\n\n{table(accuracy_cells(comparison))}"
 
 
-def cost(comparison: Comparison) -> str:
-    """Returns what each cell costs, since equal epochs are not equal work."""
-    header = [
-        *comparison.rows,
-        "net",
-        "parameters",
-        "multiply-adds",
-        "steps",
-        "s/epoch",
-        "peak memory",
-    ]
-    rows = [
-        [
-            *(str(row[key]) for key in comparison.rows),
-            row["net"],
-            f"{row['parameters']:,}",
-            f"{row['multiply_adds']:,}",
-            f"{row['steps']:,}",
-            f"{row['seconds_per_epoch']:.1f}",
-            f"{row['peak_memory_bytes'] / 2**30:.2f} GiB",
-        ]
-        for _, row in cost_table(comparison).iterrows()
-    ]
-    return f"Trainable parameters; multiply-adds of one image.\n\n{_table(header, rows)}"
+def effects(found: Sequence[Effect]) -> str:
+    """Returns the effects in words and as a table."""
+    if not found:
+        return ""
+    family = (
+        "Differences are paired by seed. Intervals are Student's t; p is the exact two-sided "
+        "sign-flip test's, corrected by Holm over the effects of its kind "
+        f"({', '.join(f'{len(_of(found, k))} {k}s' for k in _kinds(found))}). "
+        "Detectable is the difference in points that a t test finds with 80% power."
+    )
+    words = sentences(found)
+    if max(effect.n for effect in found) < 2:
+        return f"### Effects\n\n{words}"
+    return f"### Effects\n\n{words}\n\n{family}\n\n{table(effect_cells(found))}"
+
+
+def sentences(found: Sequence[Effect]) -> str:
+    """Returns one sentence for each effect; with one seed a cell only for the contrasts."""
+    alone = max((effect.n for effect in found), default=0) < 2
+    told = _of(found, "contrast") if alone else found
+    return "\n".join(f"- {effect.sentence()}" for effect in told)
 
 
 def conditions(comparison: Comparison) -> str:
@@ -149,59 +148,45 @@ def conditions(comparison: Comparison) -> str:
             ),
         ]
     keys = [key for key in first.index if key.startswith(("config.dataset.", "config.recipe."))]
-    keys += ["config.backend", "config.precision", "config.deterministic"]
+    keys += ["config.stride_on", "config.backend", "config.precision", "config.deterministic"]
     facts += [
         (key.removeprefix("config."), ", ".join(map(str, comparison.runs[key].unique())))
         for key in keys
         if pd.notna(first[key])
     ]
-    return _table(["condition", "value"], [[str(key), str(value)] for key, value in facts])
+    return table(Cells(["condition", "value"], [[str(k), str(v)] for k, v in facts]))
 
 
-def _runs(study: Study) -> str:
-    rows = [
-        [
-            f"`{row['run']}`",
-            row["state"],
-            row["reason"],
-            *(_number(row[key], ".4f") for key in ("loss", "val_loss")),
-            *(_percent(row[key]) for key in ("accuracy", "val_accuracy")),
-            _number(row["seconds"], ".0f"),
-        ]
-        for _, row in runs_table(study).iterrows()
-    ]
-    header = ["run", "state", "reason", "loss", "val loss", "accuracy", "val accuracy", "s"]
-    return _table(header, rows)
-
-
-def _accuracy_cell(row: pd.Series, column: str) -> str:
-    count, note = row[f"{column} n"], row[f"{column} note"]
-    if not count:
-        return note or "missing"
-    spread = f" ± {100 * row[f'{column} sd']:.2f}" if count > 1 else ""
-    return f"{_percent(row[column])}{spread} (n={count}{f'; {note}' if note else ''})"
-
-
-def _difference_cell(row: pd.Series, column: str) -> str:
-    count = row[f"{column} n"]
-    return f"{100 * row[column]:+.2f} (n={count})" if count else ""
-
-
-def _percent(value: float) -> str:
-    return _number(100 * value, ".2f")
-
-
-def _number(value: Any, form: str) -> str:
-    return "" if value is None or math.isnan(value) else format(value, form)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(cells: Cells) -> str:
     """Returns a markdown table whose source is aligned, because people read it as text too."""
-    cells = [list(header), *[[cell.replace("|", "\\|") for cell in row] for row in rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    rows = [list(cells.header), *[[cell.replace("|", "\\|") for cell in row] for row in cells.rows]]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(cells.header))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in cells
+        for row in rows
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
+
+
+def _listed(differences: Differences) -> str:
+    lines = []
+    for name, values in differences.items():
+        for value, runs in values.items():
+            more = f" and {len(runs) - _NAMED_AT_MOST} more" if len(runs) > _NAMED_AT_MOST else ""
+            lines.append(f"- {name} {value}: {', '.join(runs[:_NAMED_AT_MOST])}{more}")
+    return "\n".join(lines)
+
+
+def _kinds(found: Sequence[Effect]) -> list[str]:
+    return list(dict.fromkeys(effect.kind for effect in found))
+
+
+def _of(found: Sequence[Effect], kind: str) -> list[Effect]:
+    return [effect for effect in found if effect.kind == kind]
+
+
+def _problems(study: Study) -> list[str]:
+    if not study.problems:
+        return []
+    return ["## Not readable", "\n".join(f"- {problem}" for problem in study.problems)]

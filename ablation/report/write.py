@@ -10,46 +10,60 @@ from filelock import FileLock
 from matplotlib.figure import Figure
 
 from ablation import store
-from ablation.report import figures, markdown, tables
-from ablation.report.tables import Comparison
+from ablation.comparison import Comparison
+from ablation.report import cells, figures, latex, markdown, tables
 from ablation.study import Study, load
 
 _FOLDER = "report"
-_FIGURES = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
+_CURVES = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
 
 
-def write_report(directory: str | Path) -> str:
-    """Reads a study and writes its report.md, and in report/ tables as CSV, figures as PNG and SVG.
+def write_report(
+    directory: str | Path, contrast: str = "plain", reference: str | None = None
+) -> str:
+    """Writes a study's report.md, and in report/ its tables (CSV, LaTeX) and figures (PNG, SVG).
 
     Args:
         directory: of the study, such as "runs/main".
+        contrast: the factor whose levels are compared.
+        reference: the level that the others are compared with, None for the usual one.
 
     Returns:
-        Its ablation tables in markdown, for the terminal.
+        Its certificates, ablation tables and effects in markdown, for the terminal.
 
     Raises:
-        UserError: there is no study in it.
+        UserError: there is no study in it, or the contrast is no factor of it.
         OSError: the disk is full or not writable; earlier files stay as they were.
     """
     directory = Path(directory)
     study = load(directory)
+    found = study.comparisons(contrast, reference)
     # Two sweeps over one study may both want to write.
     with FileLock(directory / ".report.lock"):
         files: dict[str, bytes] = {}
-        found = tables.comparisons(study)
         images = []
         for i, comparison in enumerate(found):
             name = _name(found, i)
             drawn = _figures(study, comparison, name)
             images.append([f"{_FOLDER}/{file}" for file in drawn if file.endswith(".png")])
-            files |= drawn
-            files[f"ablation-{name}.csv"] = _csv(tables.ablation_table(comparison))
-            files[f"cost-{name}.csv"] = _csv(tables.cost_table(comparison))
+            files |= drawn | _tables(comparison, name)
         files["runs.csv"] = _csv(study.runs)
         files["history.csv"] = _csv(study.history)
         _replace(directory / _FOLDER, files)
         store.write_text(directory / "report.md", markdown.report(study, found, images))
     return markdown.summary(study, found)
+
+
+def _tables(comparison: Comparison, name: str) -> dict[str, bytes]:
+    found = tables.comparison_effects(comparison)
+    return {
+        f"ablation-{name}.csv": _csv(tables.ablation_table(comparison)),
+        f"ablation-{name}.tex": latex.tabular(cells.accuracy_cells(comparison)).encode(),
+        f"effects-{name}.csv": _csv(tables.effects_table(comparison)),
+        f"effects-{name}.tex": latex.tabular(cells.effect_cells(found)).encode(),
+        f"cost-{name}.csv": _csv(tables.cost_table(comparison)),
+        f"cost-{name}.tex": latex.tabular(cells.cost_cells(comparison)).encode(),
+    }
 
 
 def _replace(folder: Path, files: dict[str, bytes]) -> None:
@@ -63,15 +77,23 @@ def _replace(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _figures(study: Study, comparison: Comparison, name: str) -> dict[str, bytes]:
+    """Draws what there is to draw; the order is that of the report."""
+    columns = comparison.columns
+    drawn: dict[str, Figure] = {}
+    if not comparison.complete.empty:
+        drawn["final"] = figures.final_accuracy(comparison.complete, comparison.rows, columns)
+    shown = [effect for effect in tables.comparison_effects(comparison) if effect.n]
+    if shown:
+        drawn["effects"] = figures.differences(shown)
     history = study.history[study.history["run"].isin(comparison.runs["run"])]
-    if history.empty:
-        return {}
-    files = {}
-    for kind, metrics in _FIGURES.items():
-        figure = figures.curves(comparison.runs, history, metrics)
-        for form in ("png", "svg"):
-            files[f"{kind}-{name}.{form}"] = _rendered(figure, form)
-    return files
+    if not history.empty:
+        for kind, metrics in _CURVES.items():
+            drawn[kind] = figures.curves(comparison.runs, history, metrics, columns)
+    return {
+        f"{kind}-{name}.{form}": _rendered(figure, form)
+        for kind, figure in drawn.items()
+        for form in ("png", "svg")
+    }
 
 
 def _rendered(figure: Figure, form: str) -> bytes:

@@ -82,6 +82,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         "val_images": cache.count("val"),
         "train_fingerprint": cache.meta["splits"]["train"]["fingerprint"],
         "val_fingerprint": cache.meta["splits"]["val"]["fingerprint"],
+        "order_sha256": batches.order_digest(epochs),
         "classes": cache.meta["classes"],
         "weights_sha256": weights_digest(model),
         "resumed_from_epoch": finished,

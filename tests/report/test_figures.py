@@ -3,7 +3,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ablation import study
-from ablation.report import figures, tables
+from ablation.report import figures
 
 
 def _comparison(stored_run, folder):
@@ -11,12 +11,12 @@ def _comparison(stored_run, folder):
     stored_run("arch=34", "plain=false", val_accuracy=0.9)
     stored_run("arch=50", "plain=false", val_accuracy=0.7)
     loaded = study.load(folder / "main")
-    return tables.comparisons(loaded)[0], loaded.history
+    return loaded.comparisons()[0], loaded.history
 
 
 def test_a_panel_for_each_metric_and_depth_with_a_line_a_run(stored_run, tmp_path):
     comparison, history = _comparison(stored_run, tmp_path)
-    figure = figures.curves(comparison.runs, history, ["loss", "val_loss"])
+    figure = figures.curves(comparison.runs, history, ["loss", "val_loss"], comparison.columns)
     assert [axes.get_title() for axes in figure.axes[:2]] == ["depth 34", "depth 50"]
     assert [len(axes.lines) for axes in figure.axes] == [2, 1, 2, 1]
     assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["training loss", "validation loss"]
@@ -33,7 +33,7 @@ def test_lines_hold_the_history(stored_run, tmp_path):
 
 def test_plain_and_residual_differ_in_colour_line_and_grey(stored_run, tmp_path):
     comparison, history = _comparison(stored_run, tmp_path)
-    figure = figures.curves(comparison.runs, history, ["accuracy"])
+    figure = figures.curves(comparison.runs, history, ["accuracy"], comparison.columns)
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     plain, residual = lines["plain"], lines["residual"]
     assert plain.get_linestyle() != residual.get_linestyle()
@@ -47,7 +47,9 @@ def test_plain_and_residual_differ_in_colour_line_and_grey(stored_run, tmp_path)
 
 def test_every_point_lies_inside_its_panel(stored_run, tmp_path):
     comparison, history = _comparison(stored_run, tmp_path)
-    figure = figures.curves(comparison.runs, history, ["loss", "val_loss", "val_accuracy"])
+    figure = figures.curves(
+        comparison.runs, history, ["loss", "val_loss", "val_accuracy"], comparison.columns
+    )
     figure.draw_without_rendering()
     for axes in figure.axes:
         low, high = axes.get_ylim()

@@ -29,7 +29,7 @@ def test_every_image_of_the_report_exists(stored_run, tmp_path):
     write_report(tmp_path / "main")
     text = (tmp_path / "main" / "report.md").read_text()
     images = [part.split(")")[0] for part in text.split("](")[1:]]
-    assert len(images) == 4
+    assert len(images) == 6
     assert all((tmp_path / "main" / image).exists() for image in images)
 
 

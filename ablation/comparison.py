@@ -1,0 +1,159 @@
+"""Which runs of a study may stand in one table, and how: rows, columns, reference."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ablation import store
+from ablation.config import UserError
+from ablation.models.specs import ARCHS, SHORTCUTS
+
+_NET_FACTORS = ("plain", "shortcut")
+"""Together they say what kind of net a run is: plain, or residual with one kind of shortcut."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs that share a table: one data set under one protocol.
+
+    Attributes:
+        dataset: name of the data set.
+        protocol: what sets this comparison apart from others of the data set, {} if it is alone.
+        contrast: the factor whose levels are the columns.
+        reference: the level that the others are compared with, None if no run has it.
+        rows: the factors that make a row.
+        runs: the rows of `Study.runs` that belong to it, with `column` added, the contrast's level.
+    """
+
+    dataset: str
+    protocol: dict[str, Any]
+    contrast: str
+    reference: str | None
+    rows: tuple[str, ...]
+    runs: pd.DataFrame
+
+    @property
+    def complete(self) -> pd.DataFrame:
+        """The complete runs."""
+        return self.runs[self.runs["state"] == store.COMPLETE]
+
+    @property
+    def columns(self) -> list[str]:
+        """The contrast's levels, the reference first."""
+        found = levels(self.contrast, self.runs["column"])
+        return sorted(found, key=lambda level: level != self.reference)
+
+    @property
+    def others(self) -> list[str]:
+        """The columns that are compared with the reference."""
+        return [c for c in self.columns if c != self.reference] if self.reference else []
+
+
+def comparisons(
+    runs: pd.DataFrame,
+    factors: Sequence[str],
+    contrast: str = "plain",
+    reference: str | None = None,
+) -> list[Comparison]:
+    """Splits a study into the comparisons that may each be one table.
+
+    Args:
+        runs: one row a run, as in `Study.runs`.
+        factors: the study's factors.
+        contrast: the factor whose levels are compared.
+        reference: the level to compare with; by default plain, no shortcut, or the first level.
+
+    Raises:
+        UserError: the contrast is no factor of the study, or no run has the reference.
+    """
+    allowed = [factor for factor in factors if factor != "dataset"]
+    if contrast not in allowed:
+        raise UserError(
+            f"report.contrast={contrast} is not a factor of this study. "
+            f"Allowed: {', '.join(allowed)}."
+        )
+    found = []
+    for dataset, of_dataset in runs.groupby("dataset", sort=False):
+        for _, of_protocol in of_dataset.groupby("protocol", sort=False):
+            rows, columned = _rows_and_columns(of_protocol, factors, contrast)
+            known = levels(contrast, columned["column"])
+            found.append(
+                Comparison(
+                    str(dataset),
+                    _protocol(of_dataset, of_protocol, factors),
+                    contrast,
+                    _reference(contrast, reference, known),
+                    rows,
+                    columned,
+                )
+            )
+    if reference and not any(one.reference for one in found):
+        known = levels(contrast, pd.concat([one.runs["column"] for one in found]))
+        raise UserError(
+            f"report.reference={reference} is no level of {contrast}. Allowed: {', '.join(known)}."
+        )
+    return found
+
+
+def levels(factor: str, values: pd.Series) -> list[Any]:
+    """Returns the distinct values of a factor in their natural order."""
+    nets = ["plain", "residual", *(f"residual {kind}" for kind in SHORTCUTS)]
+    orders = {"arch": list(ARCHS), "shortcut": ["none", *SHORTCUTS]}
+    known = orders.get(factor, nets)
+    return sorted(pd.unique(values), key=lambda value: level_key(value, known))
+
+
+def level_key(value: Any, known: Sequence[Hashable] = ()) -> tuple:
+    """Returns what to sort levels by: a given order first, then numbers, then text."""
+    if value in known:
+        return 0, list(known).index(value), ""
+    try:
+        return 1, float(value), ""
+    except (TypeError, ValueError):
+        return 2, 0.0, str(value)
+
+
+def varying(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, list[Any]]:
+    """Returns those columns that hold more than one value, with their values."""
+    values = {column: list(pd.unique(frame[column])) for column in columns}
+    return {column: found for column, found in values.items() if len(found) > 1}
+
+
+def _rows_and_columns(
+    runs: pd.DataFrame, factors: Sequence[str], contrast: str
+) -> tuple[tuple[str, ...], pd.DataFrame]:
+    """Returns the row factors and the runs with `net`, what kind of net, and `column`."""
+    others = [f for f in factors if f not in ("arch", "dataset", contrast, *_NET_FACTORS)]
+    inner = ["arch", *varying(runs, others)]
+    if contrast not in ("arch", *_NET_FACTORS):
+        inner.append(contrast)
+    residual = runs[runs["arm"] == "residual"]
+    several = (residual.groupby(inner)["shortcut"].nunique() > 1).any()
+    net = runs["arm"] + " " + runs["shortcut"] if several else runs["arm"]
+    runs = runs.assign(net=net.where(runs["arm"] != "plain", "plain"))
+    rows = [name for name in inner if name != contrast]
+    if contrast == "plain":
+        return tuple(rows), runs.assign(column=runs["net"])
+    if contrast != "shortcut" and runs["net"].nunique() > 1:
+        rows.append("net")
+    return tuple(rows or ["net"]), runs.assign(column=runs[contrast].astype(str))
+
+
+def _reference(contrast: str, asked: str | None, known: list[str]) -> str | None:
+    usual = "plain" if contrast == "plain" else next(iter(known), None)
+    wanted = asked or usual
+    return wanted if wanted in known else None
+
+
+def _protocol(
+    of_dataset: pd.DataFrame, of_protocol: pd.DataFrame, factors: Sequence[str]
+) -> dict[str, Any]:
+    """Returns the keys in which the protocols of a data set differ, with this one's values."""
+    if of_dataset["protocol"].nunique() == 1:
+        return {}
+    own = {f"config.{factor}" for factor in factors} | {"config.seed"}
+    keys = [key for key in of_dataset.columns if key.startswith("config.") and key not in own]
+    differing = varying(of_dataset, [*keys, "fingerprint"])
+    return {key.removeprefix("config."): of_protocol[key].iloc[0] for key in differing}

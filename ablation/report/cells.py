@@ -1,0 +1,118 @@
+"""The tables of a report as text, cell by cell, for every writer alike."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ablation.comparison import Comparison
+from ablation.effects import Effect
+from ablation.report.tables import ablation_table, cost_table, runs_table
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A table of text: a header and rows of equal length."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def accuracy_cells(comparison: Comparison) -> Cells:
+    """Returns the ablation table: accuracies in %, differences in points, n beside each number."""
+    table = ablation_table(comparison)
+    differences = [f"{column} - {comparison.reference}" for column in comparison.others]
+    rows = []
+    for _, row in table.iterrows():
+        rows.append(
+            [
+                *(str(row[key]) for key in comparison.rows),
+                *(_accuracy(row, column) for column in comparison.columns),
+                *(_difference(row, column) for column in differences),
+            ]
+        )
+    signs = [name.replace(" - ", " − ") for name in differences]
+    return Cells([*comparison.rows, *comparison.columns, *signs], rows)
+
+
+def effect_cells(effects: Sequence[Effect]) -> Cells:
+    """Returns the effects with their intervals and tests, differences in points."""
+    header = ["effect", "where", "n", "mean", "sd", "95% interval", "p", "p (Holm)", "detectable"]
+    rows = []
+    for effect in effects:
+        low, high = effect.interval
+        interval = f"{100 * low:+.2f} to {100 * high:+.2f}" if not math.isnan(low) else ""
+        rows.append(
+            [
+                f"{effect.kind}: {effect.name}".replace(" - ", " − "),
+                effect.where,
+                str(effect.n),
+                number(100 * effect.mean, "+.2f"),
+                number(100 * effect.sd, ".2f"),
+                interval,
+                number(effect.p, ".3f"),
+                number(effect.p_holm, ".3f"),
+                number(100 * effect.detectable, ".2f"),
+            ]
+        )
+    return Cells(header, rows)
+
+
+def cost_cells(comparison: Comparison) -> Cells:
+    """Returns what each cell costs."""
+    header = ["parameters", "multiply-adds", "steps", "s/epoch", "peak memory"]
+    rows = [
+        [
+            *(str(row[key]) for key in comparison.rows),
+            str(row["column"]),
+            f"{row['parameters']:,}",
+            f"{row['multiply_adds']:,}",
+            f"{row['steps']:,}",
+            f"{row['seconds_per_epoch']:.1f}",
+            f"{row['peak_memory_bytes'] / 2**30:.2f} GiB",
+        ]
+        for _, row in cost_table(comparison).iterrows()
+    ]
+    return Cells([*comparison.rows, comparison.contrast, *header], rows)
+
+
+def runs_cells(runs: pd.DataFrame) -> Cells:
+    """Returns every run with its directory, state and final metrics."""
+    header = ["run", "state", "reason", "loss", "val loss", "accuracy", "val accuracy", "s"]
+    rows = [
+        [
+            f"`{row['run']}`",
+            row["state"],
+            row["reason"],
+            *(number(row[key], ".4f") for key in ("loss", "val_loss")),
+            *(percent(row[key]) for key in ("accuracy", "val_accuracy")),
+            number(row["seconds"], ".0f"),
+        ]
+        for _, row in runs_table(runs).iterrows()
+    ]
+    return Cells(header, rows)
+
+
+def percent(value: float) -> str:
+    """Returns a share as percent with two digits, nothing for NaN."""
+    return number(100 * value, ".2f")
+
+
+def number(value: Any, form: str) -> str:
+    """Returns a formatted number, nothing for NaN."""
+    return "" if value is None or math.isnan(value) else format(value, form)
+
+
+def _accuracy(row: pd.Series, column: str) -> str:
+    count, note = row[f"{column} n"], row[f"{column} note"]
+    if not count:
+        return note or "missing"
+    spread = f" ± {100 * row[f'{column} sd']:.2f}" if count > 1 else ""
+    return f"{percent(row[column])}{spread} (n={count}{f'; {note}' if note else ''})"
+
+
+def _difference(row: pd.Series, column: str) -> str:
+    count = row[f"{column} n"]
+    return f"{100 * row[column]:+.2f} (n={count})" if count else ""

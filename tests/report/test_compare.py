@@ -1,0 +1,32 @@
+import shutil
+
+from ablation import store, study
+from ablation.report.compare import compare
+
+
+def test_protocol_differences_come_first_then_every_cell(stored_run, tmp_path):
+    stored_run("study=a", "plain=true", val_accuracy=0.5)
+    stored_run("study=a", "plain=false", val_accuracy=0.75)
+    stored_run("study=b", "plain=true", "epochs=6", val_accuracy=0.6)
+    text = compare(study.load(tmp_path / "a"), study.load(tmp_path / "b"))
+    assert "| epochs" in text and text.index("| epochs") < text.index("| dataset")
+    lines = [line for line in text.splitlines() if line.startswith("| digits")]
+    assert any(
+        "50.00 (n=1)" in line and "60.00 (n=1)" in line and "+10.00" in line for line in lines
+    )
+    assert any("75.00 (n=1)" in line and "missing" in line for line in lines)
+
+
+def test_a_study_equals_its_copy(stored_run, tmp_path):
+    stored_run("study=a")
+    shutil.copytree(tmp_path / "a", tmp_path / "copy")
+    text = compare(study.load(tmp_path / "a"), study.load(tmp_path / "copy"))
+    assert "The same keys, data, code and machine." in text
+    assert "+0.00" in text
+
+
+def test_a_change_of_code_is_a_difference_of_protocol(stored_run, tmp_path):
+    stored_run("study=a")
+    directory = stored_run("study=b")
+    store.write_json(directory / "provenance.json", {"fingerprint": "d1", "source_sha256": "new"})
+    assert "source_sha256" in compare(study.load(tmp_path / "a"), study.load(tmp_path / "b"))
