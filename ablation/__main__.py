@@ -24,6 +24,13 @@ def main() -> int:
     except (UserError, HydraException, OmegaConfBaseException) as error:
         print(f"ablation: {explain(error)}", file=sys.stderr)
         return EXIT_USER_ERROR
+    except OSError as error:
+        print(
+            f"ablation: {error}. What is finished is intact; when there is room again, "
+            f"the same command goes on:\n    {command_line()}",
+            file=sys.stderr,
+        )
+        return EXIT_USER_ERROR
     except KeyboardInterrupt:
         print(
             "\nStopped. Finished epochs are kept; the same command goes on from there:\n"

@@ -3,6 +3,7 @@
 So it works the same whoever trains: this process, another one, or a launcher's workers.
 """
 
+import atexit
 import csv
 import threading
 import time
@@ -44,9 +45,12 @@ class Monitor:
     def start(self) -> None:
         """Begins to watch."""
         self._thread.start()
+        # However the program ends, the terminal gets its cursor back.
+        atexit.register(self.stop)
 
     def stop(self) -> None:
         """Shows the last state and ends."""
+        atexit.unregister(self.stop)
         self._stop.set()
         self._thread.join()
 

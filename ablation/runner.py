@@ -78,6 +78,7 @@ def train(run: Run, command: str) -> Status:
         "command": command,
         "anew": run.config["rerun"] == "all",
     }
+    before = store.read_status(run.directory)
     child = subprocess.Popen(
         [sys.executable, "-m", "ablation.worker"],
         stdin=subprocess.PIPE,
@@ -103,7 +104,7 @@ def train(run: Run, command: str) -> Status:
         child.stdin.close()
         child.stderr.close()
     if child.returncode != EXIT_BUSY:
-        _record_death(run, child.returncode, complaint)
+        _record_death(run, before, child.returncode, complaint)
     return store.read_status(run.directory)
 
 
@@ -118,10 +119,10 @@ def wait_or_take_over(run: Run, command: str) -> None:
         train(run, command)
 
 
-def _record_death(run: Run, code: int, complaint: str) -> None:
-    """Records the end of a child that could not record it."""
+def _record_death(run: Run, before: Status, code: int, complaint: str) -> None:
+    """Records the end of a child that could not record it, or did not even begin."""
     status = store.read_status(run.directory)
-    if status.state not in (store.PENDING, store.RUNNING, store.INTERRUPTED):
+    if code == 0 or not (status.is_abandoned or status == before):
         return
     if code < 0:
         name = signal.Signals(-code).name

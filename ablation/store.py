@@ -42,6 +42,7 @@ HISTORY_COLUMNS = (
 )
 
 _RUN_NAME = re.compile(r".+-s\d+-[0-9a-f]{8}")
+_RESULT_FILES = ("config.yaml", "history.csv", "provenance.json")
 _LOCK = ".lock"
 _TEMPORARY = ".writing"
 
@@ -169,20 +170,39 @@ def is_free(directory: Path) -> bool:
 def read_status(directory: Path) -> Status:
     """Returns a run's state as it really is.
 
-    A directory without a status is pending, a damaged status or result failed, and a run that
-    claims to be running although nobody holds its lock interrupted.
+    A directory without a status is pending. A run that claims to be running although nobody holds
+    its lock is interrupted, and so is one with a damaged file: the same command repairs it.
     """
     if not (directory / "status.json").exists():
         return Status()
     try:
         status = Status(**read_json(directory / "status.json"))
-        if status.state == COMPLETE:
-            read_json(directory / "result.json")
     except (OSError, ValueError, TypeError) as error:
-        return Status(FAILED, reason=f"damaged file ({first_line(error)})")
+        return Status(INTERRUPTED, end=_now(), reason=f"damaged file ({first_line(error)})")
+    if status.state == COMPLETE and (broken := damage(directory)):
+        return replace(status, state=INTERRUPTED, reason=f"damaged file ({broken})")
     if status.state == RUNNING and is_free(directory):
         return replace(status, state=INTERRUPTED, reason="stopped before its last epoch")
     return status
+
+
+def file_digests(directory: Path) -> dict[str, str]:
+    """Returns the SHA-256 of each file that a result rests on, to be stored with the result."""
+    return {
+        name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in _RESULT_FILES
+    }
+
+
+def damage(directory: Path) -> str | None:
+    """Returns why a run's result cannot be relied on, None if it can."""
+    try:
+        stored = read_json(directory / "result.json").get("files", {})
+        now = file_digests(directory) if stored else {}
+    except (OSError, ValueError) as error:
+        return first_line(error)
+    return next(
+        (f"{name} is not as it was written" for name in stored if stored[name] != now[name]), None
+    )
 
 
 def write_status(directory: Path, status: Status) -> None:

@@ -5,6 +5,7 @@ the order: a JSON object with `config`, `fingerprint`, `command` and `anew` (for
 Standard input then stays open for as long as the parent lives; when it closes, the child ends too.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ EXIT_FAILED = 1
 EXIT_BUSY = 3
 """Another process trains this run."""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LOCK_SECONDS = 2.0  # Longer than the moment for which a reader tries the lock.
 
 
@@ -51,15 +53,22 @@ def _keep_directory(run: Run, command: str, anew: bool) -> int:
         store.forget(directory)
     status = status.begun()
     print(f"--- attempt {status.attempt}, {status.start}, process {os.getpid()}", flush=True)
-    store.write_yaml(directory / "config.yaml", run.config)
+    # An earlier attempt may have been stopped just after it had stored its result.
+    finished = store.damage(directory) is None
+    if not finished:
+        store.write_yaml(directory / "config.yaml", run.config)
     store.write_status(directory, status)
     try:
-        diverged = None if _has_result(directory) else _train(run, command)
+        diverged = None if finished else _train(run, command)
         status = status.ended(store.DIVERGED if diverged else store.COMPLETE, diverged)
     except Exception as error:
         traceback.print_exc()
-        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        status = status.ended(store.FAILED, kind + first_line(error))
+        if isinstance(error, OSError) and error.errno in _FULL:
+            # No fault of the run: the same command goes on with it.
+            status = status.ended(store.INTERRUPTED, os.strerror(error.errno))
+        else:
+            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            status = status.ended(store.FAILED, kind + first_line(error))
     (directory / "progress.json").unlink(missing_ok=True)
     if status.state == store.COMPLETE:
         # Before the run counts as complete, so that a complete run never keeps a checkpoint.
@@ -86,16 +95,8 @@ def _train(run: Run, command: str) -> str | None:
         result = train(run.config, data, directory)
     except DivergenceError as divergence:
         return str(divergence)
-    store.write_json(directory / "result.json", result)
+    store.write_json(directory / "result.json", result | {"files": store.file_digests(directory)})
     return None
-
-
-def _has_result(directory: Path) -> bool:
-    """Returns whether an earlier attempt was stopped after it had stored its result."""
-    try:
-        return bool(store.read_json(directory / "result.json"))
-    except (OSError, ValueError):
-        return False
 
 
 def _log_to(path: Path) -> None:

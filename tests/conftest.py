@@ -21,7 +21,7 @@ def cache_dir(tmp_path_factory):
 def cli(cache_dir):
     """Runs `python -m ablation` as a user would, in a folder of its own."""
 
-    def run(*arguments, cwd: Path, module="ablation", code=None, **environment):
+    def run(*arguments, cwd: Path, module="ablation", code=None, before=None, **environment):
         return subprocess.run(
             [sys.executable, *(["-c", code] if code else ["-m", module]), *arguments],
             cwd=cwd,
@@ -29,6 +29,7 @@ def cli(cache_dir):
             capture_output=True,
             text=True,
             timeout=300,
+            preexec_fn=before,
         )
 
     return run

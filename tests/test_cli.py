@@ -195,3 +195,61 @@ def test_describe_rejects_what_the_study_rejects(cli, tmp_path):
     done = cli("arch=51", cwd=tmp_path, module="ablation.describe")
     assert done.returncode == 2
     assert "arch=51" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_plan_trains_nothing_and_says_what_it_would_do(cli, tmp_path):
+    done = cli("-m", *TINY, "plain=true,false", "plan=true", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("trained") == 2
+    assert "269,434" in done.stdout
+    assert "2 of 2 runs to train" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_plan_of_finished_runs_reuses_them_without_tensorflow(cli, tiny_study, tmp_path):
+    study, _ = tiny_study
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('not wanted here')")
+    done = cli(
+        "-m",
+        *TINY,
+        "plain=true,false",
+        "plan=true",
+        cwd=study.parents[1],
+        PYTHONPATH=str(tmp_path),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("reused") == 2
+    assert "0 of 2 runs to train" in done.stdout
+
+
+def test_two_studies_are_compared_cell_by_cell(cli, tiny_study, tmp_path):
+    study, _ = tiny_study
+    copy = tmp_path / "copy"
+    shutil.copytree(study, copy)
+    done = cli(str(study), str(copy), cwd=tmp_path, module="ablation.report")
+    assert done.returncode == 0, done.stderr
+    assert "The same keys, data, code and machine." in done.stdout
+    assert done.stdout.count("+0.00") == 2
+
+
+def test_a_command_key_cannot_be_swept(cli, tmp_path):
+    done = cli("-m", "study=a,b", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "study" in done.stderr and "cannot be swept" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["report.contrast=size"], ["report.contrast=size", "Allowed: arch, plain"]),
+        (["report.reference=huge"], ["report.reference=huge", "plain, residual"]),
+        (["contrast=arch"], ["contrast", "report.contrast"]),
+        (["other", "third"], ["one study, or two"]),
+    ],
+)
+def test_a_wrong_report_option_is_one_line(cli, tiny_study, tmp_path, arguments, words):
+    done = cli(str(tiny_study[0]), *arguments, cwd=tmp_path, module="ablation.report")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert all(word in done.stderr for word in words), done.stderr

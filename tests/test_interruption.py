@@ -2,6 +2,8 @@
 
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,6 +137,25 @@ def test_a_child_does_not_outlive_a_killed_parent(cli, start, untouched, tmp_pat
     _assert_same(directory, untouched)
 
 
+def _small_files():
+    """Lets no file grow beyond 1 MB, which a checkpoint does."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+
+
+def test_a_disk_without_room_is_named_and_costs_nothing_that_was_finished(cli, untouched, tmp_path):
+    done = cli(*LONG, cwd=tmp_path, before=_small_files)
+    assert done.returncode == 1
+    directory = _only_run(tmp_path)
+    status = store.read_status(directory)
+    assert status.state == store.INTERRUPTED
+    assert "File too large" in status.reason and "File too large" in done.stderr
+    assert not list(directory.glob("checkpoint/*"))
+    assert (tmp_path / "runs" / "main" / "report.md").exists()
+
+    assert cli(*LONG, cwd=tmp_path).returncode == 0
+    _assert_same(directory, untouched)
+
+
 def test_two_sweeps_at_once_train_each_run_once(start, tmp_path):
     sweeps = [
         start("-m", *TINY, f"plain={arms}", "seed=0,1", cwd=tmp_path)
@@ -150,10 +171,39 @@ def test_two_sweeps_at_once_train_each_run_once(start, tmp_path):
         assert (directory / "log.txt").read_text().count("--- attempt") == 1
 
 
+@pytest.mark.parametrize("name", ["status.json", "result.json", "history.csv", "config.yaml"])
+@pytest.mark.parametrize("how", ["truncated", "missing", "altered"])
+def test_a_damaged_run_is_named_and_left_out(untouched, tmp_path, name, how):
+    if (name, how) in {("status.json", "altered"), ("result.json", "altered")}:
+        pytest.skip("another valid content is another status or result")
+    copy = tmp_path / "main" / untouched.name
+    shutil.copytree(untouched, copy)
+    content = (copy / name).read_bytes()
+    (copy / name).unlink()
+    if how != "missing":
+        half = content[: len(content) // 2]
+        (copy / name).write_bytes(half if how == "truncated" else content + b"\n")
+    status = store.read_status(copy)
+    assert status.state in (store.INTERRUPTED, store.PENDING)
+    if (name, how) != ("status.json", "missing"):
+        assert name in status.reason
+
+
+def test_the_same_command_repairs_a_damaged_run(cli, untouched, tmp_path):
+    folder = tmp_path / "runs" / "main"
+    shutil.copytree(untouched, folder / untouched.name)
+    history = folder / untouched.name / "history.csv"
+    history.write_bytes(history.read_bytes()[:100])
+    shown = cli("runs/main", cwd=tmp_path, module="ablation.report")
+    assert "damaged file (history.csv" in shown.stdout
+    done = cli(*LONG, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    _assert_same(folder / untouched.name, untouched)
+
+
 def test_a_result_that_was_stored_before_the_end_is_not_trained_again(cli, untouched, tmp_path):
     folder = tmp_path / "runs" / "main"
-    folder.mkdir(parents=True)
-    subprocess.run(["cp", "-r", str(untouched), str(folder)], check=True)
+    shutil.copytree(untouched, folder / untouched.name)
     directory = _only_run(tmp_path)
     status = json.loads((directory / "status.json").read_text())
     store.write_json(directory / "status.json", status | {"state": "running", "end": None})

@@ -41,10 +41,10 @@ def test_a_running_run_that_nobody_trains_was_interrupted(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "complete", "extra": 1}'])
-def test_a_damaged_status_is_a_failure_with_the_files_name(tmp_path, content):
+def test_a_damaged_status_is_named_and_can_be_repaired(tmp_path, content):
     (tmp_path / "status.json").write_text(content)
     status = store.read_status(tmp_path)
-    assert status.state == store.FAILED
+    assert status.state == store.INTERRUPTED
     assert "damaged" in status.reason
 
 
@@ -54,7 +54,7 @@ def test_a_complete_run_with_a_damaged_result_is_not_complete(stored_run):
     result = (directory / "result.json").read_text()
     (directory / "result.json").write_text(result[: len(result) // 2])
     status = store.read_status(directory)
-    assert status.state == store.FAILED
+    assert status.state == store.INTERRUPTED
     assert "result.json" in status.reason
 
 

@@ -77,11 +77,11 @@ def test_a_damaged_history_is_named_and_its_run_kept(stored_run, tmp_path):
     assert "history.csv" in loaded.problems[0]
 
 
-def test_a_truncated_result_shows_as_failed_not_as_complete(stored_run, tmp_path):
+def test_a_run_with_a_truncated_result_does_not_count_as_complete(stored_run, tmp_path):
     damaged = stored_run()
     (damaged / "result.json").write_text('{"val_accuracy": 0.5')
     loaded = study.load(tmp_path / "main")
-    assert loaded.runs["state"].tolist() == [store.FAILED]
+    assert loaded.runs["state"].tolist() == [store.INTERRUPTED]
     assert np.isnan(loaded.runs["val_accuracy"][0])
 
 

@@ -93,11 +93,14 @@ class Checkpoint(keras.callbacks.Callback):
         """Saves the state after so many epochs, then removes the one before."""
         self._directory.mkdir(exist_ok=True)
         temporary = self._directory / "writing.weights.h5"
-        self.model.save_weights(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
         saved = self._directory / f"epoch-{finished}.weights.h5"
-        temporary.replace(saved)
+        try:
+            self.model.save_weights(temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(saved)
+        finally:
+            temporary.unlink(missing_ok=True)
         for older in self._directory.iterdir():
             if older != saved:
                 older.unlink()
