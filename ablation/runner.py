@@ -10,7 +10,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from ablation import store
 from ablation.config import UserError
@@ -79,12 +84,21 @@ def train(run: Run, command: str) -> Status:
         "anew": run.config["rerun"] == "all",
     }
     before = store.read_status(run.directory)
+    with one_gpu() as visible:
+        code, complaint = _run_child(json.dumps(order), environment(run.config) | visible)
+    if code != EXIT_BUSY:
+        _record_death(run, before, code, complaint)
+    return store.read_status(run.directory)
+
+
+def _run_child(order: str, variables: dict[str, str]) -> tuple[int, str]:
+    """Runs the worker; returns its exit code and what it complained of before its log was open."""
     child = subprocess.Popen(
         [sys.executable, "-m", "ablation.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env=environment(run.config),
+        env=variables,
         text=True,
         # Ctrl-C reaches the parent alone, which then ends the child.
         start_new_session=True,
@@ -92,9 +106,8 @@ def train(run: Run, command: str) -> Status:
     assert child.stdin and child.stderr
     try:
         with contextlib.suppress(BrokenPipeError):
-            child.stdin.write(json.dumps(order) + "\n")
+            child.stdin.write(f"{order}\n")
             child.stdin.flush()
-        # Until its log is open, a child can only complain here.
         complaint = child.stderr.read().strip()
         child.wait()
     finally:
@@ -103,9 +116,41 @@ def train(run: Run, command: str) -> Status:
             child.wait()
         child.stdin.close()
         child.stderr.close()
-    if child.returncode != EXIT_BUSY:
-        _record_death(run, before, child.returncode, complaint)
-    return store.read_status(run.directory)
+    return child.returncode, complaint
+
+
+@contextlib.contextmanager
+def one_gpu() -> Iterator[dict[str, str]]:
+    """Takes a GPU for one run, where there are several, and waits for one while all are taken.
+
+    Yields:
+        The environment variable that shows the run this GPU alone; {} where there is no choice.
+    """
+    gpus = _gpus()
+    if len(gpus) < 2:
+        yield {}
+        return
+    while True:
+        for gpu in gpus:
+            lock = FileLock(Path(tempfile.gettempdir()) / f"ablation-gpu-{gpu}.lock")
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                continue
+            try:
+                yield {"CUDA_VISIBLE_DEVICES": gpu}
+            finally:
+                lock.release()
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+def _gpus() -> list[str]:
+    """Returns the GPUs that this process may use, without loading a framework."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [gpu for gpu in visible.split(",") if gpu]
+    return [str(i) for i in range(len(list(Path("/proc/driver/nvidia/gpus").glob("*"))))]
 
 
 def wait_or_take_over(run: Run, command: str) -> None:
