@@ -116,7 +116,7 @@ class Effect:
             text += "; the same for every seed, so there is no spread to test it against"
         else:
             low, high = self.interval
-            text += f", 95% interval {_points(low)} to {_points(high)}; {self._verdict()}"
+            text += f", 95% interval {100 * low:+.2f} to {100 * high:+.2f}; {self._verdict()}"
         if self.collapsed:
             text += f"; {self.collapsed} of the {self.runs} runs ended near chance"
         return f"{text}."
@@ -295,7 +295,7 @@ def _average(parts: Sequence[Effect], name: str) -> Effect:
         "main effect",
         name,
         "",
-        table.mean(axis=1),
+        table.astype(float).mean(axis=1),
         sum(part.collapsed for part in parts),
         sum(part.runs for part in parts),
     )

@@ -148,7 +148,8 @@ def load(directory: str | Path) -> Study:
         name = f"config.{factor}.name" if factor in GROUPS else f"config.{factor}"
         frame[factor] = frame[name]
     frame["protocol"] = _protocols(frame, factors)
-    history = pd.concat(histories, ignore_index=True) if histories else _no_history()
+    begun = [frame for frame in histories if len(frame)]
+    history = pd.concat(begun, ignore_index=True) if begun else _no_history()
     frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
     return Study(directory, tuple(factors), frame, history, tuple(problems))
 
@@ -196,7 +197,10 @@ def _read_history(path: Path) -> pd.DataFrame:
 
 
 def _no_history() -> pd.DataFrame:
-    return pd.DataFrame(columns=["run", *store.HISTORY_COLUMNS])
+    # Columns of an empty frame would be of type object, which no arithmetic takes.
+    numbers = pd.DataFrame(columns=store.HISTORY_COLUMNS, dtype=float)
+    numbers.insert(0, "run", pd.Series(dtype=str))
+    return numbers
 
 
 def _protocols(frame: pd.DataFrame, factors: list[str]) -> pd.Series:

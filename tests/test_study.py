@@ -16,6 +16,15 @@ def test_one_row_a_run_and_one_a_run_and_epoch(stored_run, tmp_path):
     assert loaded.problems == ()
 
 
+def test_a_run_without_a_finished_epoch_leaves_the_others_numbers_numbers(stored_run, tmp_path):
+    stored_run("plain=true")
+    (stored_run("plain=false", state=store.FAILED) / "history.csv").unlink()
+    (stored_run("arch=50", state=store.FAILED) / "history.csv").write_text("")
+    history = study.load(tmp_path / "main").history
+    assert (history.drop(columns="run").dtypes == float).all()
+    assert len(history) == 5
+
+
 def test_runs_of_unequal_epochs_have_other_protocols(stored_run, tmp_path):
     stored_run("plain=true")
     stored_run("plain=false")
