@@ -9,11 +9,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from ablation import store
+from ablation import store, tables
 from ablation.audit import Audit, audit
 from ablation.comparison import Comparison, comparisons, levels
 from ablation.config import UserError, first_line, flatten, identity_keys, result_keys
-from ablation.report import tables
 
 GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""

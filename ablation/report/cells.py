@@ -9,7 +9,7 @@ import pandas as pd
 
 from ablation.comparison import Comparison
 from ablation.effects import Effect
-from ablation.report.tables import ablation_table, cost_table, runs_table
+from ablation.tables import ablation_table, cost_table, runs_table
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from ablation.audit import Audit, Differences, audit
 from ablation.comparison import Comparison
 from ablation.effects import Effect
 from ablation.report.cells import Cells, accuracy_cells, cost_cells, effect_cells, runs_cells
-from ablation.report.tables import comparison_effects
 from ablation.study import Study
+from ablation.tables import comparison_effects
 
 _NAMED_AT_MOST = 6
 

@@ -9,9 +9,9 @@ import pandas as pd
 from filelock import FileLock
 from matplotlib.figure import Figure
 
-from ablation import store
+from ablation import store, tables
 from ablation.comparison import Comparison
-from ablation.report import cells, figures, latex, markdown, tables
+from ablation.report import cells, figures, latex, markdown
 from ablation.study import Study, load
 
 _FOLDER = "report"

@@ -1,4 +1,4 @@
-"""The tables of a report as data frames. Numbers stay numbers; `markdown` puts them in words."""
+"""The tables of a study as data frames. Numbers stay numbers; `report` puts them in words."""
 
 from collections.abc import Sequence
 from typing import Any

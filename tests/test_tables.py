@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from ablation import store, study
-from ablation.report import markdown, tables
+from ablation import store, study, tables
+from ablation.report import markdown
 
 
 def _comparison(folder, position=0):
