@@ -75,7 +75,8 @@ def cost_cells(comparison: Comparison) -> Cells:
         ]
         for _, row in cost_table(comparison).iterrows()
     ]
-    return Cells([*comparison.rows, comparison.contrast, *header], rows)
+    column = "net" if comparison.contrast in ("plain", "shortcut") else comparison.contrast
+    return Cells([*comparison.rows, column, *header], rows)
 
 
 def runs_cells(runs: pd.DataFrame) -> Cells:

@@ -111,7 +111,7 @@ def effects(found: Sequence[Effect]) -> str:
     family = (
         "Differences are paired by seed. Intervals are Student's t; p is the exact two-sided "
         "sign-flip test's, corrected by Holm over the effects of its kind "
-        f"({', '.join(f'{len(_of(found, k))} {k}s' for k in _kinds(found))}). "
+        f"({', '.join(_counted(len(_of(found, kind)), kind) for kind in _kinds(found))}). "
         "Detectable is the difference in points that a t test finds with 80% power."
     )
     words = sentences(found)
@@ -176,6 +176,10 @@ def _listed(differences: Differences) -> str:
             more = f" and {len(runs) - _NAMED_AT_MOST} more" if len(runs) > _NAMED_AT_MOST else ""
             lines.append(f"- {name} {value}: {', '.join(runs[:_NAMED_AT_MOST])}{more}")
     return "\n".join(lines)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _kinds(found: Sequence[Effect]) -> list[str]:
