@@ -26,15 +26,15 @@ def main() -> int:
         return EXIT_USER_ERROR
     except OSError as error:
         print(
-            f"ablation: {error}. What is finished is intact; when there is room again, "
-            f"the same command goes on:\n    {command_line()}",
+            f"ablation: {error}. What is finished is intact; the same command goes on:\n"
+            f"    {command_line()}",
             file=sys.stderr,
         )
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         print(
             "\nStopped. Finished epochs are kept; the same command goes on from there:\n"
-            f"    {command_line()}",
+            f"    {command_line().replace(' rerun=all', '')}",
             file=sys.stderr,
         )
         return EXIT_INTERRUPTED

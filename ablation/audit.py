@@ -1,12 +1,13 @@
 """Whether the runs of one comparison may be compared: equal budget, confounds, holes."""
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from ablation import store
-from ablation.comparison import Comparison
+from ablation.comparison import Comparison, levels
 
 _BUDGET = {
     "epochs": "epochs",
@@ -80,8 +81,14 @@ def _by_value(runs: pd.DataFrame, key: str) -> dict[str, list[str]]:
 def _holes(comparison: Comparison) -> Iterable[str]:
     """Yields what is not there: cells without runs, runs that are not complete, missing seeds."""
     seeds = set(comparison.runs["seed"])
-    for key, row_runs in comparison.runs.groupby(list(comparison.rows), sort=False):
+    groups = dict(iter(comparison.runs.groupby(list(comparison.rows), sort=False)))
+    values = (levels(name, comparison.runs[name]) for name in comparison.rows)
+    for key in itertools.product(*values):
         row = ", ".join(f"{n} {v}" for n, v in zip(comparison.rows, key, strict=True))
+        if key not in groups:
+            yield f"{row}: missing"
+            continue
+        row_runs = groups[key]
         for column in comparison.columns:
             runs = row_runs[row_runs["column"] == column]
             if runs.empty:

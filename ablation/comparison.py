@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from ablation import store
 from ablation.config import UserError
@@ -14,7 +15,7 @@ _NET_FACTORS = ("plain", "shortcut")
 """Together they say what kind of net a run is: plain, or residual with one kind of shortcut."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Runs that share a table: one data set under one protocol.
 
@@ -68,12 +69,7 @@ def comparisons(
     Raises:
         UserError: the contrast is no factor of the study, or no run has the reference.
     """
-    allowed = [factor for factor in factors if factor != "dataset"]
-    if contrast not in allowed:
-        raise UserError(
-            f"report.contrast={contrast} is not a factor of this study. "
-            f"Allowed: {', '.join(allowed)}."
-        )
+    check_contrast(contrast, factors)
     found = []
     for dataset, of_dataset in runs.groupby("dataset", sort=False):
         for _, of_protocol in of_dataset.groupby("protocol", sort=False):
@@ -95,6 +91,16 @@ def comparisons(
             f"report.reference={reference} is no level of {contrast}. Allowed: {', '.join(known)}."
         )
     return found
+
+
+def check_contrast(contrast: str, factors: Sequence[str]) -> None:
+    """Raises UserError unless the levels of a factor can be compared."""
+    allowed = [factor for factor in factors if factor not in ("dataset", "seed")]
+    if contrast not in allowed:
+        raise UserError(
+            f"report.contrast={contrast} is not a factor of this study. "
+            f"Allowed: {', '.join(allowed)}."
+        )
 
 
 def levels(factor: str, values: pd.Series) -> list[Any]:
@@ -142,9 +148,10 @@ def _rows_and_columns(
 
 
 def _reference(contrast: str, asked: str | None, known: list[str]) -> str | None:
-    usual = "plain" if contrast == "plain" else next(iter(known), None)
-    wanted = asked or usual
-    return wanted if wanted in known else None
+    if asked is None:
+        return ("plain" if "plain" in known else None) if contrast == "plain" else known[0]
+    wanted = level_key(yaml.safe_load(asked))
+    return next((level for level in known if level_key(yaml.safe_load(level)) == wanted), None)
 
 
 def _protocol(
@@ -155,5 +162,9 @@ def _protocol(
         return {}
     own = {f"config.{factor}" for factor in factors} | {"config.seed"}
     keys = [key for key in of_dataset.columns if key.startswith("config.") and key not in own]
-    differing = varying(of_dataset, [*keys, "fingerprint"])
-    return {key.removeprefix("config."): of_protocol[key].iloc[0] for key in differing}
+    found = {
+        key.removeprefix("config."): of_protocol[key].iloc[0] for key in varying(of_dataset, keys)
+    }
+    if of_dataset["fingerprint"].nunique() > 1:
+        found["images"] = str(of_protocol["fingerprint"].iloc[0])[:8]
+    return found

@@ -117,6 +117,7 @@ class Config:
 
 
 ConfigStore.instance().store(name="schema", node=Config)
+OmegaConf.register_new_resolver("expanduser", lambda path: str(Path(path).expanduser()))
 
 
 def to_plain(config: DictConfig) -> dict[str, Any]:
@@ -241,21 +242,25 @@ def explain(error: Exception) -> str:
     key = getattr(cause, "full_key", None)
     if isinstance(cause, MissingMandatoryValue):
         return f"{key} has no default and must be given, such as {key}=fashion_mnist."
-    first = str(error).strip().splitlines()[0]
+    first = first_line(error)
+    if "Ambiguous value for argument" in first:
+        return f"{first}. To sweep, put -m before the keys: python -m ablation -m ..."
     if isinstance(error, OverrideParseException):
         return (
             f"{error.override} cannot be read: {first}. A value with brackets, commas or spaces "
             "needs quotes of its own: 'dataset.train_split=\"train[:80%]\"'."
         )
     if key and isinstance(cause, ConfigKeyError | ConfigAttributeError):
-        keys = list(flatten(asdict(Config())))
-        close = difflib.get_close_matches(key, keys, n=1)
+        group = key.rpartition(".")[0]
+        keys = [name for name in flatten(asdict(Config())) if name.rpartition(".")[0] == group]
+        keys = keys or list(flatten(asdict(Config())))
+        close = difflib.get_close_matches(key, keys, n=1, cutoff=0.75)
         hint = f" Did you mean {close[0]}?" if close else ""
         return f"unknown key {key}.{hint} Keys: {', '.join(keys)}. See python -m ablation --help."
     if isinstance(error, MissingConfigException):
         options = ", ".join(error.options or [])
         return f"{first.rstrip('.')}. Allowed: {options}."
-    return f"{first}: {str(cause).strip().splitlines()[0]}" if cause is not error else first
+    return f"{first}: {first_line(cause)}" if cause is not error else first
 
 
 def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -35,8 +35,8 @@ class Effect:
         name: what is subtracted from what, such as "residual - plain".
         where: the row, or the rows, that it holds for.
         differences: the paired differences by seed, accuracy from 0 to 1.
-        collapsed: how many of the runs behind it ended near chance.
-        runs: how many runs are behind it.
+        near_chance: how many of the runs behind each seed's difference ended near chance.
+        runs_per_seed: how many runs are behind each seed's difference.
         family: number of effects that Holm's correction counts.
         p: two-sided exact sign-flip p; NaN without variance or below two seeds.
         p_holm: the same after Holm's correction.
@@ -46,8 +46,8 @@ class Effect:
     name: str
     where: str
     differences: pd.Series = field(repr=False)
-    collapsed: int
-    runs: int
+    near_chance: pd.Series = field(repr=False)
+    runs_per_seed: int
     family: int = 1
     p: float = math.nan
     p_holm: float = math.nan
@@ -56,6 +56,16 @@ class Effect:
     def n(self) -> int:
         """Number of seeds."""
         return len(self.differences)
+
+    @property
+    def runs(self) -> int:
+        """Number of runs behind the effect."""
+        return self.n * self.runs_per_seed
+
+    @property
+    def collapsed(self) -> int:
+        """How many of them ended near chance."""
+        return int(self.near_chance.reindex(self.differences.index).sum())
 
     @property
     def mean(self) -> float:
@@ -122,12 +132,13 @@ class Effect:
         return f"{text}."
 
     def _verdict(self) -> str:
-        p = f"exact p = {_p(self.p)}, {_p(self.p_holm)} after Holm over {self.family}"
+        exact = "exact p" if self.n <= _EXACT_UP_TO else "p"
+        p = f"{exact} {_p(self.p)}, {_p(self.p_holm)} after Holm over {self.family}"
         if self.p_holm <= ALPHA:
             return f"{p}: more than chance explains"
         if self.n < self.seeds_needed:
             return (
-                f"{p}; {self.n} seeds cannot go below {_p(min(1, self.family * self.floor))}, "
+                f"{p}; {self.n} seeds cannot go below {min(1, self.family * self.floor):.3f}, "
                 f"at least {self.seeds_needed} are needed to conclude anything"
             )
         return (
@@ -218,8 +229,13 @@ def with_p_values(effects: Sequence[Effect]) -> list[Effect]:
     ]
 
 
-def is_collapsed(accuracy: float, classes: int) -> bool:
-    """Returns whether a run ended near chance: under a tenth of the way from chance to perfect."""
+def is_collapsed(accuracy, classes):
+    """Returns whether runs ended near chance: under a tenth of the way from chance to perfect.
+
+    Args:
+        accuracy: of a run, or a series of them, 0 to 1.
+        classes: number of classes, or a series of them.
+    """
     chance = 1 / classes
     return accuracy < chance + 0.1 * (1 - chance)
 
@@ -278,14 +294,13 @@ def _contrast(
         inside = inside[inside[key] == value]
     sides = [inside[inside[factor] == value] for value in (level, reference)]
     one, other = (side.set_index("seed")["val_accuracy"].astype(float) for side in sides)
-    differences = (one - other).dropna()
-    paired = pd.concat(sides)
-    paired = paired[paired["seed"].isin(differences.index)]
-    near_chance = sum(is_collapsed(run.val_accuracy, run.classes) for run in paired.itertuples())
-    where = ", ".join(f"{key} {value}" for key, value in fixed.items() if key != "column")
-    return Effect(
-        "contrast", f"{level} - {reference}", where, differences, near_chance, len(paired)
+    near_chance = sum(
+        (is_collapsed(side["val_accuracy"], side["classes"]).groupby(side["seed"]).sum())
+        for side in sides
     )
+    where = ", ".join(f"{key} {value}" for key, value in fixed.items() if key != "column")
+    differences = (one - other).dropna()
+    return Effect("contrast", f"{level} - {reference}", where, differences, near_chance, 2)
 
 
 def _average(parts: Sequence[Effect], name: str) -> Effect:
@@ -296,8 +311,8 @@ def _average(parts: Sequence[Effect], name: str) -> Effect:
         name,
         "",
         table.astype(float).mean(axis=1),
-        sum(part.collapsed for part in parts),
-        sum(part.runs for part in parts),
+        pd.concat([part.near_chance for part in parts], axis=1).sum(axis=1),
+        sum(part.runs_per_seed for part in parts),
     )
 
 
@@ -311,14 +326,16 @@ def _interactions(contrasts: dict[tuple, Effect], rows: Sequence[str], name: str
         difference = (other.differences - one.differences).dropna()
         factor = rows[differing[0]]
         where = f"{factor} {later[differing[0]]} against {factor} {first[differing[0]]}"
+        same = [f"{row} {first[i]}" for i, row in enumerate(rows) if i not in differing]
+        where = ", ".join([where, *same])
         found.append(
             Effect(
                 "interaction",
                 f"({name})",
                 where,
                 difference,
-                one.collapsed + other.collapsed,
-                one.runs + other.runs,
+                pd.concat([one.near_chance, other.near_chance], axis=1).sum(axis=1),
+                one.runs_per_seed + other.runs_per_seed,
             )
         )
     return found
@@ -329,4 +346,4 @@ def _points(value: float) -> str:
 
 
 def _p(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+    return f"= {value:.3f}" if value >= 0.001 else "< 0.001"

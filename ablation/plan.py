@@ -62,8 +62,9 @@ def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
         )
     console.print(table)
     together = f", {workers} at a time" if workers > 1 else ""
+    seconds = total / max(1, min(workers, due))
     console.print(
-        f"{due} of {len(runs)} runs to train{together}, about {duration(total / workers)} in all."
+        f"{due} of {len(runs)} runs to train{together}, about {duration(seconds)} in all."
     )
 
 

@@ -70,7 +70,8 @@ class Monitor:
         for run in list(self._open.values()):
             self._report_epochs(run)
             status = store.read_status(run.directory)
-            if status.is_final and status.end != self._ends_before[run.name]:
+            stopped = status.state == store.INTERRUPTED and status.end is not None
+            if (status.is_final or stopped) and status.end != self._ends_before[run.name]:
                 del self._open[run.name]
                 ended = True
                 reason = f": {status.reason}" if status.reason else ""
@@ -102,6 +103,8 @@ class Monitor:
         done, total = len(self._runs) - len(self._open), len(self._runs)
         lines.add_row("study", f"{done}/{total} runs", self._time_left())
         for run in self._open.values():
+            if store.is_free(run.directory):
+                continue
             progress = _progress(run.directory)
             if progress:
                 lines.add_row(
@@ -111,7 +114,7 @@ class Monitor:
                     f"loss {progress['loss']:.4f}",
                     f"accuracy {progress['accuracy']:.4f}",
                 )
-            elif (run.directory / "log.txt").exists() and not store.is_free(run.directory):
+            else:
                 lines.add_row(run.name, "starting")
         return lines
 
@@ -144,7 +147,7 @@ def _history(directory: Path) -> list[dict[str, str]]:
     try:
         with (directory / "history.csv").open(newline="") as file:
             return list(csv.DictReader(file))
-    except OSError:
+    except (OSError, ValueError, csv.Error):
         return []
 
 

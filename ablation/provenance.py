@@ -1,6 +1,7 @@
 """Where a result comes from: code, versions, hardware, command."""
 
 import hashlib
+import json
 import os
 import platform
 import socket
@@ -8,6 +9,9 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+CONFOUNDS = ("source_sha256", "python", "packages", "platform", "processor", "devices", "threads")
+"""What can change a result although the configuration is the same."""
 
 _PACKAGE = Path(__file__).resolve().parent
 _PACKAGES = (
@@ -43,6 +47,22 @@ def collect(config: dict[str, Any], command: str) -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "devices": _devices(),
     }
+
+
+def earlier(path: Path, facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns under what else a resumed run was trained before, if that differs.
+
+    Args:
+        path: of the provenance that the attempts before have left.
+        facts: of the attempt that goes on.
+    """
+    try:
+        before = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return []
+    known = before.get("earlier", [])
+    then, now = ({key: one.get(key) for key in CONFOUNDS} for one in (before, facts))
+    return known if then == now else [*known, then]
 
 
 def source_digest() -> str:

@@ -77,13 +77,14 @@ def train(run: Run, command: str) -> Status:
     Raises:
         KeyboardInterrupt: passed on after the child has ended.
     """
+    before = store.read_status(run.directory)
     order = {
         "config": run.config,
         "fingerprint": run.fingerprint,
         "command": command,
+        "attempt": before.attempt,
         "anew": run.config["rerun"] == "all",
     }
-    before = store.read_status(run.directory)
     with one_gpu() as visible:
         code, complaint = _run_child(json.dumps(order), environment(run.config) | visible)
     if code != EXIT_BUSY:
@@ -132,7 +133,7 @@ def one_gpu() -> Iterator[dict[str, str]]:
         return
     while True:
         for gpu in gpus:
-            lock = FileLock(Path(tempfile.gettempdir()) / f"ablation-gpu-{gpu}.lock")
+            lock = FileLock(Path(tempfile.gettempdir()) / f"ablation-{os.getuid()}-gpu-{gpu}.lock")
             try:
                 lock.acquire(blocking=False)
             except Timeout:
@@ -169,15 +170,18 @@ def _record_death(run: Run, before: Status, code: int, complaint: str) -> None:
     status = store.read_status(run.directory)
     if code == 0 or not (status.is_abandoned or status == before):
         return
+    run.directory.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(Timeout), store.run_lock(run.directory).acquire(timeout=1):
+        store.write_status(run.directory, _death(status, code, complaint))
+
+
+def _death(status: Status, code: int, complaint: str) -> Status:
     if code < 0:
         name = signal.Signals(-code).name
         hint = " (out of memory?)" if -code == signal.SIGKILL else ""
-        status = status.ended(store.INTERRUPTED, f"killed by {name}{hint}")
-    else:
-        last = complaint.splitlines()[-1] if complaint else "see log.txt"
-        status = status.ended(store.FAILED, f"ended with exit code {code}: {last}")
-    run.directory.mkdir(parents=True, exist_ok=True)
-    store.write_status(run.directory, status)
+        return status.ended(store.INTERRUPTED, f"killed by {name}{hint}")
+    last = complaint.splitlines()[-1] if complaint else "see log.txt"
+    return status.ended(store.FAILED, f"ended with exit code {code}: {last}")
 
 
 def environment(config: dict) -> dict[str, str]:

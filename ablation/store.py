@@ -146,9 +146,10 @@ def factors(study: Path) -> list[str]:
     """Returns the factors of a study: those of every study, then those that its commands swept."""
     try:
         stored = read_json(study / "study.json")["factors"]
-    except (OSError, ValueError, KeyError):
+        stored = [key for key in stored if isinstance(key, str) and key != "seed"]
+    except (OSError, ValueError, KeyError, TypeError):
         stored = []
-    return list(dict.fromkeys([*CELL_KEYS, *(key for key in stored if key != "seed")]))
+    return list(dict.fromkeys([*CELL_KEYS, *stored]))
 
 
 def run_lock(directory: Path) -> FileLock:
@@ -201,7 +202,8 @@ def damage(directory: Path) -> str | None:
     except (OSError, ValueError) as error:
         return first_line(error)
     return next(
-        (f"{name} is not as it was written" for name in stored if stored[name] != now[name]), None
+        (f"{name} is not as it was written" for name in stored if stored[name] != now.get(name)),
+        None,
     )
 
 

@@ -13,6 +13,7 @@ from ablation import store, tables
 from ablation.audit import Audit, audit
 from ablation.comparison import Comparison, comparisons, levels
 from ablation.config import UserError, first_line, flatten, identity_keys, result_keys
+from ablation.provenance import CONFOUNDS
 
 GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""
@@ -42,9 +43,6 @@ RESULTS = (
     "peak_memory_bytes",
 )
 """What `result.json` holds beside the names of the classes."""
-
-CONFOUNDS = ("source_sha256", "python", "packages", "platform", "processor", "devices", "threads")
-"""What `provenance.json` holds that can change a result."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +86,9 @@ class Study:
         """Returns the comparisons that may each be one table; see `comparison.comparisons`."""
         return comparisons(self.runs, self.factors, contrast, reference)
 
-    def audit(self) -> list[Audit]:
+    def audit(self, contrast: str = "plain", reference: str | None = None) -> list[Audit]:
         """Returns what the audit of each comparison found."""
-        return [audit(comparison) for comparison in self.comparisons()]
+        return [audit(comparison) for comparison in self.comparisons(contrast, reference)]
 
     def table(self, contrast: str = "plain", reference: str | None = None) -> pd.DataFrame:
         """Returns the ablation tables of all comparisons, one below the other."""
@@ -124,7 +122,7 @@ def load(directory: str | Path) -> Study:
     Raises:
         UserError: there is no study in it.
     """
-    directory = Path(directory)
+    directory = Path(directory).resolve()
     runs, histories, problems = [], [], []
     for path in store.run_directories(directory):
         try:
@@ -139,13 +137,21 @@ def load(directory: str | Path) -> Study:
     if not runs:
         found = f"; unreadable: {'; '.join(problems)}" if problems else ""
         raise UserError(f"{directory} holds no runs{found}.")
-    factors = store.factors(directory)
+    factors = []
     frame = pd.DataFrame(runs)
     # The columns of a result are there even if no run is complete yet.
     frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *RESULTS, "classes"])))
-    for factor in factors:
+    for factor in store.factors(directory):
         name = f"config.{factor}.name" if factor in GROUPS else f"config.{factor}"
-        frame[factor] = frame[name]
+        if name not in frame:
+            problems.append(f"study.json: {factor} is no key of the runs, so it is no factor")
+            continue
+        factors.append(factor)
+        # A missing value is a level like others, which no grouping may drop.
+        frame[factor] = frame[name].astype(object).where(frame[name].notna(), "none")
+    # A run that failed before it saw its data belongs with those of its data set that did.
+    fingerprints = frame.groupby("dataset")["fingerprint"]
+    frame["fingerprint"] = fingerprints.transform(lambda known: known.ffill().bfill())
     frame["protocol"] = _protocols(frame, factors)
     begun = [frame for frame in histories if len(frame)]
     history = pd.concat(begun, ignore_index=True) if begun else _no_history()
@@ -175,7 +181,7 @@ def _read_run(path: Path) -> dict[str, Any]:
     if (path / "provenance.json").exists():
         provenance = store.read_json(path / "provenance.json")
         row["fingerprint"] = provenance.get("fingerprint")
-        facts = flatten({key: provenance.get(key) for key in CONFOUNDS})
+        facts = flatten({key: provenance.get(key) or "" for key in (*CONFOUNDS, "earlier")})
         row |= {f"provenance.{key}": str(value) for key, value in facts.items()}
     if status.state == store.COMPLETE:
         result = store.read_json(path / "result.json")
@@ -214,9 +220,7 @@ def _protocols(frame: pd.DataFrame, factors: list[str]) -> pd.Series:
         and column not in own | names
         and not (grouped and column.startswith(grouped))
     ]
-    # A run that failed before it saw its data belongs with those of its data set that did.
-    fingerprints = frame.groupby("dataset")["fingerprint"].transform(lambda f: f.ffill().bfill())
-    frame = frame.assign(fingerprint=fingerprints)
-    columns.append("fingerprint")
+    if not any(factor.startswith("dataset.") for factor in factors):
+        columns.append("fingerprint")
     texts = ["; ".join(map(str, row)) for row in frame[columns].itertuples(index=False)]
     return pd.Series(texts, index=frame.index)

@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from ablation import plan, runner, store
+from ablation.comparison import check_contrast
 from ablation.config import COMMAND_KEYS, UserError, explain, to_plain, validate
 from ablation.progress import Monitor
 from ablation.store import Run
@@ -56,12 +57,15 @@ def workers(launcher: DictConfig) -> int:
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity"):  # Not on macOS.
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def command_line() -> str:
-    """Returns the command as the user typed it."""
-    return shlex.join(["python", "-m", "ablation", *sys.argv[1:]])
+    """Returns the command as the user typed it, in a launcher's worker too."""
+    typed = shlex.join(["python", "-m", "ablation", *sys.argv[1:]])
+    return os.environ.setdefault("ABLATION_COMMAND", typed)
 
 
 class StudyCallback(Callback):
@@ -160,6 +164,8 @@ class Sweep:
         self._swept = swept
         self._console = Console(stderr=True)
         self._directory = store.study_directory(configs[0])
+        factors = list(dict.fromkeys([*store.factors(self._directory), *swept]))
+        check_contrast(configs[0]["report"]["contrast"], factors)
         self._runs: list[Run] = []
         self._monitor: Monitor | None = None
 

@@ -1,5 +1,6 @@
 """The tables of a study as data frames. Numbers stay numbers; `report` puts them in words."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,6 +48,7 @@ def effects_table(comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=EFFECT_COLUMNS)
 
 
+@functools.lru_cache(maxsize=32)
 def comparison_effects(comparison: Comparison) -> list[Effect]:
     """Returns the effects of a comparison, none if it has no reference."""
     if comparison.reference is None or comparison.complete.empty:

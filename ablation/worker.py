@@ -1,7 +1,8 @@
 """The child process that trains one run and keeps its directory.
 
 Started by `ablation.runner` as `python -m ablation.worker`. The first line of standard input is
-the order: a JSON object with `config`, `fingerprint`, `command` and `anew` (forget what is stored).
+the order: a JSON object with `config`, `fingerprint`, `command`, `attempt` (how many the parent
+knows of; the child trains only if there was none since) and `anew` (forget what is stored).
 Standard input then stays open for as long as the parent lives; when it closes, the child ends too.
 """
 
@@ -35,6 +36,8 @@ def main() -> int:
     run.directory.mkdir(parents=True, exist_ok=True)
     try:
         with store.run_lock(run.directory).acquire(timeout=_LOCK_SECONDS):
+            if store.read_status(run.directory).attempt != order["attempt"]:
+                return 0  # Another process was quicker, however that ended.
             return _keep_directory(run, order["command"], order["anew"])
     except Timeout:
         return EXIT_BUSY
@@ -44,8 +47,6 @@ def _keep_directory(run: Run, command: str, anew: bool) -> int:
     """Trains a run whose lock is held and records how that ended."""
     directory = run.directory
     status = store.read_status(directory)
-    if status.state == store.COMPLETE and not anew:
-        return 0  # Another sweep was quicker.
     _log_to(directory / "log.txt")
     threading.Thread(target=_end_with_parent, daemon=True).start()
     store.remove_unfinished(directory)
@@ -53,12 +54,12 @@ def _keep_directory(run: Run, command: str, anew: bool) -> int:
         store.forget(directory)
     status = status.begun()
     print(f"--- attempt {status.attempt}, {status.start}, process {os.getpid()}", flush=True)
-    # An earlier attempt may have been stopped just after it had stored its result.
-    finished = store.damage(directory) is None
-    if not finished:
-        store.write_yaml(directory / "config.yaml", run.config)
-    store.write_status(directory, status)
     try:
+        # An earlier attempt may have been stopped just after it had stored its result.
+        finished = store.damage(directory) is None
+        if not finished:
+            store.write_yaml(directory / "config.yaml", run.config)
+        store.write_status(directory, status)
         diverged = None if finished else _train(run, command)
         status = status.ended(store.DIVERGED if diverged else store.COMPLETE, diverged)
     except Exception as error:
@@ -87,6 +88,8 @@ def _train(run: Run, command: str) -> str | None:
 
     directory = run.directory
     facts = {"fingerprint": run.fingerprint} | provenance.collect(run.config, command)
+    if store.checkpoints(directory / "checkpoint"):
+        facts["earlier"] = provenance.earlier(directory / "provenance.json", facts)
     store.write_json(directory / "provenance.json", facts)
     data = cache.find(run.config["dataset"], run.config["cache_dir"])
     if data is None or data.fingerprint != run.fingerprint:

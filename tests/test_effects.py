@@ -33,7 +33,9 @@ def _effects(accuracy, columns=("plain", "residual")):
 
 
 def _contrast(differences):
-    return Effect("contrast", "b - a", "arch 34", pd.Series(differences, dtype=float), 0, 0)
+    return Effect(
+        "contrast", "b - a", "arch 34", pd.Series(differences, dtype=float), pd.Series(dtype=int), 2
+    )
 
 
 def _by_kind(found, kind):
@@ -127,6 +129,29 @@ def test_holm_multiplies_the_smallest_p_by_the_family():
 )
 def test_a_run_near_chance_counts_as_collapsed(accuracy, classes, expected):
     assert is_collapsed(accuracy, classes) == expected
+
+
+def test_runs_of_seeds_without_a_partner_are_not_counted():
+    found = _effects(
+        {
+            ("34", "plain"): [0.1] * 6,
+            ("34", "residual"): [0.9] * 6,
+            ("50", "plain"): [0.1] * 2,
+            ("50", "residual"): [0.9] * 2,
+        }
+    )
+    main = _by_kind(found, "main effect")[0]
+    assert (main.n, main.runs, main.collapsed) == (2, 8, 4)
+
+
+def test_interactions_name_what_is_held_fixed():
+    runs = pd.concat(
+        _runs({(a, c): [0.5] for a in ("20", "32") for c in ("plain", "residual")}).assign(preact=p)
+        for p in (False, True)
+    )
+    found = effects(runs, ["arch", "preact"], ("plain", "residual"))
+    names = [effect.where for effect in _by_kind(found, "interaction")]
+    assert len(set(names)) == len(names) == 4
 
 
 def test_collapsed_runs_are_counted_and_told():

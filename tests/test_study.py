@@ -104,3 +104,30 @@ def test_other_folders_are_left_alone(stored_run, tmp_path):
 def test_an_empty_folder_is_no_study(tmp_path):
     with pytest.raises(UserError, match="holds no runs"):
         study.load(tmp_path)
+
+
+def test_a_null_level_is_a_level(stored_run, tmp_path):
+    stored_run("recipe.clipnorm=null")
+    stored_run("recipe.clipnorm=1.0")
+    store.add_factors(tmp_path / "main", ["recipe.clipnorm"])
+    loaded = study.load(tmp_path / "main")
+    assert len(loaded.table()) == 2
+    assert loaded.comparisons("recipe.clipnorm")[0].columns == ["1.0", "none"]
+
+
+def test_a_factor_that_is_no_key_is_named_and_left_out(stored_run, tmp_path):
+    stored_run()
+    store.add_factors(tmp_path / "main", ["dataset.path", "experiment"])
+    loaded = study.load(tmp_path / "main")
+    assert "experiment" not in loaded.factors
+    assert len(loaded.problems) == 2
+
+
+def test_data_that_a_factor_changes_is_compared_and_told(stored_run, tmp_path):
+    stored_run("dataset.image_size=32", data="small", val_accuracy=0.5)
+    stored_run("dataset.image_size=64", data="large", val_accuracy=0.75)
+    store.add_factors(tmp_path / "main", ["dataset.image_size"])
+    loaded = study.load(tmp_path / "main")
+    (found,) = loaded.comparisons("dataset.image_size")
+    assert found.columns == ["32", "64"]
+    assert "training images" in loaded.audit()[0].unequal

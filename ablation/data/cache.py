@@ -80,8 +80,11 @@ def find(dataset: dict[str, Any], cache_dir: str | Path) -> Cache | None:
     Raises:
         UserError: the data set's own folder is missing.
     """
-    directory = _directory(dataset, cache_dir)
-    return Cache(directory) if (directory / "meta.json").exists() else None
+    found = Cache(_directory(dataset, cache_dir))
+    try:
+        return found if found.meta else None
+    except (OSError, ValueError):
+        return None
 
 
 def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) -> Cache:
@@ -115,6 +118,7 @@ def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) 
             if dataset["source"] == "tfds":
                 # A set that was downloaded only now has another name from now on.
                 directory = _directory(dataset, cache_dir)
+            shutil.rmtree(directory, ignore_errors=True)  # What is there is damaged.
             partial.replace(directory)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

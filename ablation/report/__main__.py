@@ -53,6 +53,8 @@ def _report(folders: list[str], options: dict[str, str]) -> None:
     from ablation.study import load
 
     if len(folders) == 2:
+        if options:
+            raise UserError("options are for the report of one study, not for a comparison of two.")
         print(compare(load(folders[0]), load(folders[1])))
         return
     contrast = options.get("report.contrast", "plain")

@@ -2,12 +2,13 @@
 
 import pandas as pd
 
-from ablation.comparison import level_key
-from ablation.report.cells import Cells, percent
+from ablation import store
+from ablation.comparison import level_key, varying
+from ablation.report.cells import Cells, number, percent
 from ablation.report.markdown import table
 from ablation.study import Study
 
-_CELL = ["dataset", "arch", "arm", "shortcut", "preact"]
+_NET = ["dataset", "arch", "arm", "shortcut", "preact"]
 
 
 def compare(one: Study, other: Study) -> str:
@@ -26,6 +27,7 @@ def compare(one: Study, other: Study) -> str:
         "Means over the seeds that each study has; the difference is of means, not paired, "
         "because runs under different protocols are not pairs.",
         table(_cells(one, other, names)),
+        *(f"Not readable: {problem}" for problem in (*one.problems, *other.problems)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -34,7 +36,8 @@ def _protocol(one: Study, other: Study, names: tuple[str, str]) -> str:
     prefixes = ("config.", "provenance.")
     keys = [key for key in one.runs.columns if key.startswith(prefixes)]
     keys += [key for key in other.runs.columns if key.startswith(prefixes) and key not in keys]
-    cells = {f"config.{key}" for key in _CELL} | {"config.plain", "config.dataset.name"}
+    cells = {f"config.{key}" for key in _cell_keys(one, other)}
+    cells |= {"config.plain", "config.dataset.name", "config.seed"}
     rows = []
     for key in [*keys, "fingerprint"]:
         values = [_values(study.runs, key) for study in (one, other)]
@@ -51,23 +54,54 @@ def _values(runs: pd.DataFrame, key: str) -> str:
     return ", ".join(sorted({str(value) for value in runs[key].dropna()}))
 
 
+def _cell_keys(one: Study, other: Study) -> list[str]:
+    """Returns what makes a cell: every factor of either study but the one that `arm` stands for."""
+    factors = dict.fromkeys([*one.factors, *other.factors, *_inner(one), *_inner(other)])
+    own = {*_NET, "plain"}
+    return [*_NET, *(factor for factor in factors if factor not in own)]
+
+
+def _inner(study: Study) -> list[str]:
+    """Returns the keys that differ inside one study, which its cells must therefore tell apart."""
+    keys = [key for key in study.runs.columns if key.startswith("config.")]
+    left_out = {f"config.{key}" for key in (*_NET, "plain", "seed", "dataset.name")}
+    differing = varying(study.runs, [key for key in keys if key not in left_out])
+    several = study.runs["dataset"].nunique() > 1
+    return [
+        key.removeprefix("config.")
+        for key in differing
+        if not (several and key.startswith("config.dataset."))
+    ]
+
+
 def _cells(one: Study, other: Study, names: tuple[str, str]) -> Cells:
-    sides = [_means(study) for study in (one, other)]
-    keys = sorted(set(sides[0]) | set(sides[1]), key=lambda key: [level_key(v) for v in key])
+    keys = _cell_keys(one, other)
+    sides = [_groups(study, keys) for study in (one, other)]
+    cells = sorted(set(sides[0]) | set(sides[1]), key=lambda cell: [level_key(v) for v in cell])
     rows = []
-    for key in keys:
-        (mean, count), (later, later_count) = (side.get(key, (float("nan"), 0)) for side in sides)
-        rows.append(
-            [
-                *map(str, key),
-                f"{percent(mean)} (n={count})" if count else "missing",
-                f"{percent(later)} (n={later_count})" if later_count else "missing",
-                f"{100 * (later - mean):+.2f}" if count and later_count else "",
-            ]
-        )
-    return Cells([*_CELL, *names, "difference"], rows)
+    for cell in cells:
+        runs = [side.get(cell) for side in sides]
+        means = [float("nan") if found is None else _complete(found).mean() for found in runs]
+        difference = means[1] - means[0]
+        rows.append([*cell, *map(_shown, runs), number(100 * difference, "+.2f")])
+    return Cells([*keys, *names, "difference"], rows)
 
 
-def _means(study: Study) -> dict[tuple, tuple[float, int]]:
-    groups = study.complete.groupby(_CELL, sort=False)["val_accuracy"]
-    return {key: (float(values.mean()), len(values)) for key, values in groups}
+def _groups(study: Study, keys: list[str]) -> dict[tuple, pd.DataFrame]:
+    columns = [key if key in study.runs else f"config.{key}" for key in keys]
+    frame = study.runs.reindex(columns=columns).astype(object)
+    cells = frame.where(frame.notna(), "").astype(str).itertuples(index=False, name=None)
+    return dict(iter(study.runs.groupby(pd.Series(list(cells), index=study.runs.index))))
+
+
+def _complete(runs: pd.DataFrame) -> pd.Series:
+    return runs.loc[runs["state"] == store.COMPLETE, "val_accuracy"].astype(float)
+
+
+def _shown(runs: pd.DataFrame | None) -> str:
+    if runs is None:
+        return "missing"
+    accuracy = _complete(runs)
+    if accuracy.empty:
+        return ", ".join(runs["state"].unique())
+    return f"{percent(accuracy.mean())} (n={len(accuracy)})"

@@ -173,7 +173,11 @@ def _t_half_width(values: pd.Series) -> float:
 
 
 def _style(columns: Sequence[str], column: str) -> dict[str, Any]:
-    return _STYLES[list(columns).index(column) % len(_STYLES)]
+    # Plain is dashed wherever it stands, and residual solid.
+    usual = [name for name in ("plain", "residual") if name in columns]
+    order = usual if "plain" in usual else ["plain", *usual]
+    order += [name for name in columns if name not in order]
+    return _STYLES[order.index(column) % len(_STYLES)]
 
 
 def _percent_axis(axes: Axes) -> None:

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import Any
 
 from ablation.audit import Audit, Differences, audit
-from ablation.comparison import Comparison
+from ablation.comparison import Comparison, levels
 from ablation.effects import Effect
 from ablation.report.cells import Cells, accuracy_cells, cost_cells, effect_cells, runs_cells
 from ablation.study import Study
 from ablation.tables import comparison_effects
 
 _NAMED_AT_MOST = 6
+_TOLD_AT_MOST = 30
 
 
 def report(study: Study, comparisons: Sequence[Comparison], figures: Sequence[list[str]]) -> str:
@@ -82,7 +82,9 @@ def certificate(found: Audit) -> str:
     else:
         budget = f"**Equal budget: FAIL.** The runs differ in\n\n{_listed(found.unequal)}"
     parts = [budget]
-    if found.confounds:
+    if not found.runs:
+        pass
+    elif found.confounds:
         parts.append(f"**Confounds.** The runs also differ in\n\n{_listed(found.confounds)}")
     else:
         parts.append("**Confounds: none** in code, versions, processor, device and threads.")
@@ -124,37 +126,27 @@ def sentences(found: Sequence[Effect]) -> str:
     """Returns one sentence for each effect; with one seed a cell only for the contrasts."""
     alone = max((effect.n for effect in found), default=0) < 2
     told = _of(found, "contrast") if alone else found
-    return "\n".join(f"- {effect.sentence()}" for effect in told)
+    lines = [f"- {effect.sentence()}" for effect in told[:_TOLD_AT_MOST]]
+    if len(told) > _TOLD_AT_MOST:
+        lines.append(f"- and {len(told) - _TOLD_AT_MOST} more, in the table of effects.")
+    return "\n".join(lines)
 
 
 def conditions(comparison: Comparison) -> str:
-    """Returns what every run of the comparison had in common."""
-    first = comparison.runs.iloc[0]
-    facts = [
-        ("seeds", ", ".join(map(str, sorted(comparison.runs["seed"].unique())))),
-        ("epochs", first["config.epochs"]),
-    ]
-    if not comparison.complete.empty:
-        done = comparison.complete.iloc[0]
-        facts += [
-            (
-                "optimizer steps",
-                f"{done['steps']:.0f} of {done['config.recipe.batch_size']} images",
-            ),
-            (
-                "images",
-                f"{done['train_images']:.0f} to train ({done['train_fingerprint'][:8]}), "
-                f"{done['val_images']:.0f} to validate ({done['val_fingerprint'][:8]})",
-            ),
-        ]
-    keys = [key for key in first.index if key.startswith(("config.dataset.", "config.recipe."))]
+    """Returns under what conditions the runs were trained, every value of each."""
+    runs = comparison.runs
+    facts = [("seeds", "seed"), ("epochs", "config.epochs"), ("optimizer steps", "steps")]
+    facts += [("training images", "train_images"), ("validation images", "val_images")]
+    groups = ("config.dataset.", "config.recipe.")
+    keys = [key for key in runs.columns if key.startswith(groups)]
     keys += ["config.stride_on", "config.backend", "config.precision", "config.deterministic"]
-    facts += [
-        (key.removeprefix("config."), ", ".join(map(str, comparison.runs[key].unique())))
-        for key in keys
-        if pd.notna(first[key])
-    ]
-    return table(Cells(["condition", "value"], [[str(k), str(v)] for k, v in facts]))
+    facts += [(key.removeprefix("config."), key) for key in keys]
+    rows = [[name, ", ".join(map(_plain, levels(key, runs[key].dropna())))] for name, key in facts]
+    return table(Cells(["condition", "value"], [row for row in rows if row[1]]))
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def table(cells: Cells) -> str:

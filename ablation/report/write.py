@@ -15,6 +15,8 @@ from ablation.report import cells, figures, latex, markdown
 from ablation.study import Study, load
 
 _FOLDER = "report"
+_DRAWN_AT_MOST = 60
+_OWN = re.compile(r"(ablation|accuracy|cost|effects|final|loss)-.*\.(csv|png|svg|tex)")
 _CURVES = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
 
 
@@ -72,7 +74,7 @@ def _replace(folder: Path, files: dict[str, bytes]) -> None:
     for name, content in files.items():
         store.write_bytes(folder / name, content)
     for path in folder.iterdir():
-        if path.name not in files:
+        if path.name not in files and _OWN.fullmatch(path.name):
             path.unlink()
 
 
@@ -84,7 +86,7 @@ def _figures(study: Study, comparison: Comparison, name: str) -> dict[str, bytes
         drawn["final"] = figures.final_accuracy(comparison.complete, comparison.rows, columns)
     shown = [effect for effect in tables.comparison_effects(comparison) if effect.n]
     if shown:
-        drawn["effects"] = figures.differences(shown)
+        drawn["effects"] = figures.differences(shown[:_DRAWN_AT_MOST])
     history = study.history[study.history["run"].isin(comparison.runs["run"])]
     if not history.empty:
         for kind, metrics in _CURVES.items():

@@ -159,14 +159,15 @@ def weights_digest(model: keras.Model) -> str:
 def _read_history(path: Path) -> list[dict[str, Any]]:
     """Returns the rows of an earlier attempt, up to the first that is damaged."""
     rows: list[dict[str, Any]] = []
-    if path.exists():
+    if not path.exists():
+        return rows
+    try:
         with path.open(newline="") as file:
             for row in csv.DictReader(file):
-                try:
-                    rows.append({key: float(row[key]) for key in store.HISTORY_COLUMNS})
-                except (KeyError, TypeError, ValueError):
-                    break
+                rows.append({key: float(row[key]) for key in store.HISTORY_COLUMNS})
                 rows[-1]["epoch"] = int(rows[-1]["epoch"])
+    except (csv.Error, KeyError, TypeError, ValueError):
+        print("history.csv is damaged after row", len(rows))
     return rows
 
 

@@ -30,3 +30,19 @@ def test_a_change_of_code_is_a_difference_of_protocol(stored_run, tmp_path):
     directory = stored_run("study=b")
     store.write_json(directory / "provenance.json", {"fingerprint": "d1", "source_sha256": "new"})
     assert "source_sha256" in compare(study.load(tmp_path / "a"), study.load(tmp_path / "b"))
+
+
+def test_other_factors_are_cells_and_never_averaged(stored_run, tmp_path):
+    stored_run("study=a", "recipe.learning_rate=0.1", val_accuracy=0.9)
+    stored_run("study=a", "recipe.learning_rate=0.2", val_accuracy=0.1)
+    stored_run("study=b", "recipe.learning_rate=0.1", val_accuracy=0.9)
+    text = compare(study.load(tmp_path / "a"), study.load(tmp_path / "b"))
+    assert "50.00" not in text
+    assert "+0.00" in text
+
+
+def test_a_failed_cell_is_shown(stored_run, tmp_path):
+    stored_run("study=a", val_accuracy=0.9)
+    stored_run("study=b", state=store.FAILED, reason="why")
+    text = compare(study.load(tmp_path / "a"), study.load(tmp_path / "b"))
+    assert any("90.00 (n=1)" in line and "failed" in line for line in text.splitlines())

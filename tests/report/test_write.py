@@ -37,3 +37,13 @@ def test_no_study_no_files(tmp_path):
     with pytest.raises(UserError):
         write_report(tmp_path / "none")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_others_put_into_the_folder_stays(stored_run, tmp_path):
+    stored_run()
+    write_report(tmp_path / "main")
+    folder = tmp_path / "main" / "report"
+    (folder / "notes.md").write_text("mine")
+    (folder / ".ipynb_checkpoints").mkdir()
+    write_report(tmp_path / "main")
+    assert (folder / "notes.md").exists() and (folder / ".ipynb_checkpoints").is_dir()
