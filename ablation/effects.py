@@ -133,7 +133,7 @@ class Effect:
 
     def _verdict(self) -> str:
         exact = "exact p" if self.n <= _EXACT_UP_TO else "p"
-        p = f"{exact} {_p(self.p)}, {_p(self.p_holm)} after Holm over {self.family}"
+        p = f"{exact} {_p(self.p)}; corrected by Holm over {self.family}, p {_p(self.p_holm)}"
         if self.p_holm <= ALPHA:
             return f"{p}: more than chance explains"
         if self.n < self.seeds_needed:

@@ -142,6 +142,9 @@ def conditions(comparison: Comparison) -> str:
     keys += ["config.stride_on", "config.backend", "config.precision", "config.deterministic"]
     facts += [(key.removeprefix("config."), key) for key in keys]
     rows = [[name, ", ".join(map(_plain, levels(key, runs[key].dropna())))] for name, key in facts]
+    for split in ("train", "val"):
+        digests = {str(digest)[:8] for digest in runs[f"{split}_fingerprint"].dropna()}
+        rows.append([f"{split} images, SHA-256", ", ".join(sorted(digests))])
     return table(Cells(["condition", "value"], [row for row in rows if row[1]]))
 
 
