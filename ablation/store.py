@@ -251,6 +251,15 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def log_tail(directory: Path, lines: int) -> list[str]:
+    """Returns the last lines of a run's log, none if it has no log."""
+    try:
+        text = (directory / "log.txt").read_text(errors="replace")
+    except OSError:
+        return []
+    return [line[:200] for line in text.splitlines()[-lines:]]
+
+
 def remove_unfinished(directory: Path) -> None:
     """Removes what a killed process was still writing. The caller holds the run's lock."""
     for path in directory.glob(f"{_TEMPORARY}-*"):

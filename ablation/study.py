@@ -76,6 +76,12 @@ class Study:
         return {factor: levels(factor, self.runs[factor]) for factor in self.factors}
 
     @property
+    def reference(self) -> dict[str, Any]:
+        """The level of each factor that others are compared with unless another is asked for."""
+        usual = {factor: known[0] for factor, known in self.levels.items()}
+        return usual | {"plain": True}
+
+    @property
     def protocols(self) -> pd.Series:
         """How many runs there are of each protocol."""
         return self.runs["protocol"].value_counts()

@@ -180,6 +180,51 @@ def test_a_diverged_run_leaves_its_reason_and_the_study_goes_on(cli, tmp_path):
     )
     assert again.returncode == 1
     assert again.stderr.count("not trained again") == 2
+    report = (tmp_path / "runs" / "main" / "report.md").read_text()
+    assert "The last lines of" in report and "--- attempt 1" in report
+
+
+def test_rerun_all_trains_a_finished_run_anew_and_gets_the_same(cli, tiny_study, tmp_path):
+    study, _ = tiny_study
+    (finished,) = study.glob("20-plain-*")
+    directory = tmp_path / "runs" / "main" / finished.name
+    shutil.copytree(finished, directory)
+    before = json.loads((directory / "result.json").read_text())
+    done = cli(*TINY, "plain=true", "rerun=all", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert store.read_status(directory).attempt == 2
+    after = json.loads((directory / "result.json").read_text())
+    assert after["weights_sha256"] == before["weights_sha256"]
+
+
+def test_rerun_failed_tries_again(cli, tmp_path):
+    for rerun in ("none", "failed"):
+        done = cli(*TINY, "recipe.batch_size=2000", f"rerun={rerun}", cwd=tmp_path)
+        assert done.returncode == 1
+    (directory,) = _directories(tmp_path / "runs" / "main")
+    assert store.read_status(directory).attempt == 2
+
+
+def test_a_data_set_that_cannot_be_had_says_how_to_get_it(cli, tmp_path):
+    # Without a network, wherever the test runs.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import socket\n"
+        "def offline(*_): raise socket.gaierror(-2, 'Name or service not known')\n"
+        "socket.getaddrinfo = offline\n"
+    )
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "")
+    done = cli(
+        "dataset=cats_vs_dogs",
+        f"dataset.data_dir={tmp_path / 'none'}",
+        cwd=tmp_path,
+        PYTHONPATH=str(tmp_path),
+        **proxies,
+    )
+    assert done.returncode == 2
+    for words in ("cats_vs_dogs", "could not be downloaded", "dataset.data_dir", "dataset=digits"):
+        assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "none").exists() and not (tmp_path / "runs").exists()
 
 
 def test_describe_prints_the_summary_and_the_stages(cli, tmp_path):

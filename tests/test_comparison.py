@@ -62,6 +62,7 @@ def test_an_unknown_contrast_or_reference_names_the_allowed(shortcuts):
 
 def test_the_study_gives_tables_effects_levels_and_protocols(shortcuts):
     assert shortcuts.levels["shortcut"] == ["none", "zero_pad", "projection"]
+    assert shortcuts.reference["shortcut"] == "none" and shortcuts.reference["arch"] == "20"
     assert shortcuts.protocols.tolist() == [6]
     effects = shortcuts.effects()
     assert effects["kind"].value_counts().to_dict() == {

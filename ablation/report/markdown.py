@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ablation import store
 from ablation.audit import Audit, Differences, audit
 from ablation.comparison import Comparison, levels
 from ablation.effects import Effect
@@ -11,6 +12,7 @@ from ablation.report.cells import Cells, accuracy_cells, cost_cells, effect_cell
 from ablation.study import Study
 from ablation.tables import comparison_effects
 
+_LOG_LINES = 12
 _NAMED_AT_MOST = 6
 _TOLD_AT_MOST = 30
 
@@ -38,7 +40,7 @@ def report(study: Study, comparisons: Sequence[Comparison], figures: Sequence[li
             "### Conditions",
             conditions(comparison),
         ]
-    parts += ["## Runs", table(runs_cells(study.runs)), *_problems(study)]
+    parts += ["## Runs", table(runs_cells(study.runs)), *_logs(study), *_problems(study)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -183,6 +185,18 @@ def _kinds(found: Sequence[Effect]) -> list[str]:
 
 def _of(found: Sequence[Effect], kind: str) -> list[Effect]:
     return [effect for effect in found if effect.kind == kind]
+
+
+def _logs(study: Study) -> list[str]:
+    """Returns the last lines of the log of every run that came to no good end."""
+    parts = []
+    ended = study.runs["state"].isin((store.FAILED, store.DIVERGED, store.INTERRUPTED))
+    for name in study.runs.loc[ended, "run"]:
+        lines = store.log_tail(study.directory / name, _LOG_LINES)
+        if lines:
+            text = "\n".join(f"    {line}" for line in lines)
+            parts += [f"The last lines of `{name}/log.txt`:", text]
+    return ["## Logs", *parts] if parts else []
 
 
 def _problems(study: Study) -> list[str]:
