@@ -37,7 +37,7 @@ class TrainBatches:
         self._labels = cache.labels("train")
         self._scale, self._offset = affine(cache, normalisation)
         self._seed = seed
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._augment = augment
         self._pad = self._images.shape[1] // 8
         self.steps_per_epoch = len(self._images) // batch_size
@@ -54,8 +54,8 @@ class TrainBatches:
         """Yields the `steps_per_epoch` batches of one epoch, counted from 0."""
         order, flips, shifts = self._draws(epoch)
         pad = self._pad
-        for start in range(0, len(order), self._batch_size):
-            rows = slice(start, start + self._batch_size)
+        for start in range(0, len(order), self.batch_size):
+            rows = slice(start, start + self.batch_size)
             chosen = order[rows]
             images = self._images[chosen] * self._scale + self._offset
             if self._augment == "crop_flip":
@@ -67,7 +67,7 @@ class TrainBatches:
     def _draws(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns an epoch's images in order and, for each, whether to flip it and how to crop."""
         rng = np.random.default_rng([self._seed, epoch])
-        count = self.steps_per_epoch * self._batch_size
+        count = self.steps_per_epoch * self.batch_size
         order = rng.permutation(len(self._images))[:count]
         flips = rng.random(count) < 0.5
         return order, flips, rng.integers(0, 2 * self._pad + 1, (count, 2))

@@ -158,3 +158,35 @@ class Progress(keras.callbacks.Callback):
             **logs,
         }
         store.write_json(self._path, content)
+
+
+class StepClock(keras.callbacks.Callback):
+    """Times every step.
+
+    Attributes:
+        steps, val_steps: seconds of each training and validation step, in order; the first of an
+            epoch also has what precedes it.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.steps: list[float] = []
+        self.val_steps: list[float] = []
+        self._last = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts the clock."""
+        self._last = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Takes the time of a training step."""
+        self._lap(self.steps)
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Takes the time of a validation step."""
+        self._lap(self.val_steps)
+
+    def _lap(self, laps: list[float]) -> None:
+        now = time.perf_counter()
+        laps.append(now - self._last)
+        self._last = now

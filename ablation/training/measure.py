@@ -38,32 +38,11 @@ def measure(config: dict[str, Any], started: float) -> dict[str, Any]:
         is imports, building and tracing; `epoch_seconds`, steps and validation; and
         `checkpoint_seconds`, once for each epoch but the last; `peak_memory_bytes`.
     """
-    import keras
-
     from ablation.data import cache
     from ablation.models import cost
-    from ablation.training.callbacks import Checkpoint
+    from ablation.training.callbacks import Checkpoint, StepClock
     from ablation.training.feed import train_dataset, val_dataset
     from ablation.training.train import compiled_model, open_batches, peak_memory_bytes, set_up
-
-    class Clock(keras.callbacks.Callback):
-        def __init__(self):
-            super().__init__()
-            self.steps, self.val_steps, self._last = [], [], 0.0
-
-        def _lap(self, laps):
-            now = time.perf_counter()
-            laps.append(now - self._last)
-            self._last = now
-
-        def on_epoch_begin(self, epoch, logs=None):
-            self._last = time.perf_counter()
-
-        def on_train_batch_end(self, batch, logs=None):
-            self._lap(self.steps)
-
-        def on_test_batch_end(self, batch, logs=None):
-            self._lap(self.val_steps)
 
     set_up(config)
     data = cache.find(config["dataset"], config["cache_dir"])
@@ -71,7 +50,7 @@ def measure(config: dict[str, Any], started: float) -> dict[str, Any]:
     batches, val = open_batches(config, data)
     steps, val_steps = min(_STEPS, batches.steps_per_epoch), min(_VAL_STEPS, val.steps)
     model = compiled_model(config, data, config["epochs"] * batches.steps_per_epoch)
-    clock = Clock()
+    clock = StepClock()
     before_fit = time.perf_counter()
     overhead = time.time() - started
     model.fit(

@@ -41,7 +41,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
     """
     start = time.perf_counter()
     set_up(config)
-    epochs, batch_size = config["epochs"], config["recipe"]["batch_size"]
+    epochs = config["epochs"]
     batches, val = open_batches(config, cache)
     steps = batches.steps_per_epoch
     model = compiled_model(config, cache, epochs * steps)
@@ -69,24 +69,10 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
             Progress(directory / "progress.json", steps),
         ],
     )
-    last = history.rows[-1]
     return {
-        **{key: last[key] for key in ("loss", "accuracy", "val_loss", "val_accuracy")},
-        **vars(cost.count(model)),
-        "epochs": len(history.rows),
-        "steps": int(model.optimizer.iterations),
-        "steps_per_epoch": steps,
-        "examples_seen": int(model.optimizer.iterations) * batch_size,
+        **_result(model, cache, history.rows, batches),
         "schedule_completed": int(model.optimizer.iterations) / (epochs * steps),
-        "train_images": cache.count("train"),
-        "val_images": cache.count("val"),
-        "train_fingerprint": cache.meta["splits"]["train"]["fingerprint"],
-        "val_fingerprint": cache.meta["splits"]["val"]["fingerprint"],
-        "order_sha256": batches.order_digest(epochs),
-        "classes": cache.meta["classes"],
-        "weights_sha256": weights_digest(model),
         "resumed_from_epoch": finished,
-        "seconds_per_epoch": statistics.median(row["seconds"] for row in history.rows),
         "seconds": round(time.perf_counter() - start, 3),
         "peak_memory_bytes": peak_memory_bytes(),
     }
@@ -169,6 +155,29 @@ def _read_history(path: Path) -> list[dict[str, Any]]:
     except (csv.Error, KeyError, TypeError, ValueError):
         print("history.csv is damaged after row", len(rows))
     return rows
+
+
+def _result(
+    model: keras.Model, cache: Cache, rows: list[dict[str, Any]], batches: TrainBatches
+) -> dict[str, Any]:
+    """Returns what a trained model reached, on what, and what that took."""
+    last, steps = rows[-1], int(model.optimizer.iterations)
+    return {
+        **{key: last[key] for key in ("loss", "accuracy", "val_loss", "val_accuracy")},
+        **vars(cost.count(model)),
+        "epochs": len(rows),
+        "steps": steps,
+        "steps_per_epoch": batches.steps_per_epoch,
+        "examples_seen": steps * batches.batch_size,
+        "train_images": cache.count("train"),
+        "val_images": cache.count("val"),
+        "train_fingerprint": cache.meta["splits"]["train"]["fingerprint"],
+        "val_fingerprint": cache.meta["splits"]["val"]["fingerprint"],
+        "order_sha256": batches.order_digest(len(rows)),
+        "classes": cache.meta["classes"],
+        "weights_sha256": weights_digest(model),
+        "seconds_per_epoch": statistics.median(row["seconds"] for row in rows),
+    }
 
 
 def peak_memory_bytes() -> int:
