@@ -251,11 +251,13 @@ def explain(error: Exception) -> str:
             "needs quotes of its own: 'dataset.train_split=\"train[:80%]\"'."
         )
     if key and isinstance(cause, ConfigKeyError | ConfigAttributeError):
-        group = key.rpartition(".")[0]
+        group, _, word = key.rpartition(".")
         keys = [name for name in flatten(asdict(Config())) if name.rpartition(".")[0] == group]
         keys = keys or list(flatten(asdict(Config())))
-        close = difflib.get_close_matches(key, keys, n=1, cutoff=0.75)
-        hint = f" Did you mean {close[0]}?" if close else ""
+        # By the last word, since a long group's name makes any two of its keys alike.
+        words = {name.rpartition(".")[2]: name for name in keys}
+        close = difflib.get_close_matches(word, words, n=1)
+        hint = f" Did you mean {words[close[0]]}?" if close else ""
         return f"unknown key {key}.{hint} Keys: {', '.join(keys)}. See python -m ablation --help."
     if isinstance(error, MissingConfigException):
         options = ", ".join(error.options or [])

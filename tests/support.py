@@ -1,4 +1,21 @@
 """What several test modules share beside fixtures."""
 
+import os
+import subprocess
+import sys
+
 TINY = ("arch=20", "epochs=2", "recipe.batch_size=256", "dataset.image_size=8")
 """Keys of a run that is trained in a second once TensorFlow is loaded."""
+
+
+def start_sweep(*arguments, cwd, cache_dir, stderr=subprocess.DEVNULL):
+    """Starts `python -m ablation` in a folder and leaves it running."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ablation", *arguments],
+        cwd=cwd,
+        env=os.environ | {"ABLATION_CACHE_DIR": str(cache_dir)},
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+        text=True,
+        start_new_session=True,
+    )

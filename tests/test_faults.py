@@ -8,28 +8,20 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 
 import pandas as pd
 import pytest
 
 from ablation import store
-from support import TINY
+from support import TINY, start_sweep
 
 KILLS = 50
 SWEEP = ("-m", *TINY, "epochs=20", "plain=true,false", "seed=0,1")
 
 
 def _start(folder, cache_dir):
-    return subprocess.Popen(
-        [sys.executable, "-m", "ablation", *SWEEP],
-        cwd=folder,
-        env=os.environ | {"ABLATION_CACHE_DIR": str(cache_dir)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    return start_sweep(*SWEEP, cwd=folder, cache_dir=cache_dir)
 
 
 def _children(parent):

@@ -6,14 +6,13 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pandas as pd
 import pytest
 
 from ablation import store
-from support import TINY
+from support import TINY, start_sweep
 
 LONG = (*TINY, "epochs=12", "plain=false")
 
@@ -23,15 +22,7 @@ def start(cache_dir):
     """Starts a sweep and leaves it running."""
 
     def begin(*arguments, cwd):
-        return subprocess.Popen(
-            [sys.executable, "-m", "ablation", *arguments],
-            cwd=cwd,
-            env=os.environ | {"ABLATION_CACHE_DIR": str(cache_dir)},
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
+        return start_sweep(*arguments, cwd=cwd, cache_dir=cache_dir, stderr=subprocess.PIPE)
 
     return begin
 

@@ -156,7 +156,7 @@ def differences(effects: Sequence[Effect]) -> Figure:
         if effect.n > 1 and not effect.constant:
             axes.plot([low, high], [place, place], linewidth=2, **style)
         axes.plot(100 * effect.mean, place, "o", markersize=6, **style)
-    labels = [f"{e.name}{f', {e.where}' if e.where else ''} (n={e.n})" for e in effects]
+    labels = [f"{e.name}, {e.where or 'averaged over the rest'} (n={e.n})" for e in effects]
     axes.set_yticks(range(len(effects)), labels)
     axes.invert_yaxis()
     axes.set_xlabel("difference of validation accuracy, points")
