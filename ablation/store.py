@@ -5,6 +5,7 @@ runs/<study>/<arch>-<plain|residual>-<dataset>-s<seed>-<8 hex of the identity>/
     status.json      state, attempt, start, end, reason
     history.csv      one row for each finished epoch
     result.json      final metrics, cost, budget spent, time, memory
+    predictions.npz  label, predicted class and confidence for each validation image
     provenance.json  commit, source digest, package versions, hardware, command line
     progress.json    where a running run stands
     log.txt          what the training process printed
@@ -12,6 +13,7 @@ runs/<study>/<arch>-<plain|residual>-<dataset>-s<seed>-<8 hex of the identity>/
 """
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -22,6 +24,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
@@ -238,6 +241,13 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Replaces a compressed NumPy archive, whole or not at all."""
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    write_bytes(path, content.getvalue())
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Replaces a file, whole or not at all: written beside it, flushed, then renamed."""
     temporary = path.with_name(f"{_TEMPORARY}-{os.getpid()}-{path.name}")
@@ -268,7 +278,14 @@ def remove_unfinished(directory: Path) -> None:
 
 def forget(directory: Path) -> None:
     """Removes what earlier attempts stored, but for the log. The caller holds the run's lock."""
-    for name in ("status.json", "result.json", "history.csv", "progress.json", "provenance.json"):
+    for name in (
+        "status.json",
+        "result.json",
+        "history.csv",
+        "predictions.npz",
+        "progress.json",
+        "provenance.json",
+    ):
         (directory / name).unlink(missing_ok=True)
     shutil.rmtree(directory / "checkpoint", ignore_errors=True)
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -77,6 +78,7 @@ def test_a_run_directory_holds_what_the_design_promises(tiny_study):
             "history.csv",
             "log.txt",
             "provenance.json",
+            "predictions.npz",
             "result.json",
             "status.json",
         }
@@ -86,6 +88,17 @@ def test_a_run_directory_holds_what_the_design_promises(tiny_study):
         provenance = json.loads((directory / "provenance.json").read_text())
         assert provenance["command"].startswith("python -m ablation -m arch=20")
         assert provenance["packages"]["tensorflow"]
+
+
+def test_predictions_agree_with_the_accuracy_of_the_result(tiny_study):
+    study, _ = tiny_study
+    for directory in _directories(study):
+        with np.load(directory / "predictions.npz") as stored:
+            right = stored["label"] == stored["predicted"]
+            assert len(right) == 360
+            assert (stored["confidence"] > 0.1).all()
+        result = json.loads((directory / "result.json").read_text())
+        assert right.mean() == pytest.approx(result["val_accuracy"])
 
 
 def test_the_report_has_every_table_and_figure(tiny_study):

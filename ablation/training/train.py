@@ -69,6 +69,8 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
             Progress(directory / "progress.json", steps),
         ],
     )
+    predictions = predict(model, val)
+    store.write_arrays(directory / "predictions.npz", predictions)
     return {
         **_result(model, cache, history.rows, batches),
         "schedule_completed": int(model.optimizer.iterations) / (epochs * steps),
@@ -132,6 +134,28 @@ def compiled_model(config: dict[str, Any], cache: Cache, total_steps: int) -> ke
         jit_compile=False,
     )
     return model
+
+
+def predict(model: keras.Model, batches: ValBatches) -> dict[str, np.ndarray]:
+    """Returns what a trained model takes the validation images for.
+
+    Returns:
+        `label` and `predicted`, int32 (images,), and `confidence`, float32 (images,), the softmax
+        of the predicted class; in stored order.
+    """
+    logits, labels = [], []
+    for images, of_images in batches:
+        logits.append(keras.ops.convert_to_numpy(model.predict_on_batch(images)))
+        labels.append(of_images)
+    scores = np.concatenate(logits)
+    predicted = scores.argmax(axis=1)
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return {
+        "label": np.concatenate(labels),
+        "predicted": predicted.astype(np.int32),
+        # The largest logit stands at exp(0).
+        "confidence": (1 / exponentials.sum(axis=1)).astype(np.float32),
+    }
 
 
 def weights_digest(model: keras.Model) -> str:
