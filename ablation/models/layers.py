@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+_TINY_PIXELS = 16
+
 
 @keras.saving.register_keras_serializable("ablation")
 class ZeroPadShortcut(keras.layers.Layer):
@@ -26,13 +28,65 @@ class ZeroPadShortcut(keras.layers.Layer):
 
     def call(self, inputs):
         """Maps (batch, height, width, channels) to the subsampled, widened image."""
-        subsampled = inputs[:, :: self.strides, :: self.strides, :]
-        added = self.filters - inputs.shape[-1]
-        return ops.pad(subsampled, [[0, 0], [0, 0], [0, 0], [0, added]])
+        # A convolution that copies: exact, and faster than a strided slice and its gradient.
+        kernel = ops.eye(inputs.shape[-1], self.filters, dtype=inputs.dtype)
+        return ops.conv(inputs, kernel[None, None], self.strides, padding="same")
 
     def get_config(self):
         """Returns the constructor's arguments."""
         return {**super().get_config(), "filters": self.filters, "strides": self.strides}
+
+
+@keras.saving.register_keras_serializable("ablation")
+class Conv2D(keras.layers.Conv2D):
+    """Keras's convolution, padded "same", as one matrix product where the image is tiny.
+
+    That is up to 4x4 pixels for a 1x1 kernel, and up to the kernel's own size for a larger one,
+    where every output pixel sees nearly every input pixel. Convolution kernels are made for larger
+    images: in the deep stages of a ResNet at 32x32 the product is up to fifty times faster, see
+    `benchmarks/README.md`.
+    """
+
+    def convolution_op(self, inputs, kernel):
+        """Convolves (batch, height, width, channels) with (height, width, channels, filters)."""
+        _, height, width, channels = inputs.shape
+        rows, columns, _, filters = kernel.shape
+        down, across = self.strides
+        if rows == columns == 1 and height * width <= _TINY_PIXELS:
+            pixels = inputs[:, ::down, ::across]
+            outputs = ops.matmul(ops.reshape(pixels, (-1, channels)), kernel[0, 0])
+            return ops.reshape(outputs, (-1, *pixels.shape[1:3], filters))
+        if height > rows or width > columns:
+            return super().convolution_op(inputs, kernel)
+        firsts = _first_taps(height, rows, down), _first_taps(width, columns, across)
+        weights = ops.concatenate(
+            [
+                ops.reshape(_taps(_taps(kernel, 0, y, height), 1, x, width), (-1, filters))
+                for y in firsts[0]
+                for x in firsts[1]
+            ],
+            axis=1,
+        )
+        outputs = ops.matmul(ops.reshape(inputs, (-1, height * width * channels)), weights)
+        return ops.reshape(outputs, (-1, len(firsts[0]), len(firsts[1]), filters))
+
+
+def _first_taps(size: int, kernel: int, strides: int) -> list[int]:
+    """Returns, for each output pixel of one axis, the kernel's tap on the first input pixel."""
+    outputs = -(-size // strides)
+    padding = max(0, (outputs - 1) * strides + kernel - size) // 2
+    return [padding - strides * output for output in range(outputs)]
+
+
+def _taps(kernel, axis: int, first: int, count: int):
+    """Returns so many taps of one axis, with zeros where the kernel has none."""
+    size = kernel.shape[axis]
+    padding = [[0, 0]] * len(kernel.shape)
+    padding[axis] = [max(0, -first), max(0, first + count - size)]
+    if any(padding[axis]):
+        kernel = ops.pad(kernel, padding)
+    first = max(0, first)
+    return kernel[first : first + count] if axis == 0 else kernel[:, first : first + count]
 
 
 @keras.saving.register_keras_serializable("ablation")

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from ablation.models.layers import BatchNormalization, ZeroPadShortcut
+from ablation.models.layers import BatchNormalization, Conv2D, ZeroPadShortcut
 from ablation.models.specs import ResNetSpec
 
 
@@ -117,7 +117,7 @@ class ResNet:
         return x if self.preact else _bn_relu(x, name, relu=False)
 
     def _conv(self, x, filters: int, kernel: int, strides: int, name: str):
-        return layers.Conv2D(
+        return Conv2D(
             filters,
             kernel,
             strides,

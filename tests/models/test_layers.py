@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ablation.models.layers import BatchNormalization, ZeroPadShortcut
+from ablation.models.layers import BatchNormalization, Conv2D, ZeroPadShortcut
 
 
 def test_zero_pad_takes_every_second_pixel_and_appends_channels_of_zeros():
@@ -37,6 +37,37 @@ def test_zero_pad_survives_its_config():
     restored = keras.saving.deserialize_keras_object(config)
     assert isinstance(restored, ZeroPadShortcut)
     assert restored.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("kernel", [1, 3, 7])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (1, 2), (2, 2), (2, 3), (3, 3), (4, 4), (5, 4), (7, 8)], ids=str
+)
+def test_convolution_equals_that_of_keras(size, kernel, strides):
+    images = tf.random.stateless_normal((2, *size, 4), seed=(0, 1))
+    results = []
+    for kind in (Conv2D, keras.layers.Conv2D):
+        initial = keras.initializers.HeNormal(0)
+        layer = kind(6, kernel, strides, "same", use_bias=False, kernel_initializer=initial)
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = layer(images)
+            weighed = tf.reduce_sum(outputs * tf.random.stateless_normal(outputs.shape, (2, 3)))
+        results.append([outputs, *tape.gradient(weighed, [images, layer.kernel.value])])
+    for ours, of_keras in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, of_keras, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "size, kernel, product",
+    [(1, 3, True), (3, 3, True), (4, 3, False), (4, 1, True), (5, 1, False)],
+)
+def test_only_tiny_images_are_convolved_as_a_matrix_product(size, kernel, product):
+    layer = Conv2D(6, kernel, padding="same")
+    layer.build((None, size, size, 4))
+    graph = tf.function(layer).get_concrete_function(tf.TensorSpec((None, size, size, 4))).graph
+    assert ("Conv2D" in {operation.type for operation in graph.get_operations()}) != product
 
 
 def two_norms(channels, **kwargs):

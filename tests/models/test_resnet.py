@@ -3,11 +3,11 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from keras.layers import Add, Conv2D, Dense, GlobalAveragePooling2D, MaxPooling2D, ReLU
+from keras.layers import Add, Dense, GlobalAveragePooling2D, MaxPooling2D, ReLU
 
 from ablation.models.build import build
 from ablation.models.cost import count
-from ablation.models.layers import BatchNormalization, ZeroPadShortcut
+from ablation.models.layers import BatchNormalization, Conv2D, ZeroPadShortcut
 
 SHAPE, CLASSES = (32, 32, 3), 10
 BLOCKS = {"20": 9, "18": 8, "50": 16}
