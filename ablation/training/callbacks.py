@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import os
+import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -161,32 +162,53 @@ class Progress(keras.callbacks.Callback):
 
 
 class StepClock(keras.callbacks.Callback):
-    """Times every step.
+    """Tells where the seconds of a fit go. It comes first among the callbacks.
 
     Attributes:
-        steps, val_steps: seconds of each training and validation step, in order; the first of an
-            epoch also has what precedes it.
+        steps, val_steps: of each training and validation step, in order; the first of all also
+            traces the model, and the first of an epoch starts the stream of its batches.
+        ends: from the last validation step of each epoch to the next one's start, which is what
+            the callbacks do then, checkpoints above all.
     """
 
     def __init__(self):
         super().__init__()
         self.steps: list[float] = []
         self.val_steps: list[float] = []
+        self.ends: list[float] = []
         self._last = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Starts the clock."""
-        self._last = time.perf_counter()
+        """Takes the time of what came after the epoch before."""
+        seconds = self._lap()
+        if self.steps:
+            self.ends.append(seconds)
 
     def on_train_batch_end(self, batch, logs=None):
         """Takes the time of a training step."""
-        self._lap(self.steps)
+        self.steps.append(self._lap())
 
     def on_test_batch_end(self, batch, logs=None):
         """Takes the time of a validation step."""
-        self._lap(self.val_steps)
+        self.val_steps.append(self._lap())
 
-    def _lap(self, laps: list[float]) -> None:
-        now = time.perf_counter()
-        laps.append(now - self._last)
-        self._last = now
+    def on_train_end(self, logs=None):
+        """Takes the time of what came after the last epoch."""
+        self.ends.append(self._lap())
+
+    def _lap(self) -> float:
+        before, self._last = self._last, time.perf_counter()
+        return self._last - before
+
+    def parts(self) -> dict[str, float]:
+        """Returns the seconds of training steps, of tracing, of validation and of epochs' ends."""
+        step, val_step = (
+            statistics.median(laps[1:] or laps) for laps in (self.steps, self.val_steps)
+        )
+        trace = self.steps[0] - step + self.val_steps[0] - val_step
+        return {
+            "trace": trace,
+            "steps": sum(self.steps[1:]) + step,
+            "validation": sum(self.val_steps[1:]) + val_step,
+            "epoch_ends": sum(self.ends),
+        }

@@ -19,7 +19,7 @@ from ablation.data.cache import Cache
 from ablation.data.pipeline import TrainBatches, ValBatches
 from ablation.models import cost
 from ablation.models.build import build
-from ablation.training.callbacks import Checkpoint, DivergenceGuard, History, Progress
+from ablation.training.callbacks import Checkpoint, DivergenceGuard, History, Progress, StepClock
 from ablation.training.feed import train_dataset, val_dataset
 from ablation.training.optimizers import build_optimizer
 
@@ -52,7 +52,8 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
     except (OSError, ValueError, KeyError) as error:
         print(f"The checkpoint cannot be read ({error}); training starts anew.")
         model, finished = compiled_model(config, cache, epochs * steps), 0
-    history = History(directory / "history.csv", rows[:finished])
+    history, clock = History(directory / "history.csv", rows[:finished]), StepClock()
+    built = time.perf_counter()
     model.fit(
         train_dataset(batches, range(finished, epochs)),
         validation_data=val_dataset(val),
@@ -61,21 +62,25 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         steps_per_epoch=steps,
         validation_steps=val.steps,
         verbose=0,
-        # The guard comes first: a diverged epoch must leave neither row nor checkpoint.
+        # The guard comes before what writes: a diverged epoch leaves neither row nor checkpoint.
         callbacks=[
+            clock,
             DivergenceGuard(),
             history,
             checkpoint,
             Progress(directory / "progress.json", steps),
         ],
     )
-    predictions = predict(model, val)
-    store.write_arrays(directory / "predictions.npz", predictions)
+    fitted = time.perf_counter()
+    store.write_arrays(directory / "predictions.npz", predict(model, val))
+    result = _result(model, cache, history.rows, batches)
+    parts = {"build": built - start, **clock.parts(), "end": time.perf_counter() - fitted}
     return {
-        **_result(model, cache, history.rows, batches),
+        **result,
         "schedule_completed": int(model.optimizer.iterations) / (epochs * steps),
         "resumed_from_epoch": finished,
         "seconds": round(time.perf_counter() - start, 3),
+        "seconds_by_part": {part: round(seconds, 3) for part, seconds in parts.items()},
         "peak_memory_bytes": peak_memory_bytes(),
     }
 
