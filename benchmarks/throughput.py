@@ -1,0 +1,267 @@
+"""Images a second of the training step, beside PyTorch and plain Keras, in one interleaved run.
+
+    python benchmarks/throughput.py [--workload NAME ...] [--rounds N] [--seconds S]
+
+Each contestant is a process of its own that holds its network and one batch. They train by turns,
+a few seconds each, round after round, so that what slows the machine down slows all of them.
+Needs PyTorch beside the project: pip install -e '.[bench]'.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from common import machine, table
+
+CONTESTANTS = {
+    "ablation, float32": ("ablation", "float32"),
+    "ablation, bfloat16": ("ablation", "mixed_bfloat16"),
+    "Keras fit, float32": ("keras", "float32"),
+    "Keras fit, bfloat16": ("keras", "mixed_bfloat16"),
+    "PyTorch, bfloat16": ("torch", "mixed_bfloat16"),
+    "PyTorch compiled, bfloat16": ("torch_compiled", "mixed_bfloat16"),
+}
+_WARM_UP_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A network, the height and width of its images in pixels, and the images a step."""
+
+    arch: str
+    size: int
+    batch: int
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        return f"ResNet-{self.arch}, {self.size}x{self.size}, batch {self.batch}"
+
+
+WORKLOADS = {
+    "34": Workload("34", 32, 256),
+    "50": Workload("50", 32, 256),
+    "20": Workload("20", 32, 128),
+    "34-224": Workload("34", 224, 32),
+}
+
+
+class Contestant:
+    """A process that trains when it is asked to."""
+
+    def __init__(self, name: str, workload: Workload, options: argparse.Namespace):
+        kind, precision = CONTESTANTS[name]
+        order = {"kind": kind, "precision": precision, "threads": options.threads}
+        self._child = subprocess.Popen(
+            [sys.executable, __file__, "--serve"],
+            env=os.environ | {"KERAS_BACKEND": options.backend},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._ask(order | vars(workload))
+        self.rates: list[float] = []
+
+    def train(self, seconds: float) -> float:
+        """Trains for about so many seconds and returns the images a second."""
+        self.rates.append(self._ask(seconds))
+        return self.rates[-1]
+
+    def end(self) -> int:
+        """Ends the process and returns its peak memory in bytes."""
+        peak = self._ask(None)
+        self._child.wait()
+        return peak
+
+    def _ask(self, what: Any) -> Any:
+        assert self._child.stdin and self._child.stdout
+        self._child.stdin.write(json.dumps(what) + "\n")
+        self._child.stdin.flush()
+        answer = self._child.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the process that trained ended with {self._child.wait()}.")
+        return json.loads(answer)
+
+
+def main() -> None:
+    """Runs the benchmark and prints a markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--workload", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
+    parser.add_argument("--contestant", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    parser.add_argument("--backend", choices=("tensorflow", "jax"), default="tensorflow")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4, help="of each turn")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        _serve()
+        return
+    packages = ("torch", "keras", options.backend)
+    print(f"{machine(packages)} {options.threads} threads, {options.rounds} rounds.\n")
+    header = ["workload", "contestant", "images/s", "lowest to highest", "peak memory, GiB"]
+    rows = [
+        row
+        for name in options.workload
+        for row in _compare(WORKLOADS[name], options.contestant, options)
+    ]
+    print(table(header, rows))
+
+
+def _compare(
+    workload: Workload, names: Sequence[str], options: argparse.Namespace
+) -> list[list[str]]:
+    """Returns one row a contestant: the median over the rounds, and their range."""
+    field = {
+        name: Contestant(name, workload, options) for name in names
+    }
+    for i in range(options.rounds):
+        for name, contestant in field.items():
+            rate = contestant.train(options.seconds)
+            print(f"{workload.name}: round {i + 1}, {name}: {rate:.0f}", file=sys.stderr)
+    return [
+        [
+            workload.name,
+            name,
+            f"{statistics.median(contestant.rates):.0f}",
+            f"{min(contestant.rates):.0f} to {max(contestant.rates):.0f}",
+            f"{contestant.end() / 2**30:.2f}",
+        ]
+        for name, contestant in field.items()
+    ]
+
+
+def _serve() -> None:
+    """Is a contestant: answers each line of standard input with a line on standard output."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # What libraries print must not pass for an answer.
+    order = json.loads(input())
+    os.environ["OMP_NUM_THREADS"] = str(order["threads"])
+    train = _torch_steps(order) if order["kind"].startswith("torch") else _keras_steps(order)
+    train(_WARM_UP_STEPS)
+    answer: Any = True
+    while True:
+        print(json.dumps(answer), file=answers, flush=True)
+        seconds = json.loads(input())
+        if seconds is None:
+            break
+        step = statistics.median(train(2))
+        answer = order["batch"] / statistics.median(train(max(3, round(seconds / step))))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps(peak), file=answers, flush=True)
+
+
+def _batch(order: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns float32 images (batch, size, size, 3) and int32 labels (batch,), of noise."""
+    rng = np.random.default_rng(0)
+    images = rng.random((order["batch"], order["size"], order["size"], 3), np.float32)
+    return images, rng.integers(0, 10, order["batch"], dtype=np.int32)
+
+
+def _torch_steps(order: dict[str, Any]) -> Callable[[int], list[float]]:
+    import torch
+    from peers import TorchTrainer
+
+    torch.set_num_threads(order["threads"])
+    trainer = TorchTrainer(
+        order["arch"],
+        *_batch(order),
+        device="cuda" if torch.cuda.is_available() else "cpu",
+        bfloat16=order["precision"] != "float32",
+        compiled=order["kind"] == "torch_compiled",
+    )
+
+    def train(steps: int) -> list[float]:
+        laps = []
+        for _ in range(steps):
+            start = time.perf_counter()
+            trainer.step()
+            laps.append(time.perf_counter() - start)
+        return laps
+
+    return train
+
+
+def _keras_steps(order: dict[str, Any]) -> Callable[[int], list[float]]:
+    """Trains by `fit`: ours as a run does, on the project's stream; Keras's own as its users do."""
+    import keras
+
+    from ablation import backends
+    from ablation.training.callbacks import StepClock
+    from ablation.training.train import compiled_model, set_up
+
+    ours = order["kind"] == "ablation"
+    config = _config(order) | {"deterministic": ours}
+    images, labels = _batch(order)
+    data = SimpleNamespace(image_shape=images.shape[1:], meta={"classes": range(10)})
+    set_up(config)
+    model = compiled_model(config, data, total_steps=10**6)
+    if not ours:
+        model = _of_keras_layers(model)
+        model.compile(
+            keras.optimizers.SGD(0.01, momentum=0.9, weight_decay=1e-4),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+            jit_compile=backends.current().JIT_COMPILE,  # Its own choice is far slower on a CPU.
+        )
+
+    def train(steps: int) -> list[float]:
+        # The first step of a fit also starts the stream of its batches.
+        clock = StepClock()
+        options = {"verbose": 0, "callbacks": [clock], "shuffle": False}
+        if ours:
+            stream = backends.current().dataset(
+                lambda: iter([(images, labels)] * (steps + 1)), steps + 1
+            )
+            model.fit(stream, steps_per_epoch=steps + 1, **options)
+        else:
+            repeated = np.tile(images, (steps + 1, 1, 1, 1)), np.tile(labels, steps + 1)
+            model.fit(*repeated, batch_size=order["batch"], **options)
+        return clock.steps[1:]
+
+    return train
+
+
+def _config(order: dict[str, Any]) -> dict[str, Any]:
+    """Returns the configuration of a run with the default recipe."""
+    from hydra import compose, initialize_config_dir
+
+    from ablation.config import CONF_DIR, to_plain
+
+    overrides = [f"{key}={order[key]}" for key in ("arch", "precision", "threads")]
+    overrides.append(f"recipe.batch_size={order['batch']}")
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return to_plain(compose("config", overrides=overrides))
+
+
+def _of_keras_layers(model):
+    """Returns the same network of Keras's own layers."""
+    import keras
+
+    from ablation.models import layers
+
+    kinds = {
+        layers.Conv2D: keras.layers.Conv2D,
+        layers.BatchNormalization: keras.layers.BatchNormalization,
+    }
+
+    def swap(layer):
+        kind = kinds.get(type(layer), type(layer))
+        return kind.from_config(layer.get_config())
+
+    return keras.models.clone_model(model, clone_function=swap)
+
+
+if __name__ == "__main__":
+    main()
