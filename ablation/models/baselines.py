@@ -1,7 +1,8 @@
 """Known networks as keras.applications has them, to stand beside our own.
 
 VGG16 is Simonyan and Zisserman 2014, arXiv 1409.1556, without batch normalisation, as published;
-DenseNet121 is Huang et al. 2016, arXiv 1608.06993.
+DenseNet121 is Huang et al. 2016, arXiv 1608.06993. Its batch normalisation keeps 0.99 of the
+running mean, so that what it validates means little before a few hundred steps.
 """
 
 import keras

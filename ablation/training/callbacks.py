@@ -136,9 +136,10 @@ class KeptWeights(keras.callbacks.Callback):
         self._finished = finished
 
     def on_train_begin(self, logs=None):
-        """Removes what an earlier attempt left of the epochs that come."""
-        for epoch, path in store.checkpoints(self._directory).items():
-            if epoch > self._finished:
+        """Removes what an earlier attempt left of the epochs that come, half a file too."""
+        kept = store.checkpoints(self._directory)
+        for path in self._directory.glob("*"):
+            if path not in [kept[epoch] for epoch in kept if epoch <= self._finished]:
                 path.unlink()
 
     def on_epoch_end(self, epoch, logs=None):

@@ -36,8 +36,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
     Args:
         config: the resolved configuration.
         cache: the data set.
-        directory: the run's directory; history, progress, checkpoint and weights are
-            kept there.
+        directory: the run's directory; history, progress, checkpoint and weights are kept there.
 
     Returns:
         The content of `result.json`.

@@ -44,6 +44,7 @@ def test_kept_weights_are_those_after_the_epoch_without_an_optimizer(model, tmp_
 def test_weights_of_epochs_that_are_trained_again_are_removed_first(model, tmp_path):
     folder = tmp_path / "weights"
     fit(model, folder, 4, [1, 2, 3, 4])
+    (folder / "writing.weights.h5").write_bytes(b"half a file")
     fit(model, folder, 3, [], finished=2)
     assert names(folder) == ["epoch-1.weights.h5", "epoch-2.weights.h5"]
 
