@@ -5,19 +5,21 @@
     study.runs, study.history            # data frames: one row a run, one a run and epoch
     study.table(), study.effects()       # the report's tables
     study.audit()                        # equal budget, confounds, holes
+    ablation.load_model("runs/main/...") # the network of a run with keep_checkpoints
 
 Everything else is the command line: `python -m ablation --help`.
 """
 
+import importlib
 from typing import Any
 
-__all__ = ["Study", "load"]
+_HOMES = {"Study": "study", "load": "study", "load_model": "trained"}
+
+__all__ = ["Study", "load", "load_model"]
 
 
 def __getattr__(name: str) -> Any:
     # On demand, because the command line must answer before pandas is loaded.
-    if name in __all__:
-        from ablation import study
-
-        return getattr(study, name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"ablation.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

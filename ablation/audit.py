@@ -84,12 +84,15 @@ def _holes(comparison: Comparison) -> Iterable[str]:
     groups = dict(iter(comparison.runs.groupby(list(comparison.rows), sort=False)))
     values = (levels(name, comparison.runs[name]) for name in comparison.rows)
     for key in itertools.product(*values):
-        row = ", ".join(f"{n} {v}" for n, v in zip(comparison.rows, key, strict=True))
+        factors = dict(zip(comparison.rows, key, strict=True))
+        row = ", ".join(f"{name} {value}" for name, value in factors.items())
+        columns = [column for column in comparison.columns if comparison.exists(factors, column)]
         if key not in groups:
-            yield f"{row}: missing"
+            if columns:
+                yield f"{row}: missing"
             continue
         row_runs = groups[key]
-        for column in comparison.columns:
+        for column in columns:
             runs = row_runs[row_runs["column"] == column]
             if runs.empty:
                 yield f"{row}, {column}: missing"

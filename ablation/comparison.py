@@ -8,8 +8,8 @@ import pandas as pd
 import yaml
 
 from ablation import store
-from ablation.config import UserError
-from ablation.models.specs import ARCHS, SHORTCUTS
+from ablation.config import BASELINE, OWN_ORDER, UserError
+from ablation.models.specs import ARCHS, SHORTCUTS, BaselineSpec, ResNetSpec, Spec
 
 _NET_FACTORS = ("plain", "shortcut")
 """Together they say what kind of net a run is: plain, or residual with one kind of shortcut."""
@@ -48,8 +48,41 @@ class Comparison:
 
     @property
     def others(self) -> list[str]:
-        """The columns that are compared with the reference."""
-        return [c for c in self.columns if c != self.reference] if self.reference else []
+        """The columns that are compared with the reference: those that share a row with it."""
+        rows = self._rows_of_reference().to_dict("records")
+        return [
+            column
+            for column in self.columns
+            if column != self.reference and any(self.exists(row, column) for row in rows)
+        ]
+
+    @property
+    def compared(self) -> pd.DataFrame:
+        """The complete runs in rows that have the reference, which effects are made of."""
+        return self.complete[self.complete.index.isin(self._rows_of_reference().index)]
+
+    def exists(self, row: dict[str, Any], column: str) -> bool:
+        """Returns whether there can be a net of some row and column; see `specs` for which can.
+
+        Args:
+            row: values of the factors in `rows`.
+            column: a level of the contrast.
+        """
+        kind = "net" if self.contrast in _NET_FACTORS else self.contrast
+        cell = row | {kind: column}
+        if "arch" not in cell:
+            return True
+        spec = ARCHS[cell["arch"]]
+        if "preact" in cell and (cell["preact"] == OWN_ORDER) == isinstance(spec, ResNetSpec):
+            return False
+        return "net" not in cell or _has_net(spec, cell["net"])
+
+    def _rows_of_reference(self) -> pd.DataFrame:
+        """Returns the row factors of the runs whose row has the reference."""
+        frame = self.runs[list(self.rows)]
+        if self.reference is None:
+            return frame.iloc[:0]
+        return frame[[self.exists(row, self.reference) for row in frame.to_dict("records")]]
 
 
 def comparisons(
@@ -105,8 +138,8 @@ def check_contrast(contrast: str, factors: Sequence[str]) -> None:
 
 def levels(factor: str, values: pd.Series) -> list[Any]:
     """Returns the distinct values of a factor in their natural order."""
-    nets = ["plain", "residual", *(f"residual {kind}" for kind in SHORTCUTS)]
-    orders = {"arch": list(ARCHS), "shortcut": ["none", *SHORTCUTS]}
+    nets = ["plain", "residual", *(f"residual {kind}" for kind in SHORTCUTS), BASELINE]
+    orders = {"arch": list(ARCHS), "shortcut": ["none", *SHORTCUTS, BASELINE]}
     known = orders.get(factor, nets)
     return sorted(pd.unique(values), key=lambda value: level_key(value, known))
 
@@ -133,23 +166,38 @@ def _rows_and_columns(
     """Returns the row factors and the runs with `net`, what kind of net, and `column`."""
     others = [f for f in factors if f not in ("arch", "dataset", contrast, *_NET_FACTORS)]
     inner = ["arch", *varying(runs, others)]
+    if runs.loc[runs["preact"] != OWN_ORDER, "preact"].nunique() < 2 and "preact" in inner:
+        inner.remove("preact")  # It varies with the architecture alone.
     if contrast not in ("arch", *_NET_FACTORS):
         inner.append(contrast)
     residual = runs[runs["arm"] == "residual"]
     several = (residual.groupby(inner)["shortcut"].nunique() > 1).any()
-    net = runs["arm"] + " " + runs["shortcut"] if several else runs["arm"]
-    runs = runs.assign(net=net.where(runs["arm"] != "plain", "plain"))
+    of_residual = runs["arm"] + " " + runs["shortcut"] if several else runs["arm"]
+    runs = runs.assign(net=runs["arm"].where(runs["arm"] != "residual", of_residual))
     rows = [name for name in inner if name != contrast]
     if contrast == "plain":
         return tuple(rows), runs.assign(column=runs["net"])
-    if contrast != "shortcut" and runs["net"].nunique() > 1:
+    if contrast == "shortcut":
+        column = runs["shortcut"].where(runs["arm"] != BASELINE, BASELINE)
+        return tuple(rows), runs.assign(column=column)
+    if runs["net"].nunique() > 1:
         rows.append("net")
     return tuple(rows or ["net"]), runs.assign(column=runs[contrast].astype(str))
 
 
+def _has_net(spec: Spec, net: str) -> bool:
+    """Returns whether an architecture comes as this kind of net."""
+    if isinstance(spec, BaselineSpec) or net == BASELINE:
+        return isinstance(spec, BaselineSpec) and net == BASELINE
+    shortcut = net.removeprefix("residual ")
+    return shortcut not in SHORTCUTS or shortcut in spec.choices["shortcut"]
+
+
 def _reference(contrast: str, asked: str | None, known: list[str]) -> str | None:
+    known = [level for level in known if level != BASELINE]
     if asked is None:
-        return ("plain" if "plain" in known else None) if contrast == "plain" else known[0]
+        usual = ["plain"] if contrast == "plain" else known[:1]
+        return next((level for level in usual if level in known), None)
     wanted = level_key(yaml.safe_load(asked))
     return next((level for level in known if level_key(yaml.safe_load(level)) == wanted), None)
 

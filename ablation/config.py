@@ -21,7 +21,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from ablation.models.specs import ARCHS, SHORTCUTS, STRIDE_ON
+from ablation.models.specs import ARCHS, SHORTCUTS, STRIDE_ON, BaselineSpec, ResNetSpec, refusal
 
 AUGMENTATIONS = ("none", "flip", "crop_flip")
 BACKENDS = ("tensorflow",)
@@ -35,9 +35,24 @@ SOURCES = ("digits", "tfds", "folder")
 CELL_KEYS = ("arch", "plain", "shortcut", "preact", "dataset")
 """The factors of every study; keys that a command sweeps join them."""
 
-COMMAND_KEYS = ("study", "plan", "rerun", "threads", "runs_dir", "cache_dir", "report")
+COMMAND_KEYS = (
+    "study",
+    "plan",
+    "rerun",
+    "threads",
+    "keep_checkpoints",
+    "runs_dir",
+    "cache_dir",
+    "report",
+)
 """Keys of the command as a whole: where things lie and how the work is done; no result depends
 on them."""
+
+BASELINE = "baseline"
+"""The arm of nets that stand beside an ablation and not in it."""
+
+OWN_ORDER = "own"
+"""What `preact` is for a net that has no choice of its block order."""
 
 _NOT_IDENTITY_IN = {"dataset": ("data_dir", "path"), "recipe": ("name",)}
 
@@ -109,6 +124,7 @@ class Config:
     precision: str = "float32"
     deterministic: bool = True
     threads: int = 0
+    keep_checkpoints: int = 0
     plan: bool = False
     rerun: str = "none"
     runs_dir: str = "runs"
@@ -153,11 +169,16 @@ def validate(config: dict[str, Any]) -> None:
     _at_least("epochs", config["epochs"], 1)
     _at_least("seed", config["seed"], 0)
     _at_least("threads", config["threads"], 0)
+    _at_least("keep_checkpoints", config["keep_checkpoints"], 0)
     if not re.fullmatch(r"[\w][\w.-]*", config["study"]):
         raise UserError(
             f"study={config['study']!r} cannot name a folder; "
             "use letters, digits, '.', '_' and '-'."
         )
+
+    refused = refusal(config["arch"], config)
+    if refused:
+        raise UserError(refused)
 
     _one_of("dataset.source", dataset["source"], SOURCES)
     _one_of("dataset.augment", dataset["augment"], AUGMENTATIONS)
@@ -203,7 +224,8 @@ def identity_keys(config: dict[str, Any]) -> dict[str, Any]:
     """Returns `result_keys` in one canonical form.
 
     Two commands that name the same network in different words get the same keys: `auto` becomes
-    the shortcut that it stands for, a plain net has none, a basic block no choice of stride.
+    the shortcut that it stands for, a plain net has none, a basic block no choice of stride. Nets
+    that are no ResNets have an order of their own, whatever `preact` says.
     """
     keys = result_keys(config)
     spec = ARCHS[config["arch"]]
@@ -211,9 +233,18 @@ def identity_keys(config: dict[str, Any]) -> dict[str, Any]:
         keys["shortcut"] = "none"
     elif config["shortcut"] == "auto":
         keys["shortcut"] = spec.default_shortcut
-    if spec.block == "basic":
+    if not isinstance(spec, ResNetSpec) or spec.block == "basic":
         keys["stride_on"] = "none"
+    if not isinstance(spec, ResNetSpec):
+        keys["preact"] = OWN_ORDER
     return keys
+
+
+def arm(config: dict[str, Any]) -> str:
+    """Returns on which side of the ablation a net stands: "plain", "residual" or BASELINE."""
+    if isinstance(ARCHS[config["arch"]], BaselineSpec):
+        return BASELINE
+    return "plain" if config["plain"] else "residual"
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

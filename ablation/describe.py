@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ablation.config import CONF_DIR, UserError, explain, to_plain, validate
 from ablation.data.sources import open_source
+from ablation.models.specs import ARCHS
 from ablation.terminal import import_tensorflow_quietly
 
 
@@ -19,6 +20,7 @@ def main() -> int:
     if {"-h", "--help"} & set(sys.argv):
         print(__doc__)
         print("Keys: arch plain shortcut preact stride_on dataset; see python -m ablation --help.")
+        print(f"arch is one of {' '.join(ARCHS)}.")
         return 0
     try:
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):

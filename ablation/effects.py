@@ -266,15 +266,7 @@ def effects(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> 
         if len(of_level) > 1:
             mains.append(_average(list(of_level.values()), f"{level} - {reference}"))
             interactions += _interactions(of_level, rows, f"{level} - {reference}")
-    for factor in rows:
-        first, *later = levels(factor, runs[factor])
-        fixed = [name for name in (*rows, "column") if name != factor]
-        for value in later:
-            parts = [
-                _contrast(runs, dict(zip(fixed, key, strict=True)), factor, value, first)
-                for key in _keys(runs, fixed)
-            ]
-            mains.append(_average(parts, f"{factor} {value} - {factor} {first}"))
+    mains += _main_effects(runs, rows)
     return [*with_p_values(contrasts), *with_p_values(mains), *with_p_values(interactions)]
 
 
@@ -301,6 +293,26 @@ def _contrast(
     where = ", ".join(f"{key} {value}" for key, value in fixed.items() if key != "column")
     differences = (one - other).dropna()
     return Effect("contrast", f"{level} - {reference}", where, differences, near_chance, 2)
+
+
+def _main_effects(runs: pd.DataFrame, rows: Sequence[str]) -> list[Effect]:
+    """Returns each row factor's levels minus its first, averaged over the cells that they have."""
+    found = []
+    for factor in rows:
+        first, *later = levels(factor, runs[factor])
+        fixed = [name for name in (*rows, "column") if name != factor]
+        of_first = _keys(runs[runs[factor] == first], fixed)
+        for level in later:
+            of_level = _keys(runs[runs[factor] == level], fixed)
+            if set(of_level).isdisjoint(of_first):
+                continue  # No two runs differ in this factor alone.
+            parts = [
+                _contrast(runs, dict(zip(fixed, key, strict=True)), factor, level, first)
+                for key in _keys(runs, fixed)
+                if key in of_level or key in of_first
+            ]
+            found.append(_average(parts, f"{factor} {level} - {factor} {first}"))
+    return found
 
 
 def _average(parts: Sequence[Effect], name: str) -> Effect:

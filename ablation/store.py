@@ -1,6 +1,6 @@
 """A run and its directory: identity, state, and files that appear whole or not at all.
 
-runs/<study>/<arch>-<plain|residual>-<dataset>-s<seed>-<8 hex of the identity>/
+runs/<study>/<arch>-<plain|residual|baseline>-<dataset>-s<seed>-<8 hex of the identity>/
     config.yaml      the resolved configuration
     status.json      state, attempt, start, end, reason
     history.csv      one row for each finished epoch
@@ -10,6 +10,7 @@ runs/<study>/<arch>-<plain|residual>-<dataset>-s<seed>-<8 hex of the identity>/
     progress.json    where a running run stands
     log.txt          what the training process printed
     checkpoint/      weights and optimizer after the last finished epoch, until complete
+    weights/         with keep_checkpoints, the weights after every so many epochs and the last
 """
 
 import hashlib
@@ -28,7 +29,7 @@ import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
-from ablation.config import CELL_KEYS, first_line, identity_keys
+from ablation.config import CELL_KEYS, arm, first_line, identity_keys
 
 PENDING, RUNNING, COMPLETE = "pending", "running", "complete"
 FAILED, DIVERGED, INTERRUPTED = "failed", "diverged", "interrupted"
@@ -71,9 +72,9 @@ class Run:
     @property
     def name(self) -> str:
         """Name of the run's directory."""
-        arm = "plain" if self.config["plain"] else "residual"
+        net = f"{self.config['arch']}-{arm(self.config)}"
         dataset = re.sub(r"[^\w.]+", "_", self.config["dataset"]["name"])
-        return f"{self.config['arch']}-{arm}-{dataset}-s{self.config['seed']}-{self.identity}"
+        return f"{net}-{dataset}-s{self.config['seed']}-{self.identity}"
 
     @property
     def directory(self) -> Path:
@@ -129,12 +130,18 @@ def run_directories(study: Path) -> list[Path]:
 
 
 def checkpoints(directory: Path) -> dict[int, Path]:
-    """Returns the whole checkpoints in a run's checkpoint/, by the epochs that they finished."""
+    """Returns the whole files in a run's checkpoint/ or weights/, by the epochs they finished."""
     return {
         int(match[1]): path
         for path in directory.glob("*.weights.h5")
         if (match := re.fullmatch(r"epoch-(\d+)\.weights\.h5", path.name))
     }
+
+
+def kept_epochs(config: dict[str, Any]) -> list[int]:
+    """Returns after which epochs `keep_checkpoints` keeps the weights of a run."""
+    every, epochs = config["keep_checkpoints"], config["epochs"]
+    return sorted({*range(every, epochs + 1, every), epochs}) if every else []
 
 
 def add_factors(study: Path, keys: list[str]) -> None:
@@ -287,7 +294,8 @@ def forget(directory: Path) -> None:
         "provenance.json",
     ):
         (directory / name).unlink(missing_ok=True)
-    shutil.rmtree(directory / "checkpoint", ignore_errors=True)
+    for name in ("checkpoint", "weights"):
+        shutil.rmtree(directory / name, ignore_errors=True)
 
 
 def _now() -> str:

@@ -12,7 +12,7 @@ import yaml
 from ablation import store, tables
 from ablation.audit import Audit, audit
 from ablation.comparison import Comparison, comparisons, levels
-from ablation.config import UserError, first_line, flatten, identity_keys, result_keys
+from ablation.config import UserError, arm, first_line, flatten, identity_keys, result_keys
 from ablation.provenance import CONFOUNDS
 
 GROUPS = ("dataset", "recipe")
@@ -53,8 +53,9 @@ class Study:
         directory: of the study.
         factors: the keys that may differ between the cells of one table.
         runs: one row a run: its name, state and reason; a column for each factor, `seed` and
-            `arm` ("plain" or "residual"); `protocol`, equal for runs that may share a table; every
-            configuration key by its dotted name below "config."; the content of `result.json`.
+            `arm` ("plain", "residual" or "baseline"); `protocol`, equal for runs that may share a
+            table; every configuration key by its dotted name below "config."; the content of
+            `result.json`.
         history: one row a run and finished epoch: `run` and the columns of `history.csv`.
         problems: what could not be read, one line each.
     """
@@ -170,12 +171,13 @@ def _read_run(path: Path) -> dict[str, Any]:
     config = yaml.safe_load((path / "config.yaml").read_text())
     if not isinstance(config, dict):
         raise ValueError("config.yaml holds no configuration")
-    keys = flatten(result_keys(config)) | {"shortcut": identity_keys(config)["shortcut"]}
+    canonical = {key: identity_keys(config)[key] for key in ("shortcut", "preact")}
+    keys = flatten(result_keys(config)) | canonical
     row = {
         "run": path.name,
         "state": status.state,
         "reason": status.reason or "",
-        "arm": "plain" if config["plain"] else "residual",
+        "arm": arm(config),
         "seed": config["seed"],
         **{
             f"config.{key}": str(value) if isinstance(value, list) else value

@@ -217,6 +217,8 @@ class Sweep:
             )
         if any(self._state(run) in (store.FAILED, store.DIVERGED) for run in left):
             self._console.print("The same command with rerun=failed tries these again.")
+        for run in self._runs:
+            self._tell_missing_weights(run)
         return not left
 
     def _announce(self, due: list[Run]) -> None:
@@ -228,6 +230,19 @@ class Sweep:
         self._console.print(
             f"{self._directory}: {len(self._runs)} runs, {len(due)} to train{states}"
         )
+
+    def _tell_missing_weights(self, run: Run) -> None:
+        """Says which of the weights that were asked for a complete run does not have."""
+        kept = store.checkpoints(run.directory / "weights")
+        missing = [epoch for epoch in store.kept_epochs(run.config) if epoch not in kept]
+        if missing and self._state(run) == store.COMPLETE:
+            self._console.print(
+                f"{run.name} has no weights of epoch {', '.join(map(str, missing))}, because "
+                "keep_checkpoints was another when it was trained; with rerun=all it is trained "
+                "again and keeps them.",
+                soft_wrap=True,
+                highlight=False,
+            )
 
     def _state(self, run: Run) -> str:
         return store.read_status(run.directory).state

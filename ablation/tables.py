@@ -17,8 +17,8 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
     One row for each combination of the row factors. For each column C of the comparison: `C`, the
     mean over complete runs of the final epoch's validation accuracy (0 to 1, NaN if there is
     none), `C sd` (over seeds, NaN below 2), `C n` and `C note`, which names the runs that are not
-    complete. For each column but the reference R: `C - R` (mean over the seeds that both have)
-    and `C - R n`.
+    complete, or is "–" where there is no such net. For each other column that shares a row with the
+    reference R: `C - R` (mean over the seeds that both have) and `C - R n`.
     """
     records = []
     for key, row_runs in _sorted_groups(comparison.runs, comparison.rows):
@@ -32,7 +32,7 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
                 column: by_seed[column].mean(),
                 f"{column} sd": by_seed[column].std(),
                 f"{column} n": len(by_seed[column]),
-                f"{column} note": _note(runs),
+                f"{column} note": _note(runs) if comparison.exists(record, column) else "–",
             }
         for column in comparison.others:
             difference = (by_seed[column] - by_seed[comparison.columns[0]]).dropna()
@@ -51,9 +51,10 @@ def effects_table(comparison: Comparison) -> pd.DataFrame:
 @functools.lru_cache(maxsize=32)
 def comparison_effects(comparison: Comparison) -> list[Effect]:
     """Returns the effects of a comparison, none if it has no reference."""
-    if comparison.reference is None or comparison.complete.empty:
+    compared = comparison.compared
+    if comparison.reference is None or compared.empty:
         return []
-    return effects(comparison.complete, comparison.rows, comparison.columns)
+    return effects(compared, comparison.rows, [comparison.reference, *comparison.others])
 
 
 def cost_table(comparison: Comparison) -> pd.DataFrame:

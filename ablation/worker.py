@@ -87,13 +87,17 @@ def _train(run: Run, command: str) -> str | None:
     from ablation.training.train import train
 
     directory = run.directory
-    facts = {"fingerprint": run.fingerprint} | provenance.collect(run.config, command)
-    if store.checkpoints(directory / "checkpoint"):
-        facts["earlier"] = provenance.earlier(directory / "provenance.json", facts)
-    store.write_json(directory / "provenance.json", facts)
     data = cache.find(run.config["dataset"], run.config["cache_dir"])
     if data is None or data.fingerprint != run.fingerprint:
         raise UserError("the data set changed after the sweep had begun; start the sweep again.")
+    facts = {
+        "fingerprint": run.fingerprint,
+        "image_shape": data.image_shape,
+        "classes": data.meta["classes"],
+    } | provenance.collect(run.config, command)
+    if store.checkpoints(directory / "checkpoint"):
+        facts["earlier"] = provenance.earlier(directory / "provenance.json", facts)
+    store.write_json(directory / "provenance.json", facts)
     try:
         result = train(run.config, data, directory)
     except DivergenceError as divergence:

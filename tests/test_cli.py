@@ -21,7 +21,15 @@ def _files(study):
 
 def test_help_shows_keys_choices_and_commands(cli, tmp_path):
     shown = cli("--help", cwd=tmp_path).stdout
-    for word in ("arch ", "plain ", "cats_vs_dogs", "he2015_cifar", "experiment: ", "rerun "):
+    for word in (
+        "arch ",
+        "plain ",
+        "cats_vs_dogs",
+        "he2015_cifar",
+        "experiment: ",
+        "rerun ",
+        "vgg16",
+    ):
         assert word in shown
     assert shown.count("  python -m ablation -m ") + shown.count("  python -m ablation arch") >= 4
     assert not list(tmp_path.iterdir())
@@ -32,6 +40,8 @@ def test_help_shows_keys_choices_and_commands(cli, tmp_path):
     [
         (["arch=35"], ["arch=35", "34", "1202"]),
         (["-m", "arch=34,35"], ["arch=35", "34", "1202"]),
+        (["-m", "arch=preact15,vgg16", "plain=true,false"], ["plain=true", "vgg16", "of its own"]),
+        (["-m", "keep_checkpoints=1,2"], ["keep_checkpoints", "cannot be swept"]),
         (["archh=34"], ["archh", "Did you mean arch?"]),
         (["recipe.lr=1"], ["recipe.lr", "recipe.learning_rate"]),
         (["dataset=cifar"], ["dataset/cifar", "cifar10", "digits"]),

@@ -73,3 +73,98 @@ def test_the_study_gives_tables_effects_levels_and_protocols(shortcuts):
     assert effects.loc[effects["kind"] == "contrast", "mean"].tolist() == pytest.approx(
         [0.1, 0.1, 0.2, 0.2]
     )
+
+
+@pytest.fixture
+def with_baselines(stored_run, tmp_path):
+    """A small net with both arms, two baselines and, as the last net, a ResNet."""
+    for seed in (0, 1):
+        stored_run("arch=preact15", "plain=true", f"seed={seed}", val_accuracy=0.5)
+        stored_run("arch=preact15", f"seed={seed}", val_accuracy=0.75)
+        for arch in ("vgg16", "densenet121"):
+            stored_run(f"arch={arch}", f"seed={seed}", val_accuracy=0.625)
+    return study.load(tmp_path / "main")
+
+
+def test_baselines_have_a_column_of_their_own_that_no_difference_counts(with_baselines):
+    (found,) = with_baselines.comparisons()
+    assert found.rows == ("arch",)
+    assert (found.columns, found.others) == (["plain", "residual", "baseline"], ["residual"])
+    table = with_baselines.table().set_index("arch")
+    assert list(table.index) == ["preact15", "vgg16", "densenet121"]
+    assert not [name for name in table.columns if "baseline" in name and " - " in name]
+    assert table.loc["preact15", "residual - plain"] == 0.25
+    assert table.loc["vgg16", "baseline"] == 0.625 and table.loc["vgg16", "baseline n"] == 2
+    notes = table[["plain note", "residual note", "baseline note"]]
+    assert notes.loc["preact15"].tolist() == ["", "", "–"]
+    assert notes.loc["vgg16"].tolist() == ["–", "–", ""]
+    (effect,) = with_baselines.effects().itertuples()
+    assert (effect.where, effect.family, effect.n) == ("arch preact15", 1, 2)
+
+
+def test_a_net_that_cannot_be_is_no_hole_and_one_that_can_is(with_baselines, stored_run, tmp_path):
+    assert with_baselines.audit()[0].holes == ()
+    stored_run("arch=20", val_accuracy=0.5)
+    stored_run("arch=20", "preact=true", "seed=1", val_accuracy=0.5)
+    holes = study.load(tmp_path / "main").audit()[0].holes
+    assert sorted(hole for hole in holes if ", plain" in hole) == [
+        "arch 20, preact False, plain: missing",
+        "arch 20, preact True, plain: missing",
+    ]
+    assert not [hole for hole in holes if "preact15" in hole or "vgg16" in hole]
+
+
+@pytest.mark.parametrize(
+    ("contrast", "columns", "others"),
+    [
+        ("shortcut", ["none", "projection", "baseline"], ["projection"]),
+        ("arch", ["preact15", "vgg16", "densenet121"], []),
+        ("preact", ["own"], []),
+    ],
+)
+def test_baselines_stand_beside_whatever_is_compared(with_baselines, contrast, columns, others):
+    (found,) = with_baselines.comparisons(contrast)
+    assert (found.columns, found.others) == (columns, others)
+    assert with_baselines.audit(contrast)[0].holes == ()
+    effects = with_baselines.effects(contrast)
+    assert not effects["where"].str.contains("vgg16").any()
+    assert (effects["n"] == 2).all()
+
+
+def test_a_baseline_cannot_be_the_reference_of_the_arms(with_baselines):
+    with pytest.raises(UserError, match=r"report\.reference=baseline"):
+        with_baselines.comparisons("plain", "baseline")
+    (found,) = with_baselines.comparisons("arch", "vgg16")
+    assert found.others == ["densenet121"]
+
+
+def test_a_baseline_alone_is_a_table_without_differences(stored_run, tmp_path):
+    stored_run("arch=vgg16", val_accuracy=0.5)
+    loaded = study.load(tmp_path / "main")
+    (found,) = loaded.comparisons()
+    assert (found.columns, found.reference, found.others) == (["baseline"], None, [])
+    assert loaded.effects().empty
+
+
+def test_a_swept_recipe_is_compared_within_each_net(stored_run, tmp_path):
+    for recipe, gain in (("sgd", 0), ("adam", 0.125)):
+        for net in (["arch=preact15", "plain=true"], ["arch=preact15"], ["arch=vgg16"]):
+            stored_run(*net, f"recipe={recipe}", val_accuracy=0.5 + gain)
+    store.add_factors(tmp_path / "main", ["recipe"])
+    effects = study.load(tmp_path / "main").effects("recipe", "sgd")
+    contrasts = effects[effects["kind"] == "contrast"]
+    assert contrasts["where"].tolist() == [
+        "arch preact15, net plain",
+        "arch preact15, net residual",
+        "arch vgg16, net baseline",
+    ]
+    assert contrasts["mean"].tolist() == [0.125] * 3
+    # The net is compared where one architecture comes in several kinds, and only there.
+    mains = effects.loc[effects["kind"] == "main effect", ["name", "n"]].to_numpy().tolist()
+    assert mains == [["adam - sgd", 1], ["net residual - net plain", 1]]
+
+
+def test_a_choice_that_one_family_lacks_makes_no_row(stored_run, tmp_path):
+    stored_run("arch=20")
+    stored_run("arch=preact15")
+    assert study.load(tmp_path / "main").comparisons()[0].rows == ("arch",)

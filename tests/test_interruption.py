@@ -14,7 +14,7 @@ import pytest
 from ablation import store
 from support import TINY, start_sweep
 
-LONG = (*TINY, "epochs=12", "plain=false")
+LONG = (*TINY, "epochs=12", "plain=false", "keep_checkpoints=5")
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,10 @@ def untouched(cli, tmp_path_factory):
 def _only_run(folder):
     (directory,) = store.run_directories(folder / "runs" / "main")
     return directory
+
+
+def _files(directory):
+    return {str(path.relative_to(directory)) for path in directory.rglob("*")}
 
 
 def _wait_for(condition, seconds=60):
@@ -77,7 +81,9 @@ def _assert_same(directory, untouched):
         pd.read_csv(path / "history.csv").drop(columns="seconds") for path in (directory, untouched)
     ]
     pd.testing.assert_frame_equal(*histories, check_exact=True)
-    assert {path.name for path in directory.iterdir()} == {p.name for p in untouched.iterdir()}
+    assert _files(directory) == _files(untouched)
+    for kept in (untouched / "weights").iterdir():
+        assert (directory / "weights" / kept.name).read_bytes() == kept.read_bytes()
 
 
 def test_a_killed_child_is_recorded_and_goes_on_from_its_checkpoint(

@@ -11,6 +11,27 @@ def test_a_run_is_named_by_what_it_is(config):
     assert len(run.identity) == 8 and int(run.identity, 16) >= 0
 
 
+@pytest.mark.parametrize(
+    ("overrides", "start"),
+    [
+        (["arch=preact15", "plain=true"], "preact15-plain-"),
+        (["arch=preact15"], "preact15-residual-"),
+        (["arch=vgg16"], "vgg16-baseline-"),
+    ],
+)
+def test_a_baseline_is_neither_plain_nor_residual(config, overrides, start):
+    assert Run(config(*overrides), "fingerprint").name.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("every", "epochs", "kept"),
+    [(0, 5, []), (1, 3, [1, 2, 3]), (2, 5, [2, 4, 5]), (5, 10, [5, 10]), (10, 3, [3])],
+)
+def test_weights_are_kept_every_so_many_epochs_and_at_the_end(config, every, epochs, kept):
+    keys = config(f"keep_checkpoints={every}", f"epochs={epochs}")
+    assert store.kept_epochs(keys) == kept
+
+
 def test_other_data_is_another_run(config):
     assert Run(config(), "one").name != Run(config(), "other").name
 
@@ -71,6 +92,8 @@ def test_forget_keeps_only_the_log_and_the_configuration(stored_run):
     directory = stored_run()
     (directory / "log.txt").write_text("log")
     (directory / "checkpoint").mkdir()
+    (directory / "weights").mkdir()
+    (directory / "weights" / "epoch-1.weights.h5").touch()
     store.forget(directory)
     assert {path.name for path in directory.iterdir()} == {"config.yaml", "log.txt"}
 

@@ -2,8 +2,10 @@
 
 import keras
 
+from ablation.models.baselines import baseline
 from ablation.models.resnet import ResNet
-from ablation.models.specs import ARCHS, SHORTCUTS, STRIDE_ON
+from ablation.models.small import SmallNet
+from ablation.models.specs import ARCHS, SHORTCUTS, STRIDE_ON, BaselineSpec, SmallSpec, refusal
 
 
 def build(
@@ -25,8 +27,8 @@ def build(
         classes: number of logits, 2 or more.
         plain: leave out every shortcut and the addition it feeds, and nothing else.
         shortcut: "auto" (the paper's choice for the family) or one of `specs.SHORTCUTS`.
-        preact: pre-activation blocks, He et al. 2016.
-        stride_on: which convolution of a bottleneck halves the image.
+        preact: pre-activation blocks, He et al. 2016; "preact15" has them either way.
+        stride_on: which convolution of a bottleneck halves the image; nothing to other blocks.
         seed: of the initial weights, 0 or more.
 
     Returns:
@@ -48,6 +50,9 @@ def build(
             raise ValueError(
                 f"{name} must be one of {', '.join(allowed)}. Received: {name}={value!r}"
             )
+    refused = refusal(arch, {"plain": plain, "shortcut": shortcut, "preact": preact})
+    if refused:
+        raise ValueError(f"{refused} Received: {plain=}, {shortcut=}, {preact=}")
     spec = ARCHS[arch]
     if min(input_shape[:2]) < spec.min_image_size:
         raise ValueError(
@@ -56,6 +61,11 @@ def build(
         )
     if classes < 2:
         raise ValueError(f"classes must be 2 or more. Received: classes={classes}")
+    if isinstance(spec, BaselineSpec):
+        return baseline(spec, input_shape, classes, seed)
+    name = f"{'plain' if plain else 'residual'}_{arch}"
+    if isinstance(spec, SmallSpec):
+        return SmallNet(spec, plain=plain, seed=seed).model(input_shape, classes, name)
     net = ResNet(
         spec,
         plain=plain,
@@ -64,4 +74,4 @@ def build(
         stride_on=stride_on,
         seed=seed,
     )
-    return net.model(input_shape, classes, name=f"{'plain' if plain else 'residual'}_{arch}")
+    return net.model(input_shape, classes, name)

@@ -1,9 +1,13 @@
 """What a network costs: parameters and multiply-adds, counted from the built model."""
 
 import math
+import re
 from dataclasses import dataclass
 
 import keras
+
+_PART = re.compile(r"(stem|(?:stage|block|conv|pool)\d+)(?![a-z])")
+_BLOCK = re.compile(r"_(?:block|unit)(\d+)_")
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,9 @@ class Stage:
     """One line of a network's table by stage, after He15 Table 1.
 
     Attributes:
-        name: "stem", "stage1" and so on, or "head".
+        name: "stem", "stage1" and so on, or "head"; of a baseline, what Keras calls its parts.
         output: shape of its output for one image.
-        blocks: number of blocks, 0 outside the stages.
+        blocks: number of blocks, 0 where there are none.
         identities, projections, zero_pads: its shortcuts by kind.
         parameters: trainable parameters.
         multiply_adds: of one image.
@@ -64,10 +68,15 @@ class Stage:
 def by_stage(model: keras.Model) -> list[Stage]:
     """Counts a network of `build` stage by stage, reading the stages off its layers' names."""
     groups: dict[str, list[keras.layers.Layer]] = {}
-    for layer in model.layers:
-        name = layer.name.split("_")[0]
-        if name != "images":
-            groups.setdefault(name if name.startswith("st") else "head", []).append(layer)
+    layers = [x for x in model.layers if not isinstance(x, keras.layers.InputLayer)]
+    parts = [_PART.match(layer.name) for layer in layers]
+    # The head is what follows the last part; in between, a layer without a part's name joins
+    # the part before it.
+    body = max(i for i, part in enumerate(parts) if part)
+    name = "stem"
+    for i, (layer, part) in enumerate(zip(layers, parts, strict=True)):
+        name = part[1] if part else name if i < body else "head"
+        groups.setdefault(name, []).append(layer)
     return [_stage(name, layers) for name, layers in groups.items()]
 
 
@@ -79,7 +88,7 @@ def _stage(name: str, layers: list[keras.layers.Layer]) -> Stage:
     return Stage(
         name,
         layers[-1].output.shape[1:],
-        len({"_".join(layer.split("_")[:2]) for layer in names}) if name.startswith("stage") else 0,
+        len({match[1] for match in map(_BLOCK.search, names) if match}),
         additions - projections - zero_pads,
         projections,
         zero_pads,

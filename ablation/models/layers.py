@@ -1,7 +1,9 @@
-"""Layers that Keras lacks, or has only in a slower form."""
+"""Layers that Keras lacks, or has only in a slower form, and what our networks share."""
+
+import zlib
 
 import keras
-from keras import ops
+from keras import layers, ops
 
 _TINY_PIXELS = 16
 
@@ -120,3 +122,26 @@ class BatchNormalization(keras.layers.BatchNormalization):
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving * self.momentum + batch * (1 - self.momentum))
         return outputs
+
+
+def bn_relu(x, name: str, relu: bool = True):
+    """Applies batch normalisation and, unless told otherwise, a ReLU.
+
+    It keeps 0.9 of its running mean and adds 1e-5 to the variance.
+    """
+    x = BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x) if relu else x
+
+
+def he_normal(seed: int, name: str) -> keras.initializers.Initializer:
+    """Returns the initializer of He et al. 2015 (arXiv 1502.01852) for one layer.
+
+    What it draws depends on the seed and on the layer's name only, so that two networks start
+    alike in every layer that they share.
+    """
+    return keras.initializers.HeNormal(layer_seed(seed, name))
+
+
+def layer_seed(seed: int, name: str) -> int:
+    """Returns the seed of one layer's initial weights."""
+    return zlib.crc32(f"{seed}/{name}".encode()) % 2**31

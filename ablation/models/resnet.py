@@ -14,14 +14,13 @@ Every convolution is bias-free and padded "same", every kernel starts as in He e
 
 import contextlib
 import sys
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import keras
 from keras import layers
 
-from ablation.models.layers import BatchNormalization, Conv2D, ZeroPadShortcut
+from ablation.models.layers import Conv2D, ZeroPadShortcut, bn_relu, he_normal
 from ablation.models.specs import ResNetSpec
 
 
@@ -60,21 +59,24 @@ class ResNet:
                 activated = stage == block == 1
                 x = self._block(x, width, strides, activated, f"stage{stage}_block{block}")
         if self.preact:
-            x = _bn_relu(x, "final")
+            x = bn_relu(x, "final")
         x = layers.GlobalAveragePooling2D(name="pool")(x)
         # Logits stay float32 under mixed precision, for the sake of the softmax.
         logits = layers.Dense(
-            classes, kernel_initializer=self._he_normal("logits"), dtype="float32", name="logits"
+            classes,
+            kernel_initializer=he_normal(self.seed, "logits"),
+            dtype="float32",
+            name="logits",
         )(x)
-        with _deep_recursion():
+        with deep_recursion():
             return keras.Model(inputs, logits, name=name)
 
     def _stem(self, x):
         """The layers before the first block: He15 Table 1 (conv1, pool), §4.2 for CIFAR-10."""
         width = self.spec.widths[0]
         if self.spec.family == "cifar":
-            return _bn_relu(self._conv(x, width, 3, 1, "stem_conv"), "stem")
-        x = _bn_relu(self._conv(x, width, 7, 2, "stem_conv"), "stem")
+            return bn_relu(self._conv(x, width, 3, 1, "stem_conv"), "stem")
+        x = bn_relu(self._conv(x, width, 7, 2, "stem_conv"), "stem")
         return layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(x)
 
     def _convolutions(self, width: int, strides: int) -> list[tuple[int, int, int]]:
@@ -88,14 +90,14 @@ class ResNet:
         """The convolutions of one block and, unless the net is plain, the shortcut around them."""
         raw = x
         if self.preact and not activated:
-            x = _bn_relu(x, f"{name}_0")
+            x = bn_relu(x, f"{name}_0")
         branch = x
         convolutions = self._convolutions(width, strides)
         for i, (filters, kernel, step) in enumerate(convolutions, start=1):
             last = i == len(convolutions)
             branch = self._conv(branch, filters, kernel, step, f"{name}_{i}_conv")
             if not (self.preact and last):
-                branch = _bn_relu(branch, f"{name}_{i}", relu=self.preact or not last)
+                branch = bn_relu(branch, f"{name}_{i}", relu=self.preact or not last)
         if not self.plain:
             shortcut = self._shortcut(raw, x, branch.shape[-1], strides, f"{name}_shortcut")
             branch = layers.Add(name=f"{name}_add")([branch, shortcut])
@@ -114,7 +116,7 @@ class ResNet:
             return ZeroPadShortcut(filters, strides, name=f"{name}_pad")(raw)
         kernel = 3 if self.shortcut == "projection3x3" else 1
         x = self._conv(activated, filters, kernel, strides, f"{name}_conv")
-        return x if self.preact else _bn_relu(x, name, relu=False)
+        return x if self.preact else bn_relu(x, name, relu=False)
 
     def _conv(self, x, filters: int, kernel: int, strides: int, name: str):
         return Conv2D(
@@ -123,16 +125,13 @@ class ResNet:
             strides,
             padding="same",
             use_bias=False,
-            kernel_initializer=self._he_normal(name),
+            kernel_initializer=he_normal(self.seed, name),
             name=name,
         )(x)
 
-    def _he_normal(self, name: str) -> keras.initializers.Initializer:
-        return keras.initializers.HeNormal(zlib.crc32(f"{self.seed}/{name}".encode()) % 2**31)
-
 
 @contextlib.contextmanager
-def _deep_recursion() -> Iterator[None]:
+def deep_recursion() -> Iterator[None]:
     """Lets Keras walk a graph of thousands of layers, which it does one call inside another."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, 20_000))
@@ -140,8 +139,3 @@ def _deep_recursion() -> Iterator[None]:
         yield
     finally:
         sys.setrecursionlimit(limit)
-
-
-def _bn_relu(x, name: str, relu: bool = True):
-    x = BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
-    return layers.ReLU(name=f"{name}_relu")(x) if relu else x

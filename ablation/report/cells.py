@@ -109,7 +109,7 @@ def number(value: Any, form: str) -> str:
 def _accuracy(row: pd.Series, column: str) -> str:
     count, note = row[f"{column} n"], row[f"{column} note"]
     if not count:
-        return note or "missing"
+        return note
     spread = f" ± {100 * row[f'{column} sd']:.2f}" if count > 1 else ""
     return f"{percent(row[column])}{spread} (n={count}{f'; {note}' if note else ''})"
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
 from ablation.comparison import levels
+from ablation.config import BASELINE
 from ablation.effects import Effect
 
 # Okabe and Ito's palette, told apart by colour-blind readers; in grey the line style does it.
@@ -129,9 +130,12 @@ def final_accuracy(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[st
             errors.append(_t_half_width(values))
             dots = [place + shift + 0.04] * len(values)
             axes.plot(dots, values, ".", color=style["color"], alpha=0.5, markersize=5)
+        if column == BASELINE:
+            style = style | {"linestyle": "none"}  # Each is a net of its own: no line leads on.
         axes.errorbar(places, means, yerr=errors, label=column, capsize=3, markersize=5, **style)
     axes.set_xticks(range(len(cells)), [", ".join(map(str, cell)) for cell in cells])
-    axes.set_xlabel(", ".join("depth" if row == "arch" else row for row in rows))
+    arch = "depth" if all(name.isdigit() for name in runs["arch"]) else "arch"
+    axes.set_xlabel(", ".join(arch if row == "arch" else row for row in rows))
     axes.set_ylabel("validation accuracy")
     axes.grid(alpha=0.3)
     _percent_axis(axes)

@@ -7,6 +7,7 @@ from typing import Any
 from ablation import store
 from ablation.audit import Audit, Differences, audit
 from ablation.comparison import Comparison, levels
+from ablation.config import BASELINE
 from ablation.effects import Effect
 from ablation.report.cells import Cells, accuracy_cells, cost_cells, effect_cells, runs_cells
 from ablation.study import Study
@@ -105,6 +106,8 @@ def accuracy(comparison: Comparison) -> str:
     text = "Validation accuracy after the final epoch, %; differences in points; n is seeds."
     if (seeds > 1).any():
         text += " ± is the standard deviation over seeds; differences are paired by seed."
+    if BASELINE in set(comparison.runs["arm"]):
+        text += " Baselines are nets of their own kind, for the scale; no difference counts them."
     return f"{text}\n\n{table(accuracy_cells(comparison))}"
 
 

@@ -6,12 +6,14 @@ import math
 import os
 import statistics
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from ablation import store
+from ablation.models.resnet import deep_recursion
 
 _PROGRESS_SECONDS = 1.0
 
@@ -92,16 +94,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def save(self, finished: int) -> None:
         """Saves the state after so many epochs, then removes the one before."""
-        self._directory.mkdir(exist_ok=True)
-        temporary = self._directory / "writing.weights.h5"
-        saved = self._directory / f"epoch-{finished}.weights.h5"
-        try:
-            self.model.save_weights(temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.replace(saved)
-        finally:
-            temporary.unlink(missing_ok=True)
+        saved = _save_weights(self.model, self._directory, finished)
         for older in self._directory.iterdir():
             if older != saved:
                 older.unlink()
@@ -125,6 +118,53 @@ class Checkpoint(keras.callbacks.Callback):
             model.optimizer.build(model.trainable_variables)
             model.load_weights(saved[finished])
         return finished
+
+
+class KeptWeights(keras.callbacks.Callback):
+    """Keeps the weights after some epochs, for whoever wants to use the network later.
+
+    Args:
+        directory: of the files, made when there is one to write.
+        epochs: after which to keep the weights.
+        finished: epochs from which the run goes on; weights of later ones are removed, because
+            these epochs are trained again.
+    """
+
+    def __init__(self, directory: Path, epochs: Collection[int], finished: int):
+        super().__init__()
+        self._directory = directory
+        self._epochs = epochs
+        self._finished = finished
+
+    def on_train_begin(self, logs=None):
+        """Removes what an earlier attempt left of the epochs that come, half a file too."""
+        kept = store.checkpoints(self._directory)
+        for path in self._directory.glob("*"):
+            if path not in [kept[epoch] for epoch in kept if epoch <= self._finished]:
+                path.unlink()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves the weights if it is one of the epochs."""
+        if epoch + 1 in self._epochs:
+            # The same layers without an optimizer, whose state would double the file or more.
+            with deep_recursion():
+                bare = keras.Model(self.model.inputs, self.model.outputs)
+            _save_weights(bare, self._directory, epoch + 1)
+
+
+def _save_weights(model: keras.Model, directory: Path, finished: int) -> Path:
+    """Writes what a model saves after so many epochs, whole or not at all; returns the file."""
+    directory.mkdir(exist_ok=True)
+    temporary = directory / "writing.weights.h5"
+    saved = directory / f"epoch-{finished}.weights.h5"
+    try:
+        model.save_weights(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(saved)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return saved
 
 
 class Progress(keras.callbacks.Callback):

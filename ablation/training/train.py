@@ -19,7 +19,14 @@ from ablation.data.cache import Cache
 from ablation.data.pipeline import TrainBatches, ValBatches
 from ablation.models import cost
 from ablation.models.build import build
-from ablation.training.callbacks import Checkpoint, DivergenceGuard, History, Progress, StepClock
+from ablation.training.callbacks import (
+    Checkpoint,
+    DivergenceGuard,
+    History,
+    KeptWeights,
+    Progress,
+    StepClock,
+)
 from ablation.training.feed import train_dataset, val_dataset
 from ablation.training.optimizers import build_optimizer
 
@@ -30,7 +37,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
     Args:
         config: the resolved configuration.
         cache: the data set.
-        directory: the run's directory; history, progress and checkpoint are kept there.
+        directory: the run's directory; history, progress, checkpoint and weights are kept there.
 
     Returns:
         The content of `result.json`.
@@ -63,10 +70,13 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         validation_steps=val.steps,
         verbose=0,
         # The guard comes before what writes: a diverged epoch leaves neither row nor checkpoint.
+        # Weights are kept before the checkpoint: an epoch that it has finished is never trained
+        # again.
         callbacks=[
             clock,
             DivergenceGuard(),
             history,
+            KeptWeights(directory / "weights", store.kept_epochs(config), finished),
             checkpoint,
             Progress(directory / "progress.json", steps),
         ],

@@ -83,6 +83,54 @@ def test_counts_are_the_published_ones(arch, variant, trainable, total, multiply
 
 
 @pytest.mark.parametrize(
+    ("arch", "shape", "classes", "trainable", "total", "multiply_adds"),
+    [
+        ("preact15", (28, 28, 1), 10, 576_282, 577_066, 19_726_720),
+        ("vgg16", (224, 224, 3), 1000, 138_357_544, 138_357_544, 15_470_264_320),
+        ("densenet121", (224, 224, 3), 1000, 7_978_856, 8_062_504, 2_834_161_664),
+    ],
+)
+def test_counts_of_other_nets(arch, shape, classes, trainable, total, multiply_adds, monkeypatch):
+    def zeros(_, shape, dtype=None):
+        return keras.ops.zeros(shape, dtype)
+
+    monkeypatch.setattr(keras.initializers.GlorotUniform, "__call__", zeros)
+    model = build(arch, shape, classes)
+    assert count(model) == Cost(trainable, total, multiply_adds)
+    assert_stages_sum_to(count(model), by_stage(model))
+
+
+def test_the_plain_small_net_lacks_its_three_projections_alone():
+    residual, plain = (
+        count(build("preact15", (28, 28, 1), 10, plain=plain)) for plain in (False, True)
+    )
+    projections = [(8 * 16, 16, 28), (16 * 32, 32, 14), (32 * 64, 64, 7)]
+    assert residual.trainable - plain.trainable == sum(k + bias for k, bias, _ in projections)
+    adds = sum(kernel * size**2 for kernel, _, size in projections)
+    assert residual.multiply_adds - plain.multiply_adds == adds
+
+
+def test_stages_of_the_small_net():
+    stem, *stages, head = by_stage(build("preact15", (28, 28, 1), 10))
+    assert stem.output == (28, 28, 8)
+    assert [stage.output for stage in stages] == [(14, 14, 16), (7, 7, 32), (7, 7, 64)]
+    assert {(stage.blocks, stage.identities, stage.projections) for stage in stages} == {(2, 1, 1)}
+    assert head.name == "head" and head.output == (10,)
+
+
+def test_parts_of_a_baseline_are_those_of_keras():
+    *parts, head = by_stage(build("vgg16", (32, 32, 1), 10))
+    assert [(part.name, part.output) for part in parts] == [
+        ("block1", (16, 16, 64)),
+        ("block2", (8, 8, 128)),
+        ("block3", (4, 4, 256)),
+        ("block4", (2, 2, 512)),
+        ("block5", (1, 1, 512)),
+    ]
+    assert (head.name, head.output) == ("head", (10,))
+
+
+@pytest.mark.parametrize(
     ("arch", "variant", "bias_free", "biased"),
     [
         ("34", {"shortcut": "projection"}, 21_289_802, None),

@@ -217,14 +217,6 @@ def test_outputs_are_logits():
     np.testing.assert_allclose(model(images), pooled @ kernel + bias, rtol=1e-4, atol=1e-5)
 
 
-@pytest.fixture
-def mixed_bfloat16():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    yield
-    keras.config.set_dtype_policy(before)
-
-
 @pytest.mark.usefixtures("mixed_bfloat16")
 @pytest.mark.parametrize("preact", [False, True])
 def test_logits_and_weights_stay_float32_under_mixed_precision(preact):

@@ -56,3 +56,18 @@ def test_every_point_lies_inside_its_panel(stored_run, tmp_path):
         for line in axes.lines:
             assert (np.asarray(line.get_ydata()) <= high).all()
             assert (np.asarray(line.get_ydata()) >= low).all()
+
+
+def test_no_line_leads_from_one_baseline_to_another(stored_run, tmp_path):
+    for arch in ("vgg16", "densenet121"):
+        stored_run(f"arch={arch}")
+    for arch in ("20", "32"):
+        stored_run(f"arch={arch}")
+    (comparison,) = study.load(tmp_path / "main").comparisons()
+    figure = figures.final_accuracy(comparison.complete, ["arch"], comparison.columns)
+    (axes,) = figure.axes
+    lines = {bar.get_label(): bar.lines[0] for bar in axes.containers}
+    assert len(lines["baseline"].get_xdata()) == len(lines["residual"].get_xdata()) == 2
+    assert lines["baseline"].get_linestyle() == "None"
+    assert lines["residual"].get_linestyle() != "None"
+    assert axes.get_xlabel() == "arch"

@@ -1,0 +1,63 @@
+"""The networks of trained runs, for use outside of a study."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from ablation import store
+from ablation.config import UserError, first_line
+
+if TYPE_CHECKING:
+    import keras
+
+
+def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model":
+    """Returns the network of a run with weights that `keep_checkpoints` kept.
+
+    Args:
+        directory: of the run, such as "runs/main/34-residual-digits-s0-0123abcd".
+        epoch: after which the weights were kept; None for the latest.
+
+    Returns:
+        A functional model, float images (batch, height, width, channels) to float32 logits. It
+        takes the images as the run did: see `dataset.normalisation` in its config.yaml.
+
+    Raises:
+        UserError: there are no such weights, or no run.
+
+    Example:
+        >>> ablation.load_model("runs/main/34-residual-digits-s0-0123abcd", epoch=10).summary()
+    """
+    directory = Path(directory)
+    kept = store.checkpoints(directory / "weights")
+    if not kept or (epoch is not None and epoch not in kept):
+        found = f"only after epoch {', '.join(map(str, sorted(kept)))}" if kept else "none"
+        raise UserError(
+            f"{directory} keeps {found}. Weights are kept by runs with keep_checkpoints=K, "
+            "after every K epochs and the last."
+        )
+    try:
+        config = yaml.safe_load((directory / "config.yaml").read_text())
+        facts = store.read_json(directory / "provenance.json")
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{directory} cannot be read: {first_line(error)}") from None
+
+    import keras  # Takes seconds, which the command line must not wait for.
+
+    from ablation.models.build import build
+
+    keys = ("plain", "shortcut", "preact", "stride_on", "seed")
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config["precision"])
+    try:
+        model = build(
+            config["arch"],
+            tuple(facts["image_shape"]),
+            len(facts["classes"]),
+            **{key: config[key] for key in keys},
+        )
+    finally:
+        keras.config.set_dtype_policy(policy)
+    model.load_weights(kept[max(kept) if epoch is None else epoch])
+    return model

@@ -1,0 +1,72 @@
+"""The network of a run as a notebook gets it."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import ablation
+from ablation import store
+from ablation.config import UserError
+from ablation.data import cache
+from ablation.data.pipeline import ValBatches
+
+KEYS = ("arch=preact15", "epochs=2", "recipe=adam", "dataset.image_size=8", "plain=false")
+
+
+@pytest.fixture(scope="module")
+def trained(cli, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    done = cli(*KEYS, "keep_checkpoints=1", "precision=mixed_bfloat16", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (directory,) = store.run_directories(folder / "runs" / "main")
+    return directory, done
+
+
+def test_a_loaded_network_predicts_what_the_run_predicted(trained, config, cache_dir):
+    directory, _ = trained
+    model = ablation.load_model(directory)
+    assert keras.config.dtype_policy().name == "float32"
+    data = cache.find(config(*KEYS)["dataset"], cache_dir)
+    batches = ValBatches(data, batch_size=128, normalisation="unit")
+    predicted = np.concatenate([model.predict_on_batch(x).argmax(axis=1) for x, _ in batches])
+    with np.load(directory / "predictions.npz") as stored:
+        np.testing.assert_array_equal(predicted, stored["predicted"])
+
+
+def test_earlier_weights_can_be_asked_for(trained):
+    directory, _ = trained
+    first, last = (ablation.load_model(directory, epoch).get_weights() for epoch in (1, 2))
+    assert any(not np.array_equal(one, other) for one, other in zip(first, last, strict=True))
+
+
+@pytest.mark.parametrize(("epoch", "words"), [(3, ["1, 2", "keep_checkpoints"]), (0, ["1, 2"])])
+def test_weights_that_were_not_kept_are_refused_with_those_that_were(trained, epoch, words):
+    with pytest.raises(UserError) as error:
+        ablation.load_model(trained[0], epoch)
+    assert all(word in str(error.value) for word in words)
+
+
+def test_a_run_without_weights_says_how_to_keep_them(stored_run):
+    with pytest.raises(UserError, match="keep_checkpoints=K"):
+        ablation.load_model(stored_run())
+
+
+def test_a_finished_run_is_not_trained_again_for_weights_that_it_lacks(trained, cli):
+    directory, _ = trained
+    again = (*KEYS, "precision=mixed_bfloat16")
+    (directory / "weights" / "epoch-1.weights.h5").rename(directory / "aside")
+    done = cli(*again, "keep_checkpoints=1", cwd=directory.parents[2])
+    (directory / "aside").rename(directory / "weights" / "epoch-1.weights.h5")
+    assert done.returncode == 0
+    assert "complete already, not trained again" in done.stderr
+    assert "no weights of epoch 1," in done.stderr and "rerun=all" in done.stderr
+    assert "no weights" not in cli(*again, cwd=directory.parents[2]).stderr
+
+
+def test_the_package_offers_it_without_loading_tensorflow():
+    code = "import ablation, sys; ablation.load_model; print('keras' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
