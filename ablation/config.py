@@ -35,7 +35,16 @@ SOURCES = ("digits", "tfds", "folder")
 CELL_KEYS = ("arch", "plain", "shortcut", "preact", "dataset")
 """The factors of every study; keys that a command sweeps join them."""
 
-COMMAND_KEYS = ("study", "plan", "rerun", "threads", "runs_dir", "cache_dir", "report")
+COMMAND_KEYS = (
+    "study",
+    "plan",
+    "rerun",
+    "threads",
+    "diagnostics",
+    "runs_dir",
+    "cache_dir",
+    "report",
+)
 """Keys of the command as a whole: where things lie and how the work is done; no result depends
 on them."""
 
@@ -109,6 +118,7 @@ class Config:
     precision: str = "float32"
     deterministic: bool = True
     threads: int = 0
+    diagnostics: bool = False
     plan: bool = False
     rerun: str = "none"
     runs_dir: str = "runs"

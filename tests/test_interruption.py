@@ -14,7 +14,7 @@ import pytest
 from ablation import store
 from support import TINY, start_sweep
 
-LONG = (*TINY, "epochs=12", "plain=false")
+LONG = (*TINY, "epochs=12", "plain=false", "diagnostics=true")
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,8 @@ def _assert_same(directory, untouched):
     ]
     pd.testing.assert_frame_equal(*histories, check_exact=True)
     assert {path.name for path in directory.iterdir()} == {p.name for p in untouched.iterdir()}
+    measured = [(path / "diagnostics.csv").read_bytes() for path in (directory, untouched)]
+    assert measured[0] == measured[1]
 
 
 def test_a_killed_child_is_recorded_and_goes_on_from_its_checkpoint(

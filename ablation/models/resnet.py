@@ -66,7 +66,7 @@ class ResNet:
         logits = layers.Dense(
             classes, kernel_initializer=self._he_normal("logits"), dtype="float32", name="logits"
         )(x)
-        with _deep_recursion():
+        with deep_recursion():
             return keras.Model(inputs, logits, name=name)
 
     def _stem(self, x):
@@ -132,7 +132,7 @@ class ResNet:
 
 
 @contextlib.contextmanager
-def _deep_recursion() -> Iterator[None]:
+def deep_recursion() -> Iterator[None]:
     """Lets Keras walk a graph of thousands of layers, which it does one call inside another."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, 20_000))

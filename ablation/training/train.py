@@ -20,6 +20,7 @@ from ablation.data.pipeline import TrainBatches, ValBatches
 from ablation.models import cost
 from ablation.models.build import build
 from ablation.training.callbacks import Checkpoint, DivergenceGuard, History, Progress
+from ablation.training.diagnostics import Diagnostics
 from ablation.training.feed import train_dataset, val_dataset
 from ablation.training.optimizers import build_optimizer
 
@@ -30,7 +31,8 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
     Args:
         config: the resolved configuration.
         cache: the data set.
-        directory: the run's directory; history, progress and checkpoint are kept there.
+        directory: the run's directory; history, predictions, diagnostics, progress and checkpoint
+            are kept there.
 
     Returns:
         The content of `result.json`.
@@ -53,6 +55,13 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         print(f"The checkpoint cannot be read ({error}); training starts anew.")
         model, finished = compiled_model(config, cache, epochs * steps), 0
     history = History(directory / "history.csv", rows[:finished])
+    # The guard comes first: a diverged epoch must leave neither row nor checkpoint. The checkpoint
+    # comes after all rows: an epoch that it has finished is never measured again.
+    callbacks = [DivergenceGuard(), history]
+    if config["diagnostics"]:
+        file, preact = directory / "diagnostics.csv", config["preact"]
+        callbacks.append(Diagnostics(file, model, batches, finished=finished, preact=preact))
+    callbacks += [checkpoint, Progress(directory / "progress.json", steps)]
     model.fit(
         train_dataset(batches, range(finished, epochs)),
         validation_data=val_dataset(val),
@@ -61,13 +70,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         steps_per_epoch=steps,
         validation_steps=val.steps,
         verbose=0,
-        # The guard comes first: a diverged epoch must leave neither row nor checkpoint.
-        callbacks=[
-            DivergenceGuard(),
-            history,
-            checkpoint,
-            Progress(directory / "progress.json", steps),
-        ],
+        callbacks=callbacks,
     )
     predictions = predict(model, val)
     store.write_arrays(directory / "predictions.npz", predictions)
@@ -199,6 +202,10 @@ def _result(
         "val_fingerprint": cache.meta["splits"]["val"]["fingerprint"],
         "order_sha256": batches.order_digest(len(rows)),
         "classes": cache.meta["classes"],
+        "train_per_class": cache.meta["splits"]["train"]["per_class"],
+        "val_per_class": cache.meta["splits"]["val"]["per_class"],
+        "skipped": cache.meta["skipped"],
+        "skipped_names": cache.meta["skipped_names"],
         "weights_sha256": weights_digest(model),
         "seconds_per_epoch": statistics.median(row["seconds"] for row in rows),
     }
