@@ -41,6 +41,7 @@ COMMAND_KEYS = (
     "rerun",
     "threads",
     "keep_checkpoints",
+    "diagnostics",
     "runs_dir",
     "cache_dir",
     "report",
@@ -125,6 +126,7 @@ class Config:
     deterministic: bool = True
     threads: int = 0
     keep_checkpoints: int = 0
+    diagnostics: bool = False
     plan: bool = False
     rerun: str = "none"
     runs_dir: str = "runs"

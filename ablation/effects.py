@@ -229,14 +229,13 @@ def with_p_values(effects: Sequence[Effect]) -> list[Effect]:
     ]
 
 
-def is_collapsed(accuracy, classes):
+def is_collapsed(accuracy, chance):
     """Returns whether runs ended near chance: under a tenth of the way from chance to perfect.
 
     Args:
         accuracy: of a run, or a series of them, 0 to 1.
-        classes: number of classes, or a series of them.
+        chance: what always answering the most frequent class scores, or a series of it.
     """
-    chance = 1 / classes
     return accuracy < chance + 0.1 * (1 - chance)
 
 
@@ -245,7 +244,7 @@ def effects(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> 
 
     Args:
         runs: complete runs: `column` (the level of the contrast), the row factors, `seed`,
-            `val_accuracy` and `classes`.
+            `val_accuracy` and `chance`.
         rows: the factors that make a row.
         columns: the levels of `column`; the others are compared with the first, the reference.
 
@@ -287,7 +286,7 @@ def _contrast(
     sides = [inside[inside[factor] == value] for value in (level, reference)]
     one, other = (side.set_index("seed")["val_accuracy"].astype(float) for side in sides)
     near_chance = sum(
-        (is_collapsed(side["val_accuracy"], side["classes"]).groupby(side["seed"]).sum())
+        (is_collapsed(side["val_accuracy"], side["chance"]).groupby(side["seed"]).sum())
         for side in sides
     )
     where = ", ".join(f"{key} {value}" for key, value in fixed.items() if key != "column")

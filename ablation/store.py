@@ -6,6 +6,7 @@ runs/<study>/<arch>-<plain|residual|baseline>-<dataset>-s<seed>-<8 hex of the id
     history.csv      one row for each finished epoch
     result.json      final metrics, cost, budget spent, time, memory
     predictions.npz  label, predicted class and confidence for each validation image
+    diagnostics.csv  with diagnostics=true, one row for each epoch and convolution
     provenance.json  commit, source digest, package versions, hardware, command line
     progress.json    where a running run stands
     log.txt          what the training process printed
@@ -44,6 +45,8 @@ HISTORY_COLUMNS = (
     "learning_rate",
     "seconds",
 )
+
+DIAGNOSTIC_COLUMNS = ("epoch", "layer", "depth", "kernel", "response_sd", "gradient_norm")
 
 _RUN_NAME = re.compile(r".+-s\d+-[0-9a-f]{8}")
 _RESULT_FILES = ("config.yaml", "history.csv", "provenance.json")
@@ -268,6 +271,11 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def has_diagnostics(directory: Path) -> bool:
+    """Returns whether a run was trained with `diagnostics=true`."""
+    return (directory / "diagnostics.csv").exists()
+
+
 def log_tail(directory: Path, lines: int) -> list[str]:
     """Returns the last lines of a run's log, none if it has no log."""
     try:
@@ -290,6 +298,7 @@ def forget(directory: Path) -> None:
         "result.json",
         "history.csv",
         "predictions.npz",
+        "diagnostics.csv",
         "progress.json",
         "provenance.json",
     ):

@@ -1,11 +1,14 @@
 """A study read back from its run directories, as data frames. Imports no TensorFlow."""
 
 import csv
+import math
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -42,7 +45,7 @@ RESULTS = (
     "seconds",
     "peak_memory_bytes",
 )
-"""What `result.json` holds beside the names of the classes."""
+"""The numbers of `result.json`, and the digests of what they rest on."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,10 @@ class Study:
         factors: the keys that may differ between the cells of one table.
         runs: one row a run: its name, state and reason; a column for each factor, `seed` and
             `arm` ("plain", "residual" or "baseline"); `protocol`, equal for runs that may share a
-            table; every configuration key by its dotted name below "config."; the content of
-            `result.json`.
+            table; every configuration key by its dotted name below "config."; the numbers of
+            `result.json`; `chance`, the accuracy of always answering the most frequent class;
+            `imbalance`, how many times as many training images the largest class has as the
+            smallest.
         history: one row a run and finished epoch: `run` and the columns of `history.csv`.
         problems: what could not be read, one line each.
     """
@@ -105,6 +110,39 @@ class Study:
         """Returns every effect of all comparisons: one row each, with its sentence."""
         return self._concatenated(tables.effects_table, contrast, reference)
 
+    def predictions(self, run: str) -> pd.DataFrame:
+        """Returns what a run takes the validation images for, read from its directory.
+
+        Returns:
+            One row an image in stored order: `label`, `predicted` (numbers of classes) and
+            `confidence` (0 to 1).
+
+        Raises:
+            OSError, ValueError: the run has no predictions, or they are damaged.
+        """
+        columns = ("label", "predicted", "confidence")
+        try:
+            with np.load(self.directory / run / "predictions.npz") as stored:
+                return pd.DataFrame({name: stored[name] for name in columns})
+        except (EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise ValueError(f"predictions.npz: {first_line(error)}") from None
+
+    def diagnostics(self, run: str) -> pd.DataFrame:
+        """Returns what `diagnostics=true` measured in a run, read from its directory.
+
+        Returns:
+            One row an epoch (0 is before training) and convolution: `run` and the columns of
+            `diagnostics.csv`.
+
+        Raises:
+            OSError, ValueError: the run has no diagnostics, or they are damaged.
+        """
+        frame = pd.read_csv(self.directory / run / "diagnostics.csv")
+        if tuple(frame.columns) != store.DIAGNOSTIC_COLUMNS:
+            raise ValueError("diagnostics.csv: not the columns that were written")
+        frame.insert(0, "run", run)
+        return frame
+
     def _concatenated(
         self,
         make: Callable[[Comparison], pd.DataFrame],
@@ -147,7 +185,9 @@ def load(directory: str | Path) -> Study:
     factors = []
     frame = pd.DataFrame(runs)
     # The columns of a result are there even if no run is complete yet.
-    frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *RESULTS, "classes"])))
+    frame = frame.reindex(
+        columns=list(dict.fromkeys([*frame.columns, *RESULTS, "chance", "imbalance"]))
+    )
     for factor in store.factors(directory):
         name = f"config.{factor}.name" if factor in GROUPS else f"config.{factor}"
         if name not in frame:
@@ -194,7 +234,11 @@ def _read_run(path: Path) -> dict[str, Any]:
     if status.state == store.COMPLETE:
         result = store.read_json(path / "result.json")
         row |= {key: result[key] for key in RESULTS if key in result}
-        row["classes"] = len(result["classes"])
+        # What always answering the most frequent class scores; equal classes in older results.
+        counts = result.get("val_per_class") or [1] * len(result["classes"])
+        row["chance"] = max(counts) / sum(counts)
+        trained = result.get("train_per_class") or [1]
+        row["imbalance"] = max(trained) / min(trained) if min(trained) else math.inf
     return row
 
 

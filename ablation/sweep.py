@@ -224,7 +224,12 @@ class Sweep:
     def _announce(self, due: list[Run]) -> None:
         for run in self._runs:
             if run not in due:
-                self._console.print(f"{run.name}  {self._state(run)} already, not trained again")
+                left_out = run.config["diagnostics"] and not store.has_diagnostics(run.directory)
+                without = ", so without diagnostics; rerun=all trains it anew" if left_out else ""
+                self._console.print(
+                    f"{run.name}  {self._state(run)} already, not trained again{without}",
+                    soft_wrap=True,
+                )
         counts = Counter(self._state(run) for run in due)
         states = f" ({', '.join(f'{n} {state}' for state, n in counts.items())})" if due else ""
         self._console.print(

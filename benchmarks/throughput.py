@@ -123,9 +123,7 @@ def _compare(
     workload: Workload, names: Sequence[str], options: argparse.Namespace
 ) -> list[list[str]]:
     """Returns one row a contestant: the median over the rounds, and their range."""
-    field = {
-        name: Contestant(name, workload, options) for name in names
-    }
+    field = {name: Contestant(name, workload, options) for name in names}
     for i in range(options.rounds):
         for name, contestant in field.items():
             rate = contestant.train(options.seconds)

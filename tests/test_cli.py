@@ -94,6 +94,7 @@ def test_a_run_directory_holds_what_the_design_promises(tiny_study):
         }
         result = json.loads((directory / "result.json").read_text())
         assert (result["epochs"], result["steps"], result["examples_seen"]) == (2, 10, 2560)
+        assert sum(result["train_per_class"]) == 1437 and sum(result["val_per_class"]) == 360
         assert result["trainable"] == 269_434  # 288 less than with three input channels
         provenance = json.loads((directory / "provenance.json").read_text())
         assert provenance["command"].startswith("python -m ablation -m arch=20")
@@ -122,7 +123,16 @@ def test_the_report_has_every_table_and_figure(tiny_study):
         "no claim is made",
     ):
         assert part in report
-    for name in ("final-digits", "effects-digits", "loss-digits", "accuracy-digits"):
+    for name in ("predictions-digits", "examples-digits"):
+        assert f"(report/{name}.png)" in report
+        assert (study / "report" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+    for name in (
+        "final-digits",
+        "effects-digits",
+        "loss-digits",
+        "accuracy-digits",
+        "confusion-digits",
+    ):
         assert f"(report/{name}.png)" in report
         assert (study / "report" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
         assert "<svg" in (study / "report" / f"{name}.svg").read_text()
@@ -140,6 +150,24 @@ def test_the_same_command_again_trains_nothing(cli, tiny_study):
     assert done.returncode == 0
     assert done.stderr.count("complete already, not trained again") == 2
     assert {path: path.stat().st_mtime_ns for path in study.glob("*-s0-*/history.csv")} == before
+
+
+def test_diagnostics_change_no_weight_and_are_no_reason_to_train_again(cli, tiny_study, tmp_path):
+    study, _ = tiny_study
+    done = cli(*TINY, "plain=true", "diagnostics=true", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (measured,) = _directories(tmp_path / "runs" / "main")
+    (plain,) = study.glob("20-plain-*")
+    assert measured.name == plain.name
+    results = [json.loads((path / "result.json").read_text()) for path in (measured, plain)]
+    assert results[0]["weights_sha256"] == results[1]["weights_sha256"]
+    rows = pd.read_csv(measured / "diagnostics.csv")
+    assert rows["epoch"].value_counts().to_dict() == {0: 19, 1: 19, 2: 19}
+    assert "responses-digits.png" in (tmp_path / "runs" / "main" / "report.md").read_text()
+
+    (measured / "diagnostics.csv").unlink()
+    again = cli(*TINY, "plain=true", "diagnostics=true", cwd=tmp_path)
+    assert "not trained again, so without diagnostics; rerun=all" in again.stderr
 
 
 def test_a_single_run_joins_the_study_and_is_trained_once(cli, tiny_study):

@@ -21,7 +21,7 @@ STUDIES = 2000
 def _runs(accuracy, classes=10):
     """Runs from {(arch, column): accuracies by seed}."""
     return pd.DataFrame(
-        {"arch": arch, "column": column, "seed": seed, "val_accuracy": value, "classes": classes}
+        {"arch": arch, "column": column, "seed": seed, "val_accuracy": value, "chance": 1 / classes}
         for (arch, column), values in accuracy.items()
         for seed, value in enumerate(values)
         if value is not None
@@ -128,7 +128,7 @@ def test_holm_multiplies_the_smallest_p_by_the_family():
     [(0.10, 10, True), (0.1375, 10, True), (0.20, 10, False), (0.5115, 2, True), (0.60, 2, False)],
 )
 def test_a_run_near_chance_counts_as_collapsed(accuracy, classes, expected):
-    assert is_collapsed(accuracy, classes) == expected
+    assert is_collapsed(accuracy, 1 / classes) == expected
 
 
 def test_runs_of_seeds_without_a_partner_are_not_counted():

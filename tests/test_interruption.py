@@ -14,7 +14,7 @@ import pytest
 from ablation import store
 from support import TINY, start_sweep
 
-LONG = (*TINY, "epochs=12", "plain=false", "keep_checkpoints=5")
+LONG = (*TINY, "epochs=12", "plain=false", "keep_checkpoints=5", "diagnostics=true")
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,8 @@ def _assert_same(directory, untouched):
     assert _files(directory) == _files(untouched)
     for kept in (untouched / "weights").iterdir():
         assert (directory / "weights" / kept.name).read_bytes() == kept.read_bytes()
+    measured = [(path / "diagnostics.csv").read_bytes() for path in (directory, untouched)]
+    assert measured[0] == measured[1]
 
 
 def test_a_killed_child_is_recorded_and_goes_on_from_its_checkpoint(

@@ -7,12 +7,15 @@ standard error. A process of its own, because TensorFlow Datasets imports Tensor
 import json
 import sys
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from ablation.config import UserError
-from ablation.data import cache
+from ablation.data import cache, sources
+from ablation.data.cache import VERY_UNEQUAL, skipped_names
 from ablation.terminal import import_tensorflow_quietly
 
 EXIT_USER_ERROR = 2
@@ -47,11 +50,28 @@ def main() -> int:
     except OSError as error:
         print(f"Preparing the data set in {order['cache_dir']} failed: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
-    if prepared.meta["skipped"] and tasks:
-        count, names = prepared.meta["skipped"], prepared.meta["skipped_names"]
-        more = " and others" if count > len(names) else ""
-        print(f"{count} broken images are left out: {', '.join(names)}{more}", file=sys.stderr)
+    if tasks:
+        print("\n".join(_told(prepared.meta)), file=sys.stderr)
     return 0
+
+
+def _told(meta: dict[str, Any]) -> Iterator[str]:
+    """Yields what a user should know of a set that was prepared just now, a line each."""
+    classes = meta["classes"]
+    train, val = (meta["splits"][split]["per_class"] for split in sources.SPLITS)
+    yield (
+        f"prepared {meta['name']}: {sum(train):,} images to train and {sum(val):,} to validate, "
+        f"{len(classes)} classes"
+    )
+    if meta["skipped"]:
+        yield f"{meta['skipped']:,} broken images are left out: {skipped_names(meta)}"
+    if max(train) >= VERY_UNEQUAL * min(train):
+        most, least = train.index(max(train)), train.index(min(train))
+        yield (
+            f"the classes are very unequal: {train[most]:,} training images of {classes[most]}, "
+            f"{train[least]:,} of {classes[least]}; always answering "
+            f"{classes[val.index(max(val))]} would score {max(val) / sum(val):.2%}"
+        )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@
 A folder appears whole or not at all, and one process at a time builds it.
 """
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -27,6 +28,9 @@ from ablation.data import sources
 
 _FORMAT = 1
 _NAMED_AT_MOST = 20
+
+VERY_UNEQUAL = 10
+"""Times as many training images in the largest class as in the smallest: worth a warning."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being prepared, images done and images in all."""
@@ -85,6 +89,33 @@ def find(dataset: dict[str, Any], cache_dir: str | Path) -> Cache | None:
         return found if found.meta else None
     except (OSError, ValueError):
         return None
+
+
+def find_fingerprint(fingerprint: str, cache_dir: str | Path) -> Cache | None:
+    """Returns the cache of the very images that a run has seen, None if it is gone.
+
+    Args:
+        fingerprint: of the data, as the run has it.
+        cache_dir: the folder of all caches.
+    """
+    for file in sorted(Path(cache_dir).expanduser().glob("*/meta.json")):
+        found = Cache(file.parent)
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            if found.fingerprint == fingerprint:
+                return found
+    return None
+
+
+def skipped_names(facts: dict[str, Any], at_most: int = _NAMED_AT_MOST) -> str:
+    """Returns the names of the broken images: the first ones, and how many more there are.
+
+    Args:
+        facts: with `skipped` and `skipped_names`, such as a cache's `meta`.
+        at_most: how many to name.
+    """
+    names = facts["skipped_names"][:at_most]
+    more = facts["skipped"] - len(names)
+    return ", ".join(names) + (f" and {more:,} more" if more else "")
 
 
 def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) -> Cache:

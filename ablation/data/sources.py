@@ -130,7 +130,8 @@ class Folder:
         untrained = [name for i, name in enumerate(self.classes) if i not in trained]
         if untrained:
             raise UserError(
-                f"dataset.path={self._root} leaves no training images of {', '.join(untrained)}."
+                f"dataset.path={self._root} leaves no training images of {', '.join(untrained)}; "
+                "add some, or sort them into train/ and val/ yourself."
             )
         if not self._files["val"]:
             raise UserError(f"dataset.path={self._root} leaves no images for the val split.")

@@ -34,6 +34,7 @@ class ResNetSpec:
         "shortcut": SHORTCUTS,
         "preact": (False, True),
     }
+    always_preact: ClassVar[bool] = False
 
     @property
     def default_shortcut(self) -> str:
@@ -74,6 +75,7 @@ class SmallSpec:
         "preact": (False, True),
     }
     default_shortcut: ClassVar[str] = "projection"
+    always_preact: ClassVar[bool] = True
 
     @property
     def min_image_size(self) -> int:
@@ -95,6 +97,11 @@ class BaselineSpec:
 
     choices: ClassVar[Choices] = {"plain": (False,), "shortcut": ("auto",), "preact": (False,)}
     default_shortcut: ClassVar[str] = "none"
+
+    @property
+    def always_preact(self) -> bool:
+        """Whether its blocks normalise before they convolve."""
+        return self.application.startswith("DenseNet")
 
 
 Spec = ResNetSpec | SmallSpec | BaselineSpec

@@ -52,12 +52,12 @@ def curves(
             draw_curves(axes, runs[runs["arch"] == arch], history, metric, columns)
         row[0].set_ylabel(_TITLES[metric])
         if row[0].get_yscale() == "log":
-            _label_log_axis(row[0])
+            label_log_axis(row[0])
     for axes, arch in zip(panels[0], archs, strict=True):
-        axes.set_title(f"depth {arch}" if arch.isdigit() else arch)
+        axes.set_title(arch_title(arch))
     for axes in panels[-1]:
         axes.set_xlabel("epoch")
-    _legend(figure)
+    legend(figure)
     return figure
 
 
@@ -81,7 +81,7 @@ def draw_curves(
         if names.empty:
             continue
         by_epoch = history[history["run"].isin(names)].groupby("epoch")[metric]
-        style = _style(columns, column)
+        style = line_style(columns, column)
         axes.plot(by_epoch.mean(), label=column, markersize=4, **style)
         if len(names) > 1:
             low, high = by_epoch.min(), by_epoch.max()
@@ -116,7 +116,7 @@ def final_accuracy(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[st
     for i, column in enumerate(columns):
         # Side by side, so that intervals of one cell do not hide each other.
         shift = 0.12 * (i - (len(columns) - 1) / 2)
-        style = _style(columns, column)
+        style = line_style(columns, column)
         means, errors, places = [], [], []
         for place, cell in enumerate(cells):
             of_cell = runs[runs["column"] == column]
@@ -139,7 +139,7 @@ def final_accuracy(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[st
     axes.set_ylabel("validation accuracy")
     axes.grid(alpha=0.3)
     _percent_axis(axes)
-    _legend(figure)
+    legend(figure)
     return figure
 
 
@@ -176,8 +176,13 @@ def _t_half_width(values: pd.Series) -> float:
     return float(stats.t.ppf(0.975, len(values) - 1) * values.sem())
 
 
-def _style(columns: Sequence[str], column: str) -> dict[str, Any]:
-    # Plain is dashed wherever it stands, and residual solid.
+def arch_title(arch: str) -> str:
+    """Returns the name of an architecture as it stands above its panels."""
+    return f"depth {arch}" if arch.isdigit() else arch
+
+
+def line_style(columns: Sequence[str], column: str) -> dict[str, Any]:
+    """Returns the line of a level: plain is dashed wherever it stands, and residual solid."""
     usual = [name for name in ("plain", "residual") if name in columns]
     order = usual if "plain" in usual else ["plain", *usual]
     order += [name for name in columns if name not in order]
@@ -189,7 +194,7 @@ def _percent_axis(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1))
 
 
-def _legend(figure: Figure) -> None:
+def legend(figure: Figure) -> None:
     """Puts one legend for all panels above them."""
     labelled = {
         label: handle
@@ -201,7 +206,7 @@ def _legend(figure: Figure) -> None:
     )
 
 
-def _label_log_axis(axes: Axes) -> None:
+def label_log_axis(axes: Axes) -> None:
     """Labels a logarithmic axis with plain numbers: 1, 2, 5, or powers of ten over many decades."""
     low, high = axes.get_ylim()
     subs = (1.0, 2.0, 5.0) if high < 1000 * low else (1.0,)

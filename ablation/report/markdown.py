@@ -1,21 +1,33 @@
 """A report in words and tables: GitHub-flavoured markdown."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from ablation import store
 from ablation.audit import Audit, Differences, audit
 from ablation.comparison import Comparison, levels
 from ablation.config import BASELINE
+from ablation.data.cache import VERY_UNEQUAL, skipped_names
 from ablation.effects import Effect
-from ablation.report.cells import Cells, accuracy_cells, cost_cells, effect_cells, runs_cells
+from ablation.report.cells import (
+    Cells,
+    accuracy_cells,
+    cost_cells,
+    effect_cells,
+    percent,
+    runs_cells,
+)
 from ablation.study import Study
 from ablation.tables import comparison_effects
 
 _LOG_LINES = 12
 _NAMED_AT_MOST = 6
 _TOLD_AT_MOST = 30
+_CLASSES_AT_MOST = 20
 
 
 def report(study: Study, comparisons: Sequence[Comparison], figures: Sequence[list[str]]) -> str:
@@ -24,22 +36,21 @@ def report(study: Study, comparisons: Sequence[Comparison], figures: Sequence[li
     Args:
         study: the study.
         comparisons: its comparisons, in order.
-        figures: for each comparison the paths of its images, relative to the report.
+        figures: for each comparison its sections of figures.
     """
     parts = [f"# Study {study.directory.name}", overview(study)]
-    for comparison, images in zip(comparisons, figures, strict=True):
+    for comparison, illustrated in zip(comparisons, figures, strict=True):
         parts += [
             heading(comparison),
             certificate(audit(comparison)),
             accuracy(comparison),
             effects(comparison_effects(comparison)),
-            "### Curves",
-            *(f"![{Path(image).stem}]({image})" for image in images),
+            *illustrated,
             "### Cost",
             "Equal epochs are not equal work. Trainable parameters; multiply-adds of one image.",
             table(cost_cells(comparison)),
             "### Conditions",
-            conditions(comparison),
+            conditions(study, comparison),
         ]
     parts += ["## Runs", table(runs_cells(study.runs)), *_logs(study), *_problems(study)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -56,6 +67,21 @@ def summary(study: Study, comparisons: Sequence[Comparison]) -> str:
             sentences(comparison_effects(comparison)),
         ]
     return "\n\n".join(part for part in [*parts, *_problems(study)] if part) + "\n"
+
+
+def section(title: str, images: Sequence[tuple[str, str]], remarks: Sequence[str]) -> str:
+    """Returns a section of figures.
+
+    Args:
+        title: of the section.
+        images: the path of each, relative to the report, and its caption, which may be empty.
+        remarks: what is to be said beside them.
+    """
+    parts = [f"### {title}"]
+    for path, caption in images:
+        parts += [f"![{Path(path).stem}]({path})", caption]
+    parts.append("\n".join(f"- {remark}" for remark in remarks))
+    return "\n\n".join(part for part in parts if part)
 
 
 def overview(study: Study) -> str:
@@ -108,7 +134,24 @@ def accuracy(comparison: Comparison) -> str:
         text += " ± is the standard deviation over seeds; differences are paired by seed."
     if BASELINE in set(comparison.runs["arm"]):
         text += " Baselines are nets of their own kind, for the scale; no difference counts them."
+    text += _chance(comparison.complete)
     return f"{text}\n\n{table(accuracy_cells(comparison))}"
+
+
+def _chance(runs: pd.DataFrame) -> str:
+    """Returns what an accuracy must be read against, and a warning if the classes are unequal."""
+    if runs.empty:
+        return ""
+    shares = " or ".join(map(percent, sorted(runs["chance"].unique())))
+    text = f" Always answering the most frequent class would score {shares}."
+    times = runs["imbalance"].max()
+    if times >= VERY_UNEQUAL:
+        how = f"the largest has {times:.0f} times the training images of the smallest"
+        how = how if math.isfinite(times) else "one has no training image"
+        text += (
+            f" **The classes are very unequal**: {how}. See how each fares in the confusion matrix."
+        )
+    return text
 
 
 def effects(found: Sequence[Effect]) -> str:
@@ -137,7 +180,7 @@ def sentences(found: Sequence[Effect]) -> str:
     return "\n".join(lines)
 
 
-def conditions(comparison: Comparison) -> str:
+def conditions(study: Study, comparison: Comparison) -> str:
     """Returns under what conditions the runs were trained, every value of each."""
     runs = comparison.runs
     facts = [("seeds", "seed"), ("epochs", "config.epochs"), ("optimizer steps", "steps")]
@@ -150,7 +193,33 @@ def conditions(comparison: Comparison) -> str:
     for split in ("train", "val"):
         digests = {str(digest)[:8] for digest in runs[f"{split}_fingerprint"].dropna()}
         rows.append([f"{split} images, SHA-256", ", ".join(sorted(digests))])
+    rows += _image_facts(study, comparison)
     return table(Cells(["condition", "value"], [row for row in rows if row[1]]))
+
+
+def _image_facts(study: Study, comparison: Comparison) -> list[list[str]]:
+    """Returns the images by class, and the broken ones, of every set that the runs have seen."""
+    runs = comparison.complete.drop_duplicates("fingerprint")["run"].head(_NAMED_AT_MOST)
+    results = [store.read_json(study.directory / run / "result.json") for run in runs]
+    # Results from before the classes were counted have none of this.
+    counted = [result for result in results if "skipped" in result]
+    found = {}
+    for split, name in (("train", "training"), ("val", "validation")):
+        found[f"{name} images by class"] = [
+            _by_class(result["classes"], result[f"{split}_per_class"]) for result in counted
+        ]
+    found["broken images, left out"] = [
+        f"{result['skipped']:,}: {skipped_names(result, _NAMED_AT_MOST)}"
+        for result in counted
+        if result["skipped"]
+    ]
+    return [[name, "; ".join(dict.fromkeys(texts))] for name, texts in found.items()]
+
+
+def _by_class(classes: Sequence[str], counts: Sequence[int]) -> str:
+    if len(classes) > _CLASSES_AT_MOST:
+        return f"{min(counts):,} to {max(counts):,} in each of {len(classes)} classes"
+    return ", ".join(f"{name} {n:,}" for name, n in zip(classes, counts, strict=True))
 
 
 def _plain(value: Any) -> str:

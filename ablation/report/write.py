@@ -7,17 +7,19 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 from filelock import FileLock
-from matplotlib.figure import Figure
 
 from ablation import store, tables
 from ablation.comparison import Comparison
-from ablation.report import cells, figures, latex, markdown
-from ablation.study import Study, load
+from ablation.report import cells, latex, markdown
+from ablation.report.gallery import Gallery, gallery
+from ablation.report.sections import Drawing, sections
+from ablation.study import load
 
 _FOLDER = "report"
-_DRAWN_AT_MOST = 60
-_OWN = re.compile(r"(ablation|accuracy|cost|effects|final|loss)-.*\.(csv|png|svg|tex)")
-_CURVES = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
+_OWN = re.compile(
+    r"(ablation|accuracy|confusion|cost|effects|examples|final|gradients|loss|predictions|responses)"
+    r"-.*\.(csv|png|svg|tex)"
+)
 
 
 def write_report(
@@ -43,22 +45,28 @@ def write_report(
     # Two sweeps over one study may both want to write.
     with FileLock(directory / ".report.lock"):
         files: dict[str, bytes] = {}
-        images = []
+        texts: list[list[str]] = []
         for i, comparison in enumerate(found):
             name = _name(found, i)
-            drawn = _figures(study, comparison, name)
-            images.append([f"{_FOLDER}/{file}" for file in drawn if file.endswith(".png")])
-            files |= drawn | _tables(comparison, name)
+            shown = gallery(study, comparison)
+            texts.append([])
+            for section in sections(study, comparison, shown):
+                images = [(f"{_FOLDER}/{d.kind}-{name}.png", d.caption) for d in section.drawings]
+                texts[-1].append(markdown.section(section.title, images, section.remarks))
+                for drawing in section.drawings:
+                    files |= _rendered(drawing, name)
+            files |= _tables(comparison, shown, name)
         files["runs.csv"] = _csv(study.runs)
         files["history.csv"] = _csv(study.history)
         _replace(directory / _FOLDER, files)
-        store.write_text(directory / "report.md", markdown.report(study, found, images))
+        store.write_text(directory / "report.md", markdown.report(study, found, texts))
     return markdown.summary(study, found)
 
 
-def _tables(comparison: Comparison, name: str) -> dict[str, bytes]:
+def _tables(comparison: Comparison, shown: Gallery | None, name: str) -> dict[str, bytes]:
     found = tables.comparison_effects(comparison)
-    return {
+    confusion = {f"confusion-{name}.csv": _csv(shown.confusion_table())} if shown else {}
+    return confusion | {
         f"ablation-{name}.csv": _csv(tables.ablation_table(comparison)),
         f"ablation-{name}.tex": latex.tabular(cells.accuracy_cells(comparison)).encode(),
         f"effects-{name}.csv": _csv(tables.effects_table(comparison)),
@@ -78,33 +86,17 @@ def _replace(folder: Path, files: dict[str, bytes]) -> None:
             path.unlink()
 
 
-def _figures(study: Study, comparison: Comparison, name: str) -> dict[str, bytes]:
-    """Draws what there is to draw; the order is that of the report."""
-    columns = comparison.columns
-    drawn: dict[str, Figure] = {}
-    if not comparison.complete.empty:
-        drawn["final"] = figures.final_accuracy(comparison.complete, comparison.rows, columns)
-    shown = [effect for effect in tables.comparison_effects(comparison) if effect.n]
-    if shown:
-        drawn["effects"] = figures.differences(shown[:_DRAWN_AT_MOST])
-    history = study.history[study.history["run"].isin(comparison.runs["run"])]
-    if not history.empty:
-        for kind, metrics in _CURVES.items():
-            drawn[kind] = figures.curves(comparison.runs, history, metrics, columns)
-    return {
-        f"{kind}-{name}.{form}": _rendered(figure, form)
-        for kind, figure in drawn.items()
-        for form in ("png", "svg")
-    }
-
-
-def _rendered(figure: Figure, form: str) -> bytes:
-    content = io.BytesIO()
-    # Without a date and with fixed ids the same study gives the same file.
-    metadata = {"Date": None} if form == "svg" else {}
-    with matplotlib.rc_context({"svg.hashsalt": "ablation"}):
-        figure.savefig(content, format=form, dpi=150, metadata=metadata)
-    return content.getvalue()
+def _rendered(drawing: Drawing, name: str) -> dict[str, bytes]:
+    """Returns the files of one figure."""
+    files = {}
+    for form in drawing.forms:
+        content = io.BytesIO()
+        # Without a date and with fixed ids the same study gives the same file.
+        metadata = {"Date": None} if form == "svg" else {}
+        with matplotlib.rc_context({"svg.hashsalt": "ablation"}):
+            drawing.figure.savefig(content, format=form, dpi=150, metadata=metadata)
+        files[f"{drawing.kind}-{name}.{form}"] = content.getvalue()
+    return files
 
 
 def _csv(frame: pd.DataFrame) -> bytes:

@@ -19,6 +19,7 @@ from ablation.data.cache import Cache
 from ablation.data.pipeline import TrainBatches, ValBatches
 from ablation.models import cost
 from ablation.models.build import build
+from ablation.models.specs import ARCHS
 from ablation.training.callbacks import (
     Checkpoint,
     DivergenceGuard,
@@ -27,6 +28,7 @@ from ablation.training.callbacks import (
     Progress,
     StepClock,
 )
+from ablation.training.diagnostics import Diagnostics
 from ablation.training.feed import train_dataset, val_dataset
 from ablation.training.optimizers import build_optimizer
 
@@ -37,7 +39,8 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
     Args:
         config: the resolved configuration.
         cache: the data set.
-        directory: the run's directory; history, progress, checkpoint and weights are kept there.
+        directory: the run's directory; history, predictions, diagnostics, progress, checkpoint and
+            weights are kept there.
 
     Returns:
         The content of `result.json`.
@@ -60,6 +63,15 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         print(f"The checkpoint cannot be read ({error}); training starts anew.")
         model, finished = compiled_model(config, cache, epochs * steps), 0
     history, clock = History(directory / "history.csv", rows[:finished]), StepClock()
+    # The guard comes before what writes: a diverged epoch leaves neither row nor checkpoint. The
+    # checkpoint comes after it: an epoch that it has finished is never measured or kept again.
+    callbacks = [clock, DivergenceGuard(), history]
+    if config["diagnostics"]:
+        file = directory / "diagnostics.csv"
+        preact = config["preact"] or ARCHS[config["arch"]].always_preact
+        callbacks.append(Diagnostics(file, model, batches, finished=finished, preact=preact))
+    callbacks.append(KeptWeights(directory / "weights", store.kept_epochs(config), finished))
+    callbacks += [checkpoint, Progress(directory / "progress.json", steps)]
     built = time.perf_counter()
     model.fit(
         train_dataset(batches, range(finished, epochs)),
@@ -69,17 +81,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         steps_per_epoch=steps,
         validation_steps=val.steps,
         verbose=0,
-        # The guard comes before what writes: a diverged epoch leaves neither row nor checkpoint.
-        # Weights are kept before the checkpoint: an epoch that it has finished is never trained
-        # again.
-        callbacks=[
-            clock,
-            DivergenceGuard(),
-            history,
-            KeptWeights(directory / "weights", store.kept_epochs(config), finished),
-            checkpoint,
-            Progress(directory / "progress.json", steps),
-        ],
+        callbacks=callbacks,
     )
     fitted = time.perf_counter()
     store.write_arrays(directory / "predictions.npz", predict(model, val))
@@ -214,6 +216,10 @@ def _result(
         "val_fingerprint": cache.meta["splits"]["val"]["fingerprint"],
         "order_sha256": batches.order_digest(len(rows)),
         "classes": cache.meta["classes"],
+        "train_per_class": cache.meta["splits"]["train"]["per_class"],
+        "val_per_class": cache.meta["splits"]["val"]["per_class"],
+        "skipped": cache.meta["skipped"],
+        "skipped_names": cache.meta["skipped_names"],
         "weights_sha256": weights_digest(model),
         "seconds_per_epoch": statistics.median(row["seconds"] for row in rows),
     }

@@ -1,0 +1,157 @@
+"""What the pictures of a comparison show: its images and the predictions of a few of its cells.
+
+A study may have thousands of runs, so only the cells that are drawn are read.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from ablation import store
+from ablation.comparison import Comparison, levels
+from ablation.data import cache
+from ablation.data.cache import Cache
+from ablation.report.figures import arch_title
+from ablation.study import Study
+
+_CELLS_AT_MOST = 8
+_COLUMNS_AT_MOST = 4
+SEEDS_AT_MOST = 20
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the runs of one cell take the validation images for.
+
+    Attributes:
+        row, column: the cell, in words.
+        by_seed: for each seed, `label`, `predicted` and `confidence` of every image in stored
+            order, the classes by their number.
+    """
+
+    row: str
+    column: str
+    by_seed: dict[int, pd.DataFrame]
+
+    def confusion(self, classes: int) -> np.ndarray:
+        """Returns int (classes, classes), the images of all seeds by true and predicted class."""
+        both = pd.concat(self.by_seed.values())
+        pairs = both["label"].to_numpy() * classes + both["predicted"].to_numpy()
+        return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What there is to show of one comparison.
+
+    Attributes:
+        classes: their names.
+        images: the data set, None if it is not in the cache any more.
+        cells: those of the chosen cells that have predictions, row by row.
+        remarks: what is left out and why, a sentence each.
+    """
+
+    classes: tuple[str, ...]
+    images: Cache | None
+    cells: tuple[Predictions, ...]
+    remarks: tuple[str, ...]
+
+    def confusion_table(self) -> pd.DataFrame:
+        """Returns how often which class was taken for which, one row a pair that occurred.
+
+        Columns: `row` and `column` of the cell, `seeds` (how many are summed), `true`, `predicted`
+        and `count`.
+        """
+        columns = ["row", "column", "seeds", "true", "predicted", "count"]
+        rows = []
+        for cell in self.cells:
+            counts = cell.confusion(len(self.classes))
+            for true, predicted in np.argwhere(counts):
+                names = self.classes[true], self.classes[predicted]
+                about = cell.row, cell.column, len(cell.by_seed)
+                rows.append((*about, *names, counts[true, predicted]))
+        return pd.DataFrame(rows, columns=columns)
+
+
+def gallery(study: Study, comparison: Comparison) -> Gallery | None:
+    """Returns what there is to show of a comparison, None if no run is complete."""
+    runs = comparison.complete
+    if runs.empty:
+        return None
+    shown = runs.iloc[0]
+    # A factor such as dataset.image_size gives a comparison several sets of images.
+    same = runs[runs["fingerprint"] == shown["fingerprint"]]
+    directory = study.directory / shown["run"]
+    config = yaml.safe_load((directory / "config.yaml").read_text())
+    images = cache.find_fingerprint(shown["fingerprint"], config["cache_dir"])
+    chosen, left_out = _chosen(comparison, same)
+    cells = [_predictions(study, comparison, cell) for cell in chosen]
+    found = tuple(cell for cell in cells if cell.by_seed)
+    remarks = [
+        ("The images are not in the cache any more, so no picture shows them.", not images),
+        (
+            "Pictures show the runs on one of the comparison's sets of images.",
+            len(same) < len(runs),
+        ),
+        (f"Pictures show {len(chosen)} of {len(chosen) + left_out} cells.", left_out),
+        (_without(len(cells) - len(found), len(cells)), len(found) < len(cells)),
+    ]
+    return Gallery(
+        tuple(store.read_json(directory / "result.json")["classes"]),
+        images,
+        found,
+        tuple(text for text, applies in remarks if applies),
+    )
+
+
+def spread(values: Sequence[Any], at_most: int) -> list[Any]:
+    """Returns so many of the values, evenly spread, the first and the last among them."""
+    places = np.linspace(0, len(values) - 1, min(at_most, len(values))).round().astype(int)
+    return [values[place] for place in places]
+
+
+def _chosen(comparison: Comparison, runs: pd.DataFrame) -> tuple[list[pd.DataFrame], int]:
+    """Returns the runs of each cell to draw, and how many cells are left out.
+
+    Whole rows are kept, because a row's levels are what is compared; the reference is the first.
+    """
+    rows = list(comparison.rows)
+    orders = {row: levels(row, runs[row]) for row in rows}
+    keys = sorted(
+        runs[rows].drop_duplicates().itertuples(index=False, name=None),
+        key=lambda key: [orders[row].index(value) for row, value in zip(rows, key, strict=True)],
+    )
+    columns = comparison.columns[:_COLUMNS_AT_MOST]
+    kept = spread(keys, _CELLS_AT_MOST // len(columns))
+    by_cell = dict(iter(runs.groupby([*rows, "column"], sort=False)))
+    chosen = [
+        by_cell[*key, column] for key in kept for column in columns if (*key, column) in by_cell
+    ]
+    return chosen, len(by_cell) - len(chosen)
+
+
+def _predictions(study: Study, comparison: Comparison, runs: pd.DataFrame) -> Predictions:
+    first = runs.iloc[0]
+    row = ", ".join(
+        arch_title(first[name]) if name == "arch" else f"{name} {first[name]}"
+        for name in comparison.rows
+    )
+    found: dict[int, pd.DataFrame] = {}
+    for seed, name in runs.sort_values("seed")[["seed", "run"]].itertuples(index=False):
+        if len(found) == SEEDS_AT_MOST:
+            break
+        with contextlib.suppress(OSError, ValueError):
+            found[int(seed)] = study.predictions(name)
+    return Predictions(row, first["column"], found)
+
+
+def _without(missing: int, cells: int) -> str:
+    return (
+        f"{missing} of {cells} cells have no readable predictions.npz, which runs keep when they "
+        "end; rerun=all would train them anew."
+    )

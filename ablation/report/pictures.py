@@ -1,0 +1,161 @@
+"""Pictures of images and of what they were taken for. Each function draws one and saves nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
+
+_RIGHT: dict[str, Any] = {"edgecolor": "#0072B2", "linewidth": 1.2, "linestyle": "-"}
+_WRONG: dict[str, Any] = {"edgecolor": "#D55E00", "linewidth": 2.6, "linestyle": (0, (2, 1))}
+_NAME_LENGTH = 12
+_NUMBERED_CLASSES = 12
+_NAMED_CLASSES = 20
+_SMALL_PIXELS = 64
+_SHADES = "Blues"
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What one image was taken for: the class, how surely (0 to 1), and whether that is right."""
+
+    name: str
+    confidence: float
+    right: bool
+
+
+def examples(images: Mapping[str, Sequence[np.ndarray]]) -> Figure:
+    """Draws images of each class in a row.
+
+    Args:
+        images: for each class its images, uint8 (height, width, channels).
+    """
+    tile = 0.75
+    figure, axes = _sheet(
+        max(map(len, images.values())),
+        len(images),
+        (tile, tile),
+        [_short(name, 24) for name in images],
+    )
+    for y, row in enumerate(images.values()):
+        for x, image in enumerate(row):
+            _draw(axes, image, x * tile, y * tile, tile - 0.05)
+    return figure
+
+
+def predictions(
+    images: np.ndarray, truth: Sequence[str], guesses: Mapping[str, Sequence[Guess]]
+) -> Figure:
+    """Draws the same images once for each cell, with what the cell takes them for.
+
+    Args:
+        images: uint8 (images, height, width, channels).
+        truth: the true class of each, written above.
+        guesses: for each cell its guesses. A wrong one has a dashed border and a cross.
+    """
+    width, height = 0.95, 1.3
+    figure, axes = _sheet(len(images), len(guesses), (width, height), list(guesses))
+    for y, row in enumerate(guesses.values()):
+        for x, (image, guess) in enumerate(zip(images, row, strict=True)):
+            left, top, size = x * width, y * height, width - 0.14
+            _draw(axes, image, left, top, size)
+            frame = _RIGHT if guess.right else _WRONG
+            axes.add_patch(Rectangle((left, top), size, size, fill=False, **frame))
+            mark, color = ("", "black") if guess.right else ("✗ ", _WRONG["edgecolor"])
+            text = f"{mark}{_short(guess.name)}\n{100 * guess.confidence:.0f}%"
+            place = left + size / 2, top + size + 0.04
+            axes.text(*place, text, ha="center", va="top", color=color, size=8)
+    axes.xaxis.tick_top()
+    middles = [x * width + (width - 0.14) / 2 for x in range(len(images))]
+    axes.set_xticks(middles, [_short(name) for name in truth], size=8, weight="bold")
+    return figure
+
+
+def confusion(matrices: Mapping[tuple[str, str], np.ndarray], classes: Sequence[str]) -> Figure:
+    """Draws a confusion matrix for each cell: what share of a true class is taken for which.
+
+    Args:
+        matrices: by row and column of the cell, int (classes, classes), true by predicted.
+        classes: their names.
+    """
+    rows = list(dict.fromkeys(row for row, _ in matrices))
+    columns = list(dict.fromkeys(column for _, column in matrices))
+    names = [_short(name) for name in classes]
+    size, margin = min(3.2, max(1.5, 0.3 * len(names))), 0.4 + 0.075 * max(map(len, names))
+    extent = (size + 0.2) * len(columns) + margin + 1.1, (size + 0.35) * len(rows) + margin + 0.1
+    figure = Figure(figsize=extent, layout="constrained")
+    panels = figure.subplots(len(rows), len(columns), sharex=True, sharey=True, squeeze=False)
+    for y, row in enumerate(rows):
+        for x, column in enumerate(columns):
+            axes = panels[y, x]
+            if (row, column) not in matrices:
+                axes.axis("off")
+                continue
+            _matrix(axes, matrices[row, column])
+            axes.set_title(f"{row}, {column}", size=10)
+    places = range(0, len(names), -(-len(names) // _NAMED_CLASSES))
+    for axes in panels[-1]:
+        axes.set_xticks(places, [names[place] for place in places], rotation=90, size=8)
+    for axes in panels[:, 0]:
+        axes.set_yticks(places, [names[place] for place in places], size=8)
+    figure.supxlabel("predicted", size=10)
+    figure.supylabel("true", size=10)
+    shares = ScalarMappable(Normalize(0, 1), _SHADES)
+    bar = figure.colorbar(shares, ax=panels, shrink=0.6, format=PercentFormatter(1))
+    bar.set_label("share of the true class")
+    return figure
+
+
+def _matrix(axes: Axes, counts: np.ndarray) -> None:
+    """Draws one matrix, with whole percentages as long as they can be read."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap=_SHADES, vmin=0, vmax=1)
+    if len(counts) <= _NUMBERED_CLASSES:
+        for true, predicted in np.argwhere(shares >= 0.005):
+            share = shares[true, predicted]
+            color = "white" if share > 0.5 else "black"
+            text = f"{100 * share:.0f}"
+            axes.text(predicted, true, text, ha="center", va="center", color=color, size=7)
+
+
+def _sheet(
+    columns: int, rows: int, tile: tuple[float, float], names: Sequence[str]
+) -> tuple[Figure, Axes]:
+    """Returns an empty sheet of tiles, measured in inches from its upper left, each row named."""
+    width, height = columns * tile[0], rows * tile[1]
+    longest = max(len(line) for name in names for line in name.split("\n"))
+    left, above = 0.2 + 0.075 * longest, 0.25
+    figure = Figure(figsize=(left + width, above + height))
+    extent = left / (left + width), 0, width / (left + width), height / (above + height)
+    axes = figure.add_axes(extent)
+    axes.set(xlim=(-0.03, width), ylim=(height, -0.03), xticks=[])
+    axes.set_yticks([row * tile[1] + tile[0] / 2 - 0.05 for row in range(rows)], names, size=9)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure, axes
+
+
+def _draw(axes: Axes, image: np.ndarray, left: float, top: float, size: float) -> None:
+    """Draws one image; a small one keeps its pixels, a large one is smoothed as it shrinks."""
+    extent = left, left + size, top + size, top
+    interpolation = "nearest" if image.shape[0] <= _SMALL_PIXELS else "antialiased"
+    shown = image[..., 0] if image.shape[-1] == 1 else image
+    axes.imshow(
+        shown,
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+        extent=extent,
+        interpolation=interpolation,
+        aspect="auto",
+    )
+
+
+def _short(name: str, length: int = _NAME_LENGTH) -> str:
+    return name if len(name) <= length else f"{name[: length - 1]}…"

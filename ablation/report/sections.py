@@ -1,0 +1,202 @@
+"""Which figures a report shows of one comparison, in their order, with what is to be said."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ablation import tables
+from ablation.comparison import Comparison
+from ablation.data.cache import Cache
+from ablation.report import figures, layers, pictures
+from ablation.report.gallery import SEEDS_AT_MOST, Gallery
+from ablation.report.pictures import Guess
+from ablation.study import Study
+
+_EFFECTS_AT_MOST = 60
+_CLASSES_AT_MOST = 10
+_EXAMPLES = 10
+_GUESSED = 12
+_MATRIX_CLASSES_AT_MOST = 40
+_CURVES = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
+
+_RESPONSES = (
+    "Standard deviation of each 3x3 convolution's response after the last epoch, as in He15 "
+    "Fig. 7: after batch normalisation, before ReLU and addition; of pre-activation nets, the "
+    "convolution's own output. Batch normalisation starts each at 1; training parts them. Means "
+    "over seeds, with their range."
+)
+_GRADIENTS = (
+    "Norm of the loss's gradient by each convolution's kernel, shortcuts left out, on one batch "
+    "that is the same for every arm of a seed. Means over seeds, with their range."
+)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure of a report.
+
+    Attributes:
+        kind: the first part of its file's name.
+        figure: the figure.
+        caption: what it shows, if its axes do not say so.
+        forms: the file formats; pictures of pixels are PNG only.
+    """
+
+    kind: str
+    figure: Figure
+    caption: str = ""
+    forms: Sequence[str] = ("png", "svg")
+
+
+@dataclass(frozen=True)
+class Section:
+    """The figures below one title, and what is left out.
+
+    Attributes:
+        title: of the section.
+        drawings: its figures, in order.
+        remarks: what is left out and why, a sentence each.
+    """
+
+    title: str
+    drawings: list[Drawing]
+    remarks: list[str] = field(default_factory=list)
+
+
+def sections(study: Study, comparison: Comparison, shown: Gallery | None) -> list[Section]:
+    """Returns the sections that have something to show.
+
+    Args:
+        study: the study.
+        comparison: one of its comparisons.
+        shown: the images and predictions to show of it.
+    """
+    found = [_curves(study, comparison), _why(study, comparison)]
+    if shown:
+        found.append(_pictures(shown))
+    return [section for section in found if section.drawings or section.remarks]
+
+
+def _curves(study: Study, comparison: Comparison) -> Section:
+    columns = comparison.columns
+    drawn = []
+    if not comparison.complete.empty:
+        final = figures.final_accuracy(comparison.complete, comparison.rows, columns)
+        drawn.append(Drawing("final", final))
+    effects = [effect for effect in tables.comparison_effects(comparison) if effect.n]
+    if effects:
+        drawn.append(Drawing("effects", figures.differences(effects[:_EFFECTS_AT_MOST])))
+    history = study.history[study.history["run"].isin(comparison.runs["run"])]
+    if not history.empty:
+        for kind, metrics in _CURVES.items():
+            figure = figures.curves(comparison.runs, history, metrics, columns)
+            drawn.append(Drawing(kind, figure))
+    return Section("Curves", drawn)
+
+
+def _why(study: Study, comparison: Comparison) -> Section:
+    """What `diagnostics=true` measured, of the runs that have it to their last epoch."""
+    runs = comparison.complete.sort_values("seed", kind="stable")
+    runs = runs.groupby(["arch", "column"], sort=False).head(SEEDS_AT_MOST)
+    frames, remarks = [], []
+    for _, run in runs.iterrows():
+        try:
+            frame = study.diagnostics(run["run"])
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            remarks.append(f"{run['run']}: {error}")
+            continue
+        if frame["epoch"].max() == run["epochs"]:
+            frames.append(frame.assign(arch=run["arch"], column=run["column"]))
+    if not frames:
+        return Section("Layer by layer", [], remarks)
+    measured = pd.concat(frames, ignore_index=True)
+    columns = comparison.columns
+    drawn = []
+    if (measured["kernel"] == "3x3").any():
+        drawn.append(Drawing("responses", layers.responses(measured, columns), _RESPONSES))
+    drawn.append(Drawing("gradients", layers.gradients(measured, columns), _GRADIENTS))
+    return Section("Layer by layer", drawn, remarks)
+
+
+def _pictures(shown: Gallery) -> Section:
+    drawn, remarks = [], list(shown.remarks)
+    if shown.cells and len(shown.classes) <= _MATRIX_CLASSES_AT_MOST:
+        drawn.append(_confusion(shown))
+    elif shown.cells:
+        remarks.append(
+            f"A confusion matrix of {len(shown.classes)} classes could not be read; its counts are "
+            "in the folder of the report."
+        )
+    if shown.cells and shown.images:
+        drawn.append(_predictions(shown, shown.images))
+    if shown.images:
+        drawn.append(_examples(shown.classes, shown.images))
+    return Section("Pictures", drawn, remarks)
+
+
+def _confusion(shown: Gallery) -> Drawing:
+    counts = [cell.confusion(len(shown.classes)) for cell in shown.cells]
+    matrices = {(c.row, c.column): count for c, count in zip(shown.cells, counts, strict=True)}
+    seeds = _counted_seeds(shown)
+    caption = (
+        "Confusion matrices of the validation images after the final epoch: of each true class, "
+        f"the share in % that is taken for which; {seeds}."
+    )
+    return Drawing("confusion", pictures.confusion(matrices, shown.classes), caption)
+
+
+def _counted_seeds(shown: Gallery) -> str:
+    counts = sorted({len(cell.by_seed) for cell in shown.cells})
+    if counts == [1]:
+        return "one seed"
+    return f"summed over {' to '.join(dict.fromkeys(map(str, (counts[0], counts[-1]))))} seeds"
+
+
+def _predictions(shown: Gallery, images: Cache) -> Drawing:
+    labels = images.labels("val")
+    chosen = _sample(labels, _GUESSED)
+    guesses = {}
+    for cell in shown.cells:
+        seed = min(cell.by_seed)
+        rows = cell.by_seed[seed].iloc[chosen]
+        guesses[f"{cell.row}\n{cell.column}\nseed {seed}"] = [
+            Guess(shown.classes[row.predicted], row.confidence, row.predicted == row.label)
+            for row in rows.itertuples()
+        ]
+    pixels = np.stack([images.images("val")[place] for place in chosen])
+    figure = pictures.predictions(pixels, [shown.classes[k] for k in labels[chosen]], guesses)
+    caption = (
+        f"What each cell's first seed takes the same {len(chosen)} validation images for, drawn at "
+        "random from all classes alike, with its confidence; the true class stands above. A dashed "
+        "border and a cross mark what is wrong."
+    )
+    return Drawing("predictions", figure, caption, forms=("png",))
+
+
+def _sample(labels: np.ndarray, count: int) -> np.ndarray:
+    """Returns the places of so many random images, of all classes alike, class by class."""
+    order = np.random.default_rng(0).permutation(len(labels))
+    nth_of_class = pd.Series(order).groupby(labels[order]).cumcount().to_numpy()
+    chosen = order[np.argsort(nth_of_class, kind="stable")][:count]
+    return chosen[np.argsort(labels[chosen], kind="stable")]
+
+
+def _examples(classes: Sequence[str], images: Cache) -> Drawing:
+    rng = np.random.default_rng(0)
+    labels, pixels = images.labels("train"), images.images("train")
+    rows = {}
+    for k, name in enumerate(classes[:_CLASSES_AT_MOST]):
+        places = np.flatnonzero(labels == k)
+        some = rng.choice(places, min(_EXAMPLES, len(places)), replace=False)
+        rows[f"{name} ({len(places):,})"] = [pixels[place] for place in np.sort(some)]
+    which = "the first 10 classes" if len(classes) > _CLASSES_AT_MOST else "each class"
+    caption = (
+        f"Training images of {which}, drawn at random, as they are stored, before augmentation and "
+        "normalisation; in brackets how many there are."
+    )
+    return Drawing("examples", pictures.examples(rows), caption, forms=("png",))

@@ -1,0 +1,203 @@
+import numpy as np
+import pytest
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from ablation import store, study
+from ablation.data import cache
+from ablation.report import markdown, pictures
+from ablation.report.gallery import gallery, spread
+from ablation.report.pictures import Guess
+from ablation.report.write import write_report
+
+DIGITS = tuple("0123456789")
+
+
+@pytest.fixture
+def images(tmp_path):
+    """A cached data set of 24 images in two classes; returns it and the keys that lead to it."""
+    root = tmp_path / "images"
+    for split in ("train", "val"):
+        for name, color in (("cats", "red"), ("dogs", "blue")):
+            (root / split / name).mkdir(parents=True)
+            for i in range(6):
+                Image.new("RGB", (8, 8), color).save(root / split / name / f"{i}.png")
+    keys = ["dataset=folder", f"dataset.path={root}", "dataset.image_size=8", "arch=20"]
+    keys.append(f"cache_dir={tmp_path / 'cache'}")
+    return keys
+
+
+def _predict(directory, predicted, label=None):
+    label = np.array([0] * 6 + [1] * 6 if label is None else label, np.int32)
+    found = {"label": label, "predicted": np.array(predicted, np.int32)}
+    confidence = np.full(len(label), 0.75, np.float32)
+    store.write_arrays(directory / "predictions.npz", found | {"confidence": confidence})
+
+
+@pytest.fixture
+def pictured(images, stored_run, config):
+    """Stores runs on those images; plain takes every image for a cat, residual errs once."""
+    keys = images
+    dataset = config(*keys)["dataset"]
+    data = cache.prepare(dataset, config(*keys)["cache_dir"], lambda *_: None)
+    for arm, predicted in (("true", [0] * 12), ("false", [0] * 6 + [1] * 5 + [0])):
+        for seed in (3, 5):
+            directory = stored_run(
+                *keys,
+                f"plain={arm}",
+                f"seed={seed}",
+                data=data.fingerprint,
+                classes=data.meta["classes"],
+                train_per_class=[6, 6],
+                val_per_class=[6, 6],
+            )
+            _predict(directory, predicted)
+    return data
+
+
+def _gallery(folder, contrast="plain"):
+    loaded = study.load(folder)
+    return gallery(loaded, loaded.comparisons(contrast)[0])
+
+
+def test_a_confusion_matrix_counts_every_image_of_every_seed(pictured, tmp_path):
+    plain, residual = _gallery(tmp_path / "main").cells
+    assert (plain.row, plain.column, residual.column) == ("depth 20", "plain", "residual")
+    assert plain.confusion(2).tolist() == [[12, 0], [12, 0]]
+    assert residual.confusion(2).tolist() == [[12, 0], [2, 10]]
+    table = _gallery(tmp_path / "main").confusion_table()
+    assert table["count"].sum() == 2 * 2 * 12
+    wrong = table[(table["column"] == "residual") & (table["true"] != table["predicted"])]
+    assert wrong[["seeds", "true", "predicted", "count"]].values.tolist() == [
+        [2, "dogs", "cats", 2]
+    ]
+
+
+def test_the_report_shows_the_pictures_and_says_when_the_images_are_gone(pictured, tmp_path):
+    write_report(tmp_path / "main")
+    folder, file = tmp_path / "main" / "report", tmp_path / "main" / "report.md"
+    for kind in ("confusion", "predictions", "examples"):
+        assert f"(report/{kind}-folder.png)" in file.read_text()
+        assert (folder / f"{kind}-folder.png").exists()
+    assert "summed over 2 seeds" in file.read_text()
+    (pictured.directory / "meta.json").unlink()
+    write_report(tmp_path / "main")
+    assert "not in the cache any more" in file.read_text()
+    assert (folder / "confusion-folder.png").exists()
+    for kind in ("predictions", "examples"):
+        assert f"{kind}-folder.png" not in file.read_text()
+        assert not (folder / f"{kind}-folder.png").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 half an archive"])
+def test_runs_without_predictions_are_counted(content, pictured, tmp_path):
+    for directory in (tmp_path / "main").glob("20-plain-*"):
+        (directory / "predictions.npz").unlink()
+        if content is not None:
+            (directory / "predictions.npz").write_bytes(content)
+    shown = _gallery(tmp_path / "main")
+    assert [cell.column for cell in shown.cells] == ["residual"]
+    assert any("1 of 2 cells have no readable predictions.npz" in r for r in shown.remarks)
+
+
+def test_of_many_cells_whole_rows_are_drawn_and_the_rest_is_told(stored_run, tmp_path):
+    for arch in ("18", "20", "32", "34", "44", "50"):
+        for arm in ("true", "false"):
+            _predict(stored_run(f"arch={arch}", f"plain={arm}"), range(10), label=range(10))
+    shown = _gallery(tmp_path / "main")
+    assert [(cell.row, cell.column) for cell in shown.cells] == [
+        (f"depth {arch}", column)
+        for arch in ("18", "50", "20", "44")
+        for column in ("plain", "residual")
+    ]
+    assert "Pictures show 8 of 12 cells." in shown.remarks
+
+
+def test_images_that_not_all_runs_have_seen_are_told_apart(stored_run, tmp_path):
+    for size, data in ((32, "d1"), (64, "d2")):
+        keys = (f"dataset.image_size={size}", "arch=20")
+        _predict(stored_run(*keys, data=data), range(10), label=range(10))
+    store.add_factors(tmp_path / "main", ["dataset.image_size"])
+    shown = _gallery(tmp_path / "main")
+    assert len(shown.cells) == 1
+    assert any("one of the comparison's sets of images" in remark for remark in shown.remarks)
+
+
+def test_no_complete_run_no_pictures(stored_run, tmp_path):
+    stored_run(state=store.FAILED, reason="no memory")
+    assert _gallery(tmp_path / "main") is None
+
+
+def test_spread_keeps_both_ends():
+    assert spread(list("abcdef"), 4) == ["a", "c", "d", "f"]
+    assert spread(list("ab"), 4) == ["a", "b"]
+    assert spread(list("abc"), 1) == ["a"]
+
+
+def test_a_wrong_guess_is_marked_by_border_and_cross_and_not_by_colour_alone():
+    pixels = np.zeros((3, 8, 8, 1), np.uint8)
+    guesses = [Guess("cat", 0.9, True), Guess("dog", 0.6, False), Guess("cat", 0.5, True)]
+    figure = pictures.predictions(pixels, ["cat", "cat", "cat"], {"depth 20": guesses})
+    (axes,) = figure.axes
+    frames = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    assert [frame.get_linestyle() == "-" for frame in frames] == [True, False, True]
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == ["cat\n90%", "✗ dog\n60%", "cat\n50%"]
+    assert len(axes.images) == 3
+
+
+def test_a_matrix_shows_the_share_of_each_true_class():
+    counts = np.array([[3, 1, 0], [0, 0, 0], [0, 500, 1]])
+    figure = pictures.confusion({("depth 20", "plain"): counts}, ["a", "b", "c"])
+    axes = figure.axes[0]
+    np.testing.assert_allclose(
+        axes.images[0].get_array(), [[0.75, 0.25, 0], [0, 0, 0], [0, 500 / 501, 1 / 501]]
+    )
+    # A class without images and a share that rounds to nothing have no number.
+    assert [text.get_text() for text in axes.texts] == ["75", "25", "100"]
+
+
+def test_every_name_lies_inside_the_sheet():
+    classes = ["a", "a class with quite a long name"]
+    figure = pictures.examples({name: [np.zeros((8, 8, 3), np.uint8)] * 2 for name in classes})
+    figure.draw_without_rendering()
+    for label in figure.axes[0].get_yticklabels():
+        assert label.get_window_extent().x0 >= 0
+
+
+def test_unequal_classes_and_broken_images_are_told(stored_run, tmp_path):
+    for arm in ("true", "false"):
+        stored_run(
+            f"plain={arm}",
+            classes=["cats", "dogs"],
+            train_per_class=[300, 3],
+            val_per_class=[90, 10],
+            skipped=9,
+            skipped_names=[f"cats/{i}.png" for i in range(9)],
+        )
+    loaded = study.load(tmp_path / "main")
+    (comparison,) = loaded.comparisons()
+    printed = markdown.accuracy(comparison)
+    assert "Always answering the most frequent class would score 90.00." in printed
+    assert "100 times the training images of the smallest" in printed
+    text = markdown.conditions(loaded, comparison)
+    assert "cats 300, dogs 3" in text and "cats 90, dogs 10" in text
+    assert "9: cats/0.png" in text and "and 3 more" in text
+
+
+def test_accuracy_near_that_of_the_most_frequent_class_is_near_chance(stored_run, tmp_path):
+    for arm, accuracy in (("true", 0.905), ("false", 0.95)):
+        stored_run(f"plain={arm}", val_accuracy=accuracy, val_per_class=[90, 10])
+    effects = study.load(tmp_path / "main").effects()
+    assert (effects["collapsed"].iloc[0], effects["runs"].iloc[0]) == (1, 2)
+
+
+def test_results_that_did_not_count_their_classes_are_read_as_equal_ones(stored_run, tmp_path):
+    directory = stored_run()
+    result = store.read_json(directory / "result.json")
+    for key in ("train_per_class", "val_per_class", "skipped", "skipped_names"):
+        del result[key]
+    store.write_json(directory / "result.json", result)
+    loaded = study.load(tmp_path / "main")
+    assert loaded.runs["chance"].tolist() == [pytest.approx(0.1)]
+    assert "images by class" not in markdown.conditions(loaded, *loaded.comparisons())
