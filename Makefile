@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: study test lint faults clean
+.PHONY: study test lint faults bench clean
 
 study: .venv/installed  ## the default study, with its report in runs/main
 	$(BIN)/python -m ablation -m arch=34,50 plain=true,false
@@ -17,6 +17,11 @@ lint: .venv/dev  ## formatter, linter, type checker
 faults: .venv/dev  ## kills a sweep 50 times at random moments and compares it with one left alone
 	$(BIN)/python -m pytest -m faults -s
 
+bench: .venv/bench  ## the tables of benchmarks/README.md; half an hour on a machine with nothing else to do
+	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/overhead.py --parallel
+	$(BIN)/python benchmarks/scale.py
+
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
@@ -25,6 +30,10 @@ faults: .venv/dev  ## kills a sweep 50 times at random moments and compares it w
 
 .venv/dev: .venv/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv/bench: .venv/dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	touch $@
 
 clean:

@@ -53,7 +53,7 @@ def published():
 def cheap_builds(monkeypatch):
     # No count depends on the values of the weights, and drawing them takes half of the time in
     # which Keras builds a wide net; collecting garbage takes a third of that of a deep one.
-    monkeypatch.setattr(keras.initializers, "HeNormal", lambda seed: keras.initializers.Zeros())
+    monkeypatch.setattr("ablation.models.layers.HeNormal", lambda seed: keras.initializers.Zeros())
     gc.disable()
     yield
     gc.enable()
