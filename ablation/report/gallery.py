@@ -99,6 +99,10 @@ def gallery(study: Study, comparison: Comparison) -> Gallery | None:
             len(same) < len(runs),
         ),
         (f"Pictures show {len(chosen)} of {len(chosen) + left_out} cells.", left_out),
+        (
+            f"Pictures show the first {SEEDS_AT_MOST} seeds of a cell.",
+            max(map(len, chosen), default=0) > SEEDS_AT_MOST,
+        ),
         (_without(len(cells) - len(found), len(cells)), len(found) < len(cells)),
     ]
     return Gallery(

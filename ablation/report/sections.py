@@ -30,7 +30,8 @@ _RESPONSES = (
 )
 _GRADIENTS = (
     "Norm of the loss's gradient by each convolution's kernel, shortcuts left out, on one batch "
-    "that is the same for every arm of a seed. Means over seeds, with their range."
+    "that is the same for every arm of a seed. Means over seeds, with their range. The zigzag of "
+    "bottlenecks is that of their 1x1 and 3x3 kernels."
 )
 
 

@@ -51,7 +51,7 @@ class Diagnostics(keras.callbacks.Callback):
         super().__init__()
         self._path = path
         self._finished = finished
-        self._rows = _read(path, finished)
+        self._rows = _read(path, finished) if finished else []
         self._convolutions = [
             layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)
         ]

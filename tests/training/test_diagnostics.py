@@ -102,6 +102,8 @@ def test_a_resumed_run_keeps_the_rows_of_finished_epochs_and_makes_the_others_an
     assert sorted({row["epoch"] for row in whole}) == ["0", "1", "2"]
     _measure(model, path, finished=1, epochs=(1,))
     assert path.read_text() == text
+    _measure(model, path, epochs=(0, 1))
+    assert path.read_text() == text
 
 
 @pytest.mark.parametrize("content", ["", "epoch,layer\nnone,x\n", "layer\nx\n"])
