@@ -1,14 +1,16 @@
 """Which runs of a study may stand in one table, and how: rows, columns, reference."""
 
-from collections.abc import Hashable, Sequence
+import functools
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 import yaml
 
 from ablation import store
-from ablation.config import UserError
+from ablation.config import UserError, check_contrast
 from ablation.models.specs import ARCHS, SHORTCUTS
 
 _NET_FACTORS = ("plain", "shortcut")
@@ -52,6 +54,22 @@ class Comparison:
         return [c for c in self.columns if c != self.reference] if self.reference else []
 
 
+Result = TypeVar("Result")
+
+
+def once(function: Callable[[Comparison], Result]) -> Callable[[Comparison], Result]:
+    """Lets a function of a comparison work once for each, for as long as the comparison lives."""
+    known: WeakKeyDictionary[Comparison, Result] = WeakKeyDictionary()
+
+    @functools.wraps(function)
+    def remembering(comparison: Comparison) -> Result:
+        if comparison not in known:
+            known[comparison] = function(comparison)
+        return known[comparison]
+
+    return remembering
+
+
 def comparisons(
     runs: pd.DataFrame,
     factors: Sequence[str],
@@ -93,22 +111,21 @@ def comparisons(
     return found
 
 
-def check_contrast(contrast: str, factors: Sequence[str]) -> None:
-    """Raises UserError unless the levels of a factor can be compared."""
-    allowed = [factor for factor in factors if factor not in ("dataset", "seed")]
-    if contrast not in allowed:
-        raise UserError(
-            f"report.contrast={contrast} is not a factor of this study. "
-            f"Allowed: {', '.join(allowed)}."
-        )
-
-
 def levels(factor: str, values: pd.Series) -> list[Any]:
     """Returns the distinct values of a factor in their natural order."""
     nets = ["plain", "residual", *(f"residual {kind}" for kind in SHORTCUTS)]
     orders = {"arch": list(ARCHS), "shortcut": ["none", *SHORTCUTS]}
     known = orders.get(factor, nets)
     return sorted(pd.unique(values), key=lambda value: level_key(value, known))
+
+
+def combinations(runs: pd.DataFrame, factors: Sequence[str]) -> list[tuple]:
+    """Returns the combinations of levels that the runs have, in natural order."""
+    if not factors:
+        return [()]
+    found = runs[list(factors)].drop_duplicates().itertuples(index=False, name=None)
+    orders = [levels(factor, runs[factor]) for factor in factors]
+    return sorted(found, key=lambda key: [o.index(v) for o, v in zip(orders, key, strict=True)])
 
 
 def level_key(value: Any, known: Sequence[Hashable] = ()) -> tuple:

@@ -10,12 +10,13 @@ from filelock import FileLock
 from matplotlib.figure import Figure
 
 from ablation import store, tables
-from ablation.comparison import Comparison
+from ablation.comparison import Comparison, combinations
+from ablation.effects import Effect, foremost
 from ablation.report import cells, figures, latex, markdown
 from ablation.study import Study, load
 
 _FOLDER = "report"
-_DRAWN_AT_MOST = 60
+_DRAWN_AT_MOST = 40
 _OWN = re.compile(r"(ablation|accuracy|cost|effects|final|loss)-.*\.(csv|png|svg|tex)")
 _CURVES = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
 
@@ -47,7 +48,9 @@ def write_report(
         for i, comparison in enumerate(found):
             name = _name(found, i)
             drawn = _figures(study, comparison, name)
-            images.append([f"{_FOLDER}/{file}" for file in drawn if file.endswith(".png")])
+            notes = _notes(comparison)
+            pictures = [file for file in drawn if file.endswith(".png")]
+            images.append({f"{_FOLDER}/{f}": notes.get(f.partition("-")[0], "") for f in pictures})
             files |= drawn | _tables(comparison, name)
         files["runs.csv"] = _csv(study.runs)
         files["history.csv"] = _csv(study.history)
@@ -83,19 +86,46 @@ def _figures(study: Study, comparison: Comparison, name: str) -> dict[str, bytes
     columns = comparison.columns
     drawn: dict[str, Figure] = {}
     if not comparison.complete.empty:
-        drawn["final"] = figures.final_accuracy(comparison.complete, comparison.rows, columns)
-    shown = [effect for effect in tables.comparison_effects(comparison) if effect.n]
-    if shown:
-        drawn["effects"] = figures.differences(shown[:_DRAWN_AT_MOST])
+        shown = figures.drawable(comparison.complete, comparison.rows)
+        drawn["final"] = figures.final_accuracy(shown, comparison.rows, columns)
+    found = _seen(comparison)
+    if found:
+        drawn["effects"] = figures.differences(foremost(found, _DRAWN_AT_MOST))
     history = study.history[study.history["run"].isin(comparison.runs["run"])]
     if not history.empty:
         for kind, metrics in _CURVES.items():
             drawn[kind] = figures.curves(comparison.runs, history, metrics, columns)
+    for figure in drawn.values():
+        # Once, and not again for each form.
+        layout = figure.get_layout_engine()
+        assert layout
+        layout.execute(figure)
+        figure.set_layout_engine("none")
     return {
         f"{kind}-{name}.{form}": _rendered(figure, form)
         for kind, figure in drawn.items()
         for form in ("png", "svg")
     }
+
+
+def _seen(comparison: Comparison) -> list[Effect]:
+    """Returns the effects that have at least one seed to show."""
+    return [effect for effect in tables.comparison_effects(comparison) if effect.n]
+
+
+def _notes(comparison: Comparison) -> dict[str, str]:
+    """Returns, by the figure's kind, what is left out of it because it would not be legible."""
+    notes = {}
+    rows, runs = comparison.rows, comparison.complete
+    cells = len(combinations(runs, rows))
+    drawn = len(combinations(figures.drawable(runs, rows), rows))
+    if drawn < cells:
+        notes["final"] = f"Drawn are {drawn:,} of {cells:,} rows of the table, the first ones."
+    effects = len(_seen(comparison))
+    if effects > _DRAWN_AT_MOST:
+        averages = "those averaged over the rest first"
+        notes["effects"] = f"Drawn are {_DRAWN_AT_MOST} of {effects:,} effects, {averages}."
+    return notes
 
 
 def _rendered(figure: Figure, form: str) -> bytes:
