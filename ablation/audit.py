@@ -1,13 +1,13 @@
 """Whether the runs of one comparison may be compared: equal budget, confounds, holes."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from ablation import store
-from ablation.comparison import Comparison, levels
+from ablation.comparison import Comparison, levels, once
 
 _BUDGET = {
     "epochs": "epochs",
@@ -18,6 +18,8 @@ _BUDGET = {
     "train_fingerprint": "training images",
     "val_fingerprint": "validation images",
 }
+
+_LISTED_AT_MOST = 10
 
 Differences = dict[str, dict[str, list[str]]]
 """What differs, its values, and the runs that have each."""
@@ -45,6 +47,7 @@ class Audit:
         return not self.unequal
 
 
+@once
 def audit(comparison: Comparison) -> Audit:
     """Checks a comparison.
 
@@ -80,26 +83,40 @@ def _by_value(runs: pd.DataFrame, key: str) -> dict[str, list[str]]:
 
 def _holes(comparison: Comparison) -> Iterable[str]:
     """Yields what is not there: cells without runs, runs that are not complete, missing seeds."""
-    seeds = set(comparison.runs["seed"])
-    groups = dict(iter(comparison.runs.groupby(list(comparison.rows), sort=False)))
-    values = (levels(name, comparison.runs[name]) for name in comparison.rows)
-    for key in itertools.product(*values):
-        factors = dict(zip(comparison.rows, key, strict=True))
+    rows, seeds = comparison.rows, set(comparison.runs["seed"])
+    runs = comparison.runs[[*rows, "column", "seed", "state", "reason"]]
+    groups = dict(iter(runs.groupby([*rows, "column"], sort=False)))
+    there = {key[:-1] for key in groups}
+    for key in itertools.product(*(levels(name, runs[name]) for name in rows)):
+        factors = dict(zip(rows, key, strict=True))
         row = ", ".join(f"{name} {value}" for name, value in factors.items())
         columns = [column for column in comparison.columns if comparison.exists(factors, column)]
-        if key not in groups:
+        if key not in there:
             if columns:
                 yield f"{row}: missing"
             continue
-        row_runs = groups[key]
         for column in columns:
-            runs = row_runs[row_runs["column"] == column]
-            if runs.empty:
+            if (*key, column) not in groups:
                 yield f"{row}, {column}: missing"
                 continue
-            for _, run in runs[runs["state"] != store.COMPLETE].iterrows():
-                reason = f" ({run['reason']})" if run["reason"] else ""
-                yield f"{row}, {column}, seed {run['seed']}: {run['state']}{reason}"
-            absent = sorted(seeds - set(runs["seed"]))
+            cell = groups[*key, column]
+            broken = cell[cell["state"].to_numpy() != store.COMPLETE]
+            for seed, state, why in zip(
+                broken["seed"], broken["state"], broken["reason"], strict=True
+            ):
+                yield f"{row}, {column}, seed {seed}: {state}{f' ({why})' if why else ''}"
+            absent = seeds - set(cell["seed"])
             if absent:
-                yield f"{row}, {column}: no seed {', '.join(map(str, absent))}"
+                yield f"{row}, {column}: no seed {spans(absent)}"
+
+
+def spans(numbers: Collection[int]) -> str:
+    """Returns whole numbers in order, many neighbours as a span: "0 to 24, 30"."""
+    # Neighbours are equally far from their places in the order.
+    stretches = itertools.groupby(enumerate(sorted(numbers)), key=lambda pair: pair[1] - pair[0])
+    parts: list[str] = []
+    for _, stretch in stretches:
+        values = [number for _, number in stretch]
+        many = len(values) > _LISTED_AT_MOST
+        parts += [f"{values[0]} to {values[-1]}"] if many else map(str, values)
+    return ", ".join(parts)

@@ -1,14 +1,17 @@
 """Which runs of a study may stand in one table, and how: rows, columns, reference."""
 
-from collections.abc import Hashable, Sequence
+import functools
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 import yaml
 
 from ablation import store
-from ablation.config import BASELINE, OWN_ORDER, UserError
+from ablation.config import BASELINE, OWN_ORDER, UserError, check_contrast
 from ablation.models.specs import ARCHS, SHORTCUTS, BaselineSpec, ResNetSpec, Spec
 
 _NET_FACTORS = ("plain", "shortcut")
@@ -35,28 +38,28 @@ class Comparison:
     rows: tuple[str, ...]
     runs: pd.DataFrame
 
-    @property
+    @cached_property
     def complete(self) -> pd.DataFrame:
         """The complete runs."""
         return self.runs[self.runs["state"] == store.COMPLETE]
 
-    @property
+    @cached_property
     def columns(self) -> list[str]:
         """The contrast's levels, the reference first."""
         found = levels(self.contrast, self.runs["column"])
         return sorted(found, key=lambda level: level != self.reference)
 
-    @property
+    @cached_property
     def others(self) -> list[str]:
         """The columns that are compared with the reference: those that share a row with it."""
-        rows = self._rows_of_reference().to_dict("records")
+        rows = self._rows_of_reference().drop_duplicates().to_dict("records")
         return [
             column
             for column in self.columns
             if column != self.reference and any(self.exists(row, column) for row in rows)
         ]
 
-    @property
+    @cached_property
     def compared(self) -> pd.DataFrame:
         """The complete runs in rows that have the reference, which effects are made of."""
         return self.complete[self.complete.index.isin(self._rows_of_reference().index)]
@@ -83,6 +86,22 @@ class Comparison:
         if self.reference is None:
             return frame.iloc[:0]
         return frame[[self.exists(row, self.reference) for row in frame.to_dict("records")]]
+
+
+Result = TypeVar("Result")
+
+
+def once(function: Callable[[Comparison], Result]) -> Callable[[Comparison], Result]:
+    """Lets a function of a comparison work once for each, for as long as the comparison lives."""
+    known: WeakKeyDictionary[Comparison, Result] = WeakKeyDictionary()
+
+    @functools.wraps(function)
+    def remembering(comparison: Comparison) -> Result:
+        if comparison not in known:
+            known[comparison] = function(comparison)
+        return known[comparison]
+
+    return remembering
 
 
 def comparisons(
@@ -126,22 +145,21 @@ def comparisons(
     return found
 
 
-def check_contrast(contrast: str, factors: Sequence[str]) -> None:
-    """Raises UserError unless the levels of a factor can be compared."""
-    allowed = [factor for factor in factors if factor not in ("dataset", "seed")]
-    if contrast not in allowed:
-        raise UserError(
-            f"report.contrast={contrast} is not a factor of this study. "
-            f"Allowed: {', '.join(allowed)}."
-        )
-
-
 def levels(factor: str, values: pd.Series) -> list[Any]:
     """Returns the distinct values of a factor in their natural order."""
     nets = ["plain", "residual", *(f"residual {kind}" for kind in SHORTCUTS), BASELINE]
     orders = {"arch": list(ARCHS), "shortcut": ["none", *SHORTCUTS, BASELINE]}
     known = orders.get(factor, nets)
     return sorted(pd.unique(values), key=lambda value: level_key(value, known))
+
+
+def combinations(runs: pd.DataFrame, factors: Sequence[str]) -> list[tuple]:
+    """Returns the combinations of levels that the runs have, in natural order."""
+    if not factors:
+        return [()]
+    found = runs[list(factors)].drop_duplicates().itertuples(index=False, name=None)
+    orders = [levels(factor, runs[factor]) for factor in factors]
+    return sorted(found, key=lambda key: [o.index(v) for o, v in zip(orders, key, strict=True)])
 
 
 def level_key(value: Any, known: Sequence[Hashable] = ()) -> tuple:

@@ -7,6 +7,7 @@ right type, `validate` what is out of range.
 import difflib
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,16 @@ def validate(config: dict[str, Any]) -> None:
         )
     if recipe["schedule"] == "step" and not stones:
         raise UserError("recipe.schedule=step needs recipe.milestones, such as [0.5,0.75].")
+
+
+def check_contrast(contrast: str, factors: Sequence[str]) -> None:
+    """Raises UserError unless the levels of a factor can be compared."""
+    allowed = [factor for factor in factors if factor not in ("dataset", "seed")]
+    if contrast not in allowed:
+        raise UserError(
+            f"report.contrast={contrast} is not a factor of this study. "
+            f"Allowed: {', '.join(allowed)}."
+        )
 
 
 def result_keys(config: dict[str, Any]) -> dict[str, Any]:

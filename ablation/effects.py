@@ -7,22 +7,25 @@ assumes no distribution; Holm's correction is over the family of all effects of 
 comparison. n says how many seeds all of it rests on.
 """
 
-import itertools
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ablation.comparison import levels
+from ablation.comparison import combinations, levels
 
 ALPHA = 0.05
 POWER = 0.8
 
 _EXACT_UP_TO = 15
-"""Seeds up to which all 2^n sign flips are gone through; beyond, a random 100,000 of them."""
+_RANDOM_FLIPS = 100_000
+"""Seeds up to which all 2^n sign flips are gone through, and how many random ones beyond."""
+
+_FLIPS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,8 @@ class Effect:
         """The 95% t interval of the mean difference; NaN if it cannot be had."""
         if self.n < 2 or self.constant:
             return math.nan, math.nan
-        from scipy import stats
-
-        found = stats.ttest_1samp(self.differences, 0).confidence_interval(1 - ALPHA)
-        return float(found.low), float(found.high)
+        half = t_half_width(self.differences)
+        return self.mean - half, self.mean + half
 
     @property
     def floor(self) -> float:
@@ -108,10 +109,7 @@ class Effect:
         """The difference that so many seeds detect with 80% power at this spread, by a t test."""
         if self.n < 2 or self.constant:
             return math.nan
-        from statsmodels.stats.power import TTestPower
-
-        size = TTestPower().solve_power(nobs=self.n, alpha=ALPHA, power=POWER)
-        return float(np.squeeze(size)) * self.sd
+        return _detectable_sizes(self.n) * self.sd
 
     def sentence(self) -> str:
         """Returns the effect in words that claim no more than it shows."""
@@ -180,6 +178,14 @@ EFFECT_COLUMNS = (
 """The columns of a table of effects."""
 
 
+def foremost(effects: Sequence[Effect], at_most: int) -> list[Effect]:
+    """Returns so many effects: all in their order, or of too many the averages first."""
+    if len(effects) <= at_most:
+        return list(effects)
+    order = ("main effect", "contrast", "interaction")
+    return sorted(effects, key=lambda effect: order.index(effect.kind))[:at_most]
+
+
 def smallest_p(n: int) -> float:
     """Returns the floor of the exact two-sided sign-flip test with n pairs."""
     return min(1.0, 2.0 ** (1 - n))
@@ -190,24 +196,64 @@ def seeds_needed(family: int) -> int:
     return math.ceil(math.log2(2 * family / ALPHA))
 
 
-def sign_flip_p(differences: Sequence[float] | pd.Series) -> float:
-    """Returns the two-sided p of the exact sign-flip test that the mean difference is zero.
+def t_half_width(values: pd.Series) -> float:
+    """Returns half the width of the 95% t interval of a mean, NaN below two values."""
+    if len(values) < 2:
+        return math.nan
+    from scipy.special import stdtrit
+
+    return float(stdtrit(len(values) - 1, 1 - ALPHA / 2) * values.sem())
+
+
+@functools.cache
+def _detectable_sizes(n: int) -> float:
+    """Returns the difference, in standard deviations, that n pairs detect with 80% power."""
+    from statsmodels.stats.power import TTestPower
+
+    return float(np.squeeze(TTestPower().solve_power(nobs=n, alpha=ALPHA, power=POWER)))
+
+
+def sign_flip_p(differences: np.ndarray) -> np.ndarray:
+    """Returns the two-sided p of the exact sign-flip test that each mean difference is zero.
+
+    All effects of one size are tested with the same flips, because one product of matrices takes a
+    thousandth of the time of a thousand tests.
 
     Args:
-        differences: the paired differences, two or more.
-    """
-    from scipy import stats
+        differences: float (effects, pairs), two pairs or more.
 
-    exact = len(differences) <= _EXACT_UP_TO
-    found = stats.permutation_test(
-        (np.asarray(differences, float),),
-        np.mean,
-        permutation_type="samples",
-        n_resamples=np.inf if exact else 100_000,
-        vectorized=True,
-        rng=np.random.default_rng(0),
-    )
-    return float(found.pvalue)
+    Returns:
+        float (effects,).
+    """
+    n = differences.shape[1]
+    sums = differences.sum(axis=1)
+    rounding = 1e-12 * np.abs(differences).sum(axis=1)
+    flips = 0
+    reached = np.zeros(len(differences))
+    for flipped in _flips(n):
+        after = sums - 2 * (flipped @ differences.T)
+        reached += (np.abs(after) >= np.abs(sums) - rounding).sum(axis=0)
+        flips += len(flipped)
+    return reached / flips if n <= _EXACT_UP_TO else (reached + 1) / (flips + 1)
+
+
+def _flips(n: int) -> Iterator[np.ndarray]:
+    """Yields patterns of n signs, some at a time: float (patterns, n), 1 where a sign is flipped.
+
+    All of them, but for those that flip the rest of another one's signs, which gives the same size;
+    of very many a random sample.
+    """
+    rng = np.random.default_rng(0)
+    exact = n <= _EXACT_UP_TO
+    patterns = 2 ** (n - 1) if exact else _RANDOM_FLIPS
+    for start in range(0, patterns, _FLIPS_AT_ONCE):
+        numbers = np.arange(start, min(start + _FLIPS_AT_ONCE, patterns))
+        if exact:
+            yield (numbers[:, np.newaxis] >> np.arange(n) & 1).astype(float)
+        else:
+            random = np.frombuffer(rng.bytes(len(numbers) * math.ceil(n / 8)), np.uint8)
+            bits = np.unpackbits(random.reshape(len(numbers), -1), axis=1, count=n)
+            yield bits.astype(float)
 
 
 def with_p_values(effects: Sequence[Effect]) -> list[Effect]:
@@ -216,17 +262,26 @@ def with_p_values(effects: Sequence[Effect]) -> list[Effect]:
     An effect that cannot be tested (one seed, or no spread) still counts in the family, so that
     what could be looked at, and not only what was, pays for the correction.
     """
-    from statsmodels.stats.multitest import multipletests
-
-    raw = [math.nan if e.n < 2 or e.constant else sign_flip_p(e.differences) for e in effects]
-    corrected = np.full(len(raw), math.nan)
-    if effects:
-        filled = np.nan_to_num(raw, nan=1.0)
-        corrected = multipletests(filled, method="holm")[1]
+    raw = np.full(len(effects), math.nan)
+    sizes = np.array([0 if effect.constant else effect.n for effect in effects])
+    for n in np.unique(sizes[sizes > 1]):
+        places = np.flatnonzero(sizes == n)
+        raw[places] = sign_flip_p(np.array([effects[int(i)].differences for i in places], float))
+    corrected = _holm(raw)
     return [
-        replace(effect, family=len(effects), p=p, p_holm=math.nan if math.isnan(p) else float(q))
+        replace(effect, family=len(effects), p=float(p), p_holm=float(q))
         for effect, p, q in zip(effects, raw, corrected, strict=True)
     ]
+
+
+def _holm(raw: np.ndarray) -> np.ndarray:
+    if np.isnan(raw).all():
+        return raw
+    # Imported here, because it loads much that a study with one seed has no use for.
+    from statsmodels.stats.multitest import multipletests
+
+    corrected = multipletests(np.nan_to_num(raw, nan=1.0), method="holm")[1]
+    return np.where(np.isnan(raw), math.nan, corrected)
 
 
 def is_collapsed(accuracy, chance):
@@ -250,106 +305,134 @@ def effects(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> 
 
     Returns:
         The contrasts of each row; the main effect of the contrast over all rows and of each row
-        factor over all the rest; the interactions of the contrast with each row factor.
+        factor over all the rest; the interactions of the contrast with each row factor, each level
+        against the first, since all pairs of levels would be more effects than any study can test.
     """
     reference, *others = columns
+    cells = _cells(runs, rows)
     contrasts: list[Effect] = []
     mains: list[Effect] = []
     interactions: list[Effect] = []
     for level in others:
-        of_level = {
-            key: _contrast(runs, dict(zip(rows, key, strict=True)), "column", level, reference)
-            for key in _keys(runs, rows)
+        name = f"{level} - {reference}"
+        of_row = {
+            key: cells[*key, level] - cells[*key, reference] for key in combinations(runs, rows)
         }
-        contrasts += list(of_level.values())
-        if len(of_level) > 1:
-            mains.append(_average(list(of_level.values()), f"{level} - {reference}"))
-            interactions += _interactions(of_level, rows, f"{level} - {reference}")
-    mains += _main_effects(runs, rows)
+        contrasts += [
+            one.effect("contrast", name, _where(rows, key)) for key, one in of_row.items()
+        ]
+        if len(of_row) > 1:
+            mains.append(_mean(list(of_row.values())).effect("main effect", name, ""))
+            interactions += _interactions(of_row, rows, name)
+    for i, factor in enumerate(rows):
+        mains += _main_effects(cells, i, factor, levels(factor, runs[factor]))
     return [*with_p_values(contrasts), *with_p_values(mains), *with_p_values(interactions)]
 
 
-def _keys(runs: pd.DataFrame, columns: Sequence[str]) -> list[tuple]:
-    """Returns the combinations of values that the runs have, in natural order."""
-    found = runs[list(columns)].drop_duplicates().itertuples(index=False, name=None)
-    order = [levels(column, runs[column]) for column in columns]
-    return sorted(found, key=lambda key: [one.index(v) for one, v in zip(order, key, strict=True)])
+@dataclass(frozen=True)
+class _BySeed:
+    """A value for each seed: the accuracy of a cell, or a difference.
+
+    Attributes:
+        seeds: all seeds of the comparison.
+        values: float (seeds,), NaN where a run is missing.
+        near_chance: int (seeds,), how many of the runs behind the value ended near chance.
+        runs: how many runs are behind each value.
+    """
+
+    seeds: np.ndarray
+    values: np.ndarray
+    near_chance: np.ndarray
+    runs: int
+
+    def __sub__(self, other: "_BySeed") -> "_BySeed":
+        return _BySeed(
+            self.seeds,
+            self.values - other.values,
+            self.near_chance + other.near_chance,
+            self.runs + other.runs,
+        )
+
+    def effect(self, kind: str, name: str, where: str) -> Effect:
+        """Returns the effect over the seeds that have all of it."""
+        there = ~np.isnan(self.values)
+        differences = pd.Series(self.values[there], index=self.seeds[there])
+        near_chance = pd.Series(self.near_chance[there], index=self.seeds[there])
+        return Effect(kind, name, where, differences, near_chance, self.runs)
 
 
-def _contrast(
-    runs: pd.DataFrame, fixed: dict[str, Any], factor: str, level: Any, reference: Any
-) -> Effect:
-    """Returns level minus reference, paired by seed, where the other factors are fixed."""
-    inside = runs
-    for key, value in fixed.items():
-        inside = inside[inside[key] == value]
-    sides = [inside[inside[factor] == value] for value in (level, reference)]
-    one, other = (side.set_index("seed")["val_accuracy"].astype(float) for side in sides)
-    near_chance = sum(
-        (is_collapsed(side["val_accuracy"], side["chance"]).groupby(side["seed"]).sum())
-        for side in sides
+def _main_effects(
+    cells: "_Cells", i: int, factor: str, factor_levels: Sequence[Any]
+) -> Iterator[Effect]:
+    """Yields a row factor's levels minus its first, averaged over the cells that they have."""
+    rest: dict[Any, dict[tuple, None]] = {level: {} for level in factor_levels}
+    for key in cells:
+        rest[key[i]][key[:i], key[i + 1 :]] = None
+    first, *later = factor_levels
+    for level in later:
+        if rest[level].keys().isdisjoint(rest[first]):
+            continue  # No two runs differ in this factor alone.
+        parts = [
+            cells[*before, level, *after] - cells[*before, first, *after]
+            for before, after in rest[first] | rest[level]
+        ]
+        yield _mean(parts).effect("main effect", f"{factor} {level} - {factor} {first}", "")
+
+
+def _mean(parts: Sequence[_BySeed]) -> _BySeed:
+    """Returns the mean of several, seed by seed, NaN for seeds that not all of them have."""
+    return _BySeed(
+        parts[0].seeds,
+        np.mean([part.values for part in parts], axis=0),
+        np.sum([part.near_chance for part in parts], axis=0),
+        sum(part.runs for part in parts),
     )
-    where = ", ".join(f"{key} {value}" for key, value in fixed.items() if key != "column")
-    differences = (one - other).dropna()
-    return Effect("contrast", f"{level} - {reference}", where, differences, near_chance, 2)
 
 
-def _main_effects(runs: pd.DataFrame, rows: Sequence[str]) -> list[Effect]:
-    """Returns each row factor's levels minus its first, averaged over the cells that they have."""
-    found = []
-    for factor in rows:
-        first, *later = levels(factor, runs[factor])
-        fixed = [name for name in (*rows, "column") if name != factor]
-        of_first = _keys(runs[runs[factor] == first], fixed)
-        for level in later:
-            of_level = _keys(runs[runs[factor] == level], fixed)
-            if set(of_level).isdisjoint(of_first):
-                continue  # No two runs differ in this factor alone.
-            parts = [
-                _contrast(runs, dict(zip(fixed, key, strict=True)), factor, level, first)
-                for key in _keys(runs, fixed)
-                if key in of_level or key in of_first
-            ]
-            found.append(_average(parts, f"{factor} {level} - {factor} {first}"))
-    return found
+class _Cells(dict[tuple, _BySeed]):
+    """The accuracies of each cell, by the levels of the row factors and of the column."""
+
+    def __missing__(self, key: tuple) -> _BySeed:
+        some = next(iter(self.values()))
+        nothing = np.full_like(some.values, math.nan)
+        return _BySeed(some.seeds, nothing, np.zeros_like(some.near_chance), 1)
 
 
-def _average(parts: Sequence[Effect], name: str) -> Effect:
-    """Returns the mean of several effects, seed by seed, over the seeds that all of them have."""
-    table = pd.concat([part.differences for part in parts], axis=1, join="inner")
-    return Effect(
-        "main effect",
-        name,
-        "",
-        table.astype(float).mean(axis=1),
-        pd.concat([part.near_chance for part in parts], axis=1).sum(axis=1),
-        sum(part.runs_per_seed for part in parts),
+def _cells(runs: pd.DataFrame, rows: Sequence[str]) -> _Cells:
+    names = [*rows, "column"]
+    cell = runs.groupby(names, sort=False).ngroup().to_numpy()
+    seeds, place = np.unique(runs["seed"], return_inverse=True)
+    counts, sums, collapsed = (np.zeros((cell.max() + 1, len(seeds))) for _ in range(3))
+    accuracy = runs["val_accuracy"].astype(float)
+    np.add.at(counts, (cell, place), 1)
+    np.add.at(sums, (cell, place), accuracy)
+    np.add.at(collapsed, (cell, place), is_collapsed(accuracy, runs["chance"].astype(float)))
+    values = np.where(counts > 0, sums / np.maximum(counts, 1), math.nan)
+    keys = runs[names].drop_duplicates().itertuples(index=False, name=None)
+    return _Cells(
+        (key, _BySeed(seeds, values[i], collapsed[i].astype(int), 1)) for i, key in enumerate(keys)
     )
 
 
-def _interactions(contrasts: dict[tuple, Effect], rows: Sequence[str], name: str) -> list[Effect]:
+def _interactions(of_row: dict[tuple, _BySeed], rows: Sequence[str], contrast: str) -> list[Effect]:
     """Returns, for rows that differ in one factor, the later contrast minus the first."""
     found = []
-    for (first, one), (later, other) in itertools.combinations(contrasts.items(), 2):
-        differing = [i for i in range(len(rows)) if first[i] != later[i]]
-        if len(differing) != 1:
-            continue
-        difference = (other.differences - one.differences).dropna()
-        factor = rows[differing[0]]
-        where = f"{factor} {later[differing[0]]} against {factor} {first[differing[0]]}"
-        same = [f"{row} {first[i]}" for i, row in enumerate(rows) if i not in differing]
-        where = ", ".join([where, *same])
-        found.append(
-            Effect(
-                "interaction",
-                f"({name})",
-                where,
-                difference,
-                pd.concat([one.near_chance, other.near_chance], axis=1).sum(axis=1),
-                one.runs_per_seed + other.runs_per_seed,
-            )
-        )
+    for i, factor in enumerate(rows):
+        firsts: dict[tuple, tuple] = {}
+        for key, difference in of_row.items():
+            same = key[:i] + key[i + 1 :]
+            first = firsts.setdefault(same, key)
+            if first != key:
+                against = f"{factor} {key[i]} against {factor} {first[i]}"
+                fixed = _where([*rows[:i], *rows[i + 1 :]], same)
+                where = ", ".join(filter(None, [against, fixed]))
+                change = difference - of_row[first]
+                found.append(change.effect("interaction", f"({contrast})", where))
     return found
+
+
+def _where(names: Sequence[str], key: Sequence[Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in zip(names, key, strict=True))
 
 
 def _points(value: float) -> str:

@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -15,10 +17,37 @@ from ablation.config import UserError, identity_keys
 from ablation.store import Run
 
 _WIDTH_OF_FILES = 140
+_SHOWN_AT_MOST = 100
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What would become of one run; times and steps are those that are left."""
+
+    name: str
+    action: str
+    trains: bool
+    steps: int
+    seconds: float
+    cost: dict[str, Any]
+
+    def cells(self) -> list[str]:
+        """Returns the row as text."""
+        return [
+            self.name,
+            self.action,
+            f"{self.cost['trainable']:,}",
+            f"{self.cost['multiply_adds']:,}",
+            f"{self.steps:,}",
+            duration(self.seconds) if self.trains else "",
+            f"{self.cost['peak_memory_bytes'] / 2**30:.1f} GiB" if self.trains else "",
+        ]
 
 
 def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
-    """Prints every run with its state, cost and estimated time, and the total.
+    """Prints the runs with their state, cost and estimated time, and the total.
+
+    Of very many it prints some, those that would be trained first, and counts the others.
 
     Args:
         runs: the runs of the sweep; their `threads` are those that they would get.
@@ -32,39 +61,48 @@ def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
     if not console.is_terminal:
         console.width = _WIDTH_OF_FILES
     measured: dict[str, dict[str, Any]] = {}
+    rows = [_row(run, rerun, measured) for run in runs]
     table = Table(title=f"Plan of {store.study_directory(runs[0].config)}")
     for column in ("run", "would be", "parameters", "multiply-adds", "steps", "time", "memory"):
         left = column in ("run", "would be")
         table.add_column(column, justify="left" if left else "right", overflow="fold")
-    total, due = 0.0, 0
-    for run in runs:
-        status = store.read_status(run.directory)
-        trains = runner.is_due(status, rerun)
-        if trains or status.state != store.COMPLETE:
-            key = _network(run)
-            if key not in measured:
-                print(f"timing a few steps of {run.name}", file=sys.stderr)
-                measured[key] = _measure(run)
-            cost = measured[key]
-        else:
-            cost = store.read_json(run.directory / "result.json")
-        epochs = _epochs_left(run, rerun) if trains else 0
-        seconds = _seconds(cost, epochs) if trains else 0.0
-        total, due = total + seconds, due + trains
-        table.add_row(
-            run.name,
-            _action(status, trains, run.config["epochs"] - epochs),
-            f"{cost['trainable']:,}",
-            f"{cost['multiply_adds']:,}",
-            f"{epochs * cost['steps_per_epoch']:,}",
-            duration(seconds) if trains else "",
-            f"{cost['peak_memory_bytes'] / 2**30:.1f} GiB" if trains else "",
-        )
+    due = [row for row in rows if row.trains]
+    many = len(rows) > _SHOWN_AT_MOST
+    ordered = [*due, *(row for row in rows if not row.trains)] if many else rows
+    for row in ordered[:_SHOWN_AT_MOST]:
+        table.add_row(*row.cells())
     console.print(table)
+    if many:
+        counts = Counter(row.action for row in ordered[_SHOWN_AT_MOST:])
+        others = ", ".join(f"{count:,} {action}" for action, count in counts.items())
+        console.print(f"and {others}.", highlight=False)
     together = f", {workers} at a time" if workers > 1 else ""
-    seconds = total / max(1, min(workers, due))
+    seconds = sum(row.seconds for row in due) / max(1, min(workers, len(due)))
     console.print(
-        f"{due} of {len(runs)} runs to train{together}, about {duration(seconds)} in all."
+        f"{len(due)} of {len(runs)} runs to train{together}, about {duration(seconds)} in all."
+    )
+
+
+def _row(run: Run, rerun: str, measured: dict[str, dict[str, Any]]) -> _Row:
+    """Returns what would become of a run; `measured` keeps what has been timed, by network."""
+    stored = store.Stored(run.directory)
+    trains = runner.is_due(stored.status, rerun)
+    if trains or stored.status.state != store.COMPLETE:
+        key = _network(run)
+        if key not in measured:
+            print(f"timing a few steps of {run.name}", file=sys.stderr)
+            measured[key] = _measure(run)
+        cost = measured[key]
+    else:
+        cost = stored.json("result.json")
+    epochs = _epochs_left(run, rerun) if trains else 0
+    return _Row(
+        run.name,
+        _action(stored.status, trains, run.config["epochs"] - epochs),
+        trains,
+        epochs * cost["steps_per_epoch"],
+        _seconds(cost, epochs) if trains else 0.0,
+        cost,
     )
 
 
@@ -88,6 +126,8 @@ def _network(run: Run) -> str:
     keys = identity_keys(run.config)
     for key in ("seed", "epochs"):
         del keys[key]
+    for key in ("learning_rate", "warmup_learning_rate"):
+        del keys["recipe"][key]
     return json.dumps([keys, run.config["threads"]], sort_keys=True)
 
 

@@ -18,6 +18,10 @@ from ablation import store
 from ablation.store import Run
 
 _POLL_SECONDS = 0.5
+_SHARE = 0.05
+"""Of the time, at most: to look at the runs, and again to keep the report up to date."""
+_SETTLED_SECONDS = 2.0
+"""Longer than the tick of any file system's clock, within which two changes look like one."""
 
 
 class Monitor:
@@ -26,7 +30,8 @@ class Monitor:
     Args:
         runs: the runs that are to be trained.
         console: where to write.
-        on_ended: called, in the thread, after runs have ended.
+        on_ended: called, in the thread, after runs have ended, but not so often that it would take
+            more than a small share of the time.
     """
 
     def __init__(self, runs: Sequence[Run], console: Console, on_ended: Callable[[], object]):
@@ -38,6 +43,10 @@ class Monitor:
         self._ends_before = {run.name: store.read_status(run.directory).end for run in runs}
         self._epochs = {run.name: len(_history(run.directory)) for run in runs}
         self._epochs_at_start = sum(self._epochs.values())
+        self._running: dict[str, Run] = {}
+        self._seen: dict[str, int] = {}
+        self._ended = False
+        self._rest_until = 0.0
         self._start = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -46,42 +55,75 @@ class Monitor:
         """Begins to watch."""
         self._thread.start()
         # However the program ends, the terminal gets its cursor back.
-        atexit.register(self.stop)
+        atexit.register(self._give_up)
 
     def stop(self) -> None:
-        """Shows the last state and ends."""
-        atexit.unregister(self.stop)
+        """Shows the last state and ends; the report is then the caller's."""
+        atexit.unregister(self._give_up)
         self._stop.set()
         self._thread.join()
 
+    def _give_up(self) -> None:
+        self.stop()
+        if self._ended:
+            self._tell_of_ends()
+
     def _watch(self) -> None:
         live = Live(console=self._console, auto_refresh=False, transient=True)
+        pause = _POLL_SECONDS
         with live if self._console.is_terminal else _Nothing():
             while True:
-                stopping = self._stop.wait(_POLL_SECONDS)
-                self._poll()
+                stopping = self._stop.wait(pause)
+                start = time.monotonic()
+                self._poll(stopping)
+                pause = max(_POLL_SECONDS, _rest(time.monotonic() - start))
                 if self._console.is_terminal:
                     live.update(self._table(), refresh=True)
                 if stopping:
                     return
+                if self._ended and time.monotonic() >= self._rest_until:
+                    self._tell_of_ends()
 
-    def _poll(self) -> None:
-        ended = False
+    def _poll(self, everything: bool) -> None:
         for run in list(self._open.values()):
-            self._report_epochs(run)
-            status = store.read_status(run.directory)
-            stopped = status.state == store.INTERRUPTED and status.end is not None
-            if (status.is_final or stopped) and status.end != self._ends_before[run.name]:
-                del self._open[run.name]
-                ended = True
-                reason = f": {status.reason}" if status.reason else ""
-                self._console.print(f"{run.name}  {status.state}{reason}", highlight=False)
-        if ended:
-            try:
-                self._on_ended()
-            except Exception as error:
-                # The runs go on; whoever ends the sweep meets the error again.
-                self._console.print(f"The report could not be written: {error}", highlight=False)
+            if everything or self._has_changed(run):
+                self._look_at(run)
+
+    def _has_changed(self, run: Run) -> bool:
+        """Returns whether a file was replaced in a run's directory since it was looked at."""
+        try:
+            changed = run.directory.stat().st_mtime_ns
+        except OSError:
+            return False
+        if self._seen.get(run.name) == changed:
+            return False
+        if time.time_ns() - changed > _SETTLED_SECONDS * 1e9:
+            self._seen[run.name] = changed
+        return True
+
+    def _look_at(self, run: Run) -> None:
+        self._report_epochs(run)
+        status = store.read_status(run.directory)
+        if status.state == store.RUNNING:
+            self._running[run.name] = run
+        stopped = status.state == store.INTERRUPTED and status.end is not None
+        if (status.is_final or stopped) and status.end != self._ends_before[run.name]:
+            del self._open[run.name]
+            self._running.pop(run.name, None)
+            self._ended = True
+            reason = f": {status.reason}" if status.reason else ""
+            self._console.print(f"{run.name}  {status.state}{reason}", highlight=False)
+
+    def _tell_of_ends(self) -> None:
+        start = time.monotonic()
+        try:
+            self._on_ended()
+        except Exception as error:
+            # The runs go on; whoever ends the sweep meets the error again.
+            self._console.print(f"The report could not be written: {error}", highlight=False)
+        self._ended = False
+        end = time.monotonic()
+        self._rest_until = end + _rest(end - start)
 
     def _report_epochs(self, run: Run) -> None:
         rows = _history(run.directory)
@@ -102,7 +144,7 @@ class Monitor:
         lines = Table.grid(padding=(0, 2))
         done, total = len(self._runs) - len(self._open), len(self._runs)
         lines.add_row("study", f"{done}/{total} runs", self._time_left())
-        for run in self._open.values():
+        for run in self._running.values():
             if store.is_free(run.directory):
                 continue
             progress = _progress(run.directory)
@@ -122,7 +164,7 @@ class Monitor:
         """Time left if the remaining epochs take as long as those seen so far."""
         total = sum(run.config["epochs"] for run in self._runs)
         finished = sum(self._epochs.values())
-        for run in self._open.values():
+        for run in self._running.values():
             progress = _progress(run.directory)
             if progress and progress["epoch"] == self._epochs[run.name] + 1:
                 finished += progress["step"] / progress["steps_per_epoch"]
@@ -133,6 +175,11 @@ class Monitor:
         return (
             f"time left: {int(seconds // 3600)}:{int(seconds // 60 % 60):02}:{int(seconds % 60):02}"
         )
+
+
+def _rest(seconds: float) -> float:
+    """Returns how long to rest after work of so many seconds, so that it keeps to its share."""
+    return seconds * (1 / _SHARE - 1)
 
 
 class _Nothing:

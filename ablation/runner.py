@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -26,16 +26,28 @@ from ablation.worker import EXIT_BUSY
 _POLL_SECONDS = 0.5
 
 
-def resolve(config: dict) -> Run:
-    """Returns the run that a configuration stands for.
+def resolve(configs: Sequence[dict]) -> list[Run]:
+    """Returns the runs that configurations stand for, each data set looked at once.
 
     Raises:
-        UserError: its data set has not been prepared.
+        UserError: a data set has not been prepared.
     """
-    found = cache.find(config["dataset"], config["cache_dir"])
-    if found is None:
-        raise UserError(f"the data set {config['dataset']['name']} has not been prepared.")
-    return Run(config, found.fingerprint)
+    fingerprints: dict[str, str] = {}
+    runs = []
+    for config in configs:
+        key = data_key(config)
+        if key not in fingerprints:
+            found = cache.find(config["dataset"], config["cache_dir"])
+            if found is None:
+                raise UserError(f"the data set {config['dataset']['name']} has not been prepared.")
+            fingerprints[key] = found.fingerprint
+        runs.append(Run(config, fingerprints[key]))
+    return runs
+
+
+def data_key(config: dict) -> str:
+    """Returns what tells the data set of one configuration from that of another."""
+    return json.dumps([config["dataset"], config["cache_dir"]])
 
 
 def prepare(dataset: dict, cache_dir: str) -> None:
@@ -154,15 +166,18 @@ def _gpus() -> list[str]:
     return [str(i) for i in range(len(list(Path("/proc/driver/nvidia/gpus").glob("*"))))]
 
 
-def wait_or_take_over(run: Run, command: str) -> None:
+def wait_or_take_over(run: Run, command: str) -> Status:
     """Waits for a run that another process trains, and goes on with it if that process dies.
 
     A sweep passes over what others are training; this is how it comes back in the end.
+
+    Returns:
+        How the run ended.
     """
     while not store.is_free(run.directory):
         time.sleep(_POLL_SECONDS)
-    if store.read_status(run.directory).is_abandoned:
-        train(run, command)
+    status = store.read_status(run.directory)
+    return train(run, command) if status.is_abandoned else status
 
 
 def _record_death(run: Run, before: Status, code: int, complaint: str) -> None:

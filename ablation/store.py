@@ -14,6 +14,7 @@ runs/<study>/<arch>-<plain|residual|baseline>-<dataset>-s<seed>-<8 hex of the id
     weights/         with keep_checkpoints, the weights after every so many epochs and the last
 """
 
+import functools
 import hashlib
 import io
 import json
@@ -52,6 +53,8 @@ _RUN_NAME = re.compile(r".+-s\d+-[0-9a-f]{8}")
 _RESULT_FILES = ("config.yaml", "history.csv", "provenance.json")
 _LOCK = ".lock"
 _TEMPORARY = ".writing"
+_BLOCK = re.compile(r"(?<=\n)(?=\w+:)")
+_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # Written in C where it was built.
 
 
 @dataclass(frozen=True)
@@ -72,14 +75,14 @@ class Run:
         facts = [identity_keys(self.config), self.fingerprint]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Name of the run's directory."""
         net = f"{self.config['arch']}-{arm(self.config)}"
         dataset = re.sub(r"[^\w.]+", "_", self.config["dataset"]["name"])
         return f"{net}-{dataset}-s{self.config['seed']}-{self.identity}"
 
-    @property
+    @cached_property
     def directory(self) -> Path:
         """Where the run's files are."""
         return study_directory(self.config) / self.name
@@ -181,23 +184,66 @@ def is_free(directory: Path) -> bool:
         return False
 
 
-def read_status(directory: Path) -> Status:
-    """Returns a run's state as it really is.
+class Stored:
+    """What a run's directory holds, each file read at most once and only when it is needed.
 
-    A directory without a status is pending. A run that claims to be running although nobody holds
-    its lock is interrupted, and so is one with a damaged file: the same command repairs it.
+    Args:
+        directory: of the run.
     """
-    if not (directory / "status.json").exists():
-        return Status()
-    try:
-        status = Status(**read_json(directory / "status.json"))
-    except (OSError, ValueError, TypeError) as error:
-        return Status(INTERRUPTED, end=_now(), reason=f"damaged file ({first_line(error)})")
-    if status.state == COMPLETE and (broken := damage(directory)):
-        return replace(status, state=INTERRUPTED, reason=f"damaged file ({broken})")
-    if status.state == RUNNING and is_free(directory):
-        return replace(status, state=INTERRUPTED, reason="stopped before its last epoch")
-    return status
+
+    def __init__(self, directory: Path):
+        self._directory = directory
+        self._contents: dict[str, bytes] = {}
+
+    def read(self, name: str) -> bytes:
+        """Returns a file's content; raises OSError if it cannot be read."""
+        if name not in self._contents:
+            self._contents[name] = (self._directory / name).read_bytes()
+        return self._contents[name]
+
+    def json(self, name: str) -> dict[str, Any]:
+        """Returns a JSON object; raises OSError or ValueError with the file's name."""
+        return _json_object(name, self.read(name))
+
+    def config(self) -> Any:
+        """Returns the content of `config.yaml`; raises OSError or YAMLError."""
+        return read_yaml(self.read("config.yaml").decode())
+
+    @cached_property
+    def status(self) -> Status:
+        """The run's state as it really is.
+
+        A directory without a status is pending. A run that claims to be running although nobody
+        holds its lock is interrupted, and so is one with a damaged file: the same command repairs
+        it.
+        """
+        try:
+            status = Status(**self.json("status.json"))
+        except FileNotFoundError:
+            return Status()
+        except (OSError, ValueError, TypeError) as error:
+            return Status(INTERRUPTED, end=_now(), reason=f"damaged file ({first_line(error)})")
+        if status.state == COMPLETE and self.damage:
+            return replace(status, state=INTERRUPTED, reason=f"damaged file ({self.damage})")
+        if status.state == RUNNING and is_free(self._directory):
+            return replace(status, state=INTERRUPTED, reason="stopped before its last epoch")
+        return status
+
+    @cached_property
+    def damage(self) -> str | None:
+        """Why the run's result cannot be relied on, None if it can."""
+        try:
+            for name, digest in self.json("result.json").get("files", {}).items():
+                if hashlib.sha256(self.read(name)).hexdigest() != digest:
+                    return f"{name} is not as it was written"
+        except (OSError, ValueError) as error:
+            return first_line(error)
+        return None
+
+
+def read_status(directory: Path) -> Status:
+    """Returns a run's state as it really is, see `Stored.status`."""
+    return Stored(directory).status
 
 
 def file_digests(directory: Path) -> dict[str, str]:
@@ -207,17 +253,27 @@ def file_digests(directory: Path) -> dict[str, str]:
     }
 
 
-def damage(directory: Path) -> str | None:
-    """Returns why a run's result cannot be relied on, None if it can."""
+def read_yaml(text: str) -> Any:
+    """Returns what `yaml.safe_load` returns, sooner if much of the text was seen before.
+
+    Reading YAML is what takes longest in a large study, and its configurations differ in few lines.
+    So the block of each top-level key is read once, wherever that is the same.
+
+    Raises:
+        YAMLError: it is no YAML.
+    """
     try:
-        stored = read_json(directory / "result.json").get("files", {})
-        now = file_digests(directory) if stored else {}
-    except (OSError, ValueError) as error:
-        return first_line(error)
-    return next(
-        (f"{name} is not as it was written" for name in stored if stored[name] != now.get(name)),
-        None,
-    )
+        blocks = [_read_block(block) for block in _BLOCK.split(text)]
+    except yaml.YAMLError:
+        blocks = []  # Such as an alias for what stands in another block.
+    if not blocks or not all(isinstance(block, dict) for block in blocks):
+        return yaml.load(text, Loader=_YAML_LOADER)
+    return {key: value for block in blocks for key, value in block.items()}
+
+
+@functools.lru_cache(maxsize=4096)
+def _read_block(text: str) -> Any:
+    return yaml.load(text, Loader=_YAML_LOADER)
 
 
 def write_status(directory: Path, status: Status) -> None:
@@ -227,13 +283,7 @@ def write_status(directory: Path, status: Status) -> None:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON object; raises OSError or ValueError with the file's name."""
-    try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path.name}: not an object")
-    return content
+    return _json_object(path.name, path.read_bytes())
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -305,6 +355,16 @@ def forget(directory: Path) -> None:
         (directory / name).unlink(missing_ok=True)
     for name in ("checkpoint", "weights"):
         shutil.rmtree(directory / name, ignore_errors=True)
+
+
+def _json_object(name: str, content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{name}: not an object")
+    return found
 
 
 def _now() -> str:

@@ -1,5 +1,6 @@
 """A study read back from its run directories, as data frames. Imports no TensorFlow."""
 
+import contextlib
 import csv
 import math
 import zipfile
@@ -151,7 +152,7 @@ class Study:
     ) -> pd.DataFrame:
         parts = []
         for one in self.comparisons(contrast, reference):
-            frame = make(one)
+            frame = make(one).copy()
             frame.insert(0, "protocol", str(one.protocol or ""))
             frame.insert(0, "dataset", one.dataset)
             parts.append(frame)
@@ -168,15 +169,18 @@ def load(directory: str | Path) -> Study:
         UserError: there is no study in it.
     """
     directory = Path(directory).resolve()
-    runs, histories, problems = [], [], []
+    runs: list[dict[str, Any]] = []
+    histories: dict[str, np.ndarray] = {}
+    problems = []
     for path in store.run_directories(directory):
+        stored = store.Stored(path)
         try:
-            runs.append(_read_run(path))
+            runs.append(_read_run(path.name, stored))
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
             problems.append(f"{path.name}: {type(error).__name__}: {first_line(error)}")
             continue
         try:
-            histories.append(_read_history(path))
+            histories[path.name] = _read_history(stored)
         except (OSError, ValueError) as error:
             problems.append(f"{path.name}: history.csv: {first_line(error)}")
     if not runs:
@@ -200,21 +204,20 @@ def load(directory: str | Path) -> Study:
     fingerprints = frame.groupby("dataset")["fingerprint"]
     frame["fingerprint"] = fingerprints.transform(lambda known: known.ffill().bfill())
     frame["protocol"] = _protocols(frame, factors)
-    begun = [frame for frame in histories if len(frame)]
-    history = pd.concat(begun, ignore_index=True) if begun else _no_history()
+    history = _history_frame(histories)
     frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
     return Study(directory, tuple(factors), frame, history, tuple(problems))
 
 
-def _read_run(path: Path) -> dict[str, Any]:
-    status = store.read_status(path)
-    config = yaml.safe_load((path / "config.yaml").read_text())
+def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
+    status = stored.status
+    config = stored.config()
     if not isinstance(config, dict):
         raise ValueError("config.yaml holds no configuration")
     canonical = {key: identity_keys(config)[key] for key in ("shortcut", "preact")}
     keys = flatten(result_keys(config)) | canonical
     row = {
-        "run": path.name,
+        "run": name,
         "state": status.state,
         "reason": status.reason or "",
         "arm": arm(config),
@@ -226,13 +229,13 @@ def _read_run(path: Path) -> dict[str, Any]:
         "config.recipe.name": config["recipe"]["name"],
         "fingerprint": None,
     }
-    if (path / "provenance.json").exists():
-        provenance = store.read_json(path / "provenance.json")
+    with contextlib.suppress(FileNotFoundError):
+        provenance = stored.json("provenance.json")
         row["fingerprint"] = provenance.get("fingerprint")
         facts = flatten({key: provenance.get(key) or "" for key in (*CONFOUNDS, "earlier")})
         row |= {f"provenance.{key}": str(value) for key, value in facts.items()}
     if status.state == store.COMPLETE:
-        result = store.read_json(path / "result.json")
+        result = stored.json("result.json")
         row |= {key: result[key] for key in RESULTS if key in result}
         # What always answering the most frequent class scores; equal classes in older results.
         counts = result.get("val_per_class") or [1] * len(result["classes"])
@@ -242,22 +245,22 @@ def _read_run(path: Path) -> dict[str, Any]:
     return row
 
 
-def _read_history(path: Path) -> pd.DataFrame:
-    file = path / "history.csv"
-    if not file.exists():
-        return _no_history()
-    with file.open(newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    frame = pd.DataFrame(rows, columns=store.HISTORY_COLUMNS).astype(float)
-    frame.insert(0, "run", path.name)
+def _read_history(stored: store.Stored) -> np.ndarray:
+    """Returns float64 (epochs, columns of `history.csv`), without rows if there is none."""
+    try:
+        lines = stored.read("history.csv").decode().splitlines()
+    except FileNotFoundError:
+        lines = []
+    rows = [[row.get(column) for column in store.HISTORY_COLUMNS] for row in csv.DictReader(lines)]
+    return np.array(rows, float).reshape(len(rows), len(store.HISTORY_COLUMNS))
+
+
+def _history_frame(histories: dict[str, np.ndarray]) -> pd.DataFrame:
+    rows = [*histories.values(), np.empty((0, len(store.HISTORY_COLUMNS)))]
+    frame = pd.DataFrame(np.concatenate(rows), columns=store.HISTORY_COLUMNS)
+    names = np.repeat(np.array(list(histories), object), [len(one) for one in histories.values()])
+    frame.insert(0, "run", pd.Series(names, dtype=str))
     return frame
-
-
-def _no_history() -> pd.DataFrame:
-    # Columns of an empty frame would be of type object, which no arithmetic takes.
-    numbers = pd.DataFrame(columns=store.HISTORY_COLUMNS, dtype=float)
-    numbers.insert(0, "run", pd.Series(dtype=str))
-    return numbers
 
 
 def _protocols(frame: pd.DataFrame, factors: list[str]) -> pd.Series:

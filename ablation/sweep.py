@@ -14,30 +14,36 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from hydra import compose
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from ablation import plan, runner, store
-from ablation.comparison import check_contrast
-from ablation.config import COMMAND_KEYS, UserError, explain, to_plain, validate
+from ablation.config import (
+    COMMAND_KEYS,
+    UserError,
+    check_contrast,
+    explain,
+    to_plain,
+    validate,
+)
+from ablation.jobs import expand
 from ablation.progress import Monitor
-from ablation.store import Run
+from ablation.store import Run, Status
 
 EXIT_RUNS_MISSING = 1
 EXIT_USER_ERROR = 2
+
+_NAMED_AT_MOST = 20
 
 
 def job(config: DictConfig) -> None:
     """Trains one run, unless that is already done. Never raises for a run that fails."""
     launcher = HydraConfig.get().launcher
-    run = runner.resolve(to_plain(config) | {"threads": threads(config.threads, launcher)})
+    given = {"threads": threads(config.threads, launcher)}
+    (run,) = runner.resolve([to_plain(config) | given])
     if runner.is_due(store.read_status(run.directory), run.config["rerun"]):
         runner.train(run, command_line())
 
@@ -80,7 +86,8 @@ class StudyCallback(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Plans a single run."""
-        self._begin(config, [config], [])
+        with _errors_end_the_program():
+            self._begin(config, [to_plain(config)], [])
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Reports a single run."""
@@ -89,23 +96,24 @@ class StudyCallback(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Plans every run of the sweep."""
         with _errors_end_the_program():
-            jobs, swept = expand(config)
-        self._begin(config, jobs, swept)
+            self._begin(config, *expand(config))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Reports the sweep."""
         self._end()
 
-    def _begin(self, config: DictConfig, jobs: list[DictConfig], swept: list[str]) -> None:
-        with _errors_end_the_program():
-            launcher = config.hydra.launcher
-            given = {"threads": threads(jobs[0].threads, launcher)}
-            self._sweep = Sweep([to_plain(job) | given for job in jobs], swept)
-            self._sweep.prepare()
-            if jobs[0].plan:
-                self._sweep.plan(workers(launcher))
-                sys.exit(0)
-            self._sweep.begin()
+    def _begin(self, config: DictConfig, jobs: list[dict[str, Any]], swept: list[str]) -> None:
+        launcher = config.hydra.launcher
+        given = {"threads": threads(jobs[0]["threads"], launcher)}
+        self._sweep = Sweep([job | given for job in jobs], swept)
+        self._sweep.prepare()
+        if jobs[0]["plan"]:
+            self._sweep.plan(workers(launcher))
+            sys.exit(0)
+        if not self._sweep.begin():
+            # Hydra would still compose and launch every job.
+            self._end()
+            sys.exit(0)
 
     def _end(self) -> None:
         assert self._sweep
@@ -125,22 +133,6 @@ def _errors_end_the_program() -> Iterator[None]:
     except Exception:
         traceback.print_exc()
         sys.exit(EXIT_USER_ERROR)
-
-
-def expand(config: DictConfig) -> tuple[list[DictConfig], list[str]]:
-    """Returns the configuration of every job of a sweep, in order, and the swept keys.
-
-    Args:
-        config: what Hydra composed for the sweep as a whole.
-    """
-    params = config.hydra.sweeper.get("params") or {}
-    arguments = [f"{key}={value}" for key, value in params.items()]
-    arguments += list(config.hydra.overrides.task)
-    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-    overrides = parser.parse_overrides(arguments)
-    (jobs,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
-    swept = [item.key_or_group for item in overrides if item.is_sweep_override()]
-    return [compose(config.hydra.job.config_name, overrides=job) for job in jobs], swept
 
 
 class Sweep:
@@ -175,19 +167,17 @@ class Sweep:
         Raises:
             UserError: a data set cannot be had.
         """
-        datasets = [(config["dataset"], config["cache_dir"]) for config in self._configs]
-        for i, (dataset, cache_dir) in enumerate(datasets):
-            if (dataset, cache_dir) not in datasets[:i]:
-                runner.prepare(dataset, cache_dir)
+        for config in {runner.data_key(config): config for config in self._configs}.values():
+            runner.prepare(config["dataset"], config["cache_dir"])
         # Cells that name the same network in different words are one run.
-        self._runs = list({run.name: run for run in map(runner.resolve, self._configs)}.values())
+        self._runs = list({run.name: run for run in runner.resolve(self._configs)}.values())
 
     def plan(self, workers: int) -> None:
         """Prints what would be trained and how long that would take."""
         plan.show(self._runs, self._configs[0]["rerun"], workers)
 
-    def begin(self) -> None:
-        """Says what will be trained and starts to watch.
+    def begin(self) -> bool:
+        """Says what will be trained and starts to watch; returns whether anything will be.
 
         Raises:
             UserError: the study's folder cannot be written.
@@ -197,40 +187,41 @@ class Sweep:
         except OSError as error:
             raise UserError(f"{self._directory} cannot be written: {error}") from None
         rerun = self._configs[0]["rerun"]
-        due = [run for run in self._runs if runner.is_due(store.read_status(run.directory), rerun)]
-        self._announce(due)
-        self._monitor = Monitor(due, self._console, self._write_report)
+        statuses = [(run, store.read_status(run.directory)) for run in self._runs]
+        due = [(run, status) for run, status in statuses if runner.is_due(status, rerun)]
+        self._announce([one for one in statuses if not runner.is_due(one[1], rerun)], due)
+        self._monitor = Monitor([run for run, _ in due], self._console, self._write_report)
         self._monitor.start()
+        return bool(due)
 
     def end(self) -> bool:
         """Writes and prints the report; returns whether every run is complete."""
         assert self._monitor
-        for run in self._runs:
-            runner.wait_or_take_over(run, command_line())
+        ends = [(run, runner.wait_or_take_over(run, command_line())) for run in self._runs]
         self._monitor.stop()
         print(f"{self._write_report()}\nReport: {self._directory / 'report.md'}")
-        left = [run for run in self._runs if self._state(run) != store.COMPLETE]
-        for run in left:
-            status = store.read_status(run.directory)
+        left = [(run, status) for run, status in ends if status.state != store.COMPLETE]
+        for run, status in left:
             self._console.print(
                 f"{status.state}: {run.name}: {status.reason or 'never started'}", soft_wrap=True
             )
-        if any(self._state(run) in (store.FAILED, store.DIVERGED) for run in left):
+        if any(status.state in (store.FAILED, store.DIVERGED) for _, status in left):
             self._console.print("The same command with rerun=failed tries these again.")
-        for run in self._runs:
-            self._tell_missing_weights(run)
+        for run, status in ends:
+            if status.state == store.COMPLETE:
+                self._tell_missing_weights(run)
         return not left
 
-    def _announce(self, due: list[Run]) -> None:
-        for run in self._runs:
-            if run not in due:
-                left_out = run.config["diagnostics"] and not store.has_diagnostics(run.directory)
-                without = ", so without diagnostics; rerun=all trains it anew" if left_out else ""
-                self._console.print(
-                    f"{run.name}  {self._state(run)} already, not trained again{without}",
-                    soft_wrap=True,
-                )
-        counts = Counter(self._state(run) for run in due)
+    def _announce(self, kept: list[tuple[Run, Status]], due: list[tuple[Run, Status]]) -> None:
+        for run, status in kept[:_NAMED_AT_MOST]:
+            left_out = run.config["diagnostics"] and not store.has_diagnostics(run.directory)
+            without = ", so without diagnostics; rerun=all trains it anew" if left_out else ""
+            self._console.print(
+                f"{run.name}  {status.state} already, not trained again{without}", soft_wrap=True
+            )
+        if len(kept) > _NAMED_AT_MOST:
+            self._console.print(f"and {len(kept) - _NAMED_AT_MOST} more that are not trained again")
+        counts = Counter(status.state for _, status in due)
         states = f" ({', '.join(f'{n} {state}' for state, n in counts.items())})" if due else ""
         self._console.print(
             f"{self._directory}: {len(self._runs)} runs, {len(due)} to train{states}"
@@ -240,7 +231,7 @@ class Sweep:
         """Says which of the weights that were asked for a complete run does not have."""
         kept = store.checkpoints(run.directory / "weights")
         missing = [epoch for epoch in store.kept_epochs(run.config) if epoch not in kept]
-        if missing and self._state(run) == store.COMPLETE:
+        if missing:
             self._console.print(
                 f"{run.name} has no weights of epoch {', '.join(map(str, missing))}, because "
                 "keep_checkpoints was another when it was trained; with rerun=all it is trained "
@@ -248,9 +239,6 @@ class Sweep:
                 soft_wrap=True,
                 highlight=False,
             )
-
-    def _state(self, run: Run) -> str:
-        return store.read_status(run.directory).state
 
     def _write_report(self) -> str:
         # Imported here, because pandas and Matplotlib would delay every plan and every error.

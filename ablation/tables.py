@@ -1,16 +1,15 @@
 """The tables of a study as data frames. Numbers stay numbers; `report` puts them in words."""
 
-import functools
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from ablation import store
-from ablation.comparison import Comparison, levels
+from ablation.comparison import Comparison, combinations, once
 from ablation.effects import EFFECT_COLUMNS, Effect, effects
 
 
+@once
 def ablation_table(comparison: Comparison) -> pd.DataFrame:
     """Returns the ablation table: final validation accuracy by row and column.
 
@@ -20,22 +19,29 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
     complete, or is "–" where there is no such net. For each other column that shares a row with the
     reference R: `C - R` (mean over the seeds that both have) and `C - R n`.
     """
+    # Only what is needed, because every group of a wide frame takes its time.
+    runs = comparison.runs[[*comparison.rows, "column", "seed", "state", "val_accuracy"]]
+    groups = dict(iter(runs.groupby([*comparison.rows, "column"], sort=False)))
+    columns, others = comparison.columns, comparison.others
     records = []
-    for key, row_runs in _sorted_groups(comparison.runs, comparison.rows):
+    for key in combinations(runs, comparison.rows):
         record: dict[str, Any] = dict(zip(comparison.rows, key, strict=True))
         by_seed = {}
-        for column in comparison.columns:
-            runs = row_runs[row_runs["column"] == column]
-            complete = runs[runs["state"] == store.COMPLETE]
-            by_seed[column] = complete.set_index("seed")["val_accuracy"].astype(float)
+        for column in columns:
+            cell = groups.get((*key, column), runs.iloc[:0])
+            complete = cell["state"].to_numpy() == store.COMPLETE
+            accuracy = cell["val_accuracy"].to_numpy(float)[complete]
+            by_seed[column] = pd.Series(accuracy, index=cell["seed"].to_numpy()[complete])
             record |= {
                 column: by_seed[column].mean(),
                 f"{column} sd": by_seed[column].std(),
-                f"{column} n": len(by_seed[column]),
-                f"{column} note": _note(runs) if comparison.exists(record, column) else "–",
+                f"{column} n": len(accuracy),
+                f"{column} note": _note(cell["state"])
+                if comparison.exists(record, column)
+                else "–",
             }
-        for column in comparison.others:
-            difference = (by_seed[column] - by_seed[comparison.columns[0]]).dropna()
+        for column in others:
+            difference = (by_seed[column] - by_seed[columns[0]]).dropna()
             label = f"{column} - {comparison.reference}"
             record |= {label: difference.mean(), f"{label} n": len(difference)}
         records.append(record)
@@ -48,7 +54,7 @@ def effects_table(comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=EFFECT_COLUMNS)
 
 
-@functools.lru_cache(maxsize=32)
+@once
 def comparison_effects(comparison: Comparison) -> list[Effect]:
     """Returns the effects of a comparison, none if it has no reference."""
     compared = comparison.compared
@@ -57,6 +63,7 @@ def comparison_effects(comparison: Comparison) -> list[Effect]:
     return effects(compared, comparison.rows, [comparison.reference, *comparison.others])
 
 
+@once
 def cost_table(comparison: Comparison) -> pd.DataFrame:
     """Returns what each cell costs: one row for each row and column of the ablation table.
 
@@ -64,18 +71,21 @@ def cost_table(comparison: Comparison) -> pd.DataFrame:
     `steps`, `seconds_per_epoch` (median over epochs, then over runs) and `peak_memory_bytes`
     (largest of the runs).
     """
+    keys = [*comparison.rows, "column"]
+    measured = ["trainable", "multiply_adds", "steps", "seconds_per_epoch", "peak_memory_bytes"]
+    runs = comparison.complete[keys + measured]
+    groups = dict(iter(runs.groupby(keys, sort=False)))
     records = []
-    for key, runs in _sorted_groups(comparison.complete, [*comparison.rows, "column"]):
-        *row, column = key
+    for key in combinations(runs, keys):
+        cell = groups[key]
         records.append(
-            dict(zip(comparison.rows, row, strict=True))
+            dict(zip(keys, key, strict=True))
             | {
-                "column": column,
-                "parameters": int(runs["trainable"].iloc[0]),
-                "multiply_adds": int(runs["multiply_adds"].iloc[0]),
-                "steps": int(runs["steps"].iloc[0]),
-                "seconds_per_epoch": runs["seconds_per_epoch"].median(),
-                "peak_memory_bytes": int(runs["peak_memory_bytes"].max()),
+                "parameters": int(cell["trainable"].iloc[0]),
+                "multiply_adds": int(cell["multiply_adds"].iloc[0]),
+                "steps": int(cell["steps"].iloc[0]),
+                "seconds_per_epoch": cell["seconds_per_epoch"].median(),
+                "peak_memory_bytes": int(cell["peak_memory_bytes"].max()),
             }
         )
     return pd.DataFrame(records)
@@ -87,20 +97,10 @@ def runs_table(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.reindex(columns=columns)
 
 
-def _note(runs: pd.DataFrame) -> str:
-    if runs.empty:
+def _note(states: pd.Series) -> str:
+    if states.empty:
         return "missing"
-    states = runs.loc[runs["state"] != store.COMPLETE, "state"].value_counts()
-    if len(runs) == 1 and len(states):
-        return str(states.index[0])
-    return ", ".join(f"{count} {state}" for state, count in states.items())
-
-
-def _sorted_groups(runs: pd.DataFrame, keys: Sequence[str]) -> list[tuple[tuple, pd.DataFrame]]:
-    """Returns the groups of runs with equal keys, each key's levels in their natural order."""
-    orders = [levels(key, runs[key]) for key in keys]
-
-    def places(group: tuple[tuple, pd.DataFrame]) -> list[int]:
-        return [order.index(value) for order, value in zip(orders, group[0], strict=True)]
-
-    return sorted(runs.groupby(list(keys), sort=False), key=places)
+    broken = states[states != store.COMPLETE].value_counts()
+    if len(states) == 1 and len(broken):
+        return str(broken.index[0])
+    return ", ".join(f"{count} {state}" for state, count in broken.items())

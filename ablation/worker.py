@@ -56,7 +56,7 @@ def _keep_directory(run: Run, command: str, anew: bool) -> int:
     print(f"--- attempt {status.attempt}, {status.start}, process {os.getpid()}", flush=True)
     try:
         # An earlier attempt may have been stopped just after it had stored its result.
-        finished = store.damage(directory) is None
+        finished = store.Stored(directory).damage is None
         if not finished:
             store.write_yaml(directory / "config.yaml", run.config)
         store.write_status(directory, status)

@@ -1,6 +1,7 @@
 import pytest
 
 from ablation import store, study
+from ablation.audit import spans
 from ablation.report import markdown
 
 
@@ -73,3 +74,11 @@ def test_holes_name_missing_cells_failed_runs_and_absent_seeds(stored_run, tmp_p
     assert "arch 34, plain: no seed 1" in holes
     assert "arch 50, plain: missing" in holes
     assert "arch 50, residual, seed 0: diverged (loss became nan)" in holes
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [([], ""), ([3], "3"), ([2, 0, 1], "0, 1, 2"), ([*range(25), 30], "0 to 24, 30")],
+)
+def test_many_neighbouring_seeds_are_a_span(numbers, text):
+    assert spans(numbers) == text

@@ -4,10 +4,12 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from ablation.effects import (
     Effect,
     effects,
+    foremost,
     is_collapsed,
     seeds_needed,
     sign_flip_p,
@@ -51,7 +53,8 @@ def _by_kind(found, kind):
 )
 def test_the_floor_of_the_exact_test(n, floor):
     assert smallest_p(n) == floor
-    assert sign_flip_p([1.0 + 0.01 * i for i in range(n)]) == pytest.approx(floor)
+    (p,) = sign_flip_p(np.array([[1.0 + 0.01 * i for i in range(n)]]))
+    assert p == pytest.approx(floor)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,27 @@ def test_a_hand_computed_contrast():
 
 def test_a_hand_computed_sign_flip():
     # Sums of +-1 +-2 +-3 as large as |-1 + 2 + 3| = 4: +-4 and +-6, so 4 of 8 patterns.
-    assert sign_flip_p([-1, 2, 3]) == pytest.approx(4 / 8)
+    assert sign_flip_p(np.array([[-1.0, 2, 3]])) == pytest.approx([4 / 8])
+
+
+@pytest.mark.parametrize("n", [2, 7, 15])
+def test_the_exact_test_is_scipys(n):
+    differences = np.random.default_rng(n).normal(0.3, 1, (4, n))
+    expected = [
+        stats.permutation_test(
+            (row,), np.mean, permutation_type="samples", n_resamples=np.inf, vectorized=True
+        ).pvalue
+        for row in differences
+    ]
+    np.testing.assert_allclose(sign_flip_p(differences), expected)
+
+
+def test_beyond_fifteen_pairs_a_random_sample_of_flips_comes_close():
+    # All 2^17 patterns, the sample's standard error at p = 0.5 is 0.0016.
+    differences = np.random.default_rng(0).normal(0.2, 1, 17)
+    signs = 1 - 2 * (np.arange(2**17)[:, np.newaxis] >> np.arange(17) & 1)
+    exact = (np.abs(signs @ differences) >= abs(differences.sum()) - 1e-9).mean()
+    assert sign_flip_p(differences[np.newaxis]) == pytest.approx([exact], abs=0.005)
 
 
 def test_a_hand_computed_study():
@@ -158,6 +181,32 @@ def test_collapsed_runs_are_counted_and_told():
     effect = _effects({("34", "plain"): [0.1, 0.6], ("34", "residual"): [0.9, 0.8]})[0]
     assert (effect.collapsed, effect.runs) == (1, 4)
     assert "1 of the 4 runs ended near chance" in effect.sentence()
+
+
+def test_each_level_is_held_against_the_first_that_there_is():
+    accuracy = {(a, c): [0.5] for a in ("20", "32", "44") for c in ("plain", "residual")}
+    names = [effect.where for effect in _by_kind(_effects(accuracy), "interaction")]
+    assert names == ["arch 32 against arch 20", "arch 44 against arch 20"]
+    del accuracy["20", "plain"], accuracy["20", "residual"]
+    (alone,) = _by_kind(_effects(accuracy), "interaction")
+    assert alone.where == "arch 44 against arch 32"
+
+
+def test_a_missing_cell_makes_no_combination_that_no_run_has():
+    runs = pd.concat(
+        _runs({("20", "plain"): [0.5], ("20", "residual"): [0.7]}).assign(preact=p)
+        for p in (False, True)
+    )
+    runs = runs[~(runs["preact"] & (runs["column"] == "residual"))]
+    found = effects(runs, ["arch", "preact"], ("plain", "residual"))
+    assert [effect.n for effect in _by_kind(found, "contrast")] == [1, 0]
+
+
+def test_of_too_many_effects_the_averages_come_first():
+    found = _effects({(a, c): [0.5] for a in ("20", "32", "44") for c in ("plain", "residual")})
+    assert foremost(found, 100) == found
+    kinds = [effect.kind for effect in foremost(found, 4)]
+    assert kinds == ["main effect"] * 3 + ["contrast"]
 
 
 # Properties

@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import pytest
+import yaml
 
 from ablation import store
 from ablation.store import Run, Status
@@ -101,3 +104,65 @@ def test_forget_keeps_only_the_log_and_the_configuration(stored_run):
 def test_attempts_are_counted():
     status = Status().begun().ended(store.FAILED, "why").begun()
     assert (status.attempt, status.state, status.reason) == (2, store.RUNNING, None)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "history.csv", "provenance.json"])
+def test_a_complete_run_whose_file_was_altered_is_not_complete(stored_run, name):
+    directory = stored_run()
+    result = store.read_json(directory / "result.json")
+    store.write_json(directory / "result.json", result | {"files": store.file_digests(directory)})
+    assert store.read_status(directory).state == store.COMPLETE
+    (directory / name).write_bytes((directory / name).read_bytes() + b" ")
+    status = store.read_status(directory)
+    assert status.state == store.INTERRUPTED
+    assert f"{name} is not as it was written" in status.reason
+
+
+def test_a_file_is_read_once_for_the_check_and_for_its_content(stored_run, monkeypatch):
+    directory = stored_run()
+    result = store.read_json(directory / "result.json")
+    store.write_json(directory / "result.json", result | {"files": store.file_digests(directory)})
+    read = []
+    original = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or original(path))
+    stored = store.Stored(directory)
+    assert stored.status.state == store.COMPLETE
+    assert stored.config()["arch"] == "34"
+    assert stored.json("result.json")["val_accuracy"] == 0.5
+    assert len(stored.read("history.csv").splitlines()) == 6
+    assert sorted(read) == sorted(
+        ["config.yaml", "history.csv", "provenance.json", "result.json", "status.json"]
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\nb:\n  c: [1, 2]\n  d: null\ne: '34'\n",
+        "a:\n- 1\n- 2\nb: 1e-3\nc: 0.001\n",
+        "a: &x [1]\nb: *x\n",
+        "# a comment\na: 1\n\n# another\nb: 2\n",
+        "---\na: 1\nb: true\n",
+        "a: |\n  x: 1\n  y\nb: 'two\n  lines'\n",
+        "a: 1\na: 2\n",
+        "'quoted: key': 1\nb: 2\n",
+        "- a\n",
+        "",
+    ],
+)
+def test_yaml_is_read_as_the_library_reads_it(text):
+    for _ in range(2):
+        assert store.read_yaml(text) == yaml.safe_load(text)
+
+
+def test_every_configuration_survives_being_stored(config, tmp_path):
+    for overrides in ([], ["dataset=cifar10", "recipe=he2015_cifar"], ["study='null'", "arch=20"]):
+        written = config(*overrides)
+        store.write_yaml(tmp_path / "config.yaml", written)
+        assert store.Stored(tmp_path).config() == written
+
+
+@pytest.mark.parametrize("text", ["{", "a: 1\nb: [\n", "a: 1\nb: *nothing\n", "a: b: c\n"])
+def test_what_is_no_yaml_is_an_error(text):
+    with pytest.raises(yaml.YAMLError):
+        store.read_yaml(text)

@@ -1,16 +1,18 @@
 """Figures of a report. Each function draws one figure and saves nothing."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
-from ablation.comparison import levels
+from ablation.comparison import combinations, levels
 from ablation.config import BASELINE
-from ablation.effects import Effect
+from ablation.effects import Effect, t_half_width
 
 # Okabe and Ito's palette, told apart by colour-blind readers; in grey the line style does it.
 _STYLES: tuple[dict[str, Any], ...] = (
@@ -20,6 +22,15 @@ _STYLES: tuple[dict[str, Any], ...] = (
     {"color": "#CC79A7", "linestyle": ":", "marker": "D"},
     {"color": "#000000", "linestyle": (0, (5, 1)), "marker": "v"},
 )
+_WIDTH = 14.0
+"""Of a figure, inches, at most."""
+_ARCHS_ABREAST = 6
+_CELLS_AT_MOST = 12
+_PANELS_AT_MOST = 24
+_LABELS_AT_MOST = 24
+_DOTS_AT_MOST = 1000
+"""Beyond which they are an image in the SVG, which would take megabytes to name each of them."""
+_DOT: dict[str, Any] = {"alpha": 0.5, "markersize": 5}
 _TITLES = {
     "loss": "training loss",
     "val_loss": "validation loss",
@@ -40,23 +51,30 @@ def curves(
         columns: the levels to tell apart, in the order of their styles.
 
     Returns:
-        The figure. Panels of a row share their scale, so that depths can be compared.
+        The figure. Panels of a metric share their scale, so that depths can be compared. Many
+        architectures are wrapped into several bands of rows.
     """
     archs = levels("arch", runs["arch"])
-    figure = Figure(
-        figsize=(1.2 + 2.9 * len(archs), 0.9 + 2.4 * len(metrics)), layout="constrained"
-    )
-    panels = figure.subplots(len(metrics), len(archs), sharex=True, sharey="row", squeeze=False)
-    for row, metric in zip(panels, metrics, strict=True):
-        for axes, arch in zip(row, archs, strict=True):
-            draw_curves(axes, runs[runs["arch"] == arch], history, metric, columns)
-        row[0].set_ylabel(_TITLES[metric])
-        if row[0].get_yscale() == "log":
-            label_log_axis(row[0])
-    for axes, arch in zip(panels[0], archs, strict=True):
-        axes.set_title(arch_title(arch))
-    for axes in panels[-1]:
-        axes.set_xlabel("epoch")
+    across = min(len(archs), _ARCHS_ABREAST)
+    bands = [archs[i : i + across] for i in range(0, len(archs), across)]
+    down = len(bands) * len(metrics)
+    figure = Figure(figsize=(1.2 + 2.9 * across, 0.9 + 2.4 * down), layout="constrained")
+    panels = figure.subplots(down, across, sharex=True, sharey="row", squeeze=False)
+    for i, band in enumerate(bands):
+        rows = panels[i * len(metrics) : (i + 1) * len(metrics)]
+        for row, metric in zip(rows, metrics, strict=True):
+            for axes, arch in zip(row, band, strict=False):
+                draw_curves(axes, runs[runs["arch"] == arch], history, metric, columns)
+            row[0].set_ylabel(_TITLES[metric])
+        for axes, arch in zip(rows[0], band, strict=False):
+            axes.set_title(arch_title(arch))
+        for axes in rows[-1]:
+            axes.set_xlabel("epoch")
+            axes.tick_params(labelbottom=True)
+        for axes in rows[:, len(band) :].flat:
+            axes.remove()
+    for i in range(len(metrics)):
+        _share_scale(list(panels[i :: len(metrics), 0]))
     legend(figure)
     return figure
 
@@ -96,51 +114,109 @@ def draw_curves(
     return axes
 
 
+def drawable(runs: pd.DataFrame, rows: Sequence[str]) -> pd.DataFrame:
+    """Returns those runs that `final_accuracy` can draw legibly: all, or those of so many panels.
+
+    Args:
+        runs: one row a run, with the row factors.
+        rows: the factors that make a row.
+    """
+    _, others = _split(runs, rows)
+    if not others:
+        return runs
+    shown = set(combinations(runs, others)[:_PANELS_AT_MOST])
+    keys = runs[others].itertuples(index=False, name=None)
+    return runs[[key in shown for key in keys]]
+
+
 def final_accuracy(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> Figure:
     """Draws the final validation accuracy of every cell; against depth it shows degradation.
 
     Args:
         runs: complete runs, with the row factors, `column`, `seed` and `val_accuracy`.
-        rows: the factors that make a row; their combinations are the horizontal axis.
+        rows: the factors that make a row. Their combinations are the horizontal axis; if they are
+            many, that is the factor with most levels, and each combination of the others a panel.
         columns: the levels to tell apart, in the order of their styles.
 
     Returns:
         The figure: a point for each seed, and for each cell the mean with its 95% t interval.
     """
-    cells = sorted(
-        runs[list(rows)].drop_duplicates().itertuples(index=False, name=None),
-        key=lambda key: [levels(row, runs[row]).index(v) for row, v in zip(rows, key, strict=True)],
-    )
-    figure = Figure(figsize=(2.2 + 1.1 * len(cells), 3.8), layout="constrained")
-    axes = figure.subplots()
-    for i, column in enumerate(columns):
-        # Side by side, so that intervals of one cell do not hide each other.
-        shift = 0.12 * (i - (len(columns) - 1) / 2)
-        style = line_style(columns, column)
-        means, errors, places = [], [], []
-        for place, cell in enumerate(cells):
-            of_cell = runs[runs["column"] == column]
-            for row, value in zip(rows, cell, strict=True):
-                of_cell = of_cell[of_cell[row] == value]
-            values = of_cell["val_accuracy"].astype(float)
-            if values.empty:
-                continue
-            places.append(place + shift)
-            means.append(values.mean())
-            errors.append(_t_half_width(values))
-            dots = [place + shift + 0.04] * len(values)
-            axes.plot(dots, values, ".", color=style["color"], alpha=0.5, markersize=5)
-        if column == BASELINE:
-            style = style | {"linestyle": "none"}  # Each is a net of its own: no line leads on.
-        axes.errorbar(places, means, yerr=errors, label=column, capsize=3, markersize=5, **style)
-    axes.set_xticks(range(len(cells)), [", ".join(map(str, cell)) for cell in cells])
-    arch = "depth" if all(name.isdigit() for name in runs["arch"]) else "arch"
-    axes.set_xlabel(", ".join(arch if row == "arch" else row for row in rows))
-    axes.set_ylabel("validation accuracy")
-    axes.grid(alpha=0.3)
-    _percent_axis(axes)
+    along, others = _split(runs, rows)
+    places, panels = combinations(runs, along), combinations(runs, others)
+    cells = dict(iter(runs.groupby([*others, *along, "column"], sort=False)["val_accuracy"]))
+    figure, grid = _grid(len(panels), len(places))
+    many = len(runs) > _DOTS_AT_MOST
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        for i, column in enumerate(columns):
+            # Side by side, so that intervals of one cell do not hide each other.
+            shift = 0.12 * (i - (len(columns) - 1) / 2)
+            found = {
+                place + shift: cells[*panel, *cell, column].astype(float)
+                for place, cell in enumerate(places)
+                if (*panel, *cell, column) in cells
+            }
+            _draw_cells(axes, found, column, line_style(columns, column), many)
+        if panel:
+            title = ", ".join(f"{n} {v}" for n, v in zip(others, panel, strict=True))
+            axes.set_title(title, fontsize=9)
+        width = figure.get_figwidth() / grid.shape[1]
+        _label_places(axes, [", ".join(map(str, cell)) for cell in places], width)
+        axes.grid(alpha=0.3)
+        _percent_axis(axes)
+    for i, axes in enumerate(grid.flat):
+        below = i + grid.shape[1]
+        axes.tick_params(labelbottom=below >= len(panels))
+        if i >= len(panels):
+            axes.remove()
+    arch = "depth" if all(name.isdigit() for name in runs["arch"].unique()) else "arch"
+    figure.supxlabel(", ".join(arch if row == "arch" else row for row in along), fontsize=10)
+    figure.supylabel("validation accuracy", fontsize=10)
     legend(figure)
     return figure
+
+
+def _split(runs: pd.DataFrame, rows: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Returns the factors along the horizontal axis and those that tell panels apart."""
+    if len(combinations(runs, rows)) <= _CELLS_AT_MOST:
+        return list(rows), []
+    longest = max(rows, key=lambda row: runs[row].nunique())
+    return [longest], [row for row in rows if row != longest]
+
+
+def _grid(panels: int, places: int) -> tuple[Figure, np.ndarray]:
+    """Returns a figure with so many panels, each with so many places on its horizontal axis."""
+    if panels == 1:
+        size = min(2.2 + 1.1 * places, _WIDTH), 3.8
+        figure = Figure(figsize=size, layout="constrained")
+        return figure, figure.subplots(squeeze=False)
+    width = min(1.4 + 0.25 * places, _WIDTH)
+    across = min(panels, int(_WIDTH / width))
+    down = math.ceil(panels / across)
+    figure = Figure(figsize=(across * width, 1.2 + 2.3 * down), layout="constrained")
+    return figure, figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+
+
+def _draw_cells(
+    axes: Axes, cells: dict[float, pd.Series], label: str, style: dict[str, Any], many: bool
+) -> None:
+    """Draws the accuracies of some cells, each at its place on the horizontal axis."""
+    for place, values in cells.items():
+        dots = [place + 0.04] * len(values)
+        axes.plot(dots, values, ".", color=style["color"], rasterized=many, **_DOT)
+    means = [values.mean() for values in cells.values()]
+    errors = [t_half_width(values) for values in cells.values()]
+    if label == BASELINE:
+        style = style | {"linestyle": "none"}  # Each is a net of its own: no line leads on.
+    axes.errorbar([*cells], means, yerr=errors, label=label, capsize=3, markersize=5, **style)
+
+
+def _label_places(axes: Axes, labels: Sequence[str], width: float) -> None:
+    """Labels the places of a horizontal axis of so many inches, of very many only some."""
+    step = math.ceil(len(labels) / _LABELS_AT_MOST)
+    shown = labels[::step]
+    upright = 0.09 * sum(map(len, shown)) > width - 1
+    rotation = 90 if upright else 0
+    axes.set_xticks(range(0, len(labels), step), shown, rotation=rotation, fontsize=9)
 
 
 def differences(effects: Sequence[Effect]) -> Figure:
@@ -149,31 +225,25 @@ def differences(effects: Sequence[Effect]) -> Figure:
     Args:
         effects: at least one, each with at least one seed.
     """
-    figure = Figure(figsize=(7.2, 0.9 + 0.42 * len(effects)), layout="constrained")
+    labels = [f"{e.name}, {e.where or 'averaged over the rest'} (n={e.n})" for e in effects]
+    width = max(7.2, 4.2 + 0.075 * max(map(len, labels)))
+    figure = Figure(figsize=(width, 0.9 + 0.42 * len(effects)), layout="constrained")
     axes = figure.subplots()
     axes.axvline(0, color="black", linewidth=0.8)
+    many = sum(effect.n for effect in effects) > _DOTS_AT_MOST
     for place, effect in enumerate(effects):
         points = 100 * effect.differences
         low, high = (100 * bound for bound in effect.interval)
         style: dict[str, Any] = {"color": "#0072B2"}
-        axes.plot(points, [place + 0.15] * len(points), ".", alpha=0.5, **style)
+        axes.plot(points, [place + 0.15] * len(points), ".", rasterized=many, **style, **_DOT)
         if effect.n > 1 and not effect.constant:
             axes.plot([low, high], [place, place], linewidth=2, **style)
         axes.plot(100 * effect.mean, place, "o", markersize=6, **style)
-    labels = [f"{e.name}, {e.where or 'averaged over the rest'} (n={e.n})" for e in effects]
     axes.set_yticks(range(len(effects)), labels)
-    axes.invert_yaxis()
+    axes.set_ylim(len(effects) - 0.5, -0.5)
     axes.set_xlabel("difference of validation accuracy, points")
     axes.grid(alpha=0.3, axis="x")
     return figure
-
-
-def _t_half_width(values: pd.Series) -> float:
-    if len(values) < 2:
-        return 0.0
-    from scipy import stats
-
-    return float(stats.t.ppf(0.975, len(values) - 1) * values.sem())
 
 
 def arch_title(arch: str) -> str:
@@ -204,6 +274,15 @@ def legend(figure: Figure) -> None:
     figure.legend(
         labelled.values(), labelled.keys(), loc="outside upper center", ncols=min(4, len(labelled))
     )
+
+
+def _share_scale(panels: Sequence[Axes]) -> None:
+    """Gives the rows of panels, of which these are the first ones, the same vertical scale."""
+    limits = [axes.get_ylim() for axes in panels]
+    for axes in panels:
+        axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+        if axes.get_yscale() == "log":
+            label_log_axis(axes)
 
 
 def label_log_axis(axes: Axes) -> None:

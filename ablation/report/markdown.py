@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from ablation import store
-from ablation.audit import Audit, Differences, audit
+from ablation.audit import Audit, Differences, audit, spans
 from ablation.comparison import Comparison, levels
 from ablation.config import BASELINE
 from ablation.data.cache import VERY_UNEQUAL, skipped_names
-from ablation.effects import Effect
+from ablation.effects import Effect, foremost
 from ablation.report.cells import (
     Cells,
     accuracy_cells,
@@ -28,6 +28,9 @@ _LOG_LINES = 12
 _NAMED_AT_MOST = 6
 _TOLD_AT_MOST = 30
 _CLASSES_AT_MOST = 20
+_LISTED_AT_MOST = 100
+_LOGS_AT_MOST = 20
+_ROWS_AT_MOST = 200
 
 
 def report(study: Study, comparisons: Sequence[Comparison], figures: Sequence[list[str]]) -> str:
@@ -52,7 +55,7 @@ def report(study: Study, comparisons: Sequence[Comparison], figures: Sequence[li
             "### Conditions",
             conditions(study, comparison),
         ]
-    parts += ["## Runs", table(runs_cells(study.runs)), *_logs(study), *_problems(study)]
+    parts += ["## Runs", _runs(study), *_logs(study), *_problems(study)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -118,8 +121,7 @@ def certificate(found: Audit) -> str:
     else:
         parts.append("**Confounds: none** in code, versions, processor, device and threads.")
     if found.holes:
-        holes = "\n".join(f"- {hole}" for hole in found.holes)
-        parts.append(f"**Holes.**\n\n{holes}")
+        parts.append(f"**Holes.**\n\n{_first(found.holes, _LISTED_AT_MOST)}")
     else:
         parts.append("**Holes: none.**")
     joint = "\n\n" if any("\n" in part for part in parts) else " "
@@ -174,22 +176,23 @@ def sentences(found: Sequence[Effect]) -> str:
     """Returns one sentence for each effect; with one seed a cell only for the contrasts."""
     alone = max((effect.n for effect in found), default=0) < 2
     told = _of(found, "contrast") if alone else found
-    lines = [f"- {effect.sentence()}" for effect in told[:_TOLD_AT_MOST]]
+    lines = [f"- {effect.sentence()}" for effect in foremost(told, _TOLD_AT_MOST)]
     if len(told) > _TOLD_AT_MOST:
-        lines.append(f"- and {len(told) - _TOLD_AT_MOST} more, in the table of effects.")
+        lines.append(f"- and {len(told) - _TOLD_AT_MOST:,} more, in the table of effects.")
     return "\n".join(lines)
 
 
 def conditions(study: Study, comparison: Comparison) -> str:
     """Returns under what conditions the runs were trained, every value of each."""
     runs = comparison.runs
-    facts = [("seeds", "seed"), ("epochs", "config.epochs"), ("optimizer steps", "steps")]
+    facts = [("epochs", "config.epochs"), ("optimizer steps", "steps")]
     facts += [("training images", "train_images"), ("validation images", "val_images")]
     groups = ("config.dataset.", "config.recipe.")
     keys = [key for key in runs.columns if key.startswith(groups)]
     keys += ["config.stride_on", "config.backend", "config.precision", "config.deterministic"]
     facts += [(key.removeprefix("config."), key) for key in keys]
-    rows = [[name, ", ".join(map(_plain, levels(key, runs[key].dropna())))] for name, key in facts]
+    rows = [["seeds", spans(set(runs["seed"]))]]
+    rows += [[name, ", ".join(map(_plain, levels(key, runs[key].dropna())))] for name, key in facts]
     for split in ("train", "val"):
         digests = {str(digest)[:8] for digest in runs[f"{split}_fingerprint"].dropna()}
         rows.append([f"{split} images, SHA-256", ", ".join(sorted(digests))])
@@ -227,15 +230,29 @@ def _plain(value: Any) -> str:
 
 
 def table(cells: Cells) -> str:
-    """Returns a markdown table whose source is aligned, because people read it as text too."""
-    rows = [list(cells.header), *[[cell.replace("|", "\\|") for cell in row] for row in cells.rows]]
+    """Returns a markdown table whose source is aligned, because people read it as text too.
+
+    A table that is too long for reading is cut, and says so.
+    """
+    shown = [[cell.replace("|", "\\|") for cell in row] for row in cells.rows[:_ROWS_AT_MOST]]
+    rows = [list(cells.header), *shown]
     widths = [max(len(row[i]) for row in rows) for i in range(len(cells.header))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
         for row in rows
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    left = len(cells.rows) - len(shown)
+    if left:
+        lines.append(f"\nand {left:,} more rows, in the table's CSV file.")
     return "\n".join(lines)
+
+
+def _first(lines: Sequence[str], at_most: int) -> str:
+    """Returns a list of so many lines that says how many more there are."""
+    more = len(lines) - at_most
+    shown = [*lines[:at_most], *([f"and {more:,} more"] if more > 0 else [])]
+    return "\n".join(f"- {line}" for line in shown)
 
 
 def _listed(differences: Differences) -> str:
@@ -259,11 +276,19 @@ def _of(found: Sequence[Effect], kind: str) -> list[Effect]:
     return [effect for effect in found if effect.kind == kind]
 
 
+def _runs(study: Study) -> str:
+    runs = study.runs
+    if len(runs) > _ROWS_AT_MOST:
+        # What went wrong must not be what is cut.
+        runs = runs.sort_values("state", key=lambda s: s == store.COMPLETE, kind="stable")
+    return table(runs_cells(runs))
+
+
 def _logs(study: Study) -> list[str]:
     """Returns the last lines of the log of every run that came to no good end."""
     parts = []
     ended = study.runs["state"].isin((store.FAILED, store.DIVERGED, store.INTERRUPTED))
-    for name in study.runs.loc[ended, "run"]:
+    for name in study.runs.loc[ended, "run"][:_LOGS_AT_MOST]:
         lines = store.log_tail(study.directory / name, _LOG_LINES)
         if lines:
             text = "\n".join(f"    {line}" for line in lines)
@@ -274,4 +299,4 @@ def _logs(study: Study) -> list[str]:
 def _problems(study: Study) -> list[str]:
     if not study.problems:
         return []
-    return ["## Not readable", "\n".join(f"- {problem}" for problem in study.problems)]
+    return ["## Not readable", _first(study.problems, _LISTED_AT_MOST)]

@@ -8,14 +8,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ablation import tables
-from ablation.comparison import Comparison
+from ablation.comparison import Comparison, combinations
 from ablation.data.cache import Cache
+from ablation.effects import foremost
 from ablation.report import figures, layers, pictures
 from ablation.report.gallery import SEEDS_AT_MOST, Gallery
 from ablation.report.pictures import Guess
 from ablation.study import Study
 
-_EFFECTS_AT_MOST = 60
+_EFFECTS_AT_MOST = 40
 _CLASSES_AT_MOST = 10
 _EXAMPLES = 10
 _GUESSED = 12
@@ -85,17 +86,32 @@ def _curves(study: Study, comparison: Comparison) -> Section:
     columns = comparison.columns
     drawn = []
     if not comparison.complete.empty:
-        final = figures.final_accuracy(comparison.complete, comparison.rows, columns)
-        drawn.append(Drawing("final", final))
+        drawn.append(_final(comparison))
     effects = [effect for effect in tables.comparison_effects(comparison) if effect.n]
     if effects:
-        drawn.append(Drawing("effects", figures.differences(effects[:_EFFECTS_AT_MOST])))
+        figure = figures.differences(foremost(effects, _EFFECTS_AT_MOST))
+        drawn.append(Drawing("effects", figure, _drawn_of(_EFFECTS_AT_MOST, len(effects))))
     history = study.history[study.history["run"].isin(comparison.runs["run"])]
     if not history.empty:
         for kind, metrics in _CURVES.items():
             figure = figures.curves(comparison.runs, history, metrics, columns)
             drawn.append(Drawing(kind, figure))
     return Section("Curves", drawn)
+
+
+def _final(comparison: Comparison) -> Drawing:
+    rows, runs = comparison.rows, comparison.complete
+    shown = figures.drawable(runs, rows)
+    cells, drawn = len(combinations(runs, rows)), len(combinations(shown, rows))
+    caption = f"Drawn are {drawn:,} of {cells:,} rows of the table, the first ones."
+    figure = figures.final_accuracy(shown, rows, comparison.columns)
+    return Drawing("final", figure, caption if drawn < cells else "")
+
+
+def _drawn_of(at_most: int, effects: int) -> str:
+    if effects <= at_most:
+        return ""
+    return f"Drawn are {at_most} of {effects:,} effects, those averaged over the rest first."
 
 
 def _why(study: Study, comparison: Comparison) -> Section:

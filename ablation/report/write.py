@@ -88,6 +88,11 @@ def _replace(folder: Path, files: dict[str, bytes]) -> None:
 
 def _rendered(drawing: Drawing, name: str) -> dict[str, bytes]:
     """Returns the files of one figure."""
+    # Laid out once, and not again for each form.
+    layout = drawing.figure.get_layout_engine()
+    if layout:
+        layout.execute(drawing.figure)
+        drawing.figure.set_layout_engine("none")
     files = {}
     for form in drawing.forms:
         content = io.BytesIO()

@@ -1,5 +1,7 @@
 import matplotlib.colors
 import numpy as np
+import pandas as pd
+import pytest
 from matplotlib.figure import Figure
 
 from ablation import study
@@ -70,4 +72,61 @@ def test_no_line_leads_from_one_baseline_to_another(stored_run, tmp_path):
     assert len(lines["baseline"].get_xdata()) == len(lines["residual"].get_xdata()) == 2
     assert lines["baseline"].get_linestyle() == "None"
     assert lines["residual"].get_linestyle() != "None"
-    assert axes.get_xlabel() == "arch"
+    assert figure.get_supxlabel() == "arch"
+
+
+def _many_cells(archs, rates):
+    """Runs of every combination, as `final_accuracy` takes them."""
+    return pd.DataFrame(
+        {"arch": arch, "rate": rate, "column": column, "seed": seed, "val_accuracy": 0.5}
+        for arch in archs
+        for rate in rates
+        for column in ("plain", "residual")
+        for seed in (0, 1)
+    )
+
+
+def test_many_cells_are_panels_along_the_factor_with_most_levels():
+    runs = _many_cells(["20", "32", "44", "56"], [0.1, 0.2, 0.3, 0.4, 0.5])
+    figure = figures.final_accuracy(runs, ["arch", "rate"], ["plain", "residual"])
+    assert [axes.get_title() for axes in figure.axes] == [f"arch {a}" for a in (20, 32, 44, 56)]
+    for axes in figure.axes:
+        assert [label.get_text() for label in axes.get_xticklabels()] == [
+            "0.1",
+            "0.2",
+            "0.3",
+            "0.4",
+            "0.5",
+        ]
+
+
+@pytest.mark.parametrize(("archs", "rates"), [(10, 1), (10, 10), (2, 400), (30, 30)])
+def test_no_figure_of_final_accuracies_is_larger_than_a_large_page(archs, rates):
+    runs = _many_cells([f"net{i}" for i in range(archs)], [i / 1000 for i in range(rates)])
+    shown = figures.drawable(runs, ["arch", "rate"])
+    figure = figures.final_accuracy(shown, ["arch", "rate"], ["plain", "residual"])
+    width, height = figure.get_size_inches()
+    assert width <= 14 and height <= 60
+    assert all(len(axes.get_xticks()) <= 24 for axes in figure.axes)
+
+
+def test_what_cannot_be_drawn_is_whole_panels():
+    runs = _many_cells([f"net{i}" for i in range(30)], [i / 1000 for i in range(31)])
+    shown = figures.drawable(runs, ["arch", "rate"])
+    assert shown["arch"].nunique() == 24
+    assert set(shown.groupby("arch")["rate"].nunique()) == {31}
+    assert figures.drawable(shown, ["arch", "rate"]).equals(shown)
+
+
+def test_many_architectures_are_wrapped_and_share_their_scale(stored_run, tmp_path):
+    for arch in (18, 34, 50, 20, 32, 44, 56):
+        stored_run(f"arch={arch}")
+    loaded = study.load(tmp_path / "main")
+    (comparison,) = loaded.comparisons()
+    figure = figures.curves(
+        comparison.runs, loaded.history, ["loss", "val_loss"], comparison.columns
+    )
+    assert len(figure.axes) == 14
+    assert figure.axes[-2].get_title() == "depth 56" and figure.axes[-1].get_xlabel() == "epoch"
+    assert figure.axes[-2].get_ylim() == figure.axes[0].get_ylim()
+    assert figure.axes[-1].get_ylim() == figure.axes[6].get_ylim()

@@ -1,7 +1,9 @@
+import pandas as pd
 import pytest
 
 from ablation import store
 from ablation.config import UserError
+from ablation.report import markdown, sections
 from ablation.report.write import write_report
 
 
@@ -47,3 +49,27 @@ def test_what_others_put_into_the_folder_stays(stored_run, tmp_path):
     (folder / ".ipynb_checkpoints").mkdir()
     write_report(tmp_path / "main")
     assert (folder / "notes.md").exists() and (folder / ".ipynb_checkpoints").is_dir()
+
+
+def test_what_a_long_report_leaves_out_is_said_and_is_in_the_tables(
+    stored_run, tmp_path, monkeypatch
+):
+    for rate in range(1, 15):
+        for plain in ("true", "false"):
+            stored_run("arch=20", f"plain={plain}", f"recipe.learning_rate={rate}")
+    stored_run("arch=20", "seed=9", "recipe.learning_rate=1", state=store.FAILED, reason="why")
+    store.add_factors(tmp_path / "main", ["recipe.learning_rate"])
+    monkeypatch.setattr(markdown, "_ROWS_AT_MOST", 10)
+    monkeypatch.setattr(markdown, "_TOLD_AT_MOST", 5)
+    monkeypatch.setattr(sections, "_EFFECTS_AT_MOST", 5)
+    write_report(tmp_path / "main")
+    text = (tmp_path / "main" / "report.md").read_text()
+    # The accuracies, the costs and the runs: of each all but ten.
+    for left in (4, 18, 19):
+        assert f"and {left} more rows, in the table's CSV file." in text
+    assert "Drawn are 5 of 41 effects" in text
+    assert "more, in the table of effects" in text
+    runs = text[text.index("## Runs") :].splitlines()
+    assert "why" in runs[4]
+    assert len(pd.read_csv(tmp_path / "main" / "report" / "runs.csv")) == 29
+    assert len(pd.read_csv(tmp_path / "main" / "report" / "ablation-digits.csv")) == 14

@@ -1,0 +1,142 @@
+"""The configuration of every job of a sweep, before its first job starts.
+
+Hydra takes tens of milliseconds to compose one job, minutes for ten thousand. So each combination
+of choices (`dataset=`, `recipe=`, ...) is composed once by Hydra; the jobs that share it differ in
+single keys, which OmegaConf converts to their types as it would there. Whatever is not that simple
+is left to Hydra, and so is every error, which therefore reads the same.
+"""
+
+import copy
+import functools
+import operator
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from hydra import compose
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ablation.config import to_plain
+
+_DEPENDENT = re.compile(r"\$\{(?!oc\.env:)")
+"""An interpolation that may read another key, so that one key can change several values."""
+
+
+def expand(config: DictConfig) -> tuple[list[dict[str, Any]], list[str]]:
+    """Returns the resolved configuration of every job of a sweep, in order, and the swept keys.
+
+    Args:
+        config: what Hydra composed for the sweep as a whole.
+    """
+    params = config.hydra.sweeper.get("params") or {}
+    arguments = [f"{key}={value}" for key, value in params.items()]
+    arguments += list(config.hydra.overrides.task)
+    overrides = _parsed(arguments)
+    (jobs,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
+    swept = [item.key_or_group for item in overrides if item.is_sweep_override()]
+    return configurations(config.hydra.job.config_name, jobs), swept
+
+
+def configurations(config_name: str, jobs: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    """Returns what Hydra composes for each job, resolved.
+
+    Args:
+        config_name: of the primary configuration.
+        jobs: the overrides of each job, the same keys in the same order in all of them.
+    """
+    words = list(dict.fromkeys(word for job in jobs for word in job))
+    overrides = dict(zip(words, _parsed(words), strict=True))
+    groups = {key for key in {one.key_or_group for one in overrides.values()} if _is_group(key)}
+    choices = {word for word in words if overrides[word].key_or_group in groups}
+    if not all(_is_simple(overrides[word], word in choices) for word in words):
+        return [_composed(config_name, job) for job in jobs]
+    templates: dict[tuple[str, ...], _Template] = {}
+    found = []
+    for job in jobs:
+        chosen = tuple(word for word in job if word in choices)
+        if chosen not in templates:
+            templates[chosen] = _Template(config_name, job)
+        values = [overrides[word] for word in job if word not in choices]
+        filled = templates[chosen].filled(values)
+        found.append(_composed(config_name, job) if filled is None else filled)
+    return found
+
+
+class _Template:
+    """A composed job, into which the values of the jobs that make the same choices are filled.
+
+    Args:
+        config_name: of the primary configuration.
+        job: the overrides of the job that is composed.
+    """
+
+    def __init__(self, config_name: str, job: Sequence[str]):
+        self._config = compose(config_name, overrides=list(job))
+        self._plain = to_plain(self._config)
+        self._is_fixed = not _DEPENDENT.search(OmegaConf.to_yaml(self._config))
+        self._converted: dict[str | None, Any] = {}
+
+    def filled(self, values: Sequence[Override]) -> dict[str, Any] | None:
+        """Returns the configuration with other values, None if that is left to Hydra.
+
+        Args:
+            values: an override of every key by which the jobs may differ.
+        """
+        if not self._is_fixed:
+            return None
+        plain = copy.deepcopy(self._plain)
+        try:
+            for override in values:
+                *path, leaf = override.key_or_group.split(".")
+                group = functools.reduce(operator.getitem, path, plain)
+                if isinstance(group[leaf], dict):
+                    return None
+                group[leaf] = self._value(override)
+        except (OmegaConfBaseException, KeyError, TypeError):
+            return None
+        return plain
+
+    def _value(self, override: Override) -> Any:
+        """Returns an override's value as the type of its key."""
+        if override.input_line not in self._converted:
+            OmegaConf.update(self._config, override.key_or_group, override.value())
+            value = OmegaConf.select(self._config, override.key_or_group)
+            is_list = OmegaConf.is_list(value)
+            self._converted[override.input_line] = (
+                OmegaConf.to_container(value) if is_list else value
+            )
+        return copy.copy(self._converted[override.input_line])
+
+
+def _composed(config_name: str, job: Sequence[str]) -> dict[str, Any]:
+    return to_plain(compose(config_name, overrides=list(job)))
+
+
+def _parsed(words: Sequence[str]) -> list[Override]:
+    loader = GlobalHydra.instance().config_loader()
+    return OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+
+
+def _is_group(key: str) -> bool:
+    return bool(GlobalHydra.instance().config_loader().get_group_options(key))
+
+
+def _is_simple(override: Override, chooses: bool) -> bool:
+    """Returns whether an override only chooses a group's member or only sets a value."""
+    if override.type is not OverrideType.CHANGE or override.package is not None:
+        return False
+    value = override.value()
+    return isinstance(value, str) if chooses else _is_plain(value)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, str):
+        return "${" not in value and value != "???"
+    return value is None or isinstance(value, bool | int | float)
