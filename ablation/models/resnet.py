@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
+from ablation.models.initializers import HeNormal
 from ablation.models.layers import BatchNormalization, ZeroPadShortcut
 from ablation.models.specs import ResNetSpec
 
@@ -127,8 +128,8 @@ class ResNet:
             name=name,
         )(x)
 
-    def _he_normal(self, name: str) -> keras.initializers.Initializer:
-        return keras.initializers.HeNormal(zlib.crc32(f"{self.seed}/{name}".encode()) % 2**31)
+    def _he_normal(self, name: str) -> HeNormal:
+        return HeNormal(zlib.crc32(f"{self.seed}/{name}".encode()) % 2**31)
 
 
 @contextlib.contextmanager

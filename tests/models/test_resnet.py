@@ -193,7 +193,7 @@ def test_every_kernel_starts_as_in_he_et_al(arms):
             # Of n draws the sample's own error is about 0.7 / sqrt(n).
             assert kernel.std() == pytest.approx(np.sqrt(2 / fan_in), rel=4 / np.sqrt(kernel.size))
             assert abs(kernel.mean()) < 5 * np.sqrt(2 / fan_in / kernel.size)
-            assert type(layer.kernel_initializer) is keras.initializers.HeNormal
+            assert isinstance(layer.kernel_initializer, keras.initializers.HeNormal)
 
 
 def test_no_two_kernels_start_alike(arms):
