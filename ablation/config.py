@@ -5,6 +5,7 @@ right type, `validate` what is out of range.
 """
 
 import difflib
+import importlib.util
 import math
 import re
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from omegaconf.errors import (
 from ablation.models.specs import ARCHS, SHORTCUTS, STRIDE_ON, BaselineSpec, ResNetSpec, refusal
 
 AUGMENTATIONS = ("none", "flip", "crop_flip")
-BACKENDS = ("tensorflow",)
+BACKENDS = ("tensorflow", "jax")
 NORMALISATIONS = ("unit", "signed", "standard", "pixel_mean")
 OPTIMIZERS = ("sgd", "adam")
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -167,6 +168,11 @@ def validate(config: dict[str, Any]) -> None:
     _one_of("shortcut", config["shortcut"], SHORTCUTS)
     _one_of("stride_on", config["stride_on"], STRIDE_ON)
     _one_of("backend", config["backend"], BACKENDS)
+    if importlib.util.find_spec(config["backend"]) is None:
+        raise UserError(
+            f"backend={config['backend']} is not installed: pip install {config['backend']}, "
+            f"or use another of {', '.join(BACKENDS)}."
+        )
     _one_of("precision", config["precision"], PRECISIONS)
     _one_of("rerun", config["rerun"], RERUNS)
     _at_least("epochs", config["epochs"], 1)

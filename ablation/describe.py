@@ -1,5 +1,6 @@
 """`python -m ablation.describe arch=50 plain=true [dataset=cifar10]`: what a network is made of."""
 
+import os
 import sys
 
 from hydra import compose, initialize_config_dir
@@ -12,14 +13,15 @@ from rich.table import Table
 from ablation.config import CONF_DIR, UserError, explain, to_plain, validate
 from ablation.data.sources import open_source
 from ablation.models.specs import ARCHS
-from ablation.terminal import import_tensorflow_quietly
+from ablation.terminal import import_quietly
 
 
 def main() -> int:
     """Prints Keras's summary and a table by stage; returns the exit code."""
     if {"-h", "--help"} & set(sys.argv):
         print(__doc__)
-        print("Keys: arch plain shortcut preact stride_on dataset; see python -m ablation --help.")
+        print("Keys: arch plain shortcut preact stride_on dataset backend;")
+        print("see python -m ablation --help.")
         print(f"arch is one of {' '.join(ARCHS)}.")
         return 0
     try:
@@ -34,7 +36,8 @@ def main() -> int:
 
 
 def _describe(config: dict) -> None:
-    import_tensorflow_quietly()
+    os.environ["KERAS_BACKEND"] = config["backend"]
+    import_quietly(config["backend"])
     from ablation.models import cost
     from ablation.models.build import build
 

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ablation import runner, store
+from ablation import backends, runner, store
 from ablation.config import UserError, identity_keys
 from ablation.store import Run
 
@@ -153,7 +153,7 @@ def _measure(run: Run) -> dict[str, Any]:
         input=order,
         capture_output=True,
         text=True,
-        env=runner.environment(run.config),
+        env=backends.environment(run.config),
     )
     if child.returncode:
         reason = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]

@@ -10,13 +10,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ablation import backends
+
 CONFOUNDS = ("source_sha256", "python", "packages", "platform", "processor", "devices", "threads")
 """What can change a result although the configuration is the same."""
 
 _PACKAGE = Path(__file__).resolve().parent
 _PACKAGES = (
     "ablation",
-    "tensorflow",
     "keras",
     "tensorflow-datasets",
     "numpy",
@@ -32,20 +33,21 @@ def collect(config: dict[str, Any], command: str) -> dict[str, Any]:
         config: the resolved configuration.
         command: the command line that asked for the run.
     """
+    backend = backends.current()
     return {
         "command": command,
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--", str(_PACKAGE))),
         "source_sha256": source_digest(),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: _version(name) for name in (*_PACKAGES, *backend.PACKAGES)},
         "host": socket.gethostname(),
         "platform": platform.platform(),
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": config["threads"],
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "devices": _devices(),
+        "devices": backend.devices(),
     }
 
 
@@ -101,12 +103,3 @@ def processor() -> str:
         return platform.processor()
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor())
-
-
-def _devices() -> list[str]:
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    return [tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in gpus] or [
-        "CPU"
-    ]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ablation import store
+from ablation import backends, store
 from ablation.config import UserError
 from ablation.data import cache
 from ablation.store import Run, Status
@@ -98,7 +98,7 @@ def train(run: Run, command: str) -> Status:
         "anew": run.config["rerun"] == "all",
     }
     with one_gpu() as visible:
-        code, complaint = _run_child(json.dumps(order), environment(run.config) | visible)
+        code, complaint = _run_child(json.dumps(order), backends.environment(run.config) | visible)
     if code != EXIT_BUSY:
         _record_death(run, before, code, complaint)
     return store.read_status(run.directory)
@@ -197,9 +197,3 @@ def _death(status: Status, code: int, complaint: str) -> Status:
         return status.ended(store.INTERRUPTED, f"killed by {name}{hint}")
     last = complaint.splitlines()[-1] if complaint else "see log.txt"
     return status.ended(store.FAILED, f"ended with exit code {code}: {last}")
-
-
-def environment(config: dict) -> dict[str, str]:
-    """Returns the environment of a child that trains."""
-    defaults = {"TF_CPP_MIN_LOG_LEVEL": "2"}
-    return defaults | dict(os.environ) | {"KERAS_BACKEND": config["backend"]}

@@ -80,7 +80,7 @@ def _keep_directory(run: Run, command: str, anew: bool) -> int:
 
 def _train(run: Run, command: str) -> str | None:
     """Trains and stores the result; returns why the run diverged, None if it did not."""
-    # Imported only now, because TensorFlow takes seconds and prints to the log.
+    # Imported only now, because Keras and its backend take seconds and print to the log.
     from ablation import provenance
     from ablation.data import cache
     from ablation.training.callbacks import DivergenceError

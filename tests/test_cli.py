@@ -63,6 +63,19 @@ def test_bad_input_is_one_line_and_leaves_nothing(cli, tmp_path, arguments, word
     assert not list(tmp_path.iterdir())
 
 
+def test_a_backend_that_is_not_installed_is_one_line_and_leaves_nothing(cli, tmp_path):
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text("import sys; sys.modules['jax'] = None")
+    work = tmp_path / "work"
+    work.mkdir()
+    done = cli("-m", "arch=20", "backend=tensorflow,jax", cwd=work, PYTHONPATH=str(site))
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "backend=jax is not installed: pip install jax" in done.stderr
+    assert not list(work.iterdir())
+
+
 def test_a_batch_larger_than_the_data_fails_with_the_reason(cli, tmp_path):
     done = cli("arch=20", "recipe.batch_size=2000", cwd=tmp_path)
     assert done.returncode == 1

@@ -14,6 +14,7 @@ from ablation.config import UserError, flatten, identity_keys, validate
         (["epochs=0"], ["epochs=0", "1 or more"]),
         (["seed=-1"], ["seed=-1"]),
         (["study=../other"], ["study", "letters"]),
+        (["backend=torch"], ["backend=torch", "tensorflow", "jax"]),
         (["precision=float8"], ["precision=float8", "mixed_bfloat16"]),
         (["dataset.image_size=31"], ["image_size=31", "arch=34", "32 or more"]),
         (["arch=20", "dataset.image_size=3"], ["image_size=3", "arch=20", "4 or more"]),
@@ -79,6 +80,7 @@ def test_words_that_change_no_result_keep_the_identity(config, one, other):
         "preact=true",
         "seed=1",
         "epochs=6",
+        "backend=jax",
         "precision=mixed_bfloat16",
         "deterministic=false",
         "dataset.image_size=40",
@@ -100,8 +102,8 @@ def test_flatten_joins_nested_keys_by_dots():
     assert flatten({"a": 1, "b": {"c": {"d": 2}}}) == {"a": 1, "b.c.d": 2}
 
 
-def test_nothing_of_the_parent_process_imports_tensorflow_or_keras():
+def test_nothing_of_the_parent_process_imports_keras_or_a_backend():
     modules = "ablation.__main__, ablation.report.write, ablation.worker, ablation.data.cache"
-    code = f"import {modules}, sys; print({{'tensorflow', 'keras'}} & set(sys.modules))"
+    code = f"import {modules}, sys; print({{'tensorflow', 'jax', 'keras'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr

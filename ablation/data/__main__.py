@@ -16,7 +16,6 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from ablation.config import UserError
 from ablation.data import cache, sources
 from ablation.data.cache import VERY_UNEQUAL, skipped_names
-from ablation.terminal import import_tensorflow_quietly
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -39,8 +38,6 @@ def main() -> int:
                         console.print(f"preparing {what}: {total} images")
                 bars.update(tasks[what], completed=done)
 
-            if order["dataset"]["source"] == "tfds":
-                import_tensorflow_quietly()
             prepared = cache.prepare(order["dataset"], order["cache_dir"], show)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

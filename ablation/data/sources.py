@@ -5,6 +5,7 @@ TensorFlow is imported only by the source that reads TensorFlow Datasets.
 
 import difflib
 import hashlib
+import importlib.util
 import io
 import logging
 import os
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ablation.config import UserError, first_line
+from ablation.terminal import import_quietly
 
 SPLITS = ("train", "val")
 _IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -149,7 +151,8 @@ class Tfds:
     """Any image classification set of TensorFlow Datasets, by name."""
 
     def __init__(self, dataset: dict[str, Any]):
-        import tensorflow_datasets as tfds  # Imports TensorFlow.
+        _import_tensorflow()
+        import tensorflow_datasets as tfds
 
         name, self._data_dir = dataset["name"], tfds_dir(dataset)
         missing = [key for key in ("train_split", "val_split") if not dataset[key]]
@@ -264,6 +267,16 @@ class Tfds:
             f"dataset.name={self._builder.name} is not an image classification set: "
             f"its features are {', '.join(features)}."
         )
+
+
+def _import_tensorflow() -> None:
+    for package in ("tensorflow", "tensorflow-datasets"):
+        if importlib.util.find_spec(package.replace("-", "_")) is None:
+            raise UserError(
+                f"A set of TensorFlow Datasets needs {package}, which is not installed: "
+                f"pip install {package}. {_OFFLINE}"
+            )
+    import_quietly("tensorflow")
 
 
 def tfds_dir(dataset: dict[str, Any]) -> Path:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ablation.terminal import import_tensorflow_quietly
+from ablation.terminal import import_quietly
 
 _STEPS = 5
 _VAL_STEPS = 3
@@ -21,7 +21,7 @@ _VAL_STEPS = 3
 def main() -> int:
     """Measures the ordered run; returns the exit code."""
     order = json.loads(sys.stdin.read())
-    import_tensorflow_quietly()
+    import_quietly(order["config"]["backend"])
     json.dump(measure(order["config"], order["started"]), sys.stdout)
     return 0
 
@@ -35,7 +35,7 @@ def measure(config: dict[str, Any], started: float) -> dict[str, Any]:
 
     Returns:
         `trainable`, `total`, `multiply_adds`, `steps_per_epoch`; `start_seconds`, once a run, which
-        is imports, building and tracing; `epoch_seconds`, steps and validation; and
+        is imports, building, tracing and compiling; `epoch_seconds`, steps and validation; and
         `checkpoint_seconds`, once for each epoch but the last; `peak_memory_bytes`.
     """
     from ablation.data import cache
@@ -54,16 +54,17 @@ def measure(config: dict[str, Any], started: float) -> dict[str, Any]:
     before_fit = time.perf_counter()
     overhead = time.time() - started
     model.fit(
-        train_dataset(batches, range(2)).take(2 * steps),
+        train_dataset(batches, range(2)),
         validation_data=val_dataset(val),
         epochs=2,
         steps_per_epoch=steps,
         validation_steps=val_steps,
         verbose=0,
+        shuffle=False,
         callbacks=[clock],
     )
     fit_seconds = time.perf_counter() - before_fit
-    # The first lap of every loop also traces, or starts the stream.
+    # The first lap of every loop also traces and compiles, or starts the stream.
     step = statistics.median(clock.steps[1:steps] + clock.steps[steps + 1 :] or clock.steps[-1:])
     val_step = statistics.median(clock.val_steps[val_steps + 1 :] or clock.val_steps[-1:])
     with tempfile.TemporaryDirectory() as folder:

@@ -11,9 +11,8 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from ablation import store
+from ablation import backends, store
 from ablation.config import UserError
 from ablation.data.cache import Cache
 from ablation.data.pipeline import TrainBatches, ValBatches
@@ -81,6 +80,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         steps_per_epoch=steps,
         validation_steps=val.steps,
         verbose=0,
+        shuffle=False,  # The stream has its order.
         callbacks=callbacks,
     )
     fitted = time.perf_counter()
@@ -122,13 +122,8 @@ def open_batches(config: dict[str, Any], cache: Cache) -> tuple[TrainBatches, Va
 
 def set_up(config: dict[str, Any]) -> None:
     """Sets seed, precision, threads and determinism for this process, once, before any model."""
-    threads = config["threads"]
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
-    keras.utils.set_random_seed(config["seed"])
+    backends.current().set_up(config)
     keras.mixed_precision.set_global_policy(config["precision"])
-    if config["deterministic"]:
-        tf.config.experimental.enable_op_determinism()
 
 
 def compiled_model(config: dict[str, Any], cache: Cache, total_steps: int) -> keras.Model:
@@ -147,8 +142,7 @@ def compiled_model(config: dict[str, Any], cache: Cache, total_steps: int) -> ke
         build_optimizer(config["recipe"], total_steps),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        # XLA on a CPU is several times slower than TensorFlow's own kernels.
-        jit_compile=False,
+        jit_compile=backends.current().JIT_COMPILE,
     )
     return model
 

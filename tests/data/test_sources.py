@@ -497,6 +497,13 @@ def test_a_tfds_config_version_or_name_that_is_not_there_is_a_user_error(name, t
         open_named(name, tmp_path)
 
 
+def test_a_set_of_tfds_without_tensorflow_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(UserError, match="pip install tensorflow") as caught:
+        sources.open_source(tfds_config("mnist", tmp_path))
+    assert "dataset=folder" in str(caught.value)
+
+
 def test_a_set_that_classifies_no_images_is_rejected(tfds, tmp_path):
     with pytest.raises(UserError, match=r"imdb_reviews is not an image classification.*text"):
         open_named("imdb_reviews", tmp_path / "new")

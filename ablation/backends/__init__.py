@@ -1,0 +1,68 @@
+"""Where Keras's backends differ.
+
+No other part of the program asks which one it runs on, but for the kernel of batch normalisation
+(`models.layers`) and the gradients of `training.diagnostics`.
+
+The modules beside this file offer what `Backend` lists. They load their framework, so they are
+for a child process; this file is readable without any.
+"""
+
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, cast
+
+from ablation.data.pipeline import Batch
+
+
+class Backend(Protocol):
+    """What each module of this package offers.
+
+    Attributes:
+        PACKAGES: whose versions belong to a result.
+        JIT_COMPILE: whether XLA compiles a step on this backend.
+    """
+
+    PACKAGES: tuple[str, ...]
+    JIT_COMPILE: bool
+
+    def devices(self) -> list[str]:
+        """Returns the names of the GPUs, or "CPU" alone."""
+
+    def set_up(self, config: dict[str, Any]) -> None:
+        """Sets seed, threads and determinism for this process, before any model."""
+
+    def dataset(self, stream: Callable[[], Iterator[Batch]], steps: int) -> Any:
+        """Returns batches as `Model.fit` takes them, prepared while the step before is computed.
+
+        Args:
+            stream: starts the batches from the first.
+            steps: how many there are.
+        """
+
+
+def current() -> Backend:
+    """Returns the backend that Keras has in this process."""
+    import keras  # Loads its backend, which the parent process never does.
+
+    return cast(Backend, importlib.import_module(f"{__name__}.{keras.config.backend()}"))
+
+
+def environment(config: dict[str, Any]) -> dict[str, str]:
+    """Returns the environment of a child that trains.
+
+    Args:
+        config: the resolved configuration.
+    """
+    inherited = dict(os.environ)
+    if config["backend"] == "tensorflow":
+        return {"TF_CPP_MIN_LOG_LEVEL": "2"} | inherited | {"KERAS_BACKEND": "tensorflow"}
+    # Read when JAX loads. By default it takes most of a GPU's memory at once, but several runs may
+    # share a GPU.
+    child = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | inherited | {"KERAS_BACKEND": "jax"}
+    if config["threads"]:
+        child["NPROC"] = str(config["threads"])
+    if config["deterministic"]:
+        flags = inherited.get("XLA_FLAGS", "").split()
+        child["XLA_FLAGS"] = " ".join([*flags, "--xla_gpu_deterministic_ops=true"])
+    return child

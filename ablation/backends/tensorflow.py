@@ -1,0 +1,41 @@
+"""Keras on TensorFlow."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ablation.data.pipeline import Batch
+
+PACKAGES = ("tensorflow",)
+JIT_COMPILE = False  # XLA on a CPU is several times slower than TensorFlow's own kernels.
+
+
+def devices() -> list[str]:
+    """Returns the names of the GPUs, or "CPU" alone."""
+    gpus = tf.config.list_physical_devices("GPU")
+    return [tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in gpus] or [
+        "CPU"
+    ]
+
+
+def set_up(config: dict[str, Any]) -> None:
+    """Sets threads, seed and determinism; see `Backend.set_up`."""
+    threads = config["threads"]
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    keras.utils.set_random_seed(config["seed"])
+    if config["deterministic"]:
+        tf.config.experimental.enable_op_determinism()
+
+
+def dataset(stream: Callable[[], Iterator[Batch]], steps: int) -> tf.data.Dataset:
+    """Returns a tf.data.Dataset, which needs no `steps`; see `Backend.dataset`."""
+    signature = tuple(tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in next(stream()))
+    batches = tf.data.Dataset.from_generator(stream, output_signature=signature).prefetch(2)
+    options = tf.data.Options()
+    # With autotuning on, the end of an epoch can wait seconds for its thread to wake up.
+    options.autotune.enabled = False
+    options.deterministic = True
+    return batches.with_options(options)
