@@ -18,8 +18,10 @@ from ablation import store
 from ablation.store import Run
 
 _POLL_SECONDS = 0.5
+_PAUSE_SECONDS = 10.0
+"""Between two looks, at most, however long a look takes."""
 _SHARE = 0.05
-"""Of the time, at most: to look at the runs, and again to keep the report up to date."""
+"""Of the time: what looking at the runs may take, and as much again writing the report."""
 _SETTLED_SECONDS = 2.0
 """Longer than the tick of any file system's clock, within which two changes look like one."""
 
@@ -76,7 +78,7 @@ class Monitor:
                 stopping = self._stop.wait(pause)
                 start = time.monotonic()
                 self._poll(stopping)
-                pause = max(_POLL_SECONDS, _rest(time.monotonic() - start))
+                pause = min(_PAUSE_SECONDS, max(_POLL_SECONDS, _rest(time.monotonic() - start)))
                 if self._console.is_terminal:
                     live.update(self._table(), refresh=True)
                 if stopping:

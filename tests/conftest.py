@@ -22,6 +22,9 @@ def cli(cache_dir):
     """Runs `python -m ablation` as a user would, in a folder of its own."""
 
     def run(*arguments, cwd: Path, module="ablation", code=None, before=None, **environment):
+        if "PYTHONPATH" in environment and "PYTHONPATH" in os.environ:
+            # In front of what is there, so that it is still this package that is tested.
+            environment["PYTHONPATH"] += os.pathsep + os.environ["PYTHONPATH"]
         return subprocess.run(
             [sys.executable, *(["-c", code] if code else ["-m", module]), *arguments],
             cwd=cwd,
