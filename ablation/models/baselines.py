@@ -2,7 +2,7 @@
 
 VGG16 is Simonyan and Zisserman 2014, arXiv 1409.1556, without batch normalisation, as published;
 DenseNet121 is Huang et al. 2016, arXiv 1608.06993. Its batch normalisation keeps 0.99 of the
-running mean, so that what it validates means little before a few hundred steps.
+running mean, so that what it validates means little before about a thousand steps.
 """
 
 import keras
