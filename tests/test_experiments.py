@@ -9,7 +9,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from ablation.config import CONF_DIR, to_plain
-from ablation.sweep import Sweep, expand
+from ablation.jobs import expand
+from ablation.sweep import Sweep
 
 FILES = sorted((CONF_DIR / "experiment").glob("*.yaml"))
 
@@ -37,7 +38,7 @@ def planned(arguments):
         config = GlobalHydra.instance().hydra.compose_config("config", overrides, mode)
         if config.hydra.mode == RunMode.MULTIRUN or "-m" in arguments:
             jobs, swept = expand(config)
-            return [to_plain(job) for job in jobs], swept
+            return jobs, swept
         return [to_plain(config)], []
 
 
