@@ -163,7 +163,6 @@ def validate(config: dict[str, Any]) -> None:
     Raises:
         UserError: a value is not allowed; the message names the key, the value and what is allowed.
     """
-    dataset, recipe = config["dataset"], config["recipe"]
     _one_of("arch", config["arch"], tuple(ARCHS))
     _one_of("shortcut", config["shortcut"], SHORTCUTS)
     _one_of("stride_on", config["stride_on"], STRIDE_ON)
@@ -184,22 +183,27 @@ def validate(config: dict[str, Any]) -> None:
             f"study={config['study']!r} cannot name a folder; "
             "use letters, digits, '.', '_' and '-'."
         )
-
     refused = refusal(config["arch"], config)
     if refused:
         raise UserError(refused)
+    _validate_dataset(config["dataset"], config["arch"])
+    _validate_recipe(config["recipe"])
 
+
+def _validate_dataset(dataset: dict[str, Any], arch: str) -> None:
     _one_of("dataset.source", dataset["source"], SOURCES)
     _one_of("dataset.augment", dataset["augment"], AUGMENTATIONS)
     _one_of("dataset.normalisation", dataset["normalisation"], NORMALISATIONS)
-    smallest = ARCHS[config["arch"]].min_image_size
+    smallest = ARCHS[arch].min_image_size
     if dataset["image_size"] < smallest:
         raise UserError(
-            f"dataset.image_size={dataset['image_size']} is too small for arch={config['arch']}, "
+            f"dataset.image_size={dataset['image_size']} is too small for arch={arch}, "
             f"which halves the image until nothing is left; use dataset.image_size={smallest} "
             f"or more{', or a CIFAR-style net such as arch=20' if smallest > 4 else ''}."
         )
 
+
+def _validate_recipe(recipe: dict[str, Any]) -> None:
     _one_of("recipe.optimizer", recipe["optimizer"], OPTIMIZERS)
     _one_of("recipe.schedule", recipe["schedule"], SCHEDULES)
     _at_least("recipe.batch_size", recipe["batch_size"], 1)

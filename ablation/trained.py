@@ -38,8 +38,8 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
             "after every K epochs and the last."
         )
     try:
-        config = yaml.safe_load((directory / "config.yaml").read_text())
-        facts = store.read_json(directory / "provenance.json")
+        stored = store.Stored(directory)
+        config, facts = stored.config(), stored.json("provenance.json")
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{directory} cannot be read: {first_line(error)}") from None
 

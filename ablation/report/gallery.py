@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from ablation import store
-from ablation.comparison import Comparison, levels
+from ablation.comparison import Comparison, combinations
 from ablation.data import cache
 from ablation.data.cache import Cache
 from ablation.report.figures import arch_title
@@ -86,9 +85,8 @@ def gallery(study: Study, comparison: Comparison) -> Gallery | None:
     shown = runs.iloc[0]
     # A factor such as dataset.image_size gives a comparison several sets of images.
     same = runs[runs["fingerprint"] == shown["fingerprint"]]
-    directory = study.directory / shown["run"]
-    config = yaml.safe_load((directory / "config.yaml").read_text())
-    images = cache.find_fingerprint(shown["fingerprint"], config["cache_dir"])
+    stored = store.Stored(study.directory / shown["run"])
+    images = cache.find_fingerprint(shown["fingerprint"], stored.config()["cache_dir"])
     chosen, left_out = _chosen(comparison, same)
     cells = [_predictions(study, comparison, cell) for cell in chosen]
     found = tuple(cell for cell in cells if cell.by_seed)
@@ -106,7 +104,7 @@ def gallery(study: Study, comparison: Comparison) -> Gallery | None:
         (_without(len(cells) - len(found), len(cells)), len(found) < len(cells)),
     ]
     return Gallery(
-        tuple(store.read_json(directory / "result.json")["classes"]),
+        tuple(stored.json("result.json")["classes"]),
         images,
         found,
         tuple(text for text, applies in remarks if applies),
@@ -124,15 +122,9 @@ def _chosen(comparison: Comparison, runs: pd.DataFrame) -> tuple[list[pd.DataFra
 
     Whole rows are kept, because a row's levels are what is compared; the reference is the first.
     """
-    rows = list(comparison.rows)
-    orders = {row: levels(row, runs[row]) for row in rows}
-    keys = sorted(
-        runs[rows].drop_duplicates().itertuples(index=False, name=None),
-        key=lambda key: [orders[row].index(value) for row, value in zip(rows, key, strict=True)],
-    )
     columns = comparison.columns[:_COLUMNS_AT_MOST]
-    kept = spread(keys, _CELLS_AT_MOST // len(columns))
-    by_cell = dict(iter(runs.groupby([*rows, "column"], sort=False)))
+    kept = spread(combinations(runs, comparison.rows), _CELLS_AT_MOST // len(columns))
+    by_cell = dict(iter(runs.groupby([*comparison.rows, "column"], sort=False)))
     chosen = [
         by_cell[*key, column] for key in kept for column in columns if (*key, column) in by_cell
     ]

@@ -62,15 +62,11 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         print(f"The checkpoint cannot be read ({error}); training starts anew.")
         model, finished = compiled_model(config, cache, epochs * steps), 0
     history, clock = History(directory / "history.csv", rows[:finished]), StepClock()
-    # The guard comes before what writes: a diverged epoch leaves neither row nor checkpoint. The
-    # checkpoint comes after it: an epoch that it has finished is never measured or kept again.
-    callbacks = [clock, DivergenceGuard(), history]
+    measuring = []
     if config["diagnostics"]:
         file = directory / "diagnostics.csv"
         preact = config["preact"] or ARCHS[config["arch"]].always_preact
-        callbacks.append(Diagnostics(file, model, batches, finished=finished, preact=preact))
-    callbacks.append(KeptWeights(directory / "weights", store.kept_epochs(config), finished))
-    callbacks += [checkpoint, Progress(directory / "progress.json", steps)]
+        measuring = [Diagnostics(file, model, batches, finished=finished, preact=preact)]
     built = time.perf_counter()
     model.fit(
         train_dataset(batches, range(finished, epochs)),
@@ -81,7 +77,18 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         validation_steps=val.steps,
         verbose=0,
         shuffle=False,  # The stream has its order.
-        callbacks=callbacks,
+        # The guard comes before what writes: a diverged epoch leaves neither row nor checkpoint.
+        # The checkpoint comes after it: an epoch that it has finished is never measured or kept
+        # again.
+        callbacks=[
+            clock,
+            DivergenceGuard(),
+            history,
+            *measuring,
+            KeptWeights(directory / "weights", store.kept_epochs(config), finished),
+            checkpoint,
+            Progress(directory / "progress.json", steps),
+        ],
     )
     fitted = time.perf_counter()
     store.write_arrays(directory / "predictions.npz", predict(model, val))
