@@ -45,10 +45,10 @@ class ZeroPadShortcut(keras.layers.Layer):
 class Conv2D(keras.layers.Conv2D):
     """Keras's convolution, padded "same", as one matrix product where the image is tiny.
 
-    That is up to 4x4 pixels for a 1x1 kernel, and up to the kernel's own size for a larger one,
-    where every output pixel sees nearly every input pixel. Convolution kernels are made for larger
-    images: in the deep stages of a ResNet at 32x32 the product is up to fifty times faster, see
-    `benchmarks/README.md`.
+    That is up to 4x4 pixels that a 1x1 kernel puts out, and up to the kernel's own size for a
+    larger one, where every output pixel sees nearly every input pixel. Convolution kernels are made
+    for larger images: in the deep stages of a ResNet at 32x32 the product is up to fifty times
+    faster, see `benchmarks/README.md`.
     """
 
     def convolution_op(self, inputs, kernel):
@@ -56,23 +56,20 @@ class Conv2D(keras.layers.Conv2D):
         _, height, width, channels = inputs.shape
         rows, columns, _, filters = kernel.shape
         down, across = self.strides
-        if rows == columns == 1 and height * width <= _TINY_PIXELS:
-            pixels = inputs[:, ::down, ::across]
-            outputs = ops.matmul(ops.reshape(pixels, (-1, channels)), kernel[0, 0])
-            return ops.reshape(outputs, (-1, *pixels.shape[1:3], filters))
+        if rows == columns == 1 and height * width <= _TINY_PIXELS * down * across:
+            if down * across > 1:  # Pooling single pixels leaves every second one.
+                inputs = ops.average_pool(inputs, 1, self.strides, padding="same")
+            weights = ops.reshape(kernel, (channels, filters))
+            outputs = ops.matmul(ops.reshape(inputs, (-1, channels)), weights)
+            return ops.reshape(outputs, (-1, *inputs.shape[1:3], filters))
         if height > rows or width > columns:
             return super().convolution_op(inputs, kernel)
-        firsts = _first_taps(height, rows, down), _first_taps(width, columns, across)
-        weights = ops.concatenate(
-            [
-                ops.reshape(_taps(_taps(kernel, 0, y, height), 1, x, width), (-1, filters))
-                for y in firsts[0]
-                for x in firsts[1]
-            ],
-            axis=1,
-        )
+        kernel = ops.convert_to_tensor(kernel)
+        tops, lefts = _first_taps(height, rows, down), _first_taps(width, columns, across)
+        of_pixels = [_taps(kernel, (top, left), (height, width)) for top in tops for left in lefts]
+        weights = ops.concatenate([ops.reshape(taps, (-1, filters)) for taps in of_pixels], axis=1)
         outputs = ops.matmul(ops.reshape(inputs, (-1, height * width * channels)), weights)
-        return ops.reshape(outputs, (-1, len(firsts[0]), len(firsts[1]), filters))
+        return ops.reshape(outputs, (-1, len(tops), len(lefts), filters))
 
 
 def _first_taps(size: int, kernel: int, strides: int) -> list[int]:
@@ -82,15 +79,17 @@ def _first_taps(size: int, kernel: int, strides: int) -> list[int]:
     return [padding - strides * output for output in range(outputs)]
 
 
-def _taps(kernel, axis: int, first: int, count: int):
-    """Returns so many taps of one axis, with zeros where the kernel has none."""
-    size = kernel.shape[axis]
-    padding = [[0, 0]] * len(kernel.shape)
-    padding[axis] = [max(0, -first), max(0, first + count - size)]
-    if any(padding[axis]):
-        kernel = ops.pad(kernel, padding)
-    first = max(0, first)
-    return kernel[first : first + count] if axis == 0 else kernel[:, first : first + count]
+def _taps(kernel, first: tuple[int, int], count: tuple[int, int]):
+    """Returns so many rows and columns of a kernel, with zeros where it has none."""
+    margins = [
+        (max(0, -start), max(0, start + wanted - size))
+        for start, wanted, size in zip(first, count, kernel.shape, strict=False)
+    ]
+    if any(map(any, margins)):
+        kernel = ops.pad(kernel, [*margins, (0, 0), (0, 0)])
+    start = [max(0, tap) for tap in first]
+    # Not kernel[...]: TensorFlow's gradient of that takes longer than all convolutions together.
+    return ops.slice(kernel, [*start, 0, 0], [*count, *kernel.shape[2:]])
 
 
 @keras.saving.register_keras_serializable("ablation")

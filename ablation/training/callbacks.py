@@ -100,10 +100,10 @@ class Checkpoint(keras.callbacks.Callback):
                 older.unlink()
 
     def restore(self, model: keras.Model, at_most: int) -> int:
-        """Loads the saved state into a built and compiled model.
+        """Loads the saved state.
 
         Args:
-            model: the run's model.
+            model: the run's model, compiled, with an optimizer that is built.
             at_most: epochs in the run's history; a state beyond them is not loaded.
 
         Returns:
@@ -115,7 +115,6 @@ class Checkpoint(keras.callbacks.Callback):
         saved = store.checkpoints(self._directory)
         finished = max((epoch for epoch in saved if epoch <= at_most), default=0)
         if finished:
-            model.optimizer.build(model.trainable_variables)
             model.load_weights(saved[finished])
         return finished
 

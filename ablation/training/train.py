@@ -31,6 +31,9 @@ from ablation.training.diagnostics import Diagnostics
 from ablation.training.feed import train_dataset, val_dataset
 from ablation.training.optimizers import build_optimizer
 
+# Of one channel. Batches for validation may be larger than those for training, which is faster.
+_VAL_PIXELS = 256 * 32 * 32
+
 
 def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, Any]:
     """Trains a run, from its latest checkpoint if there is one.
@@ -124,7 +127,9 @@ def open_batches(config: dict[str, Any], cache: Cache) -> tuple[TrainBatches, Va
         augment=dataset["augment"],
         normalisation=dataset["normalisation"],
     )
-    return train, ValBatches(cache, batch_size=size, normalisation=dataset["normalisation"])
+    height, width, _ = cache.image_shape
+    val_size = max(size, _VAL_PIXELS // (height * width))
+    return train, ValBatches(cache, batch_size=val_size, normalisation=dataset["normalisation"])
 
 
 def set_up(config: dict[str, Any]) -> None:
@@ -151,6 +156,10 @@ def compiled_model(config: dict[str, Any], cache: Cache, total_steps: int) -> ke
         metrics=["accuracy"],
         jit_compile=backends.current().JIT_COMPILE,
     )
+    # What Keras would otherwise make during the first step makes TensorFlow trace that step twice.
+    model.optimizer.build(model.trainable_variables)
+    model.compute_metrics(None, np.zeros(1), np.zeros((1, model.output_shape[-1])))
+    model.reset_metrics()
     return model
 
 

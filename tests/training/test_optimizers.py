@@ -41,6 +41,26 @@ def test_adam_takes_its_rate_as_first_step(config):
     assert weight.numpy()[0] == pytest.approx(1 - 1e-3, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "keras_optimizer"),
+    [
+        (["recipe=sgd_clip"], keras.optimizers.SGD(0.01, clipnorm=1)),
+        (["recipe=sgd_clip", "recipe.momentum=0.9"], keras.optimizers.SGD(0.01, 0.9, clipnorm=1)),
+        (["recipe=adam"], keras.optimizers.Adam(1e-3)),
+    ],
+    ids=["sgd", "momentum", "adam"],
+)
+def test_the_steps_are_those_of_keras(config, overrides, keras_optimizer):
+    gradients = np.random.default_rng(0).standard_normal((5, 3, 4), np.float32)
+    results = []
+    for optimizer in (build_optimizer(_recipe(config, *overrides), 10), keras_optimizer):
+        weight = keras.Variable(np.ones((3, 4), np.float32))
+        for gradient in gradients:
+            optimizer.apply([keras.ops.array(gradient)], [weight])
+        results.append(weight.numpy())
+    np.testing.assert_allclose(*results, rtol=1e-6)
+
+
 def test_cosine_climbs_over_the_warm_up_and_falls_to_zero_with_the_run(config):
     recipe = _recipe(config, "recipe.learning_rate=0.4", "recipe.warmup_fraction=0.1")
     schedule = build_schedule(recipe, total_steps=100)
