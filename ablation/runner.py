@@ -95,6 +95,7 @@ def train(run: Run, command: str) -> Status:
         "fingerprint": run.fingerprint,
         "command": command,
         "attempt": before.attempt,
+        "state": before.state,
         "anew": run.config["rerun"] == "all",
     }
     with one_gpu() as visible:

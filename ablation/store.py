@@ -139,8 +139,8 @@ def checkpoints(directory: Path) -> dict[int, Path]:
     """Returns the whole files in a run's checkpoint/ or weights/, by the epochs they finished."""
     return {
         int(match[1]): path
-        for path in directory.glob("*.weights.h5")
-        if (match := re.fullmatch(r"epoch-(\d+)\.weights\.h5", path.name))
+        for path in directory.glob("epoch-*")
+        if (match := re.fullmatch(r"epoch-(\d+)\.(npz|weights\.h5)", path.name))
     }
 
 

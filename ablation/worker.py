@@ -1,9 +1,10 @@
 """The child process that trains one run and keeps its directory.
 
 Started by `ablation.runner` as `python -m ablation.worker`. The first line of standard input is
-the order: a JSON object with `config`, `fingerprint`, `command`, `attempt` (how many the parent
-knows of; the child trains only if there was none since) and `anew` (forget what is stored).
-Standard input then stays open for as long as the parent lives; when it closes, the child ends too.
+the order: a JSON object with `config`, `fingerprint`, `command`, `anew` (forget what is stored), and
+`attempt` and `state` as the parent knows them: the child trains only if since then no other attempt
+has begun or ended. Standard input stays open for as long as the parent lives; when it closes, the
+child ends too.
 """
 
 import errno
@@ -36,7 +37,9 @@ def main() -> int:
     run.directory.mkdir(parents=True, exist_ok=True)
     try:
         with store.run_lock(run.directory).acquire(timeout=_LOCK_SECONDS):
-            if store.read_status(run.directory).attempt != order["attempt"]:
+            status = store.read_status(run.directory)
+            ended = status.is_final and status.state != order["state"]
+            if ended or status.attempt != order["attempt"]:
                 return 0  # Another process was quicker, however that ended.
             return _keep_directory(run, order["command"], order["anew"])
     except Timeout:

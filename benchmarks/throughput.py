@@ -8,6 +8,7 @@ Needs PyTorch beside the project: pip install -e '.[bench]'.
 """
 
 import argparse
+import importlib
 import json
 import os
 import resource
@@ -57,7 +58,12 @@ WORKLOADS = {
 
 
 class Contestant:
-    """A process that trains when it is asked to."""
+    """A process that trains when it is asked to.
+
+    Attributes:
+        libraries: bytes of memory that it took before there was any network.
+        rates: images a second of each turn.
+    """
 
     def __init__(self, name: str, workload: Workload, options: argparse.Namespace):
         kind, precision = CONTESTANTS[name]
@@ -70,7 +76,7 @@ class Contestant:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self._ask(order | vars(workload))
+        self.libraries: int = self._ask(order | vars(workload))
         self.rates: list[float] = []
 
     def train(self, seconds: float) -> float:
@@ -110,7 +116,7 @@ def main() -> None:
         return
     packages = ("torch", "keras", options.backend)
     print(f"{machine(packages)} {options.threads} threads, {options.rounds} rounds.\n")
-    header = ["workload", "contestant", "images/s", "lowest to highest", "peak memory, GiB"]
+    header = ["workload", "contestant", "images/s", "lowest to highest", "peak, GiB", "libraries"]
     rows = [
         row
         for name in options.workload
@@ -135,6 +141,7 @@ def _compare(
             f"{statistics.median(contestant.rates):.0f}",
             f"{min(contestant.rates):.0f} to {max(contestant.rates):.0f}",
             f"{contestant.end() / 2**30:.2f}",
+            f"{contestant.libraries / 2**30:.2f}",
         ]
         for name, contestant in field.items()
     ]
@@ -146,9 +153,11 @@ def _serve() -> None:
     os.dup2(2, 1)  # What libraries print must not pass for an answer.
     order = json.loads(input())
     os.environ["OMP_NUM_THREADS"] = str(order["threads"])
-    train = _torch_steps(order) if order["kind"].startswith("torch") else _keras_steps(order)
+    of_torch = order["kind"].startswith("torch")
+    importlib.import_module("peers" if of_torch else "ablation.training.train")
+    answer: Any = _peak_memory()
+    train = _torch_steps(order) if of_torch else _keras_steps(order)
     train(_WARM_UP_STEPS)
-    answer: Any = True
     while True:
         print(json.dumps(answer), file=answers, flush=True)
         seconds = json.loads(input())
@@ -156,8 +165,12 @@ def _serve() -> None:
             break
         step = statistics.median(train(2))
         answer = order["batch"] / statistics.median(train(max(3, round(seconds / step))))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps(peak), file=answers, flush=True)
+    print(json.dumps(_peak_memory()), file=answers, flush=True)
+
+
+def _peak_memory() -> int:
+    """Returns the largest resident memory of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _batch(order: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:

@@ -54,7 +54,7 @@ def _wait_for(condition, seconds=60):
 
 def _wait_for_checkpoint(folder):
     def saved():
-        return any((folder / "runs" / "main").glob("*/checkpoint/epoch-*.h5"))
+        return any((folder / "runs" / "main").glob("*/checkpoint/epoch-*.npz"))
 
     _wait_for(saved)
     return _only_run(folder)

@@ -72,6 +72,7 @@ def measure(config: dict[str, Any], started: float) -> dict[str, Any]:
         checkpoint = Checkpoint(Path(folder), config["epochs"])
         checkpoint.set_model(model)
         checkpoint.save(1)
+        checkpoint.close()
         checkpoint_seconds = time.perf_counter() - begun
     return {
         **vars(cost.count(model)),

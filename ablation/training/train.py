@@ -1,5 +1,6 @@
 """Trains one run for exactly its epochs and returns what came of it."""
 
+import contextlib
 import csv
 import hashlib
 import resource
@@ -61,7 +62,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
     rows = _read_history(directory / "history.csv")
     try:
         finished = checkpoint.restore(model, at_most=len(rows))
-    except (OSError, ValueError, KeyError) as error:
+    except ValueError as error:
         print(f"The checkpoint cannot be read ({error}); training starts anew.")
         model, finished = compiled_model(config, cache, epochs * steps), 0
     history, clock = History(directory / "history.csv", rows[:finished]), StepClock()
@@ -71,28 +72,29 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         preact = config["preact"] or ARCHS[config["arch"]].always_preact
         measuring = [Diagnostics(file, model, batches, finished=finished, preact=preact)]
     built = time.perf_counter()
-    model.fit(
-        train_dataset(batches, range(finished, epochs)),
-        validation_data=val_dataset(val),
-        initial_epoch=finished,
-        epochs=epochs,
-        steps_per_epoch=steps,
-        validation_steps=val.steps,
-        verbose=0,
-        shuffle=False,  # The stream has its order.
-        # The guard comes before what writes: a diverged epoch leaves neither row nor checkpoint.
-        # The checkpoint comes after it: an epoch that it has finished is never measured or kept
-        # again.
-        callbacks=[
-            clock,
-            DivergenceGuard(),
-            history,
-            *measuring,
-            KeptWeights(directory / "weights", store.kept_epochs(config), finished),
-            checkpoint,
-            Progress(directory / "progress.json", steps),
-        ],
-    )
+    with contextlib.closing(checkpoint):
+        model.fit(
+            train_dataset(batches, range(finished, epochs)),
+            validation_data=val_dataset(val),
+            initial_epoch=finished,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            validation_steps=val.steps,
+            verbose=0,
+            shuffle=False,  # The stream has its order.
+            # The guard comes before what writes: a diverged epoch leaves no row and no checkpoint.
+            # The checkpoint comes after it: an epoch that it has finished is never measured or
+            # kept again.
+            callbacks=[
+                clock,
+                DivergenceGuard(),
+                history,
+                *measuring,
+                KeptWeights(directory / "weights", store.kept_epochs(config), finished),
+                checkpoint,
+                Progress(directory / "progress.json", steps),
+            ],
+        )
     fitted = time.perf_counter()
     store.write_arrays(directory / "predictions.npz", predict(model, val))
     result = _result(model, cache, history.rows, batches)

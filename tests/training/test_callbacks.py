@@ -2,23 +2,32 @@ import keras
 import numpy as np
 import pytest
 
-from ablation.training.callbacks import KeptWeights
+from ablation import store
+from ablation.training.callbacks import Checkpoint, KeptWeights
 
 
 @pytest.fixture
 def model():
+    return new_model()
+
+
+def new_model():
     inputs = keras.Input((3,))
     model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
     model.compile(keras.optimizers.Adam(), "mse")
+    model.optimizer.build(model.trainable_variables)
     return model
 
 
-def fit(model, folder, epochs, kept, finished=0):
+def train(model, callback, epochs, finished=0):
     images, targets = np.ones((8, 3)), np.zeros((8, 2))
-    callback = KeptWeights(folder, kept, finished)
     model.fit(
         images, targets, initial_epoch=finished, epochs=epochs, verbose=0, callbacks=[callback]
     )
+
+
+def fit(model, folder, epochs, kept, finished=0):
+    train(model, KeptWeights(folder, kept, finished), epochs, finished)
 
 
 def names(folder):
@@ -44,7 +53,7 @@ def test_kept_weights_are_those_after_the_epoch_without_an_optimizer(model, tmp_
 def test_weights_of_epochs_that_are_trained_again_are_removed_first(model, tmp_path):
     folder = tmp_path / "weights"
     fit(model, folder, 4, [1, 2, 3, 4])
-    (folder / "writing.weights.h5").write_bytes(b"half a file")
+    (folder / "writing-epoch-5.weights.h5").write_bytes(b"half a file")
     fit(model, folder, 3, [], finished=2)
     assert names(folder) == ["epoch-1.weights.h5", "epoch-2.weights.h5"]
 
@@ -65,3 +74,68 @@ def test_a_full_disk_leaves_earlier_weights_and_no_half_file(model, tmp_path, mo
 def test_none_kept_makes_no_folder(model, tmp_path):
     fit(model, tmp_path / "weights", 2, [])
     assert not (tmp_path / "weights").exists()
+
+
+def checkpointed(model, folder, epochs, finished=0):
+    checkpoint = Checkpoint(folder, epochs + 1)
+    try:
+        train(model, checkpoint, epochs, finished)
+    finally:
+        checkpoint.close()
+    return checkpoint
+
+
+def test_training_goes_on_from_a_checkpoint_as_if_never_stopped(model, tmp_path):
+    folder = tmp_path / "checkpoint"
+    first = [weight.copy() for weight in model.get_weights()]
+    checkpointed(model, folder, 2)
+    assert names(folder) == ["epoch-2.npz"]
+    again = new_model()
+    assert not np.array_equal(again.get_weights()[0], first[0])
+    assert Checkpoint(folder, 9).restore(again, at_most=2) == 2
+    checkpointed(model, tmp_path / "other", 5, finished=2)
+    checkpointed(again, tmp_path / "another", 5, finished=2)
+    states = [[*each.variables, *each.optimizer.variables] for each in (model, again)]
+    for ours, theirs in zip(*states, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def test_a_checkpoint_is_not_changed_by_the_training_that_follows_it(model, tmp_path):
+    checkpoint = Checkpoint(tmp_path / "checkpoint", 9)
+    checkpoint.set_model(model)
+    before = [np.copy(weight) for weight in model.get_weights()]
+    checkpoint.save(1)
+    fit(model, tmp_path / "weights", 1, [])
+    checkpoint.close()
+    checkpoint.restore(model, at_most=1)
+    for ours, theirs in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_checkpoint_beyond_the_history_is_not_loaded(model, tmp_path):
+    checkpoint = checkpointed(model, tmp_path / "checkpoint", 3)
+    assert checkpoint.restore(model, at_most=2) == 0
+
+
+@pytest.mark.parametrize("size", [0, 100, -1])
+def test_a_damaged_checkpoint_says_so(model, tmp_path, size):
+    checkpoint = checkpointed(model, tmp_path / "checkpoint", 1)
+    (path,) = store.checkpoints(tmp_path / "checkpoint").values()
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(ValueError):  # In the words of NumPy or zipfile.
+        checkpoint.restore(model, at_most=1)
+
+
+def test_a_full_disk_ends_the_training_and_leaves_the_checkpoint_before(
+    model, tmp_path, monkeypatch
+):
+    folder = tmp_path / "checkpoint"
+    checkpointed(model, folder, 1)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        checkpointed(model, folder, 2, finished=1)
+    assert names(folder) == ["epoch-1.npz"]
