@@ -1,7 +1,7 @@
 """The child process that trains one run and keeps its directory.
 
 Started by `ablation.runner` as `python -m ablation.worker`. The first line of standard input is
-the order: a JSON object with `config`, `fingerprint`, `command`, `anew` (forget what is stored), and
+the order: a JSON object with `config`, `fingerprint`, `command`, `anew` (forget what is stored) and
 `attempt` and `state` as the parent knows them: the child trains only if since then no other attempt
 has begun or ended. Standard input stays open for as long as the parent lives; when it closes, the
 child ends too.
