@@ -11,7 +11,8 @@ import shlex
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -199,7 +200,8 @@ class Sweep:
         assert self._monitor
         ends = [(run, runner.wait_or_take_over(run, command_line())) for run in self._runs]
         self._monitor.stop()
-        print(f"{self._write_report()}\nReport: {self._directory / 'report.md'}")
+        self._write_report(partial(print, flush=True))
+        print(f"Report: {self._directory / 'report.md'}")
         left = [(run, status) for run, status in ends if status.state != store.COMPLETE]
         for run, status in left:
             self._console.print(
@@ -240,9 +242,9 @@ class Sweep:
                 highlight=False,
             )
 
-    def _write_report(self) -> str:
+    def _write_report(self, tell: Callable[[str], object] | None = None) -> None:
         # Imported here, because pandas and Matplotlib would delay every plan and every error.
         from ablation.report.write import write_report
 
         options = self._configs[0]["report"]
-        return write_report(self._directory, options["contrast"], options["reference"])
+        write_report(self._directory, options["contrast"], options["reference"], tell)

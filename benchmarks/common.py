@@ -21,11 +21,13 @@ class Measured:
 
     Attributes:
         seconds: wall time from its start to its end.
+        answered: wall time from its start to its first line on standard output, or to its end.
         peak_bytes: the largest resident memory of it and of the processes that it waited for.
         output: what it printed to standard output.
     """
 
     seconds: float
+    answered: float
     peak_bytes: int
     output: str
 
@@ -55,20 +57,28 @@ def measure(
         RuntimeError: it ended with another exit code; the message holds its standard error.
     """
     words = [sys.executable if word == "python" else word for word in command]
-    with (folder / "output.txt").open("w+") as output, (folder / "errors.txt").open("w+") as errors:
+    with (folder / "errors.txt").open("w+") as errors:
         start = time.perf_counter()
         child = subprocess.Popen(
-            words, cwd=folder, env=os.environ | environment, stdout=output, stderr=errors
+            words,
+            cwd=folder,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
         )
+        assert child.stdout
+        output = child.stdout.readline()
+        answered = time.perf_counter() - start
+        output += child.stdout.read()
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - start
         child.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
         errors.seek(0)
         if child.returncode != expected:
             raise RuntimeError(f"{command} ended with {child.returncode}: {errors.read()[-2000:]}")
         unit = 1 if sys.platform == "darwin" else 1024
-        return Measured(seconds, usage.ru_maxrss * unit, output.read())
+        return Measured(seconds, answered, usage.ru_maxrss * unit, output)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -27,7 +27,7 @@ _PARTS = {
 def main() -> None:
     """Runs the benchmark and prints markdown."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--parallel", action="store_true", help="also two runs at a time")
     options = parser.parse_args()
     print(machine(("tensorflow", "keras", "hydra-core")) + "\n")

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from ablation.config import UserError
@@ -58,7 +59,8 @@ def _report(folders: list[str], options: dict[str, str]) -> None:
         print(compare(load(folders[0]), load(folders[1])))
         return
     contrast = options.get("report.contrast", "plain")
-    print(write_report(folders[0], contrast, options.get("report.reference")))
+    show = partial(print, flush=True)
+    write_report(folders[0], contrast, options.get("report.reference"), tell=show)
     print(f"Report: {Path(folders[0]) / 'report.md'}")
 
 

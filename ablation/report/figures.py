@@ -260,7 +260,11 @@ def line_style(columns: Sequence[str], column: str) -> dict[str, Any]:
 
 
 def _percent_axis(axes: Axes) -> None:
-    axes.set_ylim(0, 1.02)
+    """Lets shares reach from 0 to 100 %, or from just below the lowest where all are high."""
+    sharing = axes.get_shared_y_axes().get_siblings(axes)
+    lowest = min(each.dataLim.y0 for each in sharing)
+    bottom = math.floor(10 * lowest - 0.2) / 10 if 0.5 < lowest <= 1 else 0
+    axes.set_ylim(bottom, 1 + 0.02 * (1 - bottom))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
 
 

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -23,17 +24,19 @@ _OWN = re.compile(
 
 
 def write_report(
-    directory: str | Path, contrast: str = "plain", reference: str | None = None
-) -> str:
+    directory: str | Path,
+    contrast: str = "plain",
+    reference: str | None = None,
+    tell: Callable[[str], object] | None = None,
+) -> None:
     """Writes a study's report.md, and in report/ its tables (CSV, LaTeX) and figures (PNG, SVG).
 
     Args:
         directory: of the study, such as "runs/main".
         contrast: the factor whose levels are compared.
         reference: the level that the others are compared with, None for the usual one.
-
-    Returns:
-        Its certificates, ablation tables and effects in markdown, for the terminal.
+        tell: takes the certificates, ablation tables and effects in markdown, for the terminal,
+            and does so before the figures are drawn, which takes most of the time.
 
     Raises:
         UserError: there is no study in it, or the contrast is no factor of it.
@@ -42,6 +45,8 @@ def write_report(
     directory = Path(directory)
     study = load(directory)
     found = study.comparisons(contrast, reference)
+    if tell:
+        tell(markdown.summary(study, found))
     # Two sweeps over one study may both want to write.
     with FileLock(directory / ".report.lock"):
         files: dict[str, bytes] = {}
@@ -60,7 +65,6 @@ def write_report(
         files["history.csv"] = _csv(study.history)
         _replace(directory / _FOLDER, files)
         store.write_text(directory / "report.md", markdown.report(study, found, texts))
-    return markdown.summary(study, found)
 
 
 def _tables(comparison: Comparison, shown: Gallery | None, name: str) -> dict[str, bytes]:

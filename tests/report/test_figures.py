@@ -60,6 +60,19 @@ def test_every_point_lies_inside_its_panel(stored_run, tmp_path):
             assert (np.asarray(line.get_ydata()) >= low).all()
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "bottom"), [((0.2, 0.99), 0), ((0.982, 0.995), 0.9), ((0.995, 0.905), 0.8)]
+)
+def test_an_axis_of_accuracies_starts_at_0_or_just_below_high_ones(
+    stored_run, tmp_path, accuracies, bottom
+):
+    for plain, accuracy in zip(("true", "false"), accuracies, strict=True):
+        stored_run(f"plain={plain}", val_accuracy=accuracy)
+    (comparison,) = study.load(tmp_path / "main").comparisons()
+    figure = figures.final_accuracy(comparison.complete, ["arch"], comparison.columns)
+    assert figure.axes[0].get_ylim()[0] == pytest.approx(bottom)
+
+
 def test_no_line_leads_from_one_baseline_to_another(stored_run, tmp_path):
     for arch in ("vgg16", "densenet121"):
         stored_run(f"arch={arch}")

@@ -21,7 +21,9 @@ def test_an_earlier_report_leaves_nothing_stale(stored_run, tmp_path):
 def test_a_study_without_a_finished_epoch_has_a_report_all_the_same(stored_run, tmp_path):
     directory = stored_run(state=store.FAILED, reason="no memory")
     (directory / "history.csv").unlink()
-    assert "failed" in write_report(tmp_path / "main")
+    told = []
+    write_report(tmp_path / "main", tell=told.append)
+    assert "failed" in told[0]
     assert "no memory" in (tmp_path / "main" / "report.md").read_text()
 
 
@@ -33,6 +35,13 @@ def test_every_image_of_the_report_exists(stored_run, tmp_path):
     images = [part.split(")")[0] for part in text.split("](")[1:]]
     assert len(images) == 6
     assert all((tmp_path / "main" / image).exists() for image in images)
+
+
+def test_the_tables_are_told_before_the_figures_are_drawn(stored_run, tmp_path):
+    stored_run()
+    folder, there = tmp_path / "main", []
+    write_report(folder, tell=lambda _: there.append((folder / "report").exists()))
+    assert there == [False] and (folder / "report").exists()
 
 
 def test_no_study_no_files(tmp_path):
