@@ -1,6 +1,7 @@
 """What several test modules share beside fixtures."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -18,4 +19,6 @@ def start_sweep(*arguments, cwd, cache_dir, stderr=subprocess.DEVNULL):
         stderr=stderr,
         text=True,
         start_new_session=True,
+        # A suite that was started in the background ignores it, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
