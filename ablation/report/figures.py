@@ -265,7 +265,7 @@ def _percent_axis(axes: Axes) -> None:
     lowest = min(each.dataLim.y0 for each in sharing)
     bottom = math.floor(10 * lowest - 0.2) / 10 if 0.5 < lowest <= 1 else 0
     axes.set_ylim(bottom, 1 + 0.02 * (1 - bottom))
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
 def legend(figure: Figure) -> None:
