@@ -14,20 +14,22 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from ablation.config import UserError
 from ablation.data import sources
 
 _FORMAT = 1
 _NAMED_AT_MOST = 20
+_SILENT_SECONDS = 1.0
 
 VERY_UNEQUAL = 10
 """Times as many training images in the largest class as in the smallest: worth a warning."""
@@ -137,7 +139,8 @@ def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) 
     directory = _directory(dataset, cache_dir)
     directory.parent.mkdir(parents=True, exist_ok=True)
     # The hash may change while TFDS downloads, so the lock's name has none.
-    with FileLock(directory.with_name(f"{directory.name.rpartition('-')[0]}.lock")):
+    lock = directory.with_name(f"{directory.name.rpartition('-')[0]}.lock")
+    with _alone(lock, dataset["name"]):
         ready = find(dataset, cache_dir)
         if ready:
             return ready
@@ -154,6 +157,21 @@ def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) 
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return Cache(directory)
+
+
+@contextlib.contextmanager
+def _alone(path: Path, name: str) -> Iterator[None]:
+    """Holds a lock; says so if another process prepares the data set for more than a moment."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=_SILENT_SECONDS)
+    except Timeout:
+        print(f"waiting for another process, which prepares dataset={name}", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _directory(dataset: dict[str, Any], cache_dir: str | Path) -> Path:

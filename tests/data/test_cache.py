@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from ablation.config import DatasetConfig, UserError
@@ -364,6 +365,24 @@ def test_two_processes_at_once_build_one_cache(folder, tmp_path):
     assert printed[0] == printed[1] != ""
     assert (tmp_path / "first builds").exists()
     assert not (tmp_path / "second builds").exists()
+
+
+def test_who_waits_for_another_process_is_told_so(folder, cache_dir):
+    cache_dir.mkdir()
+    with FileLock(cache_dir / "folder-8px.lock"):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "ablation.data"],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        order = {"dataset": folder_config(folder), "cache_dir": str(cache_dir)}
+        child.stdin.write(json.dumps(order))
+        child.stdin.close()
+        assert "waiting for another process" in child.stderr.readline()
+    assert "prepared folder" in child.stderr.read()
+    assert child.wait(timeout=60) == 0
 
 
 # python -m ablation.data
