@@ -314,7 +314,7 @@ def test_describe_rejects_what_the_study_rejects(cli, tmp_path):
 
 
 def test_a_plan_trains_nothing_and_says_what_it_would_do(cli, tmp_path):
-    done = cli("-m", *TINY, "plain=true,false", "plan=true", cwd=tmp_path)
+    done = cli("-m", *TINY, "plain=true,false", "plan=true", "diagnostics=true", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("trained") == 2
     assert "269,434" in done.stdout

@@ -35,14 +35,21 @@ def measure(config: dict[str, Any], started: float) -> dict[str, Any]:
 
     Returns:
         `trainable`, `total`, `multiply_adds`, `steps_per_epoch`; `start_seconds`, once a run, which
-        is imports, building, tracing and compiling; `epoch_seconds`, steps and validation; and
-        `checkpoint_seconds`, once for each epoch but the last; `peak_memory_bytes`.
+        is imports, building, tracing and compiling; `epoch_seconds`, steps, validation and
+        diagnostics; and `checkpoint_seconds`, once for each epoch but the last;
+        `peak_memory_bytes`.
     """
     from ablation.data import cache
     from ablation.models import cost
     from ablation.training.callbacks import Checkpoint, StepClock
     from ablation.training.feed import train_dataset, val_dataset
-    from ablation.training.train import compiled_model, open_batches, peak_memory_bytes, set_up
+    from ablation.training.train import (
+        compiled_model,
+        diagnostics,
+        open_batches,
+        peak_memory_bytes,
+        set_up,
+    )
 
     set_up(config)
     data = cache.find(config["dataset"], config["cache_dir"])
@@ -74,11 +81,20 @@ def measure(config: dict[str, Any], started: float) -> dict[str, Any]:
         checkpoint.save(1)
         checkpoint.close()
         checkpoint_seconds = time.perf_counter() - begun
+        diagnostics_seconds = 0.0
+        if config["diagnostics"]:
+            measuring = diagnostics(config, Path(folder), model, batches, finished=0)
+            measuring.on_train_begin()  # The first time takes longer.
+            begun = time.perf_counter()
+            measuring.on_epoch_end(0)
+            diagnostics_seconds = time.perf_counter() - begun
     return {
         **vars(cost.count(model)),
         "steps_per_epoch": batches.steps_per_epoch,
         "start_seconds": overhead + fit_seconds - 2 * (steps * step + val_steps * val_step),
-        "epoch_seconds": batches.steps_per_epoch * step + val.steps * val_step,
+        "epoch_seconds": batches.steps_per_epoch * step
+        + val.steps * val_step
+        + diagnostics_seconds,
         "checkpoint_seconds": checkpoint_seconds,
         "peak_memory_bytes": peak_memory_bytes(),
     }

@@ -68,9 +68,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
     history, clock = History(directory / "history.csv", rows[:finished]), StepClock()
     measuring = []
     if config["diagnostics"]:
-        file = directory / "diagnostics.csv"
-        preact = config["preact"] or ARCHS[config["arch"]].always_preact
-        measuring = [Diagnostics(file, model, batches, finished=finished, preact=preact)]
+        measuring = [diagnostics(config, directory, model, batches, finished)]
     built = time.perf_counter()
     with contextlib.closing(checkpoint):
         model.fit(
@@ -163,6 +161,19 @@ def compiled_model(config: dict[str, Any], cache: Cache, total_steps: int) -> ke
     model.compute_metrics(None, np.zeros(1), np.zeros((1, model.output_shape[-1])))
     model.reset_metrics()
     return model
+
+
+def diagnostics(
+    config: dict[str, Any],
+    directory: Path,
+    model: keras.Model,
+    batches: TrainBatches,
+    finished: int,
+) -> Diagnostics:
+    """Returns the callback that measures the layers of a run, after so many finished epochs."""
+    preact = config["preact"] or ARCHS[config["arch"]].always_preact
+    file = directory / "diagnostics.csv"
+    return Diagnostics(file, model, batches, finished=finished, preact=preact)
 
 
 def predict(model: keras.Model, batches: ValBatches) -> dict[str, np.ndarray]:
