@@ -41,15 +41,9 @@ def measure(config: dict[str, Any], started: float) -> dict[str, Any]:
     """
     from ablation.data import cache
     from ablation.models import cost
-    from ablation.training.callbacks import Checkpoint, StepClock
+    from ablation.training.callbacks import StepClock
     from ablation.training.feed import train_dataset, val_dataset
-    from ablation.training.train import (
-        compiled_model,
-        diagnostics,
-        open_batches,
-        peak_memory_bytes,
-        set_up,
-    )
+    from ablation.training.train import compiled_model, open_batches, peak_memory_bytes, set_up
 
     set_up(config)
     data = cache.find(config["dataset"], config["cache_dir"])
@@ -74,20 +68,7 @@ def measure(config: dict[str, Any], started: float) -> dict[str, Any]:
     # The first lap of every loop also traces and compiles, or starts the stream.
     step = statistics.median(clock.steps[1:steps] + clock.steps[steps + 1 :] or clock.steps[-1:])
     val_step = statistics.median(clock.val_steps[val_steps + 1 :] or clock.val_steps[-1:])
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
-        checkpoint = Checkpoint(Path(folder), config["epochs"])
-        checkpoint.set_model(model)
-        checkpoint.save(1)
-        checkpoint.close()
-        checkpoint_seconds = time.perf_counter() - begun
-        diagnostics_seconds = 0.0
-        if config["diagnostics"]:
-            measuring = diagnostics(config, Path(folder), model, batches, finished=0)
-            measuring.on_train_begin()  # The first time takes longer.
-            begun = time.perf_counter()
-            measuring.on_epoch_end(0)
-            diagnostics_seconds = time.perf_counter() - begun
+    checkpoint_seconds, diagnostics_seconds = _between_epochs(config, model, batches)
     return {
         **vars(cost.count(model)),
         "steps_per_epoch": batches.steps_per_epoch,
@@ -98,6 +79,27 @@ def measure(config: dict[str, Any], started: float) -> dict[str, Any]:
         "checkpoint_seconds": checkpoint_seconds,
         "peak_memory_bytes": peak_memory_bytes(),
     }
+
+
+def _between_epochs(config: dict[str, Any], model: Any, batches: Any) -> tuple[float, float]:
+    """Returns the seconds of a checkpoint, and those of the diagnostics if the run has any."""
+    from ablation.training.callbacks import Checkpoint
+    from ablation.training.train import diagnostics
+
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.perf_counter()
+        checkpoint = Checkpoint(Path(folder), config["epochs"])
+        checkpoint.set_model(model)
+        checkpoint.save(1)
+        checkpoint.close()
+        checkpoint_seconds = time.perf_counter() - begun
+        if not config["diagnostics"]:
+            return checkpoint_seconds, 0.0
+        measuring = diagnostics(config, Path(folder), model, batches, finished=0)
+        measuring.on_train_begin()  # The first time takes longer.
+        begun = time.perf_counter()
+        measuring.on_epoch_end(0)
+        return checkpoint_seconds, time.perf_counter() - begun
 
 
 if __name__ == "__main__":
