@@ -8,6 +8,7 @@ import pandas as pd
 
 from ablation import store
 from ablation.comparison import Comparison, levels, once
+from ablation.config import CELL_KEYS
 
 _BUDGET = {
     "epochs": "epochs",
@@ -32,12 +33,15 @@ class Audit:
     Attributes:
         runs: how many complete runs were checked.
         unequal: parts of the training budget in which they differ; empty means PASS.
+        within: the factors that the study varies among whose equal levels it would be a PASS; none
+            if there are none, or if that too is a FAIL.
         confounds: what else differs between them beside the factors and the seed.
         holes: cells and seeds that are not there, one line each.
     """
 
     runs: int
     unequal: Differences
+    within: tuple[str, ...]
     confounds: Differences
     holes: tuple[str, ...]
 
@@ -57,26 +61,39 @@ def audit(comparison: Comparison) -> Audit:
     because runs that differ in another key are another comparison.
     """
     complete = comparison.complete
-    unequal = {
-        name: _by_value(complete, key)
-        for key, name in _BUDGET.items()
-        if complete[key].nunique(dropna=False) > 1
-    }
-    for seed, runs in complete.groupby("seed"):
-        if runs["order_sha256"].nunique(dropna=False) > 1:
-            unequal[f"order of the images at seed {seed}"] = _by_value(runs, "order_sha256")
+    unequal = _unequal(complete)
+    # `epochs`, `recipe.batch_size` or `dataset.image_size` as a factor is another budget by intent.
+    names = dict.fromkeys([*comparison.rows, comparison.contrast])
+    within = tuple(name for name in names if name not in (*CELL_KEYS, "net"))
+    if not (unequal and within) or any(
+        _unequal(runs) for _, runs in complete.groupby(list(within))
+    ):
+        within = ()
     facts = [key for key in complete.columns if key.startswith("provenance.")]
     confounds = {
         key.removeprefix("provenance."): _by_value(complete, key)
         for key in facts
         if complete[key].nunique(dropna=False) > 1
     }
-    return Audit(len(complete), unequal, confounds, tuple(_holes(comparison)))
+    return Audit(len(complete), unequal, within, confounds, tuple(_holes(comparison)))
+
+
+def _unequal(runs: pd.DataFrame) -> Differences:
+    """Returns the parts of the training budget in which runs differ."""
+    found = {
+        name: _by_value(runs, key)
+        for key, name in _BUDGET.items()
+        if runs[key].nunique(dropna=False) > 1
+    }
+    for seed, of_seed in runs.groupby("seed"):
+        if of_seed["order_sha256"].nunique(dropna=False) > 1:
+            found[f"order of the images at seed {seed}"] = _by_value(of_seed, "order_sha256")
+    return found
 
 
 def _by_value(runs: pd.DataFrame, key: str) -> dict[str, list[str]]:
     return {
-        str(value): list(group["run"])
+        "unknown" if pd.isna(value) else str(value): list(group["run"])
         for value, group in runs.groupby(key, dropna=False, sort=False)
     }
 

@@ -11,10 +11,10 @@ import pandas as pd
 import yaml
 
 from ablation import store
-from ablation.config import BASELINE, OWN_ORDER, UserError, check_contrast
-from ablation.models.specs import ARCHS, SHORTCUTS, BaselineSpec, ResNetSpec, Spec
+from ablation.config import BACKENDS, BASELINE, OWN_ORDER, UserError, check_contrast
+from ablation.models.specs import ARCHS, SHORTCUTS, BaselineSpec, ResNetSpec, Spec, chooses_stride
 
-_NET_FACTORS = ("plain", "shortcut")
+NET_FACTORS = ("plain", "shortcut")
 """Together they say what kind of net a run is: plain, or residual with one kind of shortcut."""
 
 
@@ -61,8 +61,18 @@ class Comparison:
 
     @cached_property
     def compared(self) -> pd.DataFrame:
-        """The complete runs in rows that have the reference, which effects are made of."""
-        return self.complete[self.complete.index.isin(self._rows_of_reference().index)]
+        """The runs in rows that have the reference, which effects are made of."""
+        return self.runs.loc[self._rows_of_reference().index]
+
+    @property
+    def prefix(self) -> str:
+        """What stands before a level where levels do not say what they are levels of."""
+        return "" if self.contrast in NET_FACTORS else f"{self.contrast} "
+
+    @property
+    def column_title(self) -> str:
+        """What the columns are."""
+        return "net" if self.contrast in NET_FACTORS else self.contrast
 
     def exists(self, row: dict[str, Any], column: str) -> bool:
         """Returns whether there can be a net of some row and column; see `specs` for which can.
@@ -71,12 +81,13 @@ class Comparison:
             row: values of the factors in `rows`.
             column: a level of the contrast.
         """
-        kind = "net" if self.contrast in _NET_FACTORS else self.contrast
-        cell = row | {kind: column}
+        cell = row | {self.column_title: column}
         if "arch" not in cell:
             return True
         spec = ARCHS[cell["arch"]]
         if "preact" in cell and (cell["preact"] == OWN_ORDER) == isinstance(spec, ResNetSpec):
+            return False
+        if "stride_on" in cell and (cell["stride_on"] == "none") == chooses_stride(spec):
             return False
         return "net" not in cell or _has_net(spec, cell["net"])
 
@@ -148,7 +159,11 @@ def comparisons(
 def levels(factor: str, values: pd.Series) -> list[Any]:
     """Returns the distinct values of a factor in their natural order."""
     nets = ["plain", "residual", *(f"residual {kind}" for kind in SHORTCUTS), BASELINE]
-    orders = {"arch": list(ARCHS), "shortcut": ["none", *SHORTCUTS, BASELINE]}
+    orders = {
+        "arch": list(ARCHS),
+        "shortcut": ["none", *SHORTCUTS, BASELINE],
+        "backend": list(BACKENDS),
+    }
     known = orders.get(factor, nets)
     return sorted(pd.unique(values), key=lambda value: level_key(value, known))
 
@@ -172,6 +187,19 @@ def level_key(value: Any, known: Sequence[Hashable] = ()) -> tuple:
         return 2, 0.0, str(value)
 
 
+def protocol_columns(runs: pd.DataFrame, factors: Sequence[str]) -> list[str]:
+    """Returns the configuration columns that are no factor, no part of one and not the seed."""
+    own = {"config.seed", "config.dataset.name", "config.recipe.name"}
+    own |= {f"config.{factor}" for factor in factors}
+    # A data set is compared within itself, so that its keys belong to the protocol.
+    grouped = tuple(f"config.{factor}." for factor in factors if factor == "recipe")
+    return [
+        column
+        for column in runs.columns
+        if column.startswith("config.") and column not in own and not column.startswith(grouped)
+    ]
+
+
 def varying(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, list[Any]]:
     """Returns those columns that hold more than one value, with their values."""
     values = {column: list(pd.unique(frame[column])) for column in columns}
@@ -182,11 +210,11 @@ def _rows_and_columns(
     runs: pd.DataFrame, factors: Sequence[str], contrast: str
 ) -> tuple[tuple[str, ...], pd.DataFrame]:
     """Returns the row factors and the runs with `net`, what kind of net, and `column`."""
-    others = [f for f in factors if f not in ("arch", "dataset", contrast, *_NET_FACTORS)]
+    others = [f for f in factors if f not in ("arch", "dataset", contrast, *NET_FACTORS)]
     inner = ["arch", *varying(runs, others)]
     if runs.loc[runs["preact"] != OWN_ORDER, "preact"].nunique() < 2 and "preact" in inner:
         inner.remove("preact")  # It varies with the architecture alone.
-    if contrast not in ("arch", *_NET_FACTORS):
+    if contrast not in ("arch", *NET_FACTORS):
         inner.append(contrast)
     residual = runs[runs["arm"] == "residual"]
     several = (residual.groupby(inner)["shortcut"].nunique() > 1).any()
@@ -226,11 +254,8 @@ def _protocol(
     """Returns the keys in which the protocols of a data set differ, with this one's values."""
     if of_dataset["protocol"].nunique() == 1:
         return {}
-    own = {f"config.{factor}" for factor in factors} | {"config.seed"}
-    keys = [key for key in of_dataset.columns if key.startswith("config.") and key not in own]
-    found = {
-        key.removeprefix("config."): of_protocol[key].iloc[0] for key in varying(of_dataset, keys)
-    }
+    differing = varying(of_dataset, protocol_columns(of_dataset, factors))
+    found = {key.removeprefix("config."): of_protocol[key].iloc[0] for key in differing}
     if of_dataset["fingerprint"].nunique() > 1:
         found["images"] = str(of_protocol["fingerprint"].iloc[0])[:8]
     return found

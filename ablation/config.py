@@ -23,7 +23,15 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from ablation.models.specs import ARCHS, SHORTCUTS, STRIDE_ON, BaselineSpec, ResNetSpec, refusal
+from ablation.models.specs import (
+    ARCHS,
+    SHORTCUTS,
+    STRIDE_ON,
+    BaselineSpec,
+    ResNetSpec,
+    chooses_stride,
+    refusal,
+)
 
 AUGMENTATIONS = ("none", "flip", "crop_flip")
 BACKENDS = ("tensorflow", "jax")
@@ -256,7 +264,7 @@ def identity_keys(config: dict[str, Any]) -> dict[str, Any]:
         keys["shortcut"] = "none"
     elif config["shortcut"] == "auto":
         keys["shortcut"] = spec.default_shortcut
-    if not isinstance(spec, ResNetSpec) or spec.block == "basic":
+    if not chooses_stride(spec):
         keys["stride_on"] = "none"
     if not isinstance(spec, ResNetSpec):
         keys["preact"] = OWN_ORDER

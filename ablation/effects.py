@@ -2,28 +2,37 @@
 
 Every effect is a difference paired by seed, since the runs of one seed start from the same weights
 and see the same images in the same order. An interval is Student's t, which at n = 3 covers what
-it says (a percentile bootstrap does not); a p value is the exact two-sided sign-flip test's, which
-assumes no distribution; Holm's correction is over the family of all effects of one kind in one
-comparison. n says how many seeds all of it rests on.
+it says (a percentile bootstrap does not), and is one effect's alone; a p value is the two-sided
+sign-flip test's (Fisher 1935, Pitman 1937), which assumes no distribution; Holm's correction (1979)
+is over the family of all effects of one kind in one comparison. n says how many seeds all of it
+rests on.
 """
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ablation import store
 from ablation.comparison import combinations, levels
 
 ALPHA = 0.05
 POWER = 0.8
 
-_EXACT_UP_TO = 15
-_RANDOM_FLIPS = 100_000
-"""Seeds up to which all 2^n sign flips are gone through, and how many random ones beyond."""
+NEAR_CHANCE_SHARE = 0.1
+"""A run is near chance below this share of the way from chance to perfect."""
+
+EXACT_UP_TO = 15
+"""Seeds up to which all 2^n sign flips are gone through."""
+
+RANDOM_FLIPS = 100_000
+"""How many random ones stand for all of them beyond."""
+
+_MANY_SEEDS = 64
 
 _FLIPS_AT_ONCE = 1024
 
@@ -35,25 +44,32 @@ class Effect:
     Attributes:
         kind: "contrast" (in one row), "main effect" (averaged over rows) or "interaction"
             (difference between the contrasts of two rows).
-        name: what is subtracted from what, such as "residual - plain".
+        name: what is subtracted from what, such as "residual - plain" or "arch 50 - 34".
         where: the row, or the rows, that it holds for.
         differences: the paired differences by seed, accuracy from 0 to 1.
-        near_chance: how many of the runs behind each seed's difference ended near chance.
+        near_chance_by_seed: how many of the runs behind each seed's difference ended near chance.
         runs_per_seed: how many runs are behind each seed's difference.
+        lost: how many runs of its cells failed or diverged, and are in no number.
         family: number of effects that Holm's correction counts.
-        p: two-sided exact sign-flip p; NaN without variance or below two seeds.
+        p: two-sided sign-flip p, exact up to 15 seeds; NaN without variance or below two seeds.
         p_holm: the same after Holm's correction.
+        smallest_p_holm: what that would be if p were as small as so many seeds can make it, and the
+            other effects as they are.
+        seeds_needed: with how many seeds the last effect of the family could pass 0.05.
     """
 
     kind: str
     name: str
     where: str
     differences: pd.Series = field(repr=False)
-    near_chance: pd.Series = field(repr=False)
+    near_chance_by_seed: pd.Series = field(repr=False)
     runs_per_seed: int
+    lost: int = 0
     family: int = 1
     p: float = math.nan
     p_holm: float = math.nan
+    smallest_p_holm: float = math.nan
+    seeds_needed: int = 0
 
     @property
     def n(self) -> int:
@@ -66,9 +82,9 @@ class Effect:
         return self.n * self.runs_per_seed
 
     @property
-    def collapsed(self) -> int:
+    def near_chance(self) -> int:
         """How many of them ended near chance."""
-        return int(self.near_chance.reindex(self.differences.index).sum())
+        return int(self.near_chance_by_seed.reindex(self.differences.index).sum())
 
     @property
     def mean(self) -> float:
@@ -95,53 +111,48 @@ class Effect:
         return self.mean - half, self.mean + half
 
     @property
-    def floor(self) -> float:
-        """The smallest p that the exact test can give with so many seeds."""
-        return smallest_p(self.n)
-
-    @property
-    def seeds_needed(self) -> int:
-        """The smallest number of seeds with which any effect of the family could pass 0.05."""
-        return seeds_needed(self.family)
-
-    @property
     def detectable(self) -> float:
-        """The difference that so many seeds detect with 80% power at this spread, by a t test."""
+        """The minimum detectable effect: what a t test finds with 80% power at this spread.
+
+        At 0.05 divided by the family, as strict as Holm's correction is with the first effect.
+        """
         if self.n < 2 or self.constant:
             return math.nan
-        return _detectable_sizes(self.n) * self.sd
+        return _detectable_sizes(self.n, ALPHA / self.family) * self.sd
 
     def sentence(self) -> str:
         """Returns the effect in words that claim no more than it shows."""
         name = self.name.replace(" - ", " minus ")
         at = f" at {self.where}" if self.where else ", averaged over the rest"
-        if not self.n:
-            return f"{name}{at}: no seed has all of it."
         text = f"{name}{at}: {_points(self.mean)} (n={self.n})"
-        if self.n == 1:
+        if not self.n:
+            text = f"{name}{at}: no seed has a complete run of every net compared"
+        elif self.n == 1:
             text += "; one seed, so this is the difference of these runs and no claim is made"
         elif self.constant:
             text += "; the same for every seed, so there is no spread to test it against"
         else:
             low, high = self.interval
             text += f", 95% interval {100 * low:+.2f} to {100 * high:+.2f}; {self._verdict()}"
-        if self.collapsed:
-            text += f"; {self.collapsed} of the {self.runs} runs ended near chance"
+        if self.near_chance:
+            text += f"; {self.near_chance} of the {self.runs} runs ended near chance"
+        if self.lost:
+            text += f"; {self.lost} more failed or diverged and are in no number"
         return f"{text}."
 
     def _verdict(self) -> str:
-        exact = "exact p" if self.n <= _EXACT_UP_TO else "p"
+        exact = "exact p" if self.n <= EXACT_UP_TO else "p"
         p = f"{exact} {_p(self.p)}; corrected by Holm over {self.family}, p {_p(self.p_holm)}"
         if self.p_holm <= ALPHA:
             return f"{p}: more than chance explains"
-        if self.n < self.seeds_needed:
+        if self.smallest_p_holm > ALPHA:
             return (
-                f"{p}; {self.n} seeds cannot go below {min(1, self.family * self.floor):.3f}, "
+                f"{p}; {self.n} seeds cannot go below {self.smallest_p_holm:.3f}, "
                 f"at least {self.seeds_needed} are needed to conclude anything"
             )
         return (
-            f"{p}: not told apart from chance; "
-            f"{self.n} seeds detect {abs(100 * self.detectable):.1f} points or more"
+            f"{p}: not told apart from chance; at this spread {self.n} seeds detect "
+            f"{100 * self.detectable:.1f} points four times in five"
         )
 
     def row(self) -> dict[str, Any]:
@@ -150,7 +161,7 @@ class Effect:
         values = {
             "low": low,
             "high": high,
-            "smallest_p": self.floor,
+            "smallest_p": smallest_p(self.n),
             "sentence": self.sentence(),
         }
         return {key: values[key] if key in values else getattr(self, key) for key in EFFECT_COLUMNS}
@@ -169,10 +180,12 @@ EFFECT_COLUMNS = (
     "p_holm",
     "family",
     "smallest_p",
+    "smallest_p_holm",
     "seeds_needed",
     "detectable",
-    "collapsed",
+    "near_chance",
     "runs",
+    "lost",
     "sentence",
 )
 """The columns of a table of effects."""
@@ -187,13 +200,8 @@ def foremost(effects: Sequence[Effect], at_most: int) -> list[Effect]:
 
 
 def smallest_p(n: int) -> float:
-    """Returns the floor of the exact two-sided sign-flip test with n pairs."""
-    return min(1.0, 2.0 ** (1 - n))
-
-
-def seeds_needed(family: int) -> int:
-    """Returns the smallest n with which one of so many effects can pass 0.05 after Holm."""
-    return math.ceil(math.log2(2 * family / ALPHA))
+    """Returns the smallest p that the two-sided sign-flip test can give with n pairs."""
+    return min(1.0, 2.0 ** (1 - n)) if n <= EXACT_UP_TO else 1 / (RANDOM_FLIPS + 1)
 
 
 def t_half_width(values: pd.Series) -> float:
@@ -206,18 +214,22 @@ def t_half_width(values: pd.Series) -> float:
 
 
 @functools.cache
-def _detectable_sizes(n: int) -> float:
+def _detectable_sizes(n: int, alpha: float) -> float:
     """Returns the difference, in standard deviations, that n pairs detect with 80% power."""
-    from statsmodels.stats.power import TTestPower
+    from scipy.special import nctdtrinc, stdtrit
 
-    return float(np.squeeze(TTestPower().solve_power(nobs=n, alpha=ALPHA, power=POWER)))
+    # statsmodels' solver fails for few pairs at a strict alpha.
+    critical = stdtrit(n - 1, 1 - alpha / 2)
+    return float(nctdtrinc(n - 1, 1 - POWER, critical) / math.sqrt(n))
 
 
 def sign_flip_p(differences: np.ndarray) -> np.ndarray:
-    """Returns the two-sided p of the exact sign-flip test that each mean difference is zero.
+    """Returns the two-sided p of the sign-flip test that each mean difference is zero.
 
-    All effects of one size are tested with the same flips, because one product of matrices takes a
-    thousandth of the time of a thousand tests.
+    It is exact up to 15 pairs. Beyond, of b among m random flips that reach the mean difference, it
+    is (b + 1) / (m + 1), which is never too small (Phipson and Smyth 2010). All effects of one size
+    are tested with the same flips, because one product of matrices takes a thousandth of the time
+    of a thousand tests.
 
     Args:
         differences: float (effects, pairs), two pairs or more.
@@ -234,7 +246,7 @@ def sign_flip_p(differences: np.ndarray) -> np.ndarray:
         after = sums - 2 * (flipped @ differences.T)
         reached += (np.abs(after) >= np.abs(sums) - rounding).sum(axis=0)
         flips += len(flipped)
-    return reached / flips if n <= _EXACT_UP_TO else (reached + 1) / (flips + 1)
+    return reached / flips if n <= EXACT_UP_TO else (reached + 1) / (flips + 1)
 
 
 def _flips(n: int) -> Iterator[np.ndarray]:
@@ -244,8 +256,8 @@ def _flips(n: int) -> Iterator[np.ndarray]:
     of very many a random sample.
     """
     rng = np.random.default_rng(0)
-    exact = n <= _EXACT_UP_TO
-    patterns = 2 ** (n - 1) if exact else _RANDOM_FLIPS
+    exact = n <= EXACT_UP_TO
+    patterns = 2 ** (n - 1) if exact else RANDOM_FLIPS
     for start in range(0, patterns, _FLIPS_AT_ONCE):
         numbers = np.arange(start, min(start + _FLIPS_AT_ONCE, patterns))
         if exact:
@@ -268,10 +280,42 @@ def with_p_values(effects: Sequence[Effect]) -> list[Effect]:
         places = np.flatnonzero(sizes == n)
         raw[places] = sign_flip_p(np.array([effects[int(i)].differences for i in places], float))
     corrected = _holm(raw)
+    needed = _seeds_needed(raw)
+    floors = _smallest_p_holm(raw, np.array([smallest_p(effect.n) for effect in effects]))
     return [
-        replace(effect, family=len(effects), p=float(p), p_holm=float(q))
-        for effect, p, q in zip(effects, raw, corrected, strict=True)
+        replace(
+            effect,
+            family=len(effects),
+            p=float(p),
+            p_holm=float(q),
+            smallest_p_holm=float(floor),
+            seeds_needed=needed,
+        )
+        for effect, p, q, floor in zip(effects, raw, corrected, floors, strict=True)
     ]
+
+
+def _smallest_p_holm(raw: np.ndarray, floors: np.ndarray) -> np.ndarray:
+    """Returns Holm's p of effects whose own p is at its floor while the others stay as they are.
+
+    Args:
+        raw: float (effects,), NaN where nothing can be tested.
+        floors: float (any,), each no more than the raw p of the effect that it is for.
+    """
+    # Whichever effect it is, its place is then before the last one's.
+    others = np.sort(np.nan_to_num(raw, nan=1.0))[:-1]
+    factors = np.arange(len(raw), 1, -1)
+    ahead = np.searchsorted(others, floors)
+    before = np.concatenate([[0.0], np.maximum.accumulate(others * factors)])[ahead]
+    return np.minimum(1, np.maximum(before, (len(raw) - ahead) * floors))
+
+
+def _seeds_needed(raw: np.ndarray) -> int:
+    """Returns with how many seeds, or more, the last of the effects could pass 0.05 after Holm."""
+    if not len(raw):
+        return 0
+    reachable = _smallest_p_holm(raw, 2.0 ** (1 - np.arange(_MANY_SEEDS)))
+    return int(np.flatnonzero(reachable > ALPHA)[-1]) + 1
 
 
 def _holm(raw: np.ndarray) -> np.ndarray:
@@ -284,24 +328,35 @@ def _holm(raw: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(raw), math.nan, corrected)
 
 
-def is_collapsed(accuracy, chance):
+def is_near_chance(accuracy: np.ndarray, chance: np.ndarray) -> np.ndarray:
     """Returns whether runs ended near chance: under a tenth of the way from chance to perfect.
 
     Args:
-        accuracy: of a run, or a series of them, 0 to 1.
-        chance: what always answering the most frequent class scores, or a series of it.
+        accuracy: float (runs,), 0 to 1.
+        chance: float (runs,), what always answering the most frequent class scores.
     """
-    return accuracy < chance + 0.1 * (1 - chance)
+    return accuracy < chance + NEAR_CHANCE_SHARE * (1 - chance)
 
 
-def effects(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> list[Effect]:
+def effects(
+    runs: pd.DataFrame,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    exists: Callable[[dict[str, Any], str], bool] = lambda row, column: True,
+    prefix: str = "",
+) -> list[Effect]:
     """Returns every effect of one comparison, tested family by family.
 
+    Which effects there are hangs on the runs that were to be, not on those that came to a good end,
+    or a net that fails would make the others' p values smaller.
+
     Args:
-        runs: complete runs: `column` (the level of the contrast), the row factors, `seed`,
-            `val_accuracy` and `chance`.
+        runs: `column` (the level of the contrast), the row factors, `seed`, `state`, `chance` and
+            `val_accuracy`, NaN if a run is not complete.
         rows: the factors that make a row.
         columns: the levels of `column`; the others are compared with the first, the reference.
+        exists: whether there can be a net of a row and a column.
+        prefix: what names of effects begin with where the levels do not speak for themselves.
 
     Returns:
         The contrasts of each row; the main effect of the contrast over all rows and of each row
@@ -314,9 +369,11 @@ def effects(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> 
     mains: list[Effect] = []
     interactions: list[Effect] = []
     for level in others:
-        name = f"{level} - {reference}"
+        name = f"{prefix}{level} - {reference}"
         of_row = {
-            key: cells[*key, level] - cells[*key, reference] for key in combinations(runs, rows)
+            key: cells[*key, level] - cells[*key, reference]
+            for key in combinations(runs, rows)
+            if exists(dict(zip(rows, key, strict=True)), level)
         }
         contrasts += [
             one.effect("contrast", name, _where(rows, key)) for key, one in of_row.items()
@@ -338,12 +395,14 @@ class _BySeed:
         values: float (seeds,), NaN where a run is missing.
         near_chance: int (seeds,), how many of the runs behind the value ended near chance.
         runs: how many runs are behind each value.
+        lost: how many runs of its cells failed or diverged.
     """
 
     seeds: np.ndarray
     values: np.ndarray
     near_chance: np.ndarray
     runs: int
+    lost: int
 
     def __sub__(self, other: "_BySeed") -> "_BySeed":
         return _BySeed(
@@ -351,6 +410,7 @@ class _BySeed:
             self.values - other.values,
             self.near_chance + other.near_chance,
             self.runs + other.runs,
+            self.lost + other.lost,
         )
 
     def effect(self, kind: str, name: str, where: str) -> Effect:
@@ -358,7 +418,7 @@ class _BySeed:
         there = ~np.isnan(self.values)
         differences = pd.Series(self.values[there], index=self.seeds[there])
         near_chance = pd.Series(self.near_chance[there], index=self.seeds[there])
-        return Effect(kind, name, where, differences, near_chance, self.runs)
+        return Effect(kind, name, where, differences, near_chance, self.runs, self.lost)
 
 
 def _main_effects(
@@ -376,7 +436,7 @@ def _main_effects(
             cells[*before, level, *after] - cells[*before, first, *after]
             for before, after in rest[first] | rest[level]
         ]
-        yield _mean(parts).effect("main effect", f"{factor} {level} - {factor} {first}", "")
+        yield _mean(parts).effect("main effect", f"{factor} {level} - {first}", "")
 
 
 def _mean(parts: Sequence[_BySeed]) -> _BySeed:
@@ -386,6 +446,7 @@ def _mean(parts: Sequence[_BySeed]) -> _BySeed:
         np.mean([part.values for part in parts], axis=0),
         np.sum([part.near_chance for part in parts], axis=0),
         sum(part.runs for part in parts),
+        sum(part.lost for part in parts),
     )
 
 
@@ -395,22 +456,23 @@ class _Cells(dict[tuple, _BySeed]):
     def __missing__(self, key: tuple) -> _BySeed:
         some = next(iter(self.values()))
         nothing = np.full_like(some.values, math.nan)
-        return _BySeed(some.seeds, nothing, np.zeros_like(some.near_chance), 1)
+        return _BySeed(some.seeds, nothing, np.zeros_like(some.near_chance), 1, 0)
 
 
 def _cells(runs: pd.DataFrame, rows: Sequence[str]) -> _Cells:
     names = [*rows, "column"]
     cell = runs.groupby(names, sort=False).ngroup().to_numpy()
     seeds, place = np.unique(runs["seed"], return_inverse=True)
-    counts, sums, collapsed = (np.zeros((cell.max() + 1, len(seeds))) for _ in range(3))
-    accuracy = runs["val_accuracy"].astype(float)
-    np.add.at(counts, (cell, place), 1)
-    np.add.at(sums, (cell, place), accuracy)
-    np.add.at(collapsed, (cell, place), is_collapsed(accuracy, runs["chance"].astype(float)))
-    values = np.where(counts > 0, sums / np.maximum(counts, 1), math.nan)
+    values = np.full((cell.max() + 1, len(seeds)), math.nan)
+    near_chance = np.zeros(values.shape, int)
+    accuracy = runs["val_accuracy"].to_numpy(float)
+    values[cell, place] = accuracy
+    near_chance[cell, place] = is_near_chance(accuracy, runs["chance"].to_numpy(float))
+    lost = np.bincount(cell[runs["state"].isin((store.FAILED, store.DIVERGED))], None, len(values))
     keys = runs[names].drop_duplicates().itertuples(index=False, name=None)
     return _Cells(
-        (key, _BySeed(seeds, values[i], collapsed[i].astype(int), 1)) for i, key in enumerate(keys)
+        (key, _BySeed(seeds, values[i], near_chance[i], 1, int(lost[i])))
+        for i, key in enumerate(keys)
     )
 
 

@@ -15,11 +15,11 @@ import yaml
 
 from ablation import store, tables
 from ablation.audit import Audit, audit
-from ablation.comparison import Comparison, comparisons, levels
+from ablation.comparison import Comparison, comparisons, levels, protocol_columns, varying
 from ablation.config import UserError, arm, first_line, flatten, identity_keys, result_keys
 from ablation.provenance import CONFOUNDS
 
-GROUPS = ("dataset", "recipe")
+_GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""
 
 RESULTS = (
@@ -193,13 +193,16 @@ def load(directory: str | Path) -> Study:
         columns=list(dict.fromkeys([*frame.columns, *RESULTS, "chance", "imbalance"]))
     )
     for factor in store.factors(directory):
-        name = f"config.{factor}.name" if factor in GROUPS else f"config.{factor}"
+        name = level_column(factor)
         if name not in frame:
             problems.append(f"study.json: {factor} is no key of the runs, so it is no factor")
             continue
         factors.append(factor)
         # A missing value is a level like others, which no grouping may drop.
         frame[factor] = frame[name].astype(object).where(frame[name].notna(), "none")
+    if "recipe" in factors:
+        frame["recipe"] += _departures(frame, factors)
+    frame["config.stride_on"] = _of_bottlenecks(frame)
     # A run that failed before it saw its data belongs with those of its data set that did.
     fingerprints = frame.groupby("dataset")["fingerprint"]
     frame["fingerprint"] = fingerprints.transform(lambda known: known.ffill().bfill())
@@ -209,12 +212,41 @@ def load(directory: str | Path) -> Study:
     return Study(directory, tuple(factors), frame, history, tuple(problems))
 
 
+def level_column(factor: str) -> str:
+    """Returns the column of `Study.runs` with the configured value of a factor."""
+    return f"config.{factor}.name" if factor in _GROUPS else f"config.{factor}"
+
+
+def _departures(frame: pd.DataFrame, factors: list[str]) -> pd.Series:
+    """Returns what sets runs apart that name one recipe but changed some of its keys."""
+    names = frame["config.recipe.name"]
+    keys = [
+        key
+        for key in frame.columns
+        if key.startswith("config.recipe.") and key.removeprefix("config.") not in factors
+    ]
+    texts = pd.Series("", index=frame.index)
+    for _, runs in frame.groupby(names):
+        differing = varying(runs, keys)
+        for run, row in runs[list(differing)].iterrows() if differing else ():
+            settings = (f"{key.rpartition('.')[2]}={value}" for key, value in row.items())
+            texts[run] = f" ({', '.join(settings)})"
+    return texts
+
+
+def _of_bottlenecks(frame: pd.DataFrame) -> pd.Series:
+    """Returns `stride_on`, for nets that have no choice of it as the others of their data set."""
+    known = frame["config.stride_on"].where(frame["config.stride_on"] != "none")
+    common = known.groupby(frame["dataset"]).transform("first")
+    return known.fillna(common).fillna("none")
+
+
 def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
     status = stored.status
     config = stored.config()
     if not isinstance(config, dict):
         raise ValueError("config.yaml holds no configuration")
-    canonical = {key: identity_keys(config)[key] for key in ("shortcut", "preact")}
+    canonical = {key: identity_keys(config)[key] for key in ("shortcut", "preact", "stride_on")}
     keys = flatten(result_keys(config)) | canonical
     row = {
         "run": name,
@@ -265,17 +297,15 @@ def _history_frame(histories: dict[str, np.ndarray]) -> pd.DataFrame:
 
 def _protocols(frame: pd.DataFrame, factors: list[str]) -> pd.Series:
     """Returns for each run the values of all that is neither factor nor seed, as one text."""
-    own = {"config.seed", *(f"config.{factor}" for factor in factors)}
-    grouped = tuple(f"config.{factor}." for factor in factors if factor == "recipe")
-    names = {"config.dataset.name", "config.recipe.name"}
-    columns = [
-        column
-        for column in frame.columns
-        if column.startswith("config.")
-        and column not in own | names
-        and not (grouped and column.startswith(grouped))
-    ]
-    if not any(factor.startswith("dataset.") for factor in factors):
+    columns = protocol_columns(frame, factors)
+    of_images = [factor for factor in factors if factor.startswith("dataset")]
+    if (
+        of_images == ["dataset"]
+        or (
+            # Levels such as another image size have images of their own, but each only one set.
+            frame.groupby(of_images)["fingerprint"].nunique() > 1
+        ).any()
+    ):
         columns.append("fingerprint")
     texts = ["; ".join(map(str, row)) for row in frame[columns].itertuples(index=False)]
     return pd.Series(texts, index=frame.index)

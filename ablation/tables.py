@@ -56,11 +56,16 @@ def effects_table(comparison: Comparison) -> pd.DataFrame:
 
 @once
 def comparison_effects(comparison: Comparison) -> list[Effect]:
-    """Returns the effects of a comparison, none if it has no reference."""
-    compared = comparison.compared
-    if comparison.reference is None or compared.empty:
+    """Returns the effects of a comparison, none without a reference or a complete run."""
+    if comparison.reference is None or comparison.complete.empty:
         return []
-    return effects(compared, comparison.rows, [comparison.reference, *comparison.others])
+    return effects(
+        comparison.compared,
+        comparison.rows,
+        [comparison.reference, *comparison.others],
+        comparison.exists,
+        comparison.prefix,
+    )
 
 
 @once

@@ -82,3 +82,22 @@ def test_holes_name_missing_cells_failed_runs_and_absent_seeds(stored_run, tmp_p
 )
 def test_many_neighbouring_seeds_are_a_span(numbers, text):
     assert spans(numbers) == text
+
+
+def test_a_budget_that_is_varied_on_purpose_is_checked_within_its_levels(stored_run, tmp_path):
+    for epochs in (5, 10):
+        for plain in ("true", "false"):
+            stored_run(f"epochs={epochs}", f"plain={plain}", steps=22 * epochs)
+    store.add_factors(tmp_path / "main", ["epochs"])
+    (found,) = study.load(tmp_path / "main").audit()
+    assert not found.passes
+    assert found.within == ("epochs",)
+    assert "PASS among runs of equal epochs" in markdown.certificate(found)
+    stored_run("arch=50", "epochs=5", steps=1)
+    assert study.load(tmp_path / "main").audit()[0].within == ()
+
+
+def test_one_run_is_equal_to_nothing(stored_run, tmp_path):
+    stored_run()
+    (found,) = study.load(tmp_path / "main").audit()
+    assert "nothing to compare yet** (1 run)" in markdown.certificate(found)

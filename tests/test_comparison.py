@@ -161,10 +161,67 @@ def test_a_swept_recipe_is_compared_within_each_net(stored_run, tmp_path):
     assert contrasts["mean"].tolist() == [0.125] * 3
     # The net is compared where one architecture comes in several kinds, and only there.
     mains = effects.loc[effects["kind"] == "main effect", ["name", "n"]].to_numpy().tolist()
-    assert mains == [["adam - sgd", 1], ["net residual - net plain", 1]]
+    assert mains == [["recipe adam - sgd", 1], ["net residual - plain", 1]]
 
 
 def test_a_choice_that_one_family_lacks_makes_no_row(stored_run, tmp_path):
     stored_run("arch=20")
     stored_run("arch=preact15")
     assert study.load(tmp_path / "main").comparisons()[0].rows == ("arch",)
+
+
+def test_a_table_of_recipes_is_headed_by_what_is_no_part_of_them(stored_run, tmp_path):
+    for recipe in ("sgd", "adam"):
+        for epochs in (5, 6):
+            stored_run(f"recipe={recipe}", f"epochs={epochs}")
+    store.add_factors(tmp_path / "main", ["recipe"])
+    found = study.load(tmp_path / "main").comparisons("recipe")
+    assert [comparison.protocol for comparison in found] == [{"epochs": 5}, {"epochs": 6}]
+
+
+def test_a_recipe_with_a_changed_key_is_another_level(stored_run, tmp_path):
+    for overrides, accuracy in (
+        (["recipe=sgd"], 0.6),
+        (["recipe=sgd", "recipe.learning_rate=0.5"], 0.2),
+        (["recipe=adam"], 0.7),
+    ):
+        stored_run(*overrides, val_accuracy=accuracy)
+    store.add_factors(tmp_path / "main", ["recipe"])
+    (found,) = study.load(tmp_path / "main").comparisons("recipe")
+    assert set(found.columns) == {"adam", "sgd (learning_rate=0.01)", "sgd (learning_rate=0.5)"}
+    counts = found.runs.groupby("column").size()
+    assert (counts == 1).all()
+
+
+def test_two_versions_of_the_images_are_never_averaged(stored_run, tmp_path):
+    for size in (8, 16):
+        stored_run("arch=20", f"dataset.image_size={size}", data=f"{size} px")
+    store.add_factors(tmp_path / "main", ["dataset.image_size"])
+    assert len(study.load(tmp_path / "main").comparisons()) == 1
+    stored_run("arch=20", "plain=true", "dataset.image_size=8", data="8 px, anew")
+    for comparison in study.load(tmp_path / "main").comparisons():
+        assert comparison.runs["fingerprint"].nunique() == 1
+
+
+def test_a_choice_that_a_net_does_not_have_is_no_other_protocol(stored_run, tmp_path):
+    stored_run("arch=34", "stride_on=3x3")
+    stored_run("arch=50", "stride_on=1x1")
+    (found,) = study.load(tmp_path / "main").comparisons()
+    assert set(found.runs["arch"]) == {"34", "50"}
+
+
+def test_a_swept_choice_leaves_no_holes_for_nets_that_do_not_have_it(stored_run, tmp_path):
+    for stride_on in ("1x1", "3x3"):
+        stored_run("arch=50", f"stride_on={stride_on}")
+    stored_run("arch=34")
+    store.add_factors(tmp_path / "main", ["stride_on"])
+    loaded = study.load(tmp_path / "main")
+    assert loaded.audit()[0].holes == loaded.audit("stride_on")[0].holes == ()
+
+
+def test_the_framework_that_is_the_default_is_the_reference(stored_run, tmp_path):
+    for backend in ("jax", "tensorflow"):
+        stored_run(f"backend={backend}")
+    store.add_factors(tmp_path / "main", ["backend"])
+    (found,) = study.load(tmp_path / "main").comparisons("backend")
+    assert found.reference == "tensorflow"

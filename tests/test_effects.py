@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from ablation import store
 from ablation.effects import (
     Effect,
     effects,
     foremost,
-    is_collapsed,
-    seeds_needed,
+    is_near_chance,
     sign_flip_p,
     smallest_p,
     with_p_values,
@@ -21,9 +21,16 @@ STUDIES = 2000
 
 
 def _runs(accuracy, classes=10):
-    """Runs from {(arch, column): accuracies by seed}."""
+    """Runs from {(arch, column): accuracies by seed}; NaN for one that diverged."""
     return pd.DataFrame(
-        {"arch": arch, "column": column, "seed": seed, "val_accuracy": value, "chance": 1 / classes}
+        {
+            "arch": arch,
+            "column": column,
+            "seed": seed,
+            "state": store.DIVERGED if math.isnan(value) else store.COMPLETE,
+            "val_accuracy": value,
+            "chance": 1 / classes,
+        }
         for (arch, column), values in accuracy.items()
         for seed, value in enumerate(values)
         if value is not None
@@ -61,7 +68,8 @@ def test_the_floor_of_the_exact_test(n, floor):
     ("family", "n"), [(1, 6), (2, 7), (3, 7), (4, 8), (5, 8), (6, 8), (10, 9), (15, 10)]
 )
 def test_the_seeds_that_a_family_needs_to_reach_five_percent(family, n):
-    assert seeds_needed(family) == n
+    unclear = with_p_values([_contrast([1, -1])] * family)
+    assert {effect.seeds_needed for effect in unclear} == {n}
     assert family * smallest_p(n) <= 0.05 < family * smallest_p(n - 1)
 
 
@@ -70,6 +78,15 @@ def test_what_a_paired_t_test_detects_with_eighty_percent_power(n, size):
     values = np.arange(n, dtype=float)
     effect = _contrast(values / values.std(ddof=1))
     assert effect.detectable == pytest.approx(size, abs=0.005)
+
+
+def test_what_is_detected_allows_for_the_correction():
+    effect = with_p_values([_contrast([1, 2, 3, 4, 5])] * 10)[0]
+    size = effect.detectable / effect.sd
+    drawn = np.random.default_rng(0).normal(size, 1, (20_000, 5))
+    p = stats.ttest_1samp(drawn, 0, axis=1).pvalue
+    # Binomial: three standard errors.
+    assert (p <= 0.05 / 10).mean() == pytest.approx(0.8, abs=3 * math.sqrt(0.8 * 0.2 / 20_000))
 
 
 # By hand
@@ -124,7 +141,7 @@ def test_a_hand_computed_study():
     np.testing.assert_allclose(shallow.differences, [0.2, 0.3])
     np.testing.assert_allclose(deep.differences, [0.5, 0.7])
     shortcut, depth = _by_kind(found, "main effect")
-    assert (shortcut.name, depth.name) == ("residual - plain", "arch 50 - arch 34")
+    assert (shortcut.name, depth.name) == ("residual - plain", "arch 50 - 34")
     np.testing.assert_allclose(shortcut.differences, [0.35, 0.5])
     np.testing.assert_allclose(depth.differences, [-0.05, -0.2], atol=1e-12)
     (interaction,) = _by_kind(found, "interaction")
@@ -135,7 +152,7 @@ def test_a_hand_computed_study():
 
 def test_depths_are_ordered_by_depth_and_not_as_text():
     found = _effects({(a, c): [0.5] for a in ("110", "20") for c in ("plain", "residual")})
-    assert _by_kind(found, "main effect")[1].name == "arch 110 - arch 20"
+    assert _by_kind(found, "main effect")[1].name == "arch 110 - 20"
 
 
 def test_holm_multiplies_the_smallest_p_by_the_family():
@@ -146,12 +163,46 @@ def test_holm_multiplies_the_smallest_p_by_the_family():
     assert other.p_holm == pytest.approx(other.p)
 
 
+def test_what_seeds_cannot_reach_takes_the_other_effects_as_they_are():
+    # Ten seeds of one pass first, so five seeds of the other need no correction: 2 / 2^5 = 0.0625.
+    strong = _contrast([0.1 + 0.01 * i for i in range(10)])
+    few = with_p_values([strong, _contrast([0.1, 0.2, 0.3, 0.25, 0.15])])[1]
+    assert few.smallest_p_holm == few.p_holm == pytest.approx(0.0625)
+    assert few.seeds_needed == 6
+    assert "5 seeds cannot go below 0.062" in few.sentence()
+
+
+def test_a_net_that_diverges_counts_in_the_family_and_in_the_words():
+    accuracy = {
+        ("20", "plain"): [0.50, 0.51, 0.52, 0.53, 0.54, 0.55],
+        ("20", "residual"): [0.60, 0.62, 0.64, 0.66, 0.68, 0.70],
+        ("56", "plain"): [math.nan] * 6,
+        ("56", "residual"): [0.60, 0.62, 0.64, 0.66, 0.68, 0.70],
+    }
+    shallow, deep = _by_kind(_effects(accuracy), "contrast")
+    assert (shallow.p, shallow.p_holm) == pytest.approx((1 / 32, 2 / 32))
+    assert (deep.n, deep.lost) == (0, 6)
+    assert "6 more failed or diverged" in deep.sentence()
+
+
+def test_a_row_that_cannot_have_a_level_is_no_effect_and_voids_no_average():
+    runs = _runs({(a, c): [0.5] for a in ("20", "32") for c in ("plain", "residual")})
+    runs = runs[(runs["arch"] == "20") | (runs["column"] == "plain")]
+    found = effects(
+        runs,
+        ["arch"],
+        ("plain", "residual"),
+        exists=lambda row, column: row["arch"] == "20" or column == "plain",
+    )
+    assert [effect.where for effect in _by_kind(found, "contrast")] == ["arch 20"]
+
+
 @pytest.mark.parametrize(
     ("accuracy", "classes", "expected"),
     [(0.10, 10, True), (0.1375, 10, True), (0.20, 10, False), (0.5115, 2, True), (0.60, 2, False)],
 )
-def test_a_run_near_chance_counts_as_collapsed(accuracy, classes, expected):
-    assert is_collapsed(accuracy, 1 / classes) == expected
+def test_near_chance_is_a_tenth_of_the_way_from_chance_to_perfect(accuracy, classes, expected):
+    assert is_near_chance(accuracy, 1 / classes) == expected
 
 
 def test_runs_of_seeds_without_a_partner_are_not_counted():
@@ -164,7 +215,7 @@ def test_runs_of_seeds_without_a_partner_are_not_counted():
         }
     )
     main = _by_kind(found, "main effect")[0]
-    assert (main.n, main.runs, main.collapsed) == (2, 8, 4)
+    assert (main.n, main.runs, main.near_chance) == (2, 8, 4)
 
 
 def test_interactions_name_what_is_held_fixed():
@@ -177,9 +228,9 @@ def test_interactions_name_what_is_held_fixed():
     assert len(set(names)) == len(names) == 4
 
 
-def test_collapsed_runs_are_counted_and_told():
+def test_runs_near_chance_are_counted_and_told():
     effect = _effects({("34", "plain"): [0.1, 0.6], ("34", "residual"): [0.9, 0.8]})[0]
-    assert (effect.collapsed, effect.runs) == (1, 4)
+    assert (effect.near_chance, effect.runs) == (1, 4)
     assert "1 of the 4 runs ended near chance" in effect.sentence()
 
 
@@ -315,7 +366,7 @@ def test_the_family_wise_error_stays_below_five_percent(n, family, frozen_garbag
         wrong += any(effect.p_holm <= 0.05 for effect in found)
     # Binomial: three standard errors above 5%.
     assert wrong / STUDIES <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / STUDIES)
-    if n < seeds_needed(family):
+    if family * smallest_p(n) > 0.05:
         assert wrong == 0
 
 

@@ -106,3 +106,20 @@ def test_one_seed_has_no_spread_and_several_show_theirs(stored_run, tmp_path):
     stored_run("seed=1", val_accuracy=0.9)
     text = markdown.accuracy(_comparison(tmp_path))
     assert "85.00 ± 7.07 (n=2)" in text
+
+
+def test_a_study_without_a_plain_net_says_what_could_be_compared(stored_run, tmp_path):
+    for shortcut in ("zero_pad", "projection"):
+        stored_run("arch=20", f"shortcut={shortcut}")
+    text = markdown.accuracy(_comparison(tmp_path))
+    assert "No run is plain" in text
+    assert "`report.contrast=shortcut`" in text
+
+
+def test_levels_that_do_not_speak_for_themselves_are_named(stored_run, tmp_path):
+    for preact in ("true", "false"):
+        stored_run("arch=20", f"preact={preact}")
+    (found,) = study.load(tmp_path / "main").comparisons("preact")
+    assert "preact True − False" in markdown.accuracy(found)
+    (effect,) = tables.comparison_effects(found)
+    assert effect.sentence().startswith("preact True minus False at arch 20")

@@ -107,6 +107,11 @@ class BaselineSpec:
 Spec = ResNetSpec | SmallSpec | BaselineSpec
 
 
+def chooses_stride(spec: Spec) -> bool:
+    """Returns whether `stride_on` changes an architecture: only a bottleneck halves in either."""
+    return isinstance(spec, ResNetSpec) and spec.block == "bottleneck"
+
+
 def refusal(arch: str, keys: dict[str, Any]) -> str | None:
     """Returns why an architecture cannot be built with some values, None if it can.
 

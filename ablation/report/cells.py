@@ -33,7 +33,7 @@ def accuracy_cells(comparison: Comparison) -> Cells:
                 *(_difference(row, column) for column in differences),
             ]
         )
-    signs = [name.replace(" - ", " − ") for name in differences]
+    signs = [f"{comparison.prefix}{name}".replace(" - ", " − ") for name in differences]
     return Cells([*comparison.rows, *comparison.columns, *signs], rows)
 
 
@@ -52,8 +52,8 @@ def effect_cells(effects: Sequence[Effect]) -> Cells:
                 number(100 * effect.mean, "+.2f"),
                 number(100 * effect.sd, ".2f"),
                 interval,
-                number(effect.p, ".3f"),
-                number(effect.p_holm, ".3f"),
+                _p(effect.p),
+                _p(effect.p_holm),
                 number(100 * effect.detectable, ".2f"),
             ]
         )
@@ -62,7 +62,7 @@ def effect_cells(effects: Sequence[Effect]) -> Cells:
 
 def cost_cells(comparison: Comparison) -> Cells:
     """Returns what each cell costs."""
-    header = ["parameters", "multiply-adds", "steps", "s/epoch", "peak memory"]
+    header = ["parameters", "multiply-adds", "steps", "s/epoch (validation too)", "peak memory"]
     rows = [
         [
             *(str(row[key]) for key in comparison.rows),
@@ -75,8 +75,7 @@ def cost_cells(comparison: Comparison) -> Cells:
         ]
         for _, row in cost_table(comparison).iterrows()
     ]
-    column = "net" if comparison.contrast in ("plain", "shortcut") else comparison.contrast
-    return Cells([*comparison.rows, column, *header], rows)
+    return Cells([*comparison.rows, comparison.column_title, *header], rows)
 
 
 def runs_cells(runs: pd.DataFrame) -> Cells:
@@ -104,6 +103,10 @@ def percent(value: float) -> str:
 def number(value: Any, form: str) -> str:
     """Returns a formatted number, nothing for NaN."""
     return "" if value is None or math.isnan(value) else format(value, form)
+
+
+def _p(value: float) -> str:
+    return "<0.001" if value < 0.001 else number(value, ".3f")
 
 
 def _accuracy(row: pd.Series, column: str) -> str:

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from ablation import store
-from ablation.comparison import level_key, varying
+from ablation.comparison import level_key, protocol_columns, varying
 from ablation.report.cells import Cells, number, percent
 from ablation.report.markdown import table
-from ablation.study import Study
+from ablation.study import Study, level_column
 
 _NET = ["dataset", "arch", "arm", "shortcut", "preact"]
 
@@ -27,7 +27,7 @@ def compare(one: Study, other: Study) -> str:
         "Means over the seeds that each study has; the difference is of means, not paired, "
         "because runs under different protocols are not pairs.",
         table(_cells(one, other, names)),
-        *(f"Not readable: {problem}" for problem in (*one.problems, *other.problems)),
+        *(f"Unreadable: {problem}" for problem in (*one.problems, *other.problems)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -63,9 +63,7 @@ def _cell_keys(one: Study, other: Study) -> list[str]:
 
 def _inner(study: Study) -> list[str]:
     """Returns the keys that differ inside one study, which its cells must therefore tell apart."""
-    keys = [key for key in study.runs.columns if key.startswith("config.")]
-    left_out = {f"config.{key}" for key in (*_NET, "plain", "seed", "dataset.name")}
-    differing = varying(study.runs, [key for key in keys if key not in left_out])
+    differing = varying(study.runs, protocol_columns(study.runs, study.factors))
     several = study.runs["dataset"].nunique() > 1
     return [
         key.removeprefix("config.")
@@ -88,7 +86,7 @@ def _cells(one: Study, other: Study, names: tuple[str, str]) -> Cells:
 
 
 def _groups(study: Study, keys: list[str]) -> dict[tuple, pd.DataFrame]:
-    columns = [key if key in study.runs else f"config.{key}" for key in keys]
+    columns = [key if key in study.runs else level_column(key) for key in keys]
     frame = study.runs.reindex(columns=columns).astype(object)
     cells = frame.where(frame.notna(), "").astype(str).itertuples(index=False, name=None)
     return dict(iter(study.runs.groupby(pd.Series(list(cells), index=study.runs.index))))

@@ -9,10 +9,10 @@ import pandas as pd
 
 from ablation import store
 from ablation.audit import Audit, Differences, audit, spans
-from ablation.comparison import Comparison, levels
+from ablation.comparison import Comparison, levels, varying
 from ablation.config import BASELINE
 from ablation.data.cache import VERY_UNEQUAL, skipped_names
-from ablation.effects import Effect, foremost
+from ablation.effects import EXACT_UP_TO, NEAR_CHANCE_SHARE, RANDOM_FLIPS, Effect, foremost
 from ablation.report.cells import (
     Cells,
     accuracy_cells,
@@ -91,7 +91,9 @@ def overview(study: Study) -> str:
     """Returns how many runs are in which state."""
     states = study.runs["state"].value_counts()
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
-    return f"{len(study.runs)} runs: {counts}. Files are below `{study.directory.name}/`."
+    return (
+        f"{_counted(len(study.runs), 'run')}: {counts}. Files are below `{study.directory.name}/`."
+    )
 
 
 def heading(comparison: Comparison) -> str:
@@ -104,17 +106,18 @@ def heading(comparison: Comparison) -> str:
 
 def certificate(found: Audit) -> str:
     """Returns what the audit found: equal budget, confounds, holes."""
-    if not found.runs:
-        budget = "**Equal budget: nothing to compare yet.**"
+    if found.runs < 2:
+        budget = f"**Equal budget: nothing to compare yet** ({_counted(found.runs, 'run')})."
     elif found.passes:
         budget = (
             f"**Equal budget: PASS** ({found.runs} runs). Same epochs, optimizer steps, examples "
             "seen, end of the learning-rate schedule, images, and order of the images at each seed."
         )
     else:
-        budget = f"**Equal budget: FAIL.** The runs differ in\n\n{_listed(found.unequal)}"
+        among = f" PASS among runs of equal {' and '.join(found.within)}." if found.within else ""
+        budget = f"**Equal budget: FAIL.**{among} The runs differ in\n\n{_listed(found.unequal)}"
     parts = [budget]
-    if not found.runs:
+    if found.runs < 2:
         pass
     elif found.confounds:
         parts.append(f"**Confounds.** The runs also differ in\n\n{_listed(found.confounds)}")
@@ -137,7 +140,21 @@ def accuracy(comparison: Comparison) -> str:
     if BASELINE in set(comparison.runs["arm"]):
         text += " Baselines are nets of their own kind, for the scale; no difference counts them."
     text += _chance(comparison.complete)
-    return f"{text}\n\n{table(accuracy_cells(comparison))}"
+    return f"{text}\n\n{table(accuracy_cells(comparison))}{_without_reference(comparison)}"
+
+
+def _without_reference(comparison: Comparison) -> str:
+    """Returns why nothing is subtracted, if that is so, and what could be compared instead."""
+    if comparison.reference is not None:
+        return ""
+    several = [name for name in comparison.rows if name != "net"]
+    several.append("shortcut")
+    several = list(varying(comparison.runs, several))
+    text = f"\n\nNo run is {'plain' if comparison.contrast == 'plain' else 'the reference'}, "
+    text += "so there are no differences and no effects."
+    if several:
+        text += f" `report.contrast={several[-1]}` compares the levels of {several[-1]}."
+    return text
 
 
 def _chance(runs: pd.DataFrame) -> str:
@@ -145,7 +162,10 @@ def _chance(runs: pd.DataFrame) -> str:
     if runs.empty:
         return ""
     shares = " or ".join(map(percent, sorted(runs["chance"].unique())))
-    text = f" Always answering the most frequent class would score {shares}."
+    text = (
+        f" Always answering the most frequent class would score {shares}. A run that comes less "
+        f"than {NEAR_CHANCE_SHARE:.0%} of the way from there to 100 counts as near chance."
+    )
     times = runs["imbalance"].max()
     if times >= VERY_UNEQUAL:
         how = f"the largest has {times:.0f} times the training images of the smallest"
@@ -160,11 +180,16 @@ def effects(found: Sequence[Effect]) -> str:
     """Returns the effects in words and as a table."""
     if not found:
         return ""
+    exact = "exact"
+    if any(effect.n > EXACT_UP_TO for effect in found):
+        exact = f"exact up to {EXACT_UP_TO} seeds and from {RANDOM_FLIPS:,} random flips beyond"
     family = (
-        "Differences are paired by seed. Intervals are Student's t; p is the exact two-sided "
-        "sign-flip test's, corrected by Holm over the effects of its kind "
+        f"Differences are paired by seed. p is the two-sided sign-flip test's, {exact}, corrected "
+        "by Holm over the effects of its kind "
         f"({', '.join(_counted(len(_of(found, kind)), kind) for kind in _kinds(found))}). "
-        "Detectable is the difference in points that a t test finds with 80% power."
+        "Intervals are Student's t, each for one effect alone, so that with few seeds an interval "
+        "without 0 and a p above 0.05 may stand side by side. Detectable is the difference in "
+        "points that a t test, as strict as the correction, would find in four studies of five."
     )
     words = sentences(found)
     if max(effect.n for effect in found) < 2:
@@ -299,4 +324,4 @@ def _logs(study: Study) -> list[str]:
 def _problems(study: Study) -> list[str]:
     if not study.problems:
         return []
-    return ["## Not readable", _first(study.problems, _LISTED_AT_MOST)]
+    return ["## Unreadable files", _first(study.problems, _LISTED_AT_MOST)]

@@ -145,8 +145,8 @@ def _gradients(objective: Callable) -> Callable:
         return jax.jit(jax.grad(objective, has_aux=True))
     import tensorflow as tf
 
+    @tf.function(autograph=False)  # Tracing costs a second or two, each epoch then a third.
     def gradients(trainable, frozen):
-        # Step by step, because to trace the network once more takes longer than a few epochs save.
         with tf.GradientTape() as tape:  # It watches variables of itself.
             value, deviations = objective(trainable, frozen)
         return tape.gradient(value, trainable), deviations

@@ -46,3 +46,13 @@ def test_a_failed_cell_is_shown(stored_run, tmp_path):
     stored_run("study=b", state=store.FAILED, reason="why")
     text = compare(study.load(tmp_path / "a"), study.load(tmp_path / "b"))
     assert any("90.00 (n=1)" in line and "failed" in line for line in text.splitlines())
+
+
+def test_a_swept_recipe_meets_the_same_recipe_alone(stored_run, tmp_path):
+    for recipe in ("sgd", "adam"):
+        stored_run("study=a", f"recipe={recipe}", val_accuracy=0.5)
+    store.add_factors(tmp_path / "a", ["recipe"])
+    stored_run("study=b", val_accuracy=0.7)
+    text = compare(study.load(tmp_path / "a"), study.load(tmp_path / "b"))
+    (line,) = [line for line in text.splitlines() if "| sgd " in line and "(n=1)" in line]
+    assert "+20.00" in line

@@ -189,7 +189,7 @@ def test_accuracy_near_that_of_the_most_frequent_class_is_near_chance(stored_run
     for arm, accuracy in (("true", 0.905), ("false", 0.95)):
         stored_run(f"plain={arm}", val_accuracy=accuracy, val_per_class=[90, 10])
     effects = study.load(tmp_path / "main").effects()
-    assert (effects["collapsed"].iloc[0], effects["runs"].iloc[0]) == (1, 2)
+    assert (effects["near_chance"].iloc[0], effects["runs"].iloc[0]) == (1, 2)
 
 
 def test_results_that_did_not_count_their_classes_are_read_as_equal_ones(stored_run, tmp_path):
