@@ -9,13 +9,18 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.config import CONF_DIR, UserError, explain
-from ablation.sweep import EXIT_USER_ERROR, command_line, job
-
-EXIT_INTERRUPTED = 130
+from ablation.sweep import command_line, job
+from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR
 
 
 def main() -> int:
     """Runs the command line; returns the exit code."""
+    if {"-m", "--multirun"} & set(sys.argv) and {"-c", "--cfg", "-i", "--info"} & set(sys.argv):
+        print(
+            "ablation: --cfg and --info show the configuration of one run; leave out -m.",
+            file=sys.stderr,
+        )
+        return EXIT_USER_ERROR
     # Hydra then passes its errors on, which `explain` puts in one line.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     signal.signal(signal.SIGTERM, signal.default_int_handler)

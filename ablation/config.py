@@ -8,7 +8,7 @@ import difflib
 import importlib.util
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -241,6 +241,37 @@ def check_contrast(contrast: str, factors: Sequence[str]) -> None:
             f"report.contrast={contrast} is not a factor of this study. "
             f"Allowed: {', '.join(allowed)}."
         )
+
+
+def check_reference(reference: str | None, contrast: str, configs: Iterable[dict]) -> None:
+    """Raises UserError unless one of some configurations has this level of a contrast."""
+    if reference is None:
+        return
+    known: dict[str, None] = {}
+    for config in configs:
+        known |= dict.fromkeys(_levels(config, contrast))
+        if _same_level(reference) in map(_same_level, known):
+            return
+    raise UserError(
+        f"report.reference={reference} is no level of {contrast}. Allowed: {', '.join(known)}."
+    )
+
+
+def _levels(config: dict[str, Any], contrast: str) -> list[str]:
+    """Returns what a run may be called in a table whose columns are the levels of a contrast."""
+    keys = flatten(identity_keys(config))
+    if contrast == "plain":
+        side = arm(config)
+        return [side, f"{side} {keys['shortcut']}"] if side == "residual" else [side]
+    return [str(config["recipe"]["name"] if contrast == "recipe" else keys[contrast])]
+
+
+def _same_level(level: str) -> str | float:
+    """Returns what two spellings of a level have in common, such as 0.1 and 1e-1."""
+    try:
+        return float(level)
+    except ValueError:
+        return level.lower()
 
 
 def result_keys(config: dict[str, Any]) -> dict[str, Any]:

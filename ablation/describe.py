@@ -13,7 +13,7 @@ from rich.table import Table
 from ablation.config import CONF_DIR, UserError, explain, to_plain, validate
 from ablation.data.sources import open_source
 from ablation.models.specs import ARCHS
-from ablation.terminal import import_quietly
+from ablation.terminal import EXIT_USER_ERROR, import_quietly
 
 
 def main() -> int:
@@ -31,7 +31,7 @@ def main() -> int:
         _describe(config)
     except (UserError, HydraException, OmegaConfBaseException) as error:
         print(f"ablation.describe: {explain(error)}", file=sys.stderr)
-        return 2
+        return EXIT_USER_ERROR
     return 0
 
 

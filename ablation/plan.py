@@ -15,6 +15,7 @@ from rich.table import Table
 from ablation import backends, runner, store
 from ablation.config import UserError, identity_keys
 from ablation.store import Run
+from ablation.terminal import counted, duration
 
 _WIDTH_OF_FILES = 140
 _SHOWN_AT_MOST = 100
@@ -79,7 +80,8 @@ def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
     together = f", {workers} at a time" if workers > 1 else ""
     seconds = sum(row.seconds for row in due) / max(1, min(workers, len(due)))
     console.print(
-        f"{len(due)} of {len(runs)} runs to train{together}, about {duration(seconds)} in all."
+        f"{len(due)} of {counted(len(runs), 'run')} to train{together}, "
+        f"about {duration(seconds)} in all."
     )
 
 
@@ -104,12 +106,6 @@ def _row(run: Run, rerun: str, measured: dict[str, dict[str, Any]]) -> _Row:
         _seconds(cost, epochs) if trains else 0.0,
         cost,
     )
-
-
-def duration(seconds: float) -> str:
-    """Returns seconds as hours:minutes:seconds."""
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 def _action(status: store.Status, trains: bool, finished: int) -> str:

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from ablation import store
 from ablation.store import Run
+from ablation.terminal import duration
 
 _POLL_SECONDS = 0.5
 _PAUSE_SECONDS = 10.0
@@ -174,9 +175,7 @@ class Monitor:
         if trained < 0.5:
             return "time left: measuring"
         seconds = (time.monotonic() - self._start) / trained * (total - finished)
-        return (
-            f"time left: {int(seconds // 3600)}:{int(seconds // 60 % 60):02}:{int(seconds % 60):02}"
-        )
+        return f"time left: {duration(seconds)}"
 
 
 def _rest(seconds: float) -> float:

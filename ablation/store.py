@@ -12,8 +12,11 @@ runs/<study>/<arch>-<plain|residual|baseline>-<dataset>-s<seed>-<8 hex of the id
     log.txt          what the training process printed
     checkpoint/      weights and optimizer after the last finished epoch, until complete
     weights/         with keep_checkpoints, the weights after every so many epochs and the last
+    normalisation.npz  with keep_checkpoints, the scale and offset that make pixels inputs
 """
 
+import contextlib
+import csv
 import functools
 import hashlib
 import io
@@ -21,6 +24,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -46,6 +50,9 @@ HISTORY_COLUMNS = (
     "learning_rate",
     "seconds",
 )
+"""Of a finished epoch: `loss` and `accuracy` are means over its training steps, `val_loss` and
+`val_accuracy` follow it, `learning_rate` is that of the step to come, so 0 at the end of a cosine,
+and `seconds` count steps and validation, without checkpoint and diagnostics."""
 
 DIAGNOSTIC_COLUMNS = ("epoch", "layer", "depth", "kernel", "response_sd", "gradient_norm")
 
@@ -308,13 +315,29 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     write_bytes(path, content.getvalue())
 
 
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Replaces a CSV file, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replaces a file, whole or not at all: written beside it, flushed, then renamed."""
+    """Replaces a file, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields where to write a file, which then takes its place whole, or not at all."""
+    # The same ending, from which NumPy and Keras take the format.
     temporary = path.with_name(f"{_TEMPORARY}-{os.getpid()}-{path.name}")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
@@ -351,6 +374,7 @@ def forget(directory: Path) -> None:
         "diagnostics.csv",
         "progress.json",
         "provenance.json",
+        "normalisation.npz",
     ):
         (directory / name).unlink(missing_ok=True)
     for name in ("checkpoint", "weights"):

@@ -6,6 +6,7 @@ themselves are Hydra's business, so any of its launchers will do.
 """
 
 import contextlib
+import itertools
 import os
 import shlex
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
@@ -26,6 +28,7 @@ from ablation.config import (
     COMMAND_KEYS,
     UserError,
     check_contrast,
+    check_reference,
     explain,
     to_plain,
     validate,
@@ -33,9 +36,7 @@ from ablation.config import (
 from ablation.jobs import expand
 from ablation.progress import Monitor
 from ablation.store import Run, Status
-
-EXIT_RUNS_MISSING = 1
-EXIT_USER_ERROR = 2
+from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR, counted
 
 _NAMED_AT_MOST = 20
 
@@ -158,9 +159,16 @@ class Sweep:
         self._console = Console(stderr=True)
         self._directory = store.study_directory(configs[0])
         factors = list(dict.fromkeys([*store.factors(self._directory), *swept]))
-        check_contrast(configs[0]["report"]["contrast"], factors)
+        contrast, reference = configs[0]["report"]["contrast"], configs[0]["report"]["reference"]
+        check_contrast(contrast, factors)
+        check_reference(reference, contrast, itertools.chain(configs, self._stored_configs()))
         self._runs: list[Run] = []
         self._monitor: Monitor | None = None
+
+    def _stored_configs(self) -> Iterator[dict[str, Any]]:
+        for directory in store.run_directories(self._directory):
+            with contextlib.suppress(OSError, yaml.YAMLError, UserError):
+                yield store.Stored(directory).config()
 
     def prepare(self) -> None:
         """Makes sure that every data set lies ready, which the identity of a run needs.
@@ -226,7 +234,7 @@ class Sweep:
         counts = Counter(status.state for _, status in due)
         states = f" ({', '.join(f'{n} {state}' for state, n in counts.items())})" if due else ""
         self._console.print(
-            f"{self._directory}: {len(self._runs)} runs, {len(due)} to train{states}"
+            f"{self._directory}: {counted(len(self._runs), 'run')}, {len(due)} to train{states}"
         )
 
     def _tell_missing_weights(self, run: Run) -> None:

@@ -1,8 +1,23 @@
-"""What a user should not see on a terminal."""
+"""What every command gives to a terminal: exit codes, words for numbers, and no greetings."""
 
 import importlib
 import os
 from pathlib import Path
+
+EXIT_RUNS_MISSING = 1
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def counted(count: int, what: str) -> str:
+    """Returns a number and what it counts, such as "1 run" or "2,000 runs"."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def duration(seconds: float) -> str:
+    """Returns seconds as hours:minutes:seconds."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 def import_quietly(framework: str) -> None:

@@ -1,8 +1,10 @@
 """The networks of trained runs, for use outside of a study."""
 
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import yaml
 
 from ablation import store
@@ -20,8 +22,9 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
         epoch: after which the weights were kept; None for the latest.
 
     Returns:
-        A functional model, float images (batch, height, width, channels) to float32 logits. It
-        takes the images as the run did: see `dataset.normalisation` in its config.yaml.
+        A functional model, images (batch, height, width, channels) with pixels from 0 to 255 to
+        float32 logits (batch, classes). It normalises as the run did; the network is its last
+        layer.
 
     Raises:
         UserError: there are no such weights, or no run.
@@ -40,7 +43,9 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
     try:
         stored = store.Stored(directory)
         config, facts = stored.config(), stored.json("provenance.json")
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        with np.load(directory / "normalisation.npz") as archive:
+            scale, offset = archive["scale"], archive["offset"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, yaml.YAMLError) as error:
         raise UserError(f"{directory} cannot be read: {first_line(error)}") from None
 
     import keras  # Takes seconds, which the command line must not wait for.
@@ -51,7 +56,7 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config["precision"])
     try:
-        model = build(
+        network = build(
             config["arch"],
             tuple(facts["image_shape"]),
             len(facts["classes"]),
@@ -59,5 +64,7 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
         )
     finally:
         keras.config.set_dtype_policy(policy)
-    model.load_weights(kept[max(kept) if epoch is None else epoch])
-    return model
+    network.load_weights(kept[max(kept) if epoch is None else epoch])
+    pixels = keras.Input(facts["image_shape"], name="pixels")
+    images = keras.layers.Rescaling(scale, offset, dtype="float32")(pixels)
+    return keras.Model(pixels, network(images), name=network.name)

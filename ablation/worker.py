@@ -41,12 +41,12 @@ def main() -> int:
             ended = status.is_final and status.state != order["state"]
             if ended or status.attempt != order["attempt"]:
                 return 0  # Another process was quicker, however that ended.
-            return _keep_directory(run, order["command"], order["anew"])
+            return _attempt(run, order["command"], order["anew"])
     except Timeout:
         return EXIT_BUSY
 
 
-def _keep_directory(run: Run, command: str, anew: bool) -> int:
+def _attempt(run: Run, command: str, anew: bool) -> int:
     """Trains a run whose lock is held and records how that ended."""
     directory = run.directory
     status = store.read_status(directory)

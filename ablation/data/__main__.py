@@ -16,9 +16,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from ablation.config import UserError
 from ablation.data import cache, sources
 from ablation.data.cache import VERY_UNEQUAL, skipped_names
-
-EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
+from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR
 
 
 def main() -> int:

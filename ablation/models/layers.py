@@ -1,7 +1,10 @@
 """Layers that Keras lacks, or has only in a slower form, and what our networks share."""
 
+import contextlib
 import math
+import sys
 import zlib
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -171,3 +174,14 @@ def he_normal(seed: int, name: str) -> HeNormal:
 def layer_seed(seed: int, name: str) -> int:
     """Returns the seed of one layer's initial weights."""
     return zlib.crc32(f"{seed}/{name}".encode()) % 2**31
+
+
+@contextlib.contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Lets Keras walk a graph of thousands of layers, which it does one call inside another."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 20_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)

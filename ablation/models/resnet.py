@@ -12,15 +12,12 @@ Every convolution is bias-free and padded "same", every kernel starts as in He e
 (arXiv 1502.01852), batch normalisation keeps 0.9 of its running mean and adds 1e-5 to the variance.
 """
 
-import contextlib
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import keras
 from keras import layers
 
-from ablation.models.layers import Conv2D, ZeroPadShortcut, bn_relu, he_normal
+from ablation.models.layers import Conv2D, ZeroPadShortcut, bn_relu, deep_recursion, he_normal
 from ablation.models.specs import ResNetSpec
 
 
@@ -128,14 +125,3 @@ class ResNet:
             kernel_initializer=he_normal(self.seed, name),
             name=name,
         )(x)
-
-
-@contextlib.contextmanager
-def deep_recursion() -> Iterator[None]:
-    """Lets Keras walk a graph of thousands of layers, which it does one call inside another."""
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, 20_000))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(limit)

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from ablation.config import UserError
+from ablation.terminal import EXIT_USER_ERROR
 
 _EPILOG = """options are written as in the sweep:
   report.contrast=KEY      the factor whose levels are compared (plain)
@@ -43,7 +44,7 @@ def main() -> int:
         _report(folders, options)
     except (UserError, OSError) as error:
         print(f"ablation.report: {error}", file=sys.stderr)
-        return 2
+        return EXIT_USER_ERROR
     return 0
 
 

@@ -23,6 +23,7 @@ from ablation.report.cells import (
 )
 from ablation.study import Study
 from ablation.tables import comparison_effects
+from ablation.terminal import counted
 
 _LOG_LINES = 12
 _NAMED_AT_MOST = 6
@@ -92,7 +93,7 @@ def overview(study: Study) -> str:
     states = study.runs["state"].value_counts()
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     return (
-        f"{_counted(len(study.runs), 'run')}: {counts}. Files are below `{study.directory.name}/`."
+        f"{counted(len(study.runs), 'run')}: {counts}. Files are below `{study.directory.name}/`."
     )
 
 
@@ -107,11 +108,12 @@ def heading(comparison: Comparison) -> str:
 def certificate(found: Audit) -> str:
     """Returns what the audit found: equal budget, confounds, holes."""
     if found.runs < 2:
-        budget = f"**Equal budget: nothing to compare yet** ({_counted(found.runs, 'run')})."
+        budget = f"**Equal budget: nothing to compare yet** ({counted(found.runs, 'run')})."
     elif found.passes:
         budget = (
-            f"**Equal budget: PASS** ({found.runs} runs). Same epochs, optimizer steps, examples "
-            "seen, end of the learning-rate schedule, images, and order of the images at each seed."
+            f"**Equal budget: PASS** ({counted(found.runs, 'run')}). Same epochs, optimizer steps, "
+            "examples seen, end of the learning-rate schedule, images, and order of the images at "
+            "each seed."
         )
     else:
         among = f" PASS among runs of equal {' and '.join(found.within)}." if found.within else ""
@@ -186,7 +188,7 @@ def effects(found: Sequence[Effect]) -> str:
     family = (
         f"Differences are paired by seed. p is the two-sided sign-flip test's, {exact}, corrected "
         "by Holm over the effects of its kind "
-        f"({', '.join(_counted(len(_of(found, kind)), kind) for kind in _kinds(found))}). "
+        f"({', '.join(counted(len(_of(found, kind)), kind) for kind in _kinds(found))}). "
         "Intervals are Student's t, each for one effect alone, so that with few seeds an interval "
         "without 0 and a p above 0.05 may stand side by side. Detectable is the difference in "
         "points that a t test, as strict as the correction, would find in four studies of five."
@@ -287,10 +289,6 @@ def _listed(differences: Differences) -> str:
             more = f" and {len(runs) - _NAMED_AT_MOST} more" if len(runs) > _NAMED_AT_MOST else ""
             lines.append(f"- {name} {value}: {', '.join(runs[:_NAMED_AT_MOST])}{more}")
     return "\n".join(lines)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _kinds(found: Sequence[Effect]) -> list[str]:

@@ -1,14 +1,10 @@
 """What happens beside the training steps: history, checkpoint, progress, divergence."""
 
-import contextlib
-import csv
-import io
 import math
-import os
 import statistics
 import time
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,7 @@ import keras
 import numpy as np
 
 from ablation import store
-from ablation.models.resnet import deep_recursion
+from ablation.models.layers import deep_recursion
 
 _PROGRESS_SECONDS = 1.0
 
@@ -68,11 +64,7 @@ class History(keras.callbacks.Callback):
         rate = float(self.model.optimizer.learning_rate)
         row = {"epoch": epoch + 1, **logs, "learning_rate": rate, "seconds": round(seconds, 3)}
         self.rows.append({key: row[key] for key in store.HISTORY_COLUMNS})
-        text = io.StringIO()
-        writer = csv.DictWriter(text, store.HISTORY_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        store.write_text(self._path, text.getvalue())
+        store.write_csv(self._path, store.HISTORY_COLUMNS, self.rows)
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -149,7 +141,8 @@ class Checkpoint(keras.callbacks.Callback):
     def _write(self, state: list[np.ndarray], finished: int) -> None:
         """Writes a state, then removes the one before."""
         saved = self._directory / f"epoch-{finished}.npz"
-        with _in_place_of(saved) as temporary:
+        saved.parent.mkdir(exist_ok=True)
+        with store.replacing(saved) as temporary:
             np.savez(temporary, *state)
         for older in self._directory.iterdir():
             if older != saved:
@@ -191,22 +184,9 @@ class KeptWeights(keras.callbacks.Callback):
             with deep_recursion():
                 bare = keras.Model(self.model.inputs, self.model.outputs)
             saved = self._directory / f"epoch-{epoch + 1}.weights.h5"
-            with _in_place_of(saved) as temporary:
+            saved.parent.mkdir(exist_ok=True)
+            with store.replacing(saved) as temporary:
                 bare.save_weights(temporary)
-
-
-@contextlib.contextmanager
-def _in_place_of(path: Path) -> Iterator[Path]:
-    """Yields where to write a file, which then takes its place whole, or not at all."""
-    path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(f"writing-{path.name}")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Progress(keras.callbacks.Callback):

@@ -1,7 +1,6 @@
 """Why one network learns and another does not: each convolution's response and its gradient."""
 
 import csv
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from keras import ops
 
 from ablation import store
 from ablation.data.pipeline import Batch, TrainBatches
-from ablation.models.resnet import deep_recursion
+from ablation.models.layers import deep_recursion
 
 _IMAGES = 64
 
@@ -90,11 +89,7 @@ class Diagnostics(keras.callbacks.Callback):
                 f"{float(ops.sqrt(ops.sum(ops.square(gradient)))):.6g}",
             )
             self._rows.append(dict(zip(store.DIAGNOSTIC_COLUMNS, fields, strict=True)))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, store.DIAGNOSTIC_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self._rows)
-        store.write_text(self._path, text.getvalue())
+        store.write_csv(self._path, store.DIAGNOSTIC_COLUMNS, self._rows)
 
 
 def _read(path: Path, finished: int) -> list[dict[str, Any]]:

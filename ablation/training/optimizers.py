@@ -87,6 +87,9 @@ def _resource(variable):
 def build_optimizer(recipe: dict[str, Any], total_steps: int) -> keras.optimizers.Optimizer:
     """Builds the optimizer of a run.
 
+    Weight decay is an L2 penalty with SGD, and with Adam what Keras does, the decay beside the
+    moments that is also called AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101, Algorithm 2).
+
     Args:
         recipe: the `recipe` part of the configuration.
         total_steps: optimizer steps of the whole run.

@@ -16,7 +16,7 @@ import numpy as np
 from ablation import backends, store
 from ablation.config import UserError
 from ablation.data.cache import Cache
-from ablation.data.pipeline import TrainBatches, ValBatches
+from ablation.data.pipeline import TrainBatches, ValBatches, affine
 from ablation.models import cost
 from ablation.models.build import build
 from ablation.models.specs import ARCHS
@@ -65,6 +65,9 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
     except ValueError as error:
         print(f"The checkpoint cannot be read ({error}); training starts anew.")
         model, finished = compiled_model(config, cache, epochs * steps), 0
+    if config["keep_checkpoints"]:
+        scale, offset = affine(cache, config["dataset"]["normalisation"])
+        store.write_arrays(directory / "normalisation.npz", {"scale": scale, "offset": offset})
     history, clock = History(directory / "history.csv", rows[:finished]), StepClock()
     measuring = []
     if config["diagnostics"]:
@@ -135,7 +138,7 @@ def open_batches(config: dict[str, Any], cache: Cache) -> tuple[TrainBatches, Va
 def set_up(config: dict[str, Any]) -> None:
     """Sets seed, precision, threads and determinism for this process, once, before any model."""
     backends.current().set_up(config)
-    keras.mixed_precision.set_global_policy(config["precision"])
+    keras.config.set_dtype_policy(config["precision"])
 
 
 def compiled_model(config: dict[str, Any], cache: Cache, total_steps: int) -> keras.Model:
