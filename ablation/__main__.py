@@ -4,27 +4,28 @@ import os
 import signal
 import sys
 
-import hydra
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
-from ablation.config import CONF_DIR, UserError, explain
-from ablation.sweep import command_line, job
 from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR
 
 
 def main() -> int:
     """Runs the command line; returns the exit code."""
-    if {"-m", "--multirun"} & set(sys.argv) and {"-c", "--cfg", "-i", "--info"} & set(sys.argv):
-        print(
-            "ablation: --cfg and --info show the configuration of one run; leave out -m.",
-            file=sys.stderr,
-        )
-        return EXIT_USER_ERROR
-    # Hydra then passes its errors on, which `explain` puts in one line.
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    interrupt = signal.getsignal(signal.SIGINT)
+    if interrupt is signal.default_int_handler:
+        # There is nothing to say yet, and an import may swallow a KeyboardInterrupt.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from ablation.config import CONF_DIR, UserError, explain
+    from ablation.sweep import command_line, job
+
+    signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        _arrange(sys.argv)
+        # Hydra then passes its errors on, which `explain` puts in one line.
+        os.environ.setdefault("HYDRA_FULL_ERROR", "1")
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)()
     except (UserError, HydraException, OmegaConfBaseException) as error:
         print(f"ablation: {explain(error)}", file=sys.stderr)
@@ -44,6 +45,22 @@ def main() -> int:
         )
         return EXIT_INTERRUPTED
     return 0
+
+
+def _arrange(arguments: list[str]) -> None:
+    """Puts -m first, where Hydra wants it, and refuses what Hydra answers with a traceback."""
+    from ablation.config import UserError
+
+    for sweeps in ("-m", "--multirun"):
+        if sweeps in arguments:
+            arguments.remove(sweeps)
+            arguments.insert(1, sweeps)
+            if {"-c", "--cfg", "-i", "--info"} & set(arguments):
+                raise UserError("--cfg and --info show the keys of one run; leave out -m.")
+    for word in arguments:
+        group, _, name = word.partition("=")
+        if group in ("dataset", "recipe") and name in ("", "null", "~"):
+            raise UserError(f"{word} chooses nothing; leave it out, or see --help for the choices.")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ right type, `validate` what is out of range.
 """
 
 import difflib
+import functools
 import importlib.util
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,7 @@ def validate(config: dict[str, Any]) -> None:
     Raises:
         UserError: a value is not allowed; the message names the key, the value and what is allowed.
     """
+    _check_keys(config)
     _one_of("arch", config["arch"], tuple(ARCHS))
     _one_of("shortcut", config["shortcut"], SHORTCUTS)
     _one_of("stride_on", config["stride_on"], STRIDE_ON)
@@ -183,7 +185,7 @@ def validate(config: dict[str, Any]) -> None:
     _one_of("precision", config["precision"], PRECISIONS)
     _one_of("rerun", config["rerun"], RERUNS)
     _at_least("epochs", config["epochs"], 1)
-    _at_least("seed", config["seed"], 0)
+    _within("seed", config["seed"], 0, 2**32)
     _at_least("threads", config["threads"], 0)
     _at_least("keep_checkpoints", config["keep_checkpoints"], 0)
     if not re.fullmatch(r"[\w][\w.-]*", config["study"]):
@@ -196,6 +198,20 @@ def validate(config: dict[str, Any]) -> None:
         raise UserError(refused)
     _validate_dataset(config["dataset"], config["arch"])
     _validate_recipe(config["recipe"])
+
+
+def _check_keys(config: dict[str, Any]) -> None:
+    """Raises UserError if a key was added or taken away, which Hydra's + and ~ can do."""
+    given, known = flatten(config).keys(), _known_keys()
+    for key in given - known:
+        raise UserError(_unknown_key(key))
+    for key in known - given:
+        raise UserError(f"{key} cannot be taken away.")
+
+
+@functools.cache
+def _known_keys() -> Set[str]:
+    return flatten(asdict(Config())).keys()
 
 
 def _validate_dataset(dataset: dict[str, Any], arch: str) -> None:
@@ -231,6 +247,11 @@ def _validate_recipe(recipe: dict[str, Any]) -> None:
         )
     if recipe["schedule"] == "step" and not stones:
         raise UserError("recipe.schedule=step needs recipe.milestones, such as [0.5,0.75].")
+    if recipe["schedule"] == "step" and recipe["warmup_fraction"] >= stones[0]:
+        raise UserError(
+            f"recipe.warmup_fraction={recipe['warmup_fraction']} must be below the first of "
+            f"recipe.milestones={stones}."
+        )
 
 
 def check_contrast(contrast: str, factors: Sequence[str]) -> None:
@@ -287,7 +308,8 @@ def identity_keys(config: dict[str, Any]) -> dict[str, Any]:
 
     Two commands that name the same network in different words get the same keys: `auto` becomes
     the shortcut that it stands for, a plain net has none, a basic block no choice of stride. Nets
-    that are no ResNets have an order of their own, whatever `preact` says.
+    that are no ResNets have an order of their own, whatever `preact` says. Of a recipe, what its
+    optimizer or schedule does not read counts as not set.
     """
     keys = result_keys(config)
     spec = ARCHS[config["arch"]]
@@ -299,7 +321,23 @@ def identity_keys(config: dict[str, Any]) -> dict[str, Any]:
         keys["stride_on"] = "none"
     if not isinstance(spec, ResNetSpec):
         keys["preact"] = OWN_ORDER
+    defaults = vars(RecipeConfig())
+    keys["recipe"] |= {key: defaults[key] for key in _unread(config["recipe"])}
     return keys
+
+
+def _unread(recipe: dict[str, Any]) -> set[str]:
+    """Returns the keys of a recipe that change nothing, whatever they are."""
+    unread = set()
+    if recipe["optimizer"] == "adam":
+        unread |= {"momentum"}
+    if recipe["schedule"] == "constant":
+        unread |= {"warmup_fraction", "warmup_learning_rate"}
+    if not recipe["warmup_fraction"]:
+        unread |= {"warmup_learning_rate"}
+    if recipe["schedule"] != "step":
+        unread |= {"milestones", "milestone_factor"}
+    return unread
 
 
 def arm(config: dict[str, Any]) -> str:
@@ -334,7 +372,8 @@ def explain(error: Exception) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = getattr(cause, "full_key", None)
     if isinstance(cause, MissingMandatoryValue):
-        return f"{key} has no default and must be given, such as {key}=fashion_mnist."
+        example = f", such as {key}=fashion_mnist" if key == "dataset.name" else ""
+        return f"{key} has no default and must be given{example}."
     first = first_line(error)
     if "Ambiguous value for argument" in first:
         return f"{first}. To sweep, put -m before the keys: python -m ablation -m ..."
@@ -344,18 +383,22 @@ def explain(error: Exception) -> str:
             "needs quotes of its own: 'dataset.train_split=\"train[:80%]\"'."
         )
     if key and isinstance(cause, ConfigKeyError | ConfigAttributeError):
-        group, _, word = key.rpartition(".")
-        keys = [name for name in flatten(asdict(Config())) if name.rpartition(".")[0] == group]
-        keys = keys or list(flatten(asdict(Config())))
-        # By the last word, since a long group's name makes any two of its keys alike.
-        words = {name.rpartition(".")[2]: name for name in keys}
-        close = difflib.get_close_matches(word, words, n=1)
-        hint = f" Did you mean {words[close[0]]}?" if close else ""
-        return f"unknown key {key}.{hint} Keys: {', '.join(keys)}. See python -m ablation --help."
+        return _unknown_key(key)
     if isinstance(error, MissingConfigException):
         options = ", ".join(error.options or [])
         return f"{first.rstrip('.')}. Allowed: {options}."
     return f"{first}: {first_line(cause)}" if cause is not error else first
+
+
+def _unknown_key(key: str) -> str:
+    group, _, word = key.rpartition(".")
+    keys = [name for name in _known_keys() if name.rpartition(".")[0] == group]
+    keys = keys or list(_known_keys())
+    # By the last word, since a long group's name makes any two of its keys alike.
+    words = {name.rpartition(".")[2]: name for name in keys}
+    close = difflib.get_close_matches(word, words, n=1)
+    hint = f" Did you mean {words[close[0]]}?" if close else ""
+    return f"unknown key {key}.{hint} Keys: {', '.join(keys)}. See python -m ablation --help."
 
 
 def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ablation.config import CONF_DIR, UserError, explain, to_plain, validate
 from ablation.data.sources import open_source
@@ -29,7 +30,7 @@ def main() -> int:
             config = to_plain(OmegaConf.create(compose("config", overrides=sys.argv[1:])))
         validate(config)
         _describe(config)
-    except (UserError, HydraException, OmegaConfBaseException) as error:
+    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
         print(f"ablation.describe: {explain(error)}", file=sys.stderr)
         return EXIT_USER_ERROR
     return 0
@@ -51,7 +52,7 @@ def _describe(config: dict) -> None:
         **{key: config[key] for key in keys},
     )
     model.summary(line_length=110)
-    table = Table(title=f"{model.name} for {config['dataset']['name']}, stage by stage")
+    table = Table(title=Text(f"{model.name} for {config['dataset']['name']}, stage by stage"))
     for column in ("stage", "output", "blocks", "shortcuts", "parameters", "multiply-adds"):
         table.add_column(column, justify="left" if column in ("stage", "shortcuts") else "right")
     for stage in cost.by_stage(model):
@@ -65,7 +66,7 @@ def _describe(config: dict) -> None:
             f"{stage.parameters:,}",
             f"{stage.multiply_adds:,}",
         )
-    console = Console(width=110)
+    console = Console(width=110, markup=False)
     console.print(table)
     counts = cost.count(model)
     console.print(

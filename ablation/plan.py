@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ablation import backends, runner, store
 from ablation.config import UserError, identity_keys
@@ -58,12 +59,12 @@ def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
     Raises:
         UserError: a few steps of a run could not be trained.
     """
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_FILES
     measured: dict[str, dict[str, Any]] = {}
     rows = [_row(run, rerun, measured) for run in runs]
-    table = Table(title=f"Plan of {store.study_directory(runs[0].config)}")
+    table = Table(title=Text(f"Plan of {store.study_directory(runs[0].config)}"))
     for column in ("run", "would be", "parameters", "multiply-adds", "steps", "time", "memory"):
         left = column in ("run", "would be")
         table.add_column(column, justify="left" if left else "right", overflow="fold")
@@ -131,7 +132,9 @@ def _epochs_left(run: Run, rerun: str) -> int:
     saved = run.directory / "checkpoint"
     if rerun == "all" or not saved.is_dir():
         return run.config["epochs"]
-    return run.config["epochs"] - max(store.checkpoints(saved), default=0)
+    finished = len(store.read_history(run.directory)[0])
+    reached = [epoch for epoch in store.checkpoints(saved) if epoch <= finished]
+    return run.config["epochs"] - max(reached, default=0)
 
 
 def _seconds(cost: dict[str, Any], epochs: int) -> float:

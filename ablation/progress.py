@@ -4,7 +4,6 @@ So it works the same whoever trains: this process, another one, or a launcher's 
 """
 
 import atexit
-import csv
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -44,7 +43,7 @@ class Monitor:
         self._open = {run.name: run for run in runs}
         # A run that is trained again is over when it ends anew, not because it ended before.
         self._ends_before = {run.name: store.read_status(run.directory).end for run in runs}
-        self._epochs = {run.name: len(_history(run.directory)) for run in runs}
+        self._epochs = {run.name: len(store.read_history(run.directory)[0]) for run in runs}
         self._epochs_at_start = sum(self._epochs.values())
         self._running: dict[str, Run] = {}
         self._seen: dict[str, int] = {}
@@ -115,7 +114,9 @@ class Monitor:
             self._running.pop(run.name, None)
             self._ended = True
             reason = f": {status.reason}" if status.reason else ""
-            self._console.print(f"{run.name}  {status.state}{reason}", highlight=False)
+            self._console.print(
+                f"{run.name}  {status.state}{reason}", highlight=False, soft_wrap=True
+            )
 
     def _tell_of_ends(self) -> None:
         start = time.monotonic()
@@ -123,20 +124,22 @@ class Monitor:
             self._on_ended()
         except Exception as error:
             # The runs go on; whoever ends the sweep meets the error again.
-            self._console.print(f"The report could not be written: {error}", highlight=False)
+            self._console.print(
+                f"The report could not be written: {error}", highlight=False, soft_wrap=True
+            )
         self._ended = False
         end = time.monotonic()
         self._rest_until = end + _rest(end - start)
 
     def _report_epochs(self, run: Run) -> None:
-        rows = _history(run.directory)
+        rows, _ = store.read_history(run.directory)
         if not self._console.is_terminal:
             for row in rows[self._epochs[run.name] :]:
                 self._console.print(
                     f"{run.name}  epoch {row['epoch']}/{run.config['epochs']}  "
-                    f"loss {float(row['loss']):.4f}  accuracy {float(row['accuracy']):.4f}  "
-                    f"val_loss {float(row['val_loss']):.4f}  "
-                    f"val_accuracy {float(row['val_accuracy']):.4f}  {float(row['seconds']):.1f} s",
+                    f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  "
+                    f"val_loss {row['val_loss']:.4f}  "
+                    f"val_accuracy {row['val_accuracy']:.4f}  {row['seconds']:.1f} s",
                     highlight=False,
                     soft_wrap=True,
                 )
@@ -189,14 +192,6 @@ class _Nothing:
 
     def __exit__(self, *_):
         return None
-
-
-def _history(directory: Path) -> list[dict[str, str]]:
-    try:
-        with (directory / "history.csv").open(newline="") as file:
-            return list(csv.DictReader(file))
-    except (OSError, ValueError, csv.Error):
-        return []
 
 
 def _progress(directory: Path) -> dict | None:

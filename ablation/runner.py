@@ -30,9 +30,10 @@ def resolve(configs: Sequence[dict]) -> list[Run]:
     """Returns the runs that configurations stand for, each data set looked at once.
 
     Raises:
-        UserError: a data set has not been prepared.
+        UserError: a data set has not been prepared, or holds fewer images than a batch.
     """
     fingerprints: dict[str, str] = {}
+    counts: dict[str, int] = {}
     runs = []
     for config in configs:
         key = data_key(config)
@@ -41,6 +42,13 @@ def resolve(configs: Sequence[dict]) -> list[Run]:
             if found is None:
                 raise UserError(f"the data set {config['dataset']['name']} has not been prepared.")
             fingerprints[key] = found.fingerprint
+            counts[key] = found.count("train")
+        size = config["recipe"]["batch_size"]
+        if size > counts[key]:
+            raise UserError(
+                f"recipe.batch_size={size} is more than the {counts[key]} training images; "
+                f"use recipe.batch_size={counts[key]} or less."
+            )
         runs.append(Run(config, fingerprints[key]))
     return runs
 
@@ -61,7 +69,10 @@ def prepare(dataset: dict, cache_dir: str) -> None:
     order = json.dumps({"dataset": dataset, "cache_dir": cache_dir})
     child = subprocess.run([sys.executable, "-m", "ablation.data"], input=order, text=True)
     if child.returncode:
-        raise UserError(f"dataset={dataset['name']} could not be prepared, so nothing was trained.")
+        killed = f" ({_signal(child.returncode)})" if child.returncode < 0 else ""
+        raise UserError(
+            f"dataset={dataset['name']} could not be prepared{killed}, so nothing was trained."
+        )
 
 
 def is_due(status: Status, rerun: str) -> bool:
@@ -193,8 +204,12 @@ def _record_death(run: Run, before: Status, code: int, complaint: str) -> None:
 
 def _death(status: Status, code: int, complaint: str) -> Status:
     if code < 0:
-        name = signal.Signals(-code).name
-        hint = " (out of memory?)" if -code == signal.SIGKILL else ""
-        return status.ended(store.INTERRUPTED, f"killed by {name}{hint}")
+        return status.ended(store.INTERRUPTED, _signal(code))
     last = complaint.splitlines()[-1] if complaint else "see log.txt"
     return status.ended(store.FAILED, f"ended with exit code {code}: {last}")
+
+
+def _signal(code: int) -> str:
+    """Returns by which signal a child was killed, from its exit code below 0."""
+    hint = " (out of memory?)" if -code == signal.SIGKILL else ""
+    return f"killed by {signal.Signals(-code).name}{hint}"

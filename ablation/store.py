@@ -35,7 +35,7 @@ import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
-from ablation.config import CELL_KEYS, arm, first_line, identity_keys
+from ablation.config import CELL_KEYS, UserError, arm, first_line, identity_keys
 
 PENDING, RUNNING, COMPLETE = "pending", "running", "complete"
 FAILED, DIVERGED, INTERRUPTED = "failed", "diverged", "interrupted"
@@ -125,11 +125,11 @@ class Status:
 
     def begun(self) -> "Status":
         """Returns the status of the next attempt."""
-        return Status(RUNNING, self.attempt + 1, start=_now())
+        return Status(RUNNING, self.attempt + 1, start=now())
 
     def ended(self, state: str, reason: str | None = None) -> "Status":
         """Returns the status after an attempt has come to an end."""
-        return replace(self, state=state, end=_now(), reason=reason)
+        return replace(self, state=state, end=now(), reason=reason)
 
 
 def study_directory(config: dict[str, Any]) -> Path:
@@ -166,12 +166,21 @@ def add_factors(study: Path, keys: list[str]) -> None:
 
 
 def factors(study: Path) -> list[str]:
-    """Returns the factors of a study: those of every study, then those that its commands swept."""
+    """Returns the factors of a study: those of every study, then those that its commands swept.
+
+    Raises:
+        UserError: the file that names them is damaged.
+    """
     try:
         stored = read_json(study / "study.json")["factors"]
         stored = [key for key in stored if isinstance(key, str) and key != "seed"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except FileNotFoundError:
         stored = []
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{study / 'study.json'} is damaged ({first_line(error)}); write the keys that the "
+            'study sweeps into it, such as {"factors": ["epochs"]}, or remove it if there are none.'
+        ) from None
     return list(dict.fromkeys([*CELL_KEYS, *stored]))
 
 
@@ -229,7 +238,7 @@ class Stored:
         except FileNotFoundError:
             return Status()
         except (OSError, ValueError, TypeError) as error:
-            return Status(INTERRUPTED, end=_now(), reason=f"damaged file ({first_line(error)})")
+            return Status(INTERRUPTED, end="unknown", reason=f"damaged file ({first_line(error)})")
         if status.state == COMPLETE and self.damage:
             return replace(status, state=INTERRUPTED, reason=f"damaged file ({self.damage})")
         if status.state == RUNNING and is_free(self._directory):
@@ -281,6 +290,24 @@ def read_yaml(text: str) -> Any:
 @functools.lru_cache(maxsize=4096)
 def _read_block(text: str) -> Any:
     return yaml.load(text, Loader=_YAML_LOADER)
+
+
+def read_history(directory: Path) -> tuple[list[dict[str, Any]], bool]:
+    """Returns the rows of a run's history, and whether the file is whole.
+
+    Rows from the first damaged one on are left out; without a file there are none.
+    """
+    rows: list[dict[str, Any]] = []
+    try:
+        with (directory / "history.csv").open(newline="") as file:
+            for row in csv.DictReader(file):
+                rows.append({key: float(row[key]) for key in HISTORY_COLUMNS})
+                rows[-1]["epoch"] = int(rows[-1]["epoch"])
+    except FileNotFoundError:
+        return rows, True
+    except (OSError, csv.Error, KeyError, TypeError, ValueError):
+        return rows, False
+    return rows, True
 
 
 def write_status(directory: Path, status: Status) -> None:
@@ -391,5 +418,6 @@ def _json_object(name: str, content: bytes) -> dict[str, Any]:
     return found
 
 
-def _now() -> str:
+def now() -> str:
+    """Returns the time as `Status` has it, ISO 8601 to the second, UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -18,7 +18,9 @@ from typing import Any
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
@@ -39,19 +41,30 @@ from ablation.store import Run, Status
 from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR, counted
 
 _NAMED_AT_MOST = 20
+_WITHOUT_REASON = "nothing says why, see its log.txt"
 
 
 def job(config: DictConfig) -> None:
     """Trains one run, unless that is already done. Never raises for a run that fails."""
-    launcher = HydraConfig.get().launcher
-    given = {"threads": threads(config.threads, launcher)}
+    given = {"threads": threads(config.threads, HydraConfig.get())}
     (run,) = runner.resolve([to_plain(config) | given])
-    if runner.is_due(store.read_status(run.directory), run.config["rerun"]):
+    status = store.read_status(run.directory)
+    # Several jobs of a sweep may name one network in different words.
+    anew = not (status.is_final and (status.start or "") >= _begun())
+    if anew and runner.is_due(status, run.config["rerun"]):
         runner.train(run, command_line())
 
 
-def threads(asked: int, launcher: DictConfig) -> int:
-    """Returns the threads of a run: as asked for, else the cores that its launcher gives a job."""
+def threads(asked: int, hydra: Any) -> int:
+    """Returns the threads of a run: as asked for, else the cores that its launcher gives a job.
+
+    Args:
+        asked: the key `threads`.
+        hydra: Hydra's own part of the configuration.
+    """
+    if hydra.mode == RunMode.RUN:
+        return asked or _cores()  # No launcher has a part in a single run.
+    launcher = hydra.launcher
     given = OmegaConf.select(launcher, "cpus_per_task")  # submitit
     if "ray" in launcher:
         given = OmegaConf.select(launcher, "ray.remote.num_cpus") or 1  # Ray's own default
@@ -74,6 +87,11 @@ def command_line() -> str:
     """Returns the command as the user typed it, in a launcher's worker too."""
     typed = shlex.join(["python", "-m", "ablation", *sys.argv[1:]])
     return os.environ.setdefault("ABLATION_COMMAND", typed)
+
+
+def _begun() -> str:
+    """Returns when the sweep began, in a launcher's worker too; like the times in `Status`."""
+    return os.environ.setdefault("ABLATION_BEGUN", store.now())
 
 
 class StudyCallback(Callback):
@@ -105,8 +123,15 @@ class StudyCallback(Callback):
         self._end()
 
     def _begin(self, config: DictConfig, jobs: list[dict[str, Any]], swept: list[str]) -> None:
+        for group in ("dataset", "recipe"):
+            choice = str(config.hydra.runtime.choices[group])
+            if choice.startswith("["):
+                raise UserError(f"{group}={choice} would mix them; sweep with -m, or choose one.")
+        if not jobs:
+            raise UserError("the command names no run: one of its ranges or globs is empty.")
+        _begun()
         launcher = config.hydra.launcher
-        given = {"threads": threads(jobs[0]["threads"], launcher)}
+        given = {"threads": threads(jobs[0]["threads"], config.hydra)}
         self._sweep = Sweep([job | given for job in jobs], swept)
         self._sweep.prepare()
         if jobs[0]["plan"]:
@@ -129,7 +154,7 @@ def _errors_end_the_program() -> Iterator[None]:
     """Turns errors into SystemExit, the only one that Hydra lets a callback raise."""
     try:
         yield
-    except (UserError, OSError, OmegaConfBaseException) as error:
+    except (UserError, HydraException, OSError, OmegaConfBaseException) as error:
         print(f"ablation: {explain(error)}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
     except Exception:
@@ -149,6 +174,8 @@ class Sweep:
     """
 
     def __init__(self, configs: list[dict[str, Any]], swept: list[str]):
+        if "experiment" in swept:
+            raise UserError("experiment cannot be swept: each has a sweep and a study of its own.")
         for key in COMMAND_KEYS:
             if key in {name.split(".")[0] for name in swept}:
                 raise UserError(f"{key} is one for the whole command and cannot be swept.")
@@ -156,7 +183,7 @@ class Sweep:
             validate(config)
         self._configs = configs
         self._swept = swept
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, markup=False)
         self._directory = store.study_directory(configs[0])
         factors = list(dict.fromkeys([*store.factors(self._directory), *swept]))
         contrast, reference = configs[0]["report"]["contrast"], configs[0]["report"]["reference"]
@@ -174,7 +201,7 @@ class Sweep:
         """Makes sure that every data set lies ready, which the identity of a run needs.
 
         Raises:
-            UserError: a data set cannot be had.
+            UserError: a data set cannot be had, or is smaller than a batch.
         """
         for config in {runner.data_key(config): config for config in self._configs}.values():
             runner.prepare(config["dataset"], config["cache_dir"])
@@ -213,7 +240,7 @@ class Sweep:
         left = [(run, status) for run, status in ends if status.state != store.COMPLETE]
         for run, status in left:
             self._console.print(
-                f"{status.state}: {run.name}: {status.reason or 'never started'}", soft_wrap=True
+                f"{status.state}: {run.name}: {status.reason or _WITHOUT_REASON}", soft_wrap=True
             )
         if any(status.state in (store.FAILED, store.DIVERGED) for _, status in left):
             self._console.print("The same command with rerun=failed tries these again.")

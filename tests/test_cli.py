@@ -1,13 +1,17 @@
 """What a user meets on the command line."""
 
 import json
+import re
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from ablation import store
+from ablation.config import CONF_DIR, Config, flatten
+from ablation.models.specs import ARCHS
 from support import TINY
 
 
@@ -19,18 +23,16 @@ def _files(study):
     return {path.name: path.read_bytes() for path in (study / "report").iterdir()}
 
 
+def _choices(group):
+    return [path.stem for path in (CONF_DIR / group).glob("*.yaml")]
+
+
 def test_help_shows_keys_choices_and_commands(cli, tmp_path):
     shown = cli("--help", cwd=tmp_path).stdout
-    for word in (
-        "arch ",
-        "plain ",
-        "cats_vs_dogs",
-        "he2015_cifar",
-        "experiment: ",
-        "rerun ",
-        "vgg16",
-    ):
-        assert word in shown
+    groups = [path for folder in ("dataset", "recipe", "experiment") for path in _choices(folder)]
+    keys = [key.rpartition(".")[2] for key in flatten(asdict(Config()))]
+    for word in {*groups, *keys, *ARCHS} - {"name", "source"}:
+        assert re.search(rf"(?<![\w.]){word}(?!\w)", shown), word
     assert shown.count("  python -m ablation -m ") + shown.count("  python -m ablation arch") >= 4
     assert not list(tmp_path.iterdir())
 
@@ -56,6 +58,13 @@ def test_help_shows_keys_choices_and_commands(cli, tmp_path):
         (["-m", "plain=true,false", "report.reference=huge"], ["huge", "plain, residual"]),
         (["report.contrast=epoch"], ["report.contrast=epoch", "arch, plain"]),
         (["-m", "arch=34,50", "--cfg", "job"], ["--cfg", "leave out -m"]),
+        (["+epoch=7"], ["unknown key epoch", "Did you mean epochs?"]),
+        (["~preact"], ["preact cannot be taken away"]),
+        (["-m", "experiment=cifar10_10k,cifar10_course"], ["experiment cannot be swept"]),
+        (["recipe=[sgd,adam]"], ["recipe=[sgd,adam] would mix"]),
+        (["recipe=null"], ["recipe=null chooses nothing"]),
+        (["-m", "seed=range(2,2)"], ["names no run"]),
+        (["-m", "recipe.learning_rate=interval(0,1)"], ["interval"]),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(cli, tmp_path, arguments, words):
@@ -79,11 +88,12 @@ def test_a_backend_that_is_not_installed_is_one_line_and_leaves_nothing(cli, tmp
     assert not list(work.iterdir())
 
 
-def test_a_batch_larger_than_the_data_fails_with_the_reason(cli, tmp_path):
+def test_a_batch_larger_than_the_data_is_refused_and_leaves_nothing(cli, tmp_path):
     done = cli("arch=20", "recipe.batch_size=2000", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "1437 training images" in done.stderr
+    assert done.returncode == 2
+    assert "1437 training images; use recipe.batch_size=1437 or less" in done.stderr
     assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_study_prints_its_table_and_where_the_report_is(tiny_study):
@@ -264,7 +274,8 @@ def test_rerun_all_trains_a_finished_run_anew_and_gets_the_same(cli, tiny_study,
     directory = tmp_path / "runs" / "main" / finished.name
     shutil.copytree(finished, directory)
     before = json.loads((directory / "result.json").read_text())
-    done = cli(*TINY, "plain=true", "rerun=all", cwd=tmp_path)
+    # One network in two words, which is trained once; and -m wherever it stands.
+    done = cli(*TINY, "plain=true", "-m", "shortcut=auto,zero_pad", "rerun=all", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert store.read_status(directory).attempt == 2
     after = json.loads((directory / "result.json").read_text())
@@ -273,7 +284,7 @@ def test_rerun_all_trains_a_finished_run_anew_and_gets_the_same(cli, tiny_study,
 
 def test_rerun_failed_tries_again(cli, tmp_path):
     for rerun in ("none", "failed"):
-        done = cli(*TINY, "recipe.batch_size=2000", f"rerun={rerun}", cwd=tmp_path)
+        done = cli(*TINY, "recipe.learning_rate=1e30", f"rerun={rerun}", cwd=tmp_path)
         assert done.returncode == 1
     (directory,) = _directories(tmp_path / "runs" / "main")
     assert store.read_status(directory).attempt == 2
@@ -317,8 +328,11 @@ def test_describe_rejects_what_the_study_rejects(cli, tmp_path):
 
 
 def test_a_plan_trains_nothing_and_says_what_it_would_do(cli, tmp_path):
-    done = cli("-m", *TINY, "plain=true,false", "plan=true", "diagnostics=true", cwd=tmp_path)
+    # Brackets are no markup.
+    keys = (*TINY, "plain=true,false", "diagnostics=true", "runs_dir='a[/b]'")
+    done = cli("-m", *keys, "plan=true", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "Plan of a[/b]/main" in done.stdout
     assert done.stdout.count("trained") == 2
     assert "269,434" in done.stdout
     assert "2 of 2 runs to train" in done.stdout

@@ -3,7 +3,11 @@ import sys
 
 import pytest
 
-from ablation.config import UserError, flatten, identity_keys, validate
+from ablation.config import CONF_DIR, UserError, flatten, identity_keys, validate
+
+
+def _stem(path):
+    return path.stem
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,8 @@ from ablation.config import UserError, flatten, identity_keys, validate
         (["recipe.clipnorm=0"], ["recipe.clipnorm=0"]),
         (["recipe.schedule=step"], ["recipe.milestones"]),
         (["recipe.milestones=[0.75,0.5]"], ["ascending"]),
+        (["recipe=he2015_cifar", "recipe.warmup_fraction=0.6"], ["warmup_fraction=0.6", "[0.5"]),
+        (["seed=4294967296"], ["seed=4294967296", "below 4.29497e+09"]),
     ],
 )
 def test_a_value_out_of_range_is_named_with_what_is_allowed(config, overrides, words):
@@ -42,10 +48,16 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(config, overrides, w
     assert all(word in str(error.value) for word in words), str(error.value)
 
 
-@pytest.mark.parametrize("dataset", ["digits", "mnist", "cifar10", "cats_vs_dogs", "folder"])
-@pytest.mark.parametrize("recipe", ["sgd", "he2015_cifar", "sgd_clip", "adam"])
+@pytest.mark.parametrize("dataset", sorted((CONF_DIR / "dataset").glob("*.yaml")), ids=_stem)
+@pytest.mark.parametrize("recipe", sorted((CONF_DIR / "recipe").glob("*.yaml")), ids=_stem)
 def test_every_data_set_and_recipe_is_valid(config, dataset, recipe):
-    validate(config(f"dataset={dataset}", f"recipe={recipe}"))
+    name = ["dataset.name=fashion_mnist"] if dataset.stem == "tfds" else []
+    validate(config(f"dataset={dataset.stem}", f"recipe={recipe.stem}", *name))
+
+
+def test_a_recipe_is_the_same_on_every_data_set(config):
+    one, other = (config("dataset=mnist", f"recipe={name}") for name in ("sgd", "he2015_cifar"))
+    assert one["dataset"] == other["dataset"]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +77,9 @@ def test_every_data_set_and_recipe_is_valid(config, dataset, recipe):
         (["rerun=all"], []),
         (["dataset.data_dir=/a"], ["dataset.data_dir=/b"]),
         (["recipe.name=other"], []),
+        (["recipe=adam", "recipe.momentum=0.9"], ["recipe=adam"]),
+        (["recipe=adam", "recipe.warmup_fraction=0.1"], ["recipe=adam"]),
+        (["recipe.milestones=[0.5]"], []),
     ],
 )
 def test_words_that_change_no_result_keep_the_identity(config, one, other):

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from ablation import store
+from ablation.config import UserError
 from ablation.store import Run, Status
 
 
@@ -89,6 +90,13 @@ def test_factors_grow_with_each_command_and_leave_out_the_seed(tmp_path):
     assert store.factors(tmp_path)[:3] == ["arch", "plain", "shortcut"]
     assert store.factors(tmp_path)[-1] == "recipe.learning_rate"
     assert "seed" not in store.factors(tmp_path)
+
+
+def test_damaged_factors_are_named_and_not_forgotten(tmp_path):
+    (tmp_path / "study.json").write_text('{"factors"')
+    with pytest.raises(UserError, match=r"study\.json is damaged"):
+        store.add_factors(tmp_path, ["arch"])
+    assert (tmp_path / "study.json").read_text() == '{"factors"'
 
 
 def test_forget_keeps_only_the_log_and_the_configuration(stored_run):

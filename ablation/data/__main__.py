@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from ablation.config import UserError
@@ -23,7 +24,7 @@ def main() -> int:
     """Prepares the ordered data set; returns the exit code."""
     order = json.loads(sys.stdin.read())
     warnings.simplefilter("ignore")  # Pillow's remarks about odd files.
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
@@ -31,7 +32,7 @@ def main() -> int:
 
             def show(what: str, done: int, total: int) -> None:
                 if what not in tasks:
-                    tasks[what] = bars.add_task(f"preparing {what}", total=total)
+                    tasks[what] = bars.add_task(f"preparing {escape(what)}", total=total)
                     if not console.is_terminal:
                         console.print(f"preparing {what}: {total} images")
                 bars.update(tasks[what], completed=done)

@@ -13,6 +13,7 @@ A folder appears whole or not at all, and one process at a time builds it.
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -77,7 +78,7 @@ class Cache:
 
 
 def find(dataset: dict[str, Any], cache_dir: str | Path) -> Cache | None:
-    """Returns the cache of a data set as it lies on disk now, or None if there is none yet.
+    """Returns the cache of a data set as it lies on disk now, or None if there is no whole one.
 
     Args:
         dataset: the `dataset` part of the configuration.
@@ -88,9 +89,10 @@ def find(dataset: dict[str, Any], cache_dir: str | Path) -> Cache | None:
     """
     found = Cache(_directory(dataset, cache_dir))
     try:
-        return found if found.meta else None
-    except (OSError, ValueError):
+        whole = found.meta["bytes"] == _bytes(found.directory)
+    except (OSError, ValueError, KeyError):
         return None
+    return found if whole else None
 
 
 def find_fingerprint(fingerprint: str, cache_dir: str | Path) -> Cache | None:
@@ -200,9 +202,15 @@ def _build(
                 f"No image of the {split} split of {dataset['name']} could be decoded; "
                 f"the first is {next(iter(broken), 'missing')}."
             )
+        per_class = np.bincount(labels, minlength=len(source.classes)).tolist()
+        if broken and split == "train" and not all(per_class):
+            raise UserError(
+                f"every training image of {source.classes[per_class.index(0)]} in "
+                f"{dataset['name']} is broken; the first is {broken[0]}."
+            )
         splits[split] = {
             "count": len(images),
-            "per_class": np.bincount(labels, minlength=len(source.classes)).tolist(),
+            "per_class": per_class,
             "fingerprint": _fingerprint(images, labels),
         }
     mean_image, mean, std = _statistics(np.load(directory / "train_images.npy", mmap_mode="r"))
@@ -219,8 +227,14 @@ def _build(
         "std": std,
         "skipped": len(skipped),
         "skipped_names": skipped[:_NAMED_AT_MOST],
+        "bytes": _bytes(directory),
     }
     (directory / "meta.json").write_text(json.dumps(meta, indent=1))
+
+
+def _bytes(directory: Path) -> dict[str, int]:
+    """Returns the size of each array, by which one that was cut off is found."""
+    return {path.name: path.stat().st_size for path in sorted(directory.glob("*.npy"))}
 
 
 def _write_split(
@@ -231,6 +245,10 @@ def _write_split(
     path = directory / f"{split}_images.npy"
     shape = (count, size, size, source.channels)
     images = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    if hasattr(os, "posix_fallocate"):  # Not on macOS.
+        # The file is sparse: on a full disk a write into it would kill the process.
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     labels = np.empty(count, np.int32)
     broken: list[str] = []
     kept = 0

@@ -310,9 +310,21 @@ def _folder(dataset: dict[str, Any]) -> Path:
     return root
 
 
+_LIKE_SPLITS = (("train", "training"), ("val", "valid", "validation", "test", "testing"))
+
+
 def _image_files(root: Path) -> list[tuple[str | None, str, Path]]:
     """Returns (split or None, class, file) of every image, in a fixed order."""
     split = all((root / name).is_dir() for name in SPLITS)
+    names = {path.name.lower(): path.name for path in root.iterdir() if path.is_dir()}
+    like_train, like_val = (
+        [names[word] for word in words if word in names] for words in _LIKE_SPLITS
+    )
+    if like_train and like_val and not split:
+        raise UserError(
+            f"dataset.path={root} holds {like_train[0]}/ and {like_val[0]}/, which would be two "
+            "classes; as splits they must be named train/ and val/."
+        )
     parents = [(name, root / name) for name in SPLITS] if split else [(None, root)]
     return [
         (name, label.name, file)
@@ -356,5 +368,7 @@ def _decode(file: Path | io.BytesIO, channels: int) -> np.ndarray | None:
                 image = Image.alpha_composite(white, image)
             pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
             return pixels.reshape(*pixels.shape[:2], channels)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except MemoryError:
+        raise
+    except Exception:  # Malformed files bring Pillow to raise nearly anything.
         return None

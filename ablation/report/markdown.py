@@ -1,5 +1,6 @@
 """A report in words and tables: GitHub-flavoured markdown."""
 
+import contextlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -230,7 +231,10 @@ def conditions(study: Study, comparison: Comparison) -> str:
 def _image_facts(study: Study, comparison: Comparison) -> list[list[str]]:
     """Returns the images by class, and the broken ones, of every set that the runs have seen."""
     runs = comparison.complete.drop_duplicates("fingerprint")["run"].head(_NAMED_AT_MOST)
-    results = [store.read_json(study.directory / run / "result.json") for run in runs]
+    results = []
+    for run in runs:
+        with contextlib.suppress(OSError, ValueError):  # It may just be trained again.
+            results.append(store.read_json(study.directory / run / "result.json"))
     # Results from before the classes were counted have none of this.
     counted = [result for result in results if "skipped" in result]
     found = {}

@@ -1,7 +1,6 @@
 """Trains one run for exactly its epochs and returns what came of it."""
 
 import contextlib
-import csv
 import hashlib
 import resource
 import statistics
@@ -14,7 +13,6 @@ import keras
 import numpy as np
 
 from ablation import backends, store
-from ablation.config import UserError
 from ablation.data.cache import Cache
 from ablation.data.pipeline import TrainBatches, ValBatches, affine
 from ablation.models import cost
@@ -50,7 +48,6 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
 
     Raises:
         DivergenceError: the loss became NaN or infinite.
-        UserError: the data set is too small for the batch size.
     """
     start = time.perf_counter()
     set_up(config)
@@ -59,7 +56,9 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
     steps = batches.steps_per_epoch
     model = compiled_model(config, cache, epochs * steps)
     checkpoint = Checkpoint(directory / "checkpoint", epochs)
-    rows = _read_history(directory / "history.csv")
+    rows, whole = store.read_history(directory)
+    if not whole:
+        print("history.csv is damaged after row", len(rows))
     try:
         finished = checkpoint.restore(model, at_most=len(rows))
     except ValueError as error:
@@ -111,18 +110,8 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
 
 
 def open_batches(config: dict[str, Any], cache: Cache) -> tuple[TrainBatches, ValBatches]:
-    """Returns the batches that a run trains and validates on.
-
-    Raises:
-        UserError: there are fewer training images than a batch holds.
-    """
+    """Returns the batches that a run trains and validates on."""
     size, dataset = config["recipe"]["batch_size"], config["dataset"]
-    count = cache.count("train")
-    if count < size:
-        raise UserError(
-            f"recipe.batch_size={size} is more than the {count} training images; "
-            f"use recipe.batch_size={count} or less."
-        )
     train = TrainBatches(
         cache,
         seed=config["seed"],
@@ -207,21 +196,6 @@ def weights_digest(model: keras.Model) -> str:
     for weight in model.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight.value)).data)
     return digest.hexdigest()
-
-
-def _read_history(path: Path) -> list[dict[str, Any]]:
-    """Returns the rows of an earlier attempt, up to the first that is damaged."""
-    rows: list[dict[str, Any]] = []
-    if not path.exists():
-        return rows
-    try:
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                rows.append({key: float(row[key]) for key in store.HISTORY_COLUMNS})
-                rows[-1]["epoch"] = int(rows[-1]["epoch"])
-    except (csv.Error, KeyError, TypeError, ValueError):
-        print("history.csv is damaged after row", len(rows))
-    return rows
 
 
 def _result(

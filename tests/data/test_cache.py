@@ -425,3 +425,21 @@ def test_the_child_process_tells_in_one_line_where_it_cannot_write(tmp_path):
     assert child.returncode == 2
     assert child.stderr.count("\n") == 1
     assert str(tmp_path / "file") in child.stderr
+
+
+def test_an_array_that_was_cut_off_is_made_anew(folder, tmp_path):
+    made = prepare(folder, tmp_path / "cache")
+    file = made.directory / "train_images.npy"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-100])
+    assert cache.find(folder_config(folder), tmp_path / "cache") is None
+    prepare(folder, tmp_path / "cache")
+    assert file.read_bytes() == whole
+
+
+def test_a_class_whose_training_images_are_all_broken_is_refused(folder, tmp_path):
+    for file in (folder / "train" / "cats").iterdir():
+        file.write_bytes(b"no image")
+    with pytest.raises(UserError, match="every training image of cats"):
+        prepare(folder, tmp_path / "cache")
+    assert leftovers(tmp_path / "cache") == []

@@ -1,5 +1,6 @@
 import json
 import os
+import struct
 import subprocess
 import sys
 from collections import Counter
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ablation.config import UserError
 from ablation.data import cache, sources
@@ -252,3 +253,27 @@ def test_a_path_that_is_no_folder_is_reported(path, complaint, tmp_path, monkeyp
     Path("file").write_text("")
     with pytest.raises(UserError, match=complaint):
         open_folder(path) if path is not None else sources.open_source(config("folder"))
+
+
+@pytest.mark.parametrize("held_out", ["test", "Val", "validation"])
+def test_splits_by_another_name_are_no_classes(tmp_path, held_out):
+    for split in ("train", held_out):
+        for label in ("cats", "dogs"):
+            save(tmp_path / split / label / "1.png")
+    with pytest.raises(UserError, match=f"train/ and {held_out}/.*named train/ and val/"):
+        open_folder(tmp_path)
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    for i in range(30):
+        save(tmp_path / "train" / f"{i}.png")
+        save(tmp_path / "tram" / f"{i}.png")
+    assert open_folder(tmp_path).classes == ("train", "tram")
+
+
+def test_whatever_pillow_raises_the_image_is_broken(folder, monkeypatch):
+    def fail(image):
+        raise struct.error("required argument is not an integer")
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", fail)
+    assert all(row.image is None for row in examples(open_folder(folder), "val"))
