@@ -1,7 +1,10 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: study test lint faults bench clean
+.PHONY: help study test lint faults bench clean
+
+help:  ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/'
 
 study: .venv/installed  ## the default study, with its report in runs/main
 	$(BIN)/python -m ablation -m arch=34,50 plain=true,false

@@ -59,8 +59,8 @@ def _arrange(arguments: list[str]) -> None:
                 raise UserError("--cfg and --info show the keys of one run; leave out -m.")
     for word in arguments:
         group, _, name = word.partition("=")
-        if group in ("dataset", "recipe") and name in ("", "null", "~"):
-            raise UserError(f"{word} chooses nothing; leave it out, or see --help for the choices.")
+        if group in ("dataset", "recipe") and (name in ("", "null") or name.startswith("[")):
+            raise UserError(f"{word} is no choice; name one, or several with commas after -m.")
 
 
 if __name__ == "__main__":

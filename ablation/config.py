@@ -1,7 +1,7 @@
 """The typed configuration and its validation, readable without TensorFlow.
 
-`conf/` holds the values, this module their types and limits. Hydra rejects what is not of the
-right type, `validate` what is out of range.
+`conf/` holds what a study sets, this module every key's type, limits and default. Hydra rejects
+what is not of the right type, `validate` what is out of range.
 """
 
 import difflib

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra import compose
+
+# Private, so that pyproject.toml allows Hydra 1.3 only.
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser

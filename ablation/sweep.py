@@ -123,10 +123,6 @@ class StudyCallback(Callback):
         self._end()
 
     def _begin(self, config: DictConfig, jobs: list[dict[str, Any]], swept: list[str]) -> None:
-        for group in ("dataset", "recipe"):
-            choice = str(config.hydra.runtime.choices[group])
-            if choice.startswith("["):
-                raise UserError(f"{group}={choice} would mix them; sweep with -m, or choose one.")
         if not jobs:
             raise UserError("the command names no run: one of its ranges or globs is empty.")
         _begun()

@@ -1,6 +1,7 @@
 """Why one network learns and another does not: each convolution's response and its gradient."""
 
 import csv
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ class Diagnostics(keras.callbacks.Callback):
         batches: its training batches.
         finished: epochs that an earlier attempt finished; rows of later ones are dropped.
         preact: whether the network normalises before it convolves.
+
+    Attributes:
+        seconds: what measuring has taken so far.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Diagnostics(keras.callbacks.Callback):
         preact: bool,
     ):
         super().__init__()
+        begun = time.perf_counter()
         self._path = path
         self._finished = finished
         self._rows = _read(path, finished) if finished else []
@@ -60,6 +65,7 @@ class Diagnostics(keras.callbacks.Callback):
         images, labels = next(batches.epoch(0))
         batch = images[:_IMAGES], labels[:_IMAGES]
         self._gradients = _gradients(_objective(self._probe, model.loss, batch))
+        self.seconds = time.perf_counter() - begun
 
     def on_train_begin(self, logs=None):
         """Measures, if nothing has been trained yet."""
@@ -71,6 +77,7 @@ class Diagnostics(keras.callbacks.Callback):
         self._append(epoch + 1)
 
     def _append(self, epoch: int) -> None:
+        begun = time.perf_counter()
         trainable, frozen = self._probe.trainable_variables, self._probe.non_trainable_variables
         values = ([variable.value for variable in part] for part in (trainable, frozen))
         gradients, deviations = self._gradients(*values)
@@ -90,6 +97,7 @@ class Diagnostics(keras.callbacks.Callback):
             )
             self._rows.append(dict(zip(store.DIAGNOSTIC_COLUMNS, fields, strict=True)))
         store.write_csv(self._path, store.DIAGNOSTIC_COLUMNS, self._rows)
+        self.seconds += time.perf_counter() - begun
 
 
 def _read(path: Path, finished: int) -> list[dict[str, Any]]:
