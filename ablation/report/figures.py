@@ -8,26 +8,26 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
 from ablation.comparison import combinations, levels
 from ablation.config import BASELINE
 from ablation.effects import Effect, t_half_width
 
-# Okabe and Ito's palette, told apart by colour-blind readers; in grey the line style does it.
-_STYLES: tuple[dict[str, Any], ...] = (
-    {"color": "#D55E00", "linestyle": "--", "marker": "s"},
-    {"color": "#0072B2", "linestyle": "-", "marker": "o"},
-    {"color": "#009E73", "linestyle": "-.", "marker": "^"},
-    {"color": "#CC79A7", "linestyle": ":", "marker": "D"},
-    {"color": "#000000", "linestyle": (0, (5, 1)), "marker": "v"},
-)
+# Okabe and Ito's palette, told apart by colour-blind readers. In grey marker and line do it: their
+# numbers have no common divisor, so that 28 levels differ in one or the other.
+_COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_LINES = ("--", "-", "-.", ":")
+_MARKERS = ("s", "o", "^", "D", "v", "P", ">")
+_BASELINE: dict[str, Any] = {"color": "#000000", "linestyle": (0, (5, 1)), "marker": "*"}
 _WIDTH = 14.0
 """Of a figure, inches, at most."""
 _ARCHS_ABREAST = 6
 _CELLS_AT_MOST = 12
 _PANELS_AT_MOST = 24
 _LABELS_AT_MOST = 24
+_MARKERS_AT_MOST = 15
 _DOTS_AT_MOST = 1000
 """Beyond which they are an image in the SVG, which would take megabytes to name each of them."""
 _DOT: dict[str, Any] = {"alpha": 0.5, "markersize": 5}
@@ -75,7 +75,7 @@ def curves(
             axes.remove()
     for i in range(len(metrics)):
         _share_scale(list(panels[i :: len(metrics), 0]))
-    legend(figure)
+    legend(figure, columns)
     return figure
 
 
@@ -100,7 +100,9 @@ def draw_curves(
             continue
         by_epoch = history[history["run"].isin(names)].groupby("epoch")[metric]
         style = line_style(columns, column)
-        axes.plot(by_epoch.mean(), label=column, markersize=4, **style)
+        # A marker at each of many epochs would hide the kind of line.
+        every = max(1, by_epoch.ngroups // _MARKERS_AT_MOST)
+        axes.plot(by_epoch.mean(), label=column, markersize=4, markevery=every, **style)
         if len(names) > 1:
             low, high = by_epoch.min(), by_epoch.max()
             axes.fill_between(low.index, low, high, color=style["color"], alpha=0.2, linewidth=0)
@@ -171,7 +173,7 @@ def final_accuracy(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[st
     arch = "depth" if all(name.isdigit() for name in runs["arch"].unique()) else "arch"
     figure.supxlabel(", ".join(arch if row == "arch" else row for row in along), fontsize=10)
     figure.supylabel("validation accuracy", fontsize=10)
-    legend(figure)
+    legend(figure, columns)
     return figure
 
 
@@ -217,6 +219,7 @@ def _label_places(axes: Axes, labels: Sequence[str], width: float) -> None:
     upright = 0.09 * sum(map(len, shown)) > width - 1
     rotation = 90 if upright else 0
     axes.set_xticks(range(0, len(labels), step), shown, rotation=rotation, fontsize=9)
+    axes.set_xlim(-0.5, len(labels) - 0.5)
 
 
 def differences(effects: Sequence[Effect]) -> Figure:
@@ -253,10 +256,17 @@ def arch_title(arch: str) -> str:
 
 def line_style(columns: Sequence[str], column: str) -> dict[str, Any]:
     """Returns the line of a level: plain is dashed wherever it stands, and residual solid."""
+    if column == BASELINE:
+        return _BASELINE
     usual = [name for name in ("plain", "residual") if name in columns]
     order = usual if "plain" in usual else ["plain", *usual]
     order += [name for name in columns if name not in order]
-    return _STYLES[order.index(column) % len(_STYLES)]
+    i = order.index(column)
+    return {
+        "color": _COLORS[i % len(_COLORS)],
+        "linestyle": _LINES[i % len(_LINES)],
+        "marker": _MARKERS[i % len(_MARKERS)],
+    }
 
 
 def _percent_axis(axes: Axes) -> None:
@@ -265,19 +275,18 @@ def _percent_axis(axes: Axes) -> None:
     lowest = min(each.dataLim.y0 for each in sharing)
     bottom = math.floor(10 * lowest - 0.2) / 10 if 0.5 < lowest <= 1 else 0
     axes.set_ylim(bottom, 1 + 0.02 * (1 - bottom))
+    # Without steps of 2.5, which whole percentages would misname.
+    axes.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
-def legend(figure: Figure) -> None:
-    """Puts one legend for all panels above them."""
-    labelled = {
-        label: handle
-        for axes in figure.axes
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(
-        labelled.values(), labelled.keys(), loc="outside upper center", ncols=min(4, len(labelled))
-    )
+def legend(figure: Figure, columns: Sequence[str]) -> None:
+    """Puts one legend of all levels above the panels, in as many rows as the width asks for."""
+    lines = [Line2D([], [], label=name, **line_style(columns, name)) for name in columns]
+    fit = int(figure.get_figwidth() / (0.7 + 0.085 * max(map(len, columns))))
+    down = math.ceil(len(columns) / max(1, fit))
+    figure.set_figheight(figure.get_figheight() + 0.22 * (down - 1))
+    figure.legend(handles=lines, loc="outside upper center", ncols=math.ceil(len(columns) / down))
 
 
 def _share_scale(panels: Sequence[Axes]) -> None:

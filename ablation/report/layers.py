@@ -43,7 +43,7 @@ def responses(layers: pd.DataFrame, columns: Sequence[str]) -> Figure:
         low, high = shown["response_sd"].min(), shown["response_sd"].max()
         margin = max(0.05, 0.05 * (high - low))
         row[0].set_ylim(low - margin, high + margin)
-    legend(figure)
+    legend(figure, columns)
     return figure
 
 
@@ -68,7 +68,7 @@ def gradients(layers: pd.DataFrame, columns: Sequence[str]) -> Figure:
             axes.set_xlabel("convolution, counted from the input")
         row[0].set_ylabel(f"norm of the gradient,\n{title}")
         label_log_axis(row[0])
-    legend(figure)
+    legend(figure, columns)
     return figure
 
 

@@ -88,6 +88,43 @@ def test_no_line_leads_from_one_baseline_to_another(stored_run, tmp_path):
     assert figure.get_supxlabel() == "arch"
 
 
+def test_long_curves_have_few_markers():
+    runs = pd.DataFrame({"run": ["a"], "state": "complete", "column": "plain"})
+    losses = np.linspace(2, 1, 300)
+    history = pd.DataFrame({"run": "a", "epoch": range(1, 301), "loss": losses})
+    axes = figures.draw_curves(Figure().subplots(), runs, history, "loss", ["plain"])
+    assert axes.lines[0].get_markevery() == 20
+
+
+def test_twenty_levels_and_the_baseline_differ_in_grey_too():
+    columns = [*(f"level {i}" for i in range(20)), "baseline"]
+    styles = [figures.line_style(columns, column) for column in columns]
+    assert len({(style["marker"], style["linestyle"]) for style in styles}) == 21
+    assert len({(style["marker"], style["color"]) for style in styles}) == 21
+
+
+@pytest.mark.parametrize("count", [2, 6, 20])
+def test_the_legend_lies_inside_a_narrow_figure(count):
+    columns = [f"residual projection_{i}" for i in range(count)]
+    figure = Figure(figsize=(3.3, 3.8), layout="constrained")
+    figure.subplots()
+    figures.legend(figure, columns)
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+    assert figure.axes[0].get_window_extent().height > 200
+
+
+def test_ticks_of_high_accuracies_are_whole_percentages(stored_run, tmp_path):
+    stored_run(val_accuracy=0.982)
+    (comparison,) = study.load(tmp_path / "main").comparisons()
+    figure = figures.final_accuracy(comparison.runs, ["arch"], comparison.columns)
+    figure.draw_without_rendering()
+    axis = figure.axes[0].yaxis
+    for value, label in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True):
+        assert label.get_text() == f"{100 * value:g}%"
+
+
 def _many_cells(archs, rates):
     """Runs of every combination, as `final_accuracy` takes them."""
     return pd.DataFrame(
