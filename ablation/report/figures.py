@@ -1,7 +1,9 @@
 """Figures of a report. Each function draws one figure and saves nothing."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
-from ablation.comparison import combinations, levels
+from ablation import store
+from ablation.comparison import combinations
 from ablation.config import BASELINE
 from ablation.effects import Effect, t_half_width
+from ablation.models.specs import ARCHS
 
 # Okabe and Ito's palette, told apart by colour-blind readers. In grey marker and line do it: their
 # numbers have no common divisor, so that 28 levels differ in one or the other.
@@ -23,7 +27,7 @@ _MARKERS = ("s", "o", "^", "D", "v", "P", ">")
 _BASELINE: dict[str, Any] = {"color": "#000000", "linestyle": (0, (5, 1)), "marker": "*"}
 _WIDTH = 14.0
 """Of a figure, inches, at most."""
-_ARCHS_ABREAST = 6
+_ABREAST = 4
 _CELLS_AT_MOST = 12
 _PANELS_AT_MOST = 24
 _LABELS_AT_MOST = 24
@@ -40,41 +44,39 @@ _TITLES = {
 
 
 def curves(
-    runs: pd.DataFrame, history: pd.DataFrame, metrics: Sequence[str], columns: Sequence[str]
+    runs: pd.DataFrame,
+    history: pd.DataFrame,
+    metrics: Sequence[str],
+    rows: Sequence[str],
+    columns: Sequence[str],
 ) -> Figure:
-    """Draws metrics over epochs: a row of panels for each metric, a column for each architecture.
+    """Draws metrics over epochs: for each row of the table a panel of each metric.
 
     Args:
-        runs: one row a run, with `run`, `arch` and `column`.
+        runs: one row a run, with `run`, `state`, the row factors and `column`.
         history: one row a run and epoch, with `run`, `epoch` and the metrics.
-        metrics: names of the metrics, one row of panels each.
+        metrics: names of the metrics.
+        rows: the factors that make a row.
         columns: the levels to tell apart, in the order of their styles.
 
     Returns:
-        The figure. Panels of a metric share their scale, so that depths can be compared. Many
-        architectures are wrapped into several bands of rows.
+        The figure. Panels of a metric share their scale, so that depths can be compared. Above
+        them stands how many runs are not complete.
     """
-    archs = levels("arch", runs["arch"])
-    across = min(len(archs), _ARCHS_ABREAST)
-    bands = [archs[i : i + across] for i in range(0, len(archs), across)]
-    down = len(bands) * len(metrics)
-    figure = Figure(figsize=(1.2 + 2.9 * across, 0.9 + 2.4 * down), layout="constrained")
-    panels = figure.subplots(down, across, sharex=True, sharey="row", squeeze=False)
-    for i, band in enumerate(bands):
-        rows = panels[i * len(metrics) : (i + 1) * len(metrics)]
-        for row, metric in zip(rows, metrics, strict=True):
-            for axes, arch in zip(row, band, strict=False):
-                draw_curves(axes, runs[runs["arch"] == arch], history, metric, columns)
-            row[0].set_ylabel(_TITLES[metric])
-        for axes, arch in zip(rows[0], band, strict=False):
-            axes.set_title(arch_title(arch))
-        for axes in rows[-1]:
-            axes.set_xlabel("epoch")
-            axes.tick_params(labelbottom=True)
-        for axes in rows[:, len(band) :].flat:
-            axes.remove()
-    for i in range(len(metrics)):
-        _share_scale(list(panels[i :: len(metrics), 0]))
+    cells = dict(iter(runs.groupby(list(rows), sort=False)))
+    keys = combinations(runs, rows)
+    incomplete = [_incomplete(cells[key], columns) for key in keys]
+    labels = [_TITLES[metric] for metric in metrics]
+    figure, panels = panel_grid(rows, keys, labels, (2.9, 2.4), incomplete)
+    for metric, row in zip(metrics, panels, strict=True):
+        for axes, key in zip(row, keys, strict=True):
+            axes.sharex(panels[0][0])
+            draw_curves(axes, cells[key], history, metric, columns)
+            axes.tick_params(labelbottom=row is panels[-1])
+        if row[0].get_yscale() == "log":
+            label_log_axis(row[0])
+    for axes in panels[-1]:
+        axes.set_xlabel("epoch")
     legend(figure, columns)
     return figure
 
@@ -82,11 +84,14 @@ def curves(
 def draw_curves(
     axes: Axes, runs: pd.DataFrame, history: pd.DataFrame, metric: str, columns: Sequence[str]
 ) -> Axes:
-    """Draws one metric over epochs: the mean of each column's runs, and their range as a band.
+    """Draws one metric over epochs, for each column the mean of its runs and their range as a band.
+
+    A run that is not complete is a thin line of its own, since a mean would jump where it ends; a
+    cross ends it if it failed or diverged.
 
     Args:
         axes: where to draw.
-        runs: one row a run, with `run` and `column`.
+        runs: one row a run, with `run`, `state` and `column`, that differ in their seed alone.
         history: one row a run and epoch.
         metric: the column of `history` to draw.
         columns: every level, in the order of their styles.
@@ -95,17 +100,22 @@ def draw_curves(
         The axes.
     """
     for column in columns:
-        names = runs.loc[runs["column"] == column, "run"]
-        if names.empty:
-            continue
-        by_epoch = history[history["run"].isin(names)].groupby("epoch")[metric]
+        states = runs[runs["column"] == column].set_index("run")["state"]
+        found = history[history["run"].isin(states.index)]
+        complete = found["run"].isin(states.index[states == store.COMPLETE])
         style = line_style(columns, column)
-        # A marker at each of many epochs would hide the kind of line.
-        every = max(1, by_epoch.ngroups // _MARKERS_AT_MOST)
-        axes.plot(by_epoch.mean(), label=column, markersize=4, markevery=every, **style)
-        if len(names) > 1:
-            low, high = by_epoch.min(), by_epoch.max()
-            axes.fill_between(low.index, low, high, color=style["color"], alpha=0.2, linewidth=0)
+        draw_range(axes, found[complete], "epoch", metric, column, style)
+        for name, epochs in found[~complete].groupby("run", sort=False):
+            values = epochs.set_index("epoch")[metric]
+            ended = states[name] in (store.FAILED, store.DIVERGED)
+            axes.plot(
+                values[np.isfinite(values)],
+                **style | {"marker": "x" if ended else "."},
+                markevery=[-1],
+                markersize=7,
+                markeredgewidth=1.5,
+                linewidth=0.8,
+            )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     if "accuracy" in metric:
@@ -116,6 +126,56 @@ def draw_curves(
     return axes
 
 
+def draw_range(
+    axes: Axes, frame: pd.DataFrame, x: str, y: str, label: str, style: dict[str, Any]
+) -> None:
+    """Draws the mean of y over the runs at each x, and their range as a band.
+
+    Args:
+        axes: where to draw.
+        frame: `run` and the columns x and y; nothing is drawn of an empty one.
+        x: name of the column along the horizontal axis.
+        y: name of the column to draw.
+        label: of the line.
+        style: of the line; the band has its colour.
+    """
+    if frame.empty:
+        return
+    by_place = frame.groupby(x)[y]
+    # A marker at each of many places would hide the kind of line.
+    every = max(1, by_place.ngroups // _MARKERS_AT_MOST)
+    axes.plot(by_place.mean(), label=label, markersize=4, markevery=every, **style)
+    if frame["run"].nunique() > 1:
+        low, high = by_place.min(), by_place.max()
+        axes.fill_between(low.index, low, high, color=style["color"], alpha=0.2, linewidth=0)
+
+
+def _incomplete(runs: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Returns for each column that has some how many runs are in which state but complete."""
+    broken = runs[runs["state"] != store.COMPLETE]
+    states = dict(iter(broken.groupby("column")["state"]))
+    return [f"{column}: {_counted(states[column])}" for column in columns if column in states]
+
+
+def _counted(states: pd.Series) -> str:
+    """Returns how many runs are in which state."""
+    return ", ".join(f"{count} {state}" for state, count in states.value_counts().items())
+
+
+def first_panels(runs: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Returns the runs of the factors' first combinations, of so many that a figure has room for.
+
+    Args:
+        runs: one row a run, with the factors.
+        factors: those whose combinations are panels.
+    """
+    if not factors:
+        return runs
+    shown = set(combinations(runs, factors)[:_PANELS_AT_MOST])
+    keys = runs[list(factors)].itertuples(index=False, name=None)
+    return runs.loc[[key in shown for key in keys]]
+
+
 def drawable(runs: pd.DataFrame, rows: Sequence[str]) -> pd.DataFrame:
     """Returns those runs that `final_accuracy` can draw legibly: all, or those of so many panels.
 
@@ -123,48 +183,51 @@ def drawable(runs: pd.DataFrame, rows: Sequence[str]) -> pd.DataFrame:
         runs: one row a run, with the row factors.
         rows: the factors that make a row.
     """
-    _, others = _split(runs, rows)
-    if not others:
-        return runs
-    shown = set(combinations(runs, others)[:_PANELS_AT_MOST])
-    keys = runs[others].itertuples(index=False, name=None)
-    return runs[[key in shown for key in keys]]
+    return first_panels(runs, _split(runs, rows)[1])
 
 
 def final_accuracy(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> Figure:
     """Draws the final validation accuracy of every cell; against depth it shows degradation.
 
     Args:
-        runs: complete runs, with the row factors, `column`, `seed` and `val_accuracy`.
+        runs: one row a run, with `state`, the row factors, `column`, `seed` and `val_accuracy`.
         rows: the factors that make a row. Their combinations are the horizontal axis; if they are
             many, that is the factor with most levels, and each combination of the others a panel.
         columns: the levels to tell apart, in the order of their styles.
 
     Returns:
-        The figure: a point for each seed, and for each cell the mean with its 95% t interval.
+        The figure: a point for each seed, for each cell the mean with its 95% t interval, and how
+        many runs are not complete. A line joins cells that differ in the last factor alone.
     """
     along, others = _split(runs, rows)
     places, panels = combinations(runs, along), combinations(runs, others)
-    cells = dict(iter(runs.groupby([*others, *along, "column"], sort=False)["val_accuracy"]))
-    figure, grid = _grid(len(panels), len(places))
+    complete = runs["state"] == store.COMPLETE
+    keys = [*others, *along, "column"]
+    accuracies = dict(iter(runs[complete].groupby(keys, sort=False)["val_accuracy"]))
+    broken = dict(iter(runs[~complete].groupby(keys, sort=False)["state"]))
+    joined = [False, *(_line(along, one) == _line(along, two) for one, two in pairwise(places))]
+    figure, grid = _grid(len(panels), len(places), len(columns))
+    # Side by side, so that intervals of one cell do not hide each other.
+    apart = min(0.12, 0.8 / len(columns))
     many = len(runs) > _DOTS_AT_MOST
+    notes = []
     for axes, panel in zip(grid.flat, panels, strict=False):
         for i, column in enumerate(columns):
-            # Side by side, so that intervals of one cell do not hide each other.
-            shift = 0.12 * (i - (len(columns) - 1) / 2)
-            found = {
-                place + shift: cells[*panel, *cell, column].astype(float)
-                for place, cell in enumerate(places)
-                if (*panel, *cell, column) in cells
-            }
-            _draw_cells(axes, found, column, line_style(columns, column), many)
-        if panel:
-            title = ", ".join(f"{n} {v}" for n, v in zip(others, panel, strict=True))
-            axes.set_title(title, fontsize=9)
+            shift = apart * (i - (len(columns) - 1) / 2)
+            style = line_style(columns, column)
+            found = [accuracies.get((*panel, *cell, column)) for cell in places]
+            _draw_cells(axes, found, joined, shift, apart / 3, style, many)
+            for place, (cell, values) in enumerate(zip(places, found, strict=True)):
+                states = broken.get((*panel, *cell, column))
+                if states is not None:
+                    notes.append((axes, place + shift, values, states, style["color"]))
         width = figure.get_figwidth() / grid.shape[1]
+        axes.set_title(fitted(row_title(others, panel), width - 0.2), fontsize=9)
         _label_places(axes, [", ".join(map(str, cell)) for cell in places], width)
         axes.grid(alpha=0.3)
         _percent_axis(axes)
+    for note in notes:
+        _write_note(*note)
     for i, axes in enumerate(grid.flat):
         below = i + grid.shape[1]
         axes.tick_params(labelbottom=below >= len(panels))
@@ -185,31 +248,81 @@ def _split(runs: pd.DataFrame, rows: Sequence[str]) -> tuple[list[str], list[str
     return [longest], [row for row in rows if row != longest]
 
 
-def _grid(panels: int, places: int) -> tuple[Figure, np.ndarray]:
+def _grid(panels: int, places: int, columns: int) -> tuple[Figure, np.ndarray]:
     """Returns a figure with so many panels, each with so many places on its horizontal axis."""
     if panels == 1:
-        size = min(2.2 + 1.1 * places, _WIDTH), 3.8
+        size = min(2.2 + max(1.1, 0.16 * columns) * places, _WIDTH), 3.8
         figure = Figure(figsize=size, layout="constrained")
         return figure, figure.subplots(squeeze=False)
-    width = min(1.4 + 0.25 * places, _WIDTH)
+    width = min(1.4 + max(0.25, 0.08 * columns) * places, _WIDTH)
     across = min(panels, int(_WIDTH / width))
     down = math.ceil(panels / across)
     figure = Figure(figsize=(across * width, 1.2 + 2.3 * down), layout="constrained")
     return figure, figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
 
 
+def _line(factors: Sequence[str], key: Sequence[Any]) -> tuple:
+    """Returns what cells have in common that a line may join: all but how far along it they are."""
+    *others, last = key
+    return *others, getattr(ARCHS.get(last), "family", last) if factors[-1] == "arch" else ""
+
+
 def _draw_cells(
-    axes: Axes, cells: dict[float, pd.Series], label: str, style: dict[str, Any], many: bool
+    axes: Axes,
+    cells: Sequence[pd.Series | None],
+    joined: Sequence[bool],
+    shift: float,
+    beside: float,
+    style: dict[str, Any],
+    many: bool,
 ) -> None:
-    """Draws the accuracies of some cells, each at its place on the horizontal axis."""
-    for place, values in cells.items():
-        dots = [place + 0.04] * len(values)
+    """Draws the accuracies of one column, None where a place has no complete run.
+
+    Args:
+        axes: where to draw.
+        cells: the accuracies at each place of the horizontal axis.
+        joined: whether a line leads to each place from the one before.
+        shift: how far right of its place each cell stands.
+        beside: how far right of its mean a cell's points stand.
+        style: of the line.
+        many: whether the points are too many for a vector graphic.
+    """
+    gap = math.nan, math.nan, math.nan
+    points = []
+    for place, (values, follows) in enumerate(zip(cells, joined, strict=True)):
+        if values is None or not follows:
+            points.append(gap)
+        if values is None:
+            continue
+        x = place + shift
+        points.append((x, values.mean(), t_half_width(values)))
+        dots = [x + beside] * len(values)
         axes.plot(dots, values, ".", color=style["color"], rasterized=many, **_DOT)
-    means = [values.mean() for values in cells.values()]
-    errors = [t_half_width(values) for values in cells.values()]
-    if label == BASELINE:
-        style = style | {"linestyle": "none"}  # Each is a net of its own: no line leads on.
-    axes.errorbar([*cells], means, yerr=errors, label=label, capsize=3, markersize=5, **style)
+    xs, means, errors = zip(*points, strict=True)
+    axes.errorbar(xs, means, yerr=errors, capsize=3, markersize=5, **style)
+
+
+def _write_note(
+    axes: Axes, x: float, values: pd.Series | None, states: pd.Series, color: str
+) -> None:
+    """Writes upright at a place how many runs are in which state, away from its accuracies."""
+    low, high = axes.get_ylim()
+    above, below = (0.0, 1.0) if values is None else (high - values.max(), values.min() - low)
+    top = above > below
+    axes.text(
+        x,
+        0.98 if top else 0.02,
+        _counted(states).replace(", ", "\n"),
+        transform=axes.get_xaxis_transform(),
+        rotation=90,
+        ha="center",
+        va="top" if top else "bottom",
+        color=color,
+        fontsize=8,
+        # Above the grid and below the lines.
+        zorder=1.6,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+    )
 
 
 def _label_places(axes: Axes, labels: Sequence[str], width: float) -> None:
@@ -249,9 +362,76 @@ def differences(effects: Sequence[Effect]) -> Figure:
     return figure
 
 
-def arch_title(arch: str) -> str:
-    """Returns the name of an architecture as it stands above its panels."""
-    return f"depth {arch}" if arch.isdigit() else arch
+def panel_grid(
+    rows: Sequence[str],
+    keys: Sequence[tuple],
+    labels: Sequence[str],
+    size: tuple[float, float],
+    remarks: Sequence[Sequence[str]] = (),
+) -> tuple[Figure, list[list[Axes]]]:
+    """Returns a figure and, for each quantity, a panel for each row of the table, on one scale.
+
+    Args:
+        rows: the factors that make a row.
+        keys: their levels in each row. Many rows wrap into bands of panels.
+        labels: of the vertical axes, one for each quantity.
+        size: of a panel, inches.
+        remarks: lines below the title of each.
+    """
+    across = _abreast(keys)
+    down = math.ceil(len(keys) / across) * len(labels)
+    width, height = size
+    extent = 1.2 + width * across, 0.9 + height * down
+    figure = Figure(figsize=extent, layout="constrained")
+    grid = figure.add_gridspec(down, across)
+    panels: list[list[Axes]] = []
+    for i, label in enumerate(labels):
+        shown: list[Axes] = []
+        for j in range(len(keys)):
+            band, place = divmod(j, across)
+            sharing = shown[0] if shown else None
+            axes = figure.add_subplot(grid[band * len(labels) + i, place], sharey=sharing)
+            if place:
+                axes.tick_params(labelleft=False)
+            else:
+                axes.set_ylabel(label)
+            shown.append(axes)
+        panels.append(shown)
+    for j, (axes, key) in enumerate(zip(panels[0], keys, strict=True)):
+        lines = [row_title(rows, key), *(remarks[j] if remarks else ())]
+        axes.set_title("\n".join(fitted(line, width) for line in lines), fontsize=10)
+    return figure, panels
+
+
+def _abreast(keys: Sequence[tuple]) -> int:
+    """Returns how many panels stand side by side: if possible, all that share all but the last."""
+    together = max(Counter(key[:-1] for key in keys).values())
+    if together <= _ABREAST:
+        return min(len(keys), _ABREAST // together * together)
+    return math.ceil(len(keys) / math.ceil(len(keys) / _ABREAST))
+
+
+def row_title(rows: Sequence[str], key: Sequence[Any]) -> str:
+    """Returns a row of the table in words, such as "depth 20, recipe.learning_rate 0.1".
+
+    Args:
+        rows: the factors that make a row.
+        key: the level of each.
+    """
+    return ", ".join(_level(row, level) for row, level in zip(rows, key, strict=True))
+
+
+def _level(factor: str, level: Any) -> str:
+    if factor == "net":
+        return str(level)
+    if factor == "arch":
+        return f"depth {level}" if level.isdigit() else level
+    return f"{factor} {level}"
+
+
+def fitted(title: str, width: float) -> str:
+    """Returns a title in one line if so many inches have room for it, else with a line a part."""
+    return title if 0.08 * len(title) <= width else title.replace(", ", "\n")
 
 
 def line_style(columns: Sequence[str], column: str) -> dict[str, Any]:
@@ -287,15 +467,6 @@ def legend(figure: Figure, columns: Sequence[str]) -> None:
     down = math.ceil(len(columns) / max(1, fit))
     figure.set_figheight(figure.get_figheight() + 0.22 * (down - 1))
     figure.legend(handles=lines, loc="outside upper center", ncols=math.ceil(len(columns) / down))
-
-
-def _share_scale(panels: Sequence[Axes]) -> None:
-    """Gives the rows of panels, of which these are the first ones, the same vertical scale."""
-    limits = [axes.get_ylim() for axes in panels]
-    for axes in panels:
-        axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
-        if axes.get_yscale() == "log":
-            label_log_axis(axes)
 
 
 def label_log_axis(axes: Axes) -> None:

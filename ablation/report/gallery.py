@@ -15,7 +15,7 @@ from ablation import store
 from ablation.comparison import Comparison, combinations
 from ablation.data import cache
 from ablation.data.cache import Cache
-from ablation.report.figures import arch_title
+from ablation.report.figures import row_title
 from ablation.study import Study
 
 _CELLS_AT_MOST = 8
@@ -133,10 +133,7 @@ def _chosen(comparison: Comparison, runs: pd.DataFrame) -> tuple[list[pd.DataFra
 
 def _predictions(study: Study, comparison: Comparison, runs: pd.DataFrame) -> Predictions:
     first = runs.iloc[0]
-    row = ", ".join(
-        arch_title(first[name]) if name == "arch" else f"{name} {first[name]}"
-        for name in comparison.rows
-    )
+    row = row_title(comparison.rows, [first[name] for name in comparison.rows])
     found: dict[int, pd.DataFrame] = {}
     for seed, name in runs.sort_values("seed")[["seed", "run"]].itertuples(index=False):
         if len(found) == SEEDS_AT_MOST:

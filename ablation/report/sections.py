@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ablation import tables
+from ablation import store, tables
 from ablation.comparison import Comparison, combinations
 from ablation.data.cache import Cache
 from ablation.effects import foremost
@@ -77,13 +77,17 @@ def sections(study: Study, comparison: Comparison, shown: Gallery | None) -> lis
         shown: the images and predictions to show of it.
     """
     found = [_curves(study, comparison), _why(study, comparison)]
+    if comparison.contrast != "plain":  # The levels of others, such as 0.1, do not say of what.
+        for drawing in (drawing for section in found for drawing in section.drawings):
+            for legend in drawing.figure.legends:
+                legend.set_title(comparison.contrast)
     if shown:
         found.append(_pictures(shown))
     return [section for section in found if section.drawings or section.remarks]
 
 
 def _curves(study: Study, comparison: Comparison) -> Section:
-    columns = comparison.columns
+    rows, columns = comparison.rows, comparison.columns
     drawn = []
     if not comparison.complete.empty:
         drawn.append(_final(comparison))
@@ -91,21 +95,40 @@ def _curves(study: Study, comparison: Comparison) -> Section:
     if effects:
         figure = figures.differences(foremost(effects, _EFFECTS_AT_MOST))
         drawn.append(Drawing("effects", figure, _drawn_of(_EFFECTS_AT_MOST, len(effects))))
-    history = study.history[study.history["run"].isin(comparison.runs["run"])]
+    runs = figures.first_panels(comparison.runs, rows)
+    history = study.history[study.history["run"].isin(runs["run"])]
     if not history.empty:
+        caption = f"{_about_curves(runs, rows)} {_first_rows(comparison.runs, runs, rows)}".strip()
         for kind, metrics in _CURVES.items():
-            figure = figures.curves(comparison.runs, history, metrics, columns)
-            drawn.append(Drawing(kind, figure))
+            figure = figures.curves(runs, history, metrics, rows, columns)
+            drawn.append(Drawing(kind, figure, caption))
     return Section("Curves", drawn)
 
 
+def _about_curves(runs: pd.DataFrame, rows: Sequence[str]) -> str:
+    complete = runs["state"] == store.COMPLETE
+    said = []
+    if runs[complete].duplicated([*rows, "column"]).any():
+        said.append("Means over the complete runs of a cell, with their range.")
+    if not complete.all():
+        said.append(
+            "A thin line is a run that is not complete; a cross marks the last epoch with a finite "
+            "value of one that failed or diverged."
+        )
+    return " ".join(said)
+
+
 def _final(comparison: Comparison) -> Drawing:
-    rows, runs = comparison.rows, comparison.complete
+    rows, runs = comparison.rows, comparison.runs
     shown = figures.drawable(runs, rows)
-    cells, drawn = len(combinations(runs, rows)), len(combinations(shown, rows))
-    caption = f"Drawn are {drawn:,} of {cells:,} rows of the table, the first ones."
     figure = figures.final_accuracy(shown, rows, comparison.columns)
-    return Drawing("final", figure, caption if drawn < cells else "")
+    return Drawing("final", figure, _first_rows(runs, shown, rows))
+
+
+def _first_rows(runs: pd.DataFrame, shown: pd.DataFrame, rows: Sequence[str]) -> str:
+    """Says which share of the rows is drawn, nothing if it is all."""
+    count, drawn = len(combinations(runs, rows)), len(combinations(shown, rows))
+    return f"The first {drawn:,} of {count:,} rows are drawn." if drawn < count else ""
 
 
 def _drawn_of(at_most: int, effects: int) -> str:
@@ -116,27 +139,31 @@ def _drawn_of(at_most: int, effects: int) -> str:
 
 def _why(study: Study, comparison: Comparison) -> Section:
     """What `diagnostics=true` measured, of the runs that have it to their last epoch."""
-    runs = comparison.complete.sort_values("seed", kind="stable")
-    runs = runs.groupby(["arch", "column"], sort=False).head(SEEDS_AT_MOST)
+    rows, columns = comparison.rows, comparison.columns
+    names = comparison.complete["run"]
+    there = [(study.directory / name / "diagnostics.csv").exists() for name in names]
+    having = comparison.complete.loc[there].sort_values("seed", kind="stable")
+    runs = figures.first_panels(having, rows)
+    runs = runs.groupby([*rows, "column"], sort=False).head(SEEDS_AT_MOST)
     frames, remarks = [], []
-    for _, run in runs.iterrows():
+    for name, epochs in runs[["run", "epochs"]].itertuples(index=False):
         try:
-            frame = study.diagnostics(run["run"])
-        except FileNotFoundError:
-            continue
+            frame = study.diagnostics(name)
         except (OSError, ValueError) as error:
-            remarks.append(f"{run['run']}: {error}")
+            remarks.append(f"{name}: {error}")
             continue
-        if frame["epoch"].max() == run["epochs"]:
-            frames.append(frame.assign(arch=run["arch"], column=run["column"]))
+        if frame["epoch"].max() == epochs:
+            frames.append(frame)
     if not frames:
         return Section("Layer by layer", [], remarks)
-    measured = pd.concat(frames, ignore_index=True)
-    columns = comparison.columns
+    measured = pd.concat(frames).merge(runs[["run", "column", *rows]], on="run")
+    first = _first_rows(having, runs, rows)
     drawn = []
     if (measured["kernel"] == "3x3").any():
-        drawn.append(Drawing("responses", layers.responses(measured, columns), _RESPONSES))
-    drawn.append(Drawing("gradients", layers.gradients(measured, columns), _GRADIENTS))
+        figure = layers.responses(measured, rows, columns)
+        drawn.append(Drawing("responses", figure, f"{_RESPONSES} {first}".strip()))
+    figure = layers.gradients(measured, rows, columns)
+    drawn.append(Drawing("gradients", figure, f"{_GRADIENTS} {first}".strip()))
     return Section("Layer by layer", drawn, remarks)
 
 

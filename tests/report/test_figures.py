@@ -18,7 +18,9 @@ def _comparison(stored_run, folder):
 
 def test_a_panel_for_each_metric_and_depth_with_a_line_a_run(stored_run, tmp_path):
     comparison, history = _comparison(stored_run, tmp_path)
-    figure = figures.curves(comparison.runs, history, ["loss", "val_loss"], comparison.columns)
+    figure = figures.curves(
+        comparison.runs, history, ["loss", "val_loss"], comparison.rows, comparison.columns
+    )
     assert [axes.get_title() for axes in figure.axes[:2]] == ["depth 34", "depth 50"]
     assert [len(axes.lines) for axes in figure.axes] == [2, 1, 2, 1]
     assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["training loss", "validation loss"]
@@ -35,7 +37,9 @@ def test_lines_hold_the_history(stored_run, tmp_path):
 
 def test_plain_and_residual_differ_in_colour_line_and_grey(stored_run, tmp_path):
     comparison, history = _comparison(stored_run, tmp_path)
-    figure = figures.curves(comparison.runs, history, ["accuracy"], comparison.columns)
+    figure = figures.curves(
+        comparison.runs, history, ["accuracy"], comparison.rows, comparison.columns
+    )
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     plain, residual = lines["plain"], lines["residual"]
     assert plain.get_linestyle() != residual.get_linestyle()
@@ -50,7 +54,11 @@ def test_plain_and_residual_differ_in_colour_line_and_grey(stored_run, tmp_path)
 def test_every_point_lies_inside_its_panel(stored_run, tmp_path):
     comparison, history = _comparison(stored_run, tmp_path)
     figure = figures.curves(
-        comparison.runs, history, ["loss", "val_loss", "val_accuracy"], comparison.columns
+        comparison.runs,
+        history,
+        ["loss", "val_loss", "val_accuracy"],
+        comparison.rows,
+        comparison.columns,
     )
     figure.draw_without_rendering()
     for axes in figure.axes:
@@ -81,17 +89,83 @@ def test_no_line_leads_from_one_baseline_to_another(stored_run, tmp_path):
     (comparison,) = study.load(tmp_path / "main").comparisons()
     figure = figures.final_accuracy(comparison.complete, ["arch"], comparison.columns)
     (axes,) = figure.axes
-    lines = {bar.get_label(): bar.lines[0] for bar in axes.containers}
-    assert len(lines["baseline"].get_xdata()) == len(lines["residual"].get_xdata()) == 2
-    assert lines["baseline"].get_linestyle() == "None"
-    assert lines["residual"].get_linestyle() != "None"
+    residual, baseline = axes.containers
+    assert _runs_of_points(residual) == [2]
+    assert _runs_of_points(baseline) == [1, 1]
     assert figure.get_supxlabel() == "arch"
+
+
+def _runs_of_points(bars):
+    """How many points of a mean's line are joined to each other, from left to right."""
+    gaps = "".join("x" if np.isnan(y) else "o" for y in bars.lines[0].get_ydata())
+    return [len(points) for points in gaps.split("x") if points]
+
+
+def test_lines_join_what_differs_in_the_last_factor_alone(stored_run, tmp_path):
+    for arch in ("18", "34", "50", "20", "32"):
+        stored_run(f"arch={arch}", state="diverged" if arch == "34" else "complete")
+    (comparison,) = study.load(tmp_path / "main").comparisons()
+    figure = figures.final_accuracy(comparison.runs, comparison.rows, comparison.columns)
+    # Of the ImageNet family one is missing in the middle, the other family is another line.
+    assert _runs_of_points(figure.axes[0].containers[0]) == [1, 1, 2]
+    runs = _many_cells(["20", "32"], [0.1, 0.2, 0.3])
+    figure = figures.final_accuracy(runs, ["arch", "rate"], ["plain", "residual"])
+    assert _runs_of_points(figure.axes[0].containers[0]) == [3, 3]
+
+
+def test_the_final_figure_counts_what_is_not_complete(stored_run, tmp_path):
+    stored_run("arch=20", "plain=true", "seed=0", val_accuracy=0.9)
+    stored_run("arch=20", "plain=true", "seed=1", state="failed")
+    for seed in (0, 1):
+        stored_run("arch=56", "plain=true", f"seed={seed}", state="diverged")
+    (comparison,) = study.load(tmp_path / "main").comparisons()
+    figure = figures.final_accuracy(comparison.runs, comparison.rows, comparison.columns)
+    notes = {text.get_text(): text.get_position()[0] for text in figure.axes[0].texts}
+    assert notes == {"1 failed": 0, "2 diverged": 1}
+    assert figure.axes[0].get_xlim() == (-0.5, 1.5)
+
+
+def test_each_row_of_the_table_has_panels_of_its_own(stored_run, tmp_path):
+    for plain, value in (("true", 0.2), ("false", 0.8)):
+        for arch in ("20", "56"):
+            stored_run(f"arch={arch}", f"plain={plain}", val_accuracy=value)
+    loaded = study.load(tmp_path / "main")
+    (comparison,) = loaded.comparisons("arch")
+    figure = figures.curves(
+        comparison.runs, loaded.history, ["val_accuracy"], comparison.rows, comparison.columns
+    )
+    assert [axes.get_title() for axes in figure.axes] == ["plain", "residual"]
+    for axes, value in zip(figure.axes, (0.2, 0.8), strict=True):
+        assert [line.get_label() for line in axes.lines] == ["20", "56"]
+        assert {y for line in axes.lines for y in line.get_ydata()} == {value}
+
+
+def test_panels_that_share_all_but_the_last_factor_stand_side_by_side():
+    rates = [("20", 0.1), ("20", 0.2), ("20", 0.3), ("56", 0.1), ("56", 0.2), ("56", 0.3)]
+    _, (panels,) = figures.panel_grid(["arch", "rate"], rates, ["loss"], (3, 2))
+    assert [axes.get_subplotspec().colspan.start for axes in panels] == [0, 1, 2, 0, 1, 2]
+    assert panels[3].get_title() == "depth 56, rate 0.1"
+
+
+def _history(run, values):
+    return pd.DataFrame({"run": run, "epoch": range(1, len(values) + 1), "loss": values})
+
+
+def test_a_run_that_ended_early_is_a_line_of_its_own_and_changes_no_mean():
+    states = {"a": "complete", "b": "complete", "c": "diverged", "d": "running"}
+    runs = pd.DataFrame({"run": [*states], "state": [*states.values()], "column": "plain"})
+    histories = {"a": [3, 2, 1], "b": [5, 4, 3], "c": [90, np.inf], "d": [7, 6]}
+    history = pd.concat(_history(run, values) for run, values in histories.items())
+    axes = figures.draw_curves(Figure().subplots(), runs, history, "loss", ["plain"])
+    mean, diverged, running = axes.lines
+    assert mean.get_ydata().tolist() == [4, 3, 2]
+    assert (diverged.get_ydata().tolist(), diverged.get_marker()) == ([90], "x")
+    assert (running.get_ydata().tolist(), running.get_marker()) == ([7, 6], ".")
 
 
 def test_long_curves_have_few_markers():
     runs = pd.DataFrame({"run": ["a"], "state": "complete", "column": "plain"})
-    losses = np.linspace(2, 1, 300)
-    history = pd.DataFrame({"run": "a", "epoch": range(1, 301), "loss": losses})
+    history = _history("a", np.linspace(2, 1, 300))
     axes = figures.draw_curves(Figure().subplots(), runs, history, "loss", ["plain"])
     assert axes.lines[0].get_markevery() == 20
 
@@ -128,7 +202,14 @@ def test_ticks_of_high_accuracies_are_whole_percentages(stored_run, tmp_path):
 def _many_cells(archs, rates):
     """Runs of every combination, as `final_accuracy` takes them."""
     return pd.DataFrame(
-        {"arch": arch, "rate": rate, "column": column, "seed": seed, "val_accuracy": 0.5}
+        {
+            "arch": arch,
+            "rate": rate,
+            "column": column,
+            "seed": seed,
+            "val_accuracy": 0.5,
+            "state": "complete",
+        }
         for arch in archs
         for rate in rates
         for column in ("plain", "residual")
@@ -139,7 +220,7 @@ def _many_cells(archs, rates):
 def test_many_cells_are_panels_along_the_factor_with_most_levels():
     runs = _many_cells(["20", "32", "44", "56"], [0.1, 0.2, 0.3, 0.4, 0.5])
     figure = figures.final_accuracy(runs, ["arch", "rate"], ["plain", "residual"])
-    assert [axes.get_title() for axes in figure.axes] == [f"arch {a}" for a in (20, 32, 44, 56)]
+    assert [axes.get_title() for axes in figure.axes] == [f"depth {a}" for a in (20, 32, 44, 56)]
     for axes in figure.axes:
         assert [label.get_text() for label in axes.get_xticklabels()] == [
             "0.1",
@@ -174,9 +255,10 @@ def test_many_architectures_are_wrapped_and_share_their_scale(stored_run, tmp_pa
     loaded = study.load(tmp_path / "main")
     (comparison,) = loaded.comparisons()
     figure = figures.curves(
-        comparison.runs, loaded.history, ["loss", "val_loss"], comparison.columns
+        comparison.runs, loaded.history, ["loss", "val_loss"], comparison.rows, comparison.columns
     )
     assert len(figure.axes) == 14
-    assert figure.axes[-2].get_title() == "depth 56" and figure.axes[-1].get_xlabel() == "epoch"
-    assert figure.axes[-2].get_ylim() == figure.axes[0].get_ylim()
-    assert figure.axes[-1].get_ylim() == figure.axes[6].get_ylim()
+    assert figure.axes[6].get_title() == "depth 56" and figure.axes[13].get_xlabel() == "epoch"
+    assert figure.axes[6].get_ylim() == figure.axes[0].get_ylim()
+    assert figure.axes[13].get_ylim() == figure.axes[7].get_ylim()
+    assert figure.get_size_inches()[0] <= 14

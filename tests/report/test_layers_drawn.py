@@ -42,7 +42,7 @@ def _lines(axes):
 
 
 def test_responses_are_those_of_the_3x3_convolutions_after_the_last_epoch(measured):
-    figure = layers.responses(measured, ["plain", "residual"])
+    figure = layers.responses(measured, ["arch"], ["plain", "residual"])
     in_order, sorted_by_size = figure.axes
     # Seeds scale by 1 and 2 (residual), 2 and 3 (plain); after two epochs by 3.
     assert _lines(in_order) == {"plain": [7.5, 15.0], "residual": [4.5, 9.0]}
@@ -53,7 +53,7 @@ def test_responses_are_those_of_the_3x3_convolutions_after_the_last_epoch(measur
 
 
 def test_gradients_are_those_of_the_main_path_first_and_last(measured):
-    figure = layers.gradients(measured, ["plain", "residual"])
+    figure = layers.gradients(measured, ["arch"], ["plain", "residual"])
     assert len(figure.axes) == 2
     for axes in figure.axes:
         assert axes.get_yscale() == "log"
@@ -72,6 +72,18 @@ def test_the_report_has_them_and_is_silent_where_there_are_none(measured, stored
     assert "He15 Fig. 7" in section.drawings[0].caption
     stored_run("study=without")
     assert _section(tmp_path / "without") is None
+
+
+def test_each_row_of_the_table_has_panels_of_its_own(stored_run, tmp_path):
+    for rate, scale in ((0.1, 1.0), (0.2, 10.0)):
+        _measured(stored_run("arch=20", "epochs=2", f"recipe.learning_rate={rate}"), (0, 2), scale)
+    store.add_factors(tmp_path / "main", ["recipe.learning_rate"])
+    responses, _ = _section(tmp_path / "main").drawings
+    upper = responses.figure.axes[:2]
+    assert [axes.get_title() for axes in upper] == [
+        f"depth 20, recipe.learning_rate {rate}" for rate in (0.1, 0.2)
+    ]
+    assert [_lines(axes)["residual"] for axes in upper] == [[3, 6], [30, 60]]
 
 
 def test_what_ends_before_the_last_epoch_or_cannot_be_read_is_not_drawn(stored_run, tmp_path):
