@@ -120,14 +120,18 @@ def spread(values: Sequence[Any], at_most: int) -> list[Any]:
 def _chosen(comparison: Comparison, runs: pd.DataFrame) -> tuple[list[pd.DataFrame], int]:
     """Returns the runs of each cell to draw, and how many cells are left out.
 
-    Whole rows are kept, because a row's levels are what is compared; the reference is the first.
+    Whole rows are kept, because a row's levels are what is compared, or of many levels the first
+    ones, the reference among them; of the rows as many as there is room for.
     """
-    columns = comparison.columns[:_COLUMNS_AT_MOST]
-    kept = spread(combinations(runs, comparison.rows), _CELLS_AT_MOST // len(columns))
     by_cell = dict(iter(runs.groupby([*comparison.rows, "column"], sort=False)))
-    chosen = [
-        by_cell[*key, column] for key in kept for column in columns if (*key, column) in by_cell
+    rows = [
+        [by_cell[*key, column] for column in comparison.columns if (*key, column) in by_cell]
+        for key in combinations(runs, comparison.rows)
     ]
+    for count in range(min(len(rows), _CELLS_AT_MOST), 0, -1):
+        chosen = [cell for row in spread(rows, count) for cell in row[:_COLUMNS_AT_MOST]]
+        if len(chosen) <= _CELLS_AT_MOST:
+            break
     return chosen, len(by_cell) - len(chosen)
 
 

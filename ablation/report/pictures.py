@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
+
+from ablation.report.figures import fitted
 
 _RIGHT: dict[str, Any] = {"edgecolor": "#0072B2", "linewidth": 1.2, "linestyle": "-"}
 _WRONG: dict[str, Any] = {"edgecolor": "#D55E00", "linewidth": 2.6, "linestyle": (0, (2, 1))}
@@ -84,32 +87,52 @@ def confusion(matrices: Mapping[tuple[str, str], np.ndarray], classes: Sequence[
         matrices: by row and column of the cell, int (classes, classes), true by predicted.
         classes: their names.
     """
-    rows = list(dict.fromkeys(row for row, _ in matrices))
-    columns = list(dict.fromkeys(column for _, column in matrices))
+    lines = _lines(list(matrices))
+    across, down = max(map(len, lines)), len(lines)
     names = [_short(name) for name in classes]
-    size, margin = min(3.2, max(1.5, 0.3 * len(names))), 0.4 + 0.075 * max(map(len, names))
-    extent = (size + 0.2) * len(columns) + margin + 1.1, (size + 0.35) * len(rows) + margin + 0.1
+    size, margin = min(3.2, max(1.8, 0.3 * len(names))), 0.4 + 0.075 * max(map(len, names))
+    titles = {(row, column): _title(row, column, size) for row, column in matrices}
+    above = 0.2 + 0.17 * max(title.count("\n") + 1 for title in titles.values())
+    extent = (size + 0.2) * across + margin + 1.1, (size + above) * down + margin + 0.1
     figure = Figure(figsize=extent, layout="constrained")
-    panels = figure.subplots(len(rows), len(columns), sharex=True, sharey=True, squeeze=False)
-    for y, row in enumerate(rows):
-        for x, column in enumerate(columns):
-            axes = panels[y, x]
-            if (row, column) not in matrices:
-                axes.axis("off")
-                continue
-            _matrix(axes, matrices[row, column])
-            axes.set_title(f"{row}, {column}", size=10)
+    panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
     places = range(0, len(names), -(-len(names) // _NAMED_CLASSES))
-    for axes in panels[-1]:
-        axes.set_xticks(places, [names[place] for place in places], rotation=90, size=8)
-    for axes in panels[:, 0]:
-        axes.set_yticks(places, [names[place] for place in places], size=8)
+    shown = [names[place] for place in places]
+    panels[0, 0].set_xticks(places, shown)
+    panels[0, 0].set_yticks(places, shown)
+    for y, line in enumerate(lines):
+        for x, cell in enumerate(line):
+            axes = panels[y, x]
+            _matrix(axes, matrices[cell])
+            axes.set_title(titles[cell], size=10)
+            lowest = y == down - 1 or x >= len(lines[y + 1])
+            axes.tick_params(axis="x", labelbottom=lowest, rotation=90, labelsize=8)
+            axes.tick_params(axis="y", labelsize=8)
+        for axes in panels[y, len(line) :]:
+            axes.remove()
     figure.supxlabel("predicted", size=10)
     figure.supylabel("true", size=10)
     shares = ScalarMappable(Normalize(0, 1), _SHADES)
-    bar = figure.colorbar(shares, ax=panels, shrink=0.6, format=PercentFormatter(1))
+    bar = figure.colorbar(shares, ax=figure.axes, shrink=0.6, format=PercentFormatter(1))
     bar.set_label("share of the true class")
     return figure
+
+
+def _title(row: str, column: str, width: float) -> str:
+    """Returns a cell in words, in as many lines as so many inches ask for."""
+    title = f"{row}, {column}"
+    return title if fitted(title, width) == title else f"{fitted(row, width)}\n{column}"
+
+
+def _lines(cells: Sequence[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+    """Returns the cells line by line: a row of the table stays together, short rows share one."""
+    rows = [list(row) for _, row in groupby(cells, key=lambda cell: cell[0])]
+    lines: list[list[tuple[str, str]]] = [[]]
+    for row in rows:
+        if len(lines[-1]) + len(row) > max(map(len, rows)):
+            lines.append([])
+        lines[-1] += row
+    return lines
 
 
 def _matrix(axes: Axes, counts: np.ndarray) -> None:
@@ -158,4 +181,6 @@ def _draw(axes: Axes, image: np.ndarray, left: float, top: float, size: float) -
 
 
 def _short(name: str, length: int = _NAME_LENGTH) -> str:
-    return name if len(name) <= length else f"{name[: length - 1]}…"
+    """Shortens a long name in its middle, because names often begin alike and end in a number."""
+    tail = length // 2
+    return name if len(name) <= length else f"{name[: length - 1 - tail]}…{name[-tail:]}"

@@ -113,6 +113,18 @@ def test_of_many_cells_whole_rows_are_drawn_and_the_rest_is_told(stored_run, tmp
     assert "Pictures show 8 of 12 cells." in shown.remarks
 
 
+def test_a_baseline_is_drawn_beside_rows_of_many_columns(stored_run, tmp_path):
+    keys = ["plain=true", *(f"shortcut={kind}" for kind in ("zero_pad", "projection"))]
+    keys += ["shortcut=projection_all", "shortcut=projection3x3"]
+    for arch in ("34", "50"):
+        for key in keys:
+            _predict(stored_run(f"arch={arch}", key), range(10), label=range(10))
+    _predict(stored_run("arch=vgg16"), range(10), label=range(10))
+    cells = [(cell.row, cell.column) for cell in _gallery(tmp_path / "main").cells]
+    assert cells[:2] == [("depth 34", "plain"), ("depth 34", "residual zero_pad")]
+    assert cells[4:] == [("vgg16", "baseline")]
+
+
 def test_images_that_not_all_runs_have_seen_are_told_apart(stored_run, tmp_path):
     for size, data in ((32, "d1"), (64, "d2")):
         keys = (f"dataset.image_size={size}", "arch=20")
@@ -155,6 +167,24 @@ def test_a_matrix_shows_the_share_of_each_true_class():
     )
     # A class without images and a share that rounds to nothing have no number.
     assert [text.get_text() for text in axes.texts] == ["75", "25", "100"]
+
+
+def test_titles_of_confusion_matrices_do_not_meet_and_short_rows_share_a_line():
+    row = "depth 110, recipe.learning_rate 0.001"
+    cells = [(row, "plain"), (row, "residual projection_all"), ("vgg16", "a"), ("vgg19", "b")]
+    figure = pictures.confusion({cell: np.eye(2, dtype=int) for cell in cells}, ["a", "b"])
+    figure.draw_without_rendering()
+    titles = [axes.title.get_window_extent() for axes in figure.axes[:4]]
+    assert titles[0].x1 < titles[1].x0
+    assert titles[2].y0 == pytest.approx(titles[3].y0) and titles[2].y1 < titles[1].y0
+
+
+def test_a_long_name_keeps_both_ends():
+    figure = pictures.examples(
+        {f"a_very_long_class_name_{i:02}": [np.zeros((8, 8, 1))] for i in (1, 2)}
+    )
+    one, two = (label.get_text() for label in figure.axes[0].get_yticklabels())
+    assert one.startswith("a_very") and one.endswith("_01") and two.endswith("_02")
 
 
 def test_every_name_lies_inside_the_sheet():
