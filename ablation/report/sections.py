@@ -24,10 +24,10 @@ _MATRIX_CLASSES_AT_MOST = 40
 _CURVES = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
 
 _RESPONSES = (
-    "Standard deviation of each 3x3 convolution's response after the last epoch, as in He15 "
-    "Fig. 7: after batch normalisation, before ReLU and addition; of pre-activation nets, the "
-    "convolution's own output. Batch normalisation starts each at 1; training parts them. Means "
-    "over seeds, with their range."
+    "Standard deviation of each 3x3 convolution's response after the last epoch, as in Fig. 7 of "
+    "He et al. 2015 (arXiv 1512.03385): after batch normalisation, before ReLU and addition; of "
+    "pre-activation nets, the convolution's own output. Batch normalisation starts each at 1; "
+    "training parts them. Means over seeds, with their range."
 )
 _GRADIENTS = (
     "Norm of the loss's gradient by each convolution's kernel, shortcuts left out, on one batch "
@@ -134,7 +134,7 @@ def _first_rows(runs: pd.DataFrame, shown: pd.DataFrame, rows: Sequence[str]) ->
 def _drawn_of(at_most: int, effects: int) -> str:
     if effects <= at_most:
         return ""
-    return f"Drawn are {at_most} of {effects:,} effects, those averaged over the rest first."
+    return f"{at_most} of {effects:,} effects are drawn, main effects first."
 
 
 def _why(study: Study, comparison: Comparison) -> Section:

@@ -69,7 +69,7 @@ def _section(folder):
 def test_the_report_has_them_and_is_silent_where_there_are_none(measured, stored_run, tmp_path):
     section = _section(tmp_path / "main")
     assert [drawing.kind for drawing in section.drawings] == ["responses", "gradients"]
-    assert "He15 Fig. 7" in section.drawings[0].caption
+    assert "arXiv 1512.03385" in section.drawings[0].caption
     stored_run("study=without")
     assert _section(tmp_path / "without") is None
 

@@ -1,11 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.patches import Rectangle
 from PIL import Image
 
 from ablation import store, study
 from ablation.data import cache
-from ablation.report import markdown, pictures
+from ablation.report import markdown, pictures, write
 from ablation.report.gallery import gallery, spread
 from ablation.report.pictures import Guess
 from ablation.report.write import write_report
@@ -87,6 +88,18 @@ def test_the_report_shows_the_pictures_and_says_when_the_images_are_gone(picture
     for kind in ("predictions", "examples"):
         assert f"{kind}-folder.png" not in file.read_text()
         assert not (folder / f"{kind}-folder.png").exists()
+
+
+def test_every_file_of_a_report_is_known_as_its_own(pictured, tmp_path):
+    for directory in (tmp_path / "main").glob("20-*"):
+        layers = pd.DataFrame([(5, "conv", 1, "3x3", 1.0, 1.0)], columns=store.DIAGNOSTIC_COLUMNS)
+        layers.to_csv(directory / "diagnostics.csv", index=False)
+    write_report(tmp_path / "main")
+    files = {path.name for path in (tmp_path / "main" / "report").iterdir()}
+    kinds = {name.split("-")[0] for name in files - {"runs.csv", "history.csv"}}
+    assert len(kinds) == 11
+    # What is not would stay behind when a later report has another name for it.
+    assert {name for name in files if not write._OWN.fullmatch(name)} == {"history.csv", "runs.csv"}
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 half an archive"])
