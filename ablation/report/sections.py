@@ -143,9 +143,11 @@ def _why(study: Study, comparison: Comparison) -> Section:
     names = comparison.complete["run"]
     there = [(study.directory / name / "diagnostics.csv").exists() for name in names]
     having = comparison.complete.loc[there].sort_values("seed", kind="stable")
-    runs = figures.first_panels(having, rows)
-    runs = runs.groupby([*rows, "column"], sort=False).head(SEEDS_AT_MOST)
+    shown = figures.first_panels(having, rows)
+    runs = shown.groupby([*rows, "column"], sort=False).head(SEEDS_AT_MOST)
     frames, remarks = [], []
+    if len(runs) < len(shown):
+        remarks.append(f"Layers are drawn of the first {SEEDS_AT_MOST} seeds of a cell.")
     for name, epochs in runs[["run", "epochs"]].itertuples(index=False):
         try:
             frame = study.diagnostics(name)

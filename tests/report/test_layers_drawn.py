@@ -3,8 +3,7 @@ import pandas as pd
 import pytest
 
 from ablation import store, study
-from ablation.report import layers
-from ablation.report.sections import sections
+from ablation.report import layers, sections
 
 STEM, CONV, NARROW, SHORTCUT = "stem_conv", "a_conv", "b_conv", "a_shortcut_conv"
 
@@ -62,7 +61,7 @@ def test_gradients_are_those_of_the_main_path_first_and_last(measured):
 
 def _section(folder):
     loaded = study.load(folder)
-    found = sections(loaded, loaded.comparisons()[0], None)
+    found = sections.sections(loaded, loaded.comparisons()[0], None)
     return next((section for section in found if section.title == "Layer by layer"), None)
 
 
@@ -84,6 +83,14 @@ def test_each_row_of_the_table_has_panels_of_its_own(stored_run, tmp_path):
         f"depth 20, recipe.learning_rate {rate}" for rate in (0.1, 0.2)
     ]
     assert [_lines(axes)["residual"] for axes in upper] == [[3, 6], [30, 60]]
+
+
+def test_seeds_that_are_left_out_are_told(measured, tmp_path, monkeypatch):
+    assert not _section(tmp_path / "main").remarks
+    monkeypatch.setattr(sections, "SEEDS_AT_MOST", 1)
+    section = _section(tmp_path / "main")
+    assert section.remarks == ["Layers are drawn of the first 1 seeds of a cell."]
+    assert not section.drawings[0].figure.axes[0].collections
 
 
 def test_what_ends_before_the_last_epoch_or_cannot_be_read_is_not_drawn(stored_run, tmp_path):
