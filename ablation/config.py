@@ -377,6 +377,8 @@ def explain(error: Exception) -> str:
     first = first_line(error)
     if "Ambiguous value for argument" in first:
         return f"{first}. To sweep, put -m before the keys: python -m ablation -m ..."
+    if "does not support sweep type" in first:
+        return "interval() names no values; write them out, such as key=0.01,0.1, or use range()."
     if isinstance(error, OverrideParseException):
         return (
             f"{error.override} cannot be read: {first}. A value with brackets, commas or spaces "

@@ -64,7 +64,7 @@ def test_help_shows_keys_choices_and_commands(cli, tmp_path):
         (["recipe=[sgd,adam]"], ["recipe=[sgd,adam] is no choice", "-m"]),
         (["recipe=null"], ["recipe=null is no choice"]),
         (["-m", "seed=range(2,2)"], ["names no run"]),
-        (["-m", "recipe.learning_rate=interval(0,1)"], ["interval"]),
+        (["-m", "recipe.learning_rate=interval(0,1)"], ["interval() names no values"]),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(cli, tmp_path, arguments, words):
