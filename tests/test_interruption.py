@@ -181,7 +181,7 @@ def test_two_sweeps_at_once_train_each_run_once(start, tmp_path):
         *((n, h) for n in ("status.json", "result.json") for h in ("truncated", "missing")),
     ],
 )
-def test_a_damaged_run_is_named_and_left_out(untouched, tmp_path, name, how):
+def test_a_damaged_run_is_named_and_not_complete(untouched, tmp_path, name, how):
     copy = tmp_path / "main" / untouched.name
     shutil.copytree(untouched, copy)
     content = (copy / name).read_bytes()
