@@ -59,9 +59,10 @@ class Study:
         runs: one row a run: its name, state and reason; a column for each factor, `seed` and
             `arm` ("plain", "residual" or "baseline"); `protocol`, equal for runs that may share a
             table; every configuration key by its dotted name below "config."; the numbers of
-            `result.json`; `chance`, the accuracy of always answering the most frequent class;
-            `imbalance`, how many times as many training images the largest class has as the
-            smallest.
+            `result.json`; what of `provenance.json` can change a result, below "provenance."; the
+            data's `fingerprint`; `history_epochs`, how many are in its history; `chance`, the
+            accuracy of always answering the most frequent class; `imbalance`, how many times as
+            many training images the largest class has as the smallest.
         history: one row a run and finished epoch: `run` and the columns of `history.csv`.
         problems: what could not be read, one line each.
     """
