@@ -52,7 +52,16 @@ class Conv2D(keras.layers.Conv2D):
     larger one, where every output pixel sees nearly every input pixel. Convolution kernels are made
     for larger images: in the deep stages of a ResNet at 32x32 the product is up to fifty times
     faster, see `benchmarks/README.md`.
+
+    Raises:
+        ValueError: another padding, groups or dilation, which the product does not have.
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        received = self.padding, self.groups, self.dilation_rate
+        if received != ("same", 1, (1, 1)):
+            raise ValueError(f"Only padding 'same', 1 group, dilation (1, 1). Received: {received}")
 
     def convolution_op(self, inputs, kernel):
         """Convolves (batch, height, width, channels) with (height, width, channels, filters)."""

@@ -94,6 +94,12 @@ def outputs_and_gradients(norm, inputs, upstream, training):
     return outputs, *tape.gradient(loss, [inputs, norm.gamma.value, norm.beta.value])
 
 
+@pytest.mark.parametrize("other", [{"padding": "valid"}, {"groups": 2}, {"dilation_rate": 2}])
+def test_convolution_refuses_what_its_product_does_not_have(other):
+    with pytest.raises(ValueError, match="Only padding 'same'"):
+        Conv2D(4, 3, **{"padding": "same"} | other)
+
+
 # A batch of one pixel has no variance; two and three show a biased from an unbiased one.
 @pytest.mark.parametrize("shape", [(8, 5, 6, 4), (3, 1, 1, 4), (1, 1, 2, 4), (1, 1, 1, 4)], ids=str)
 @pytest.mark.parametrize("training", [True, False])
