@@ -17,8 +17,9 @@ def main() -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from ablation.config import CONF_DIR, UserError, explain
+    from ablation.config import CONF_DIR, UserError
     from ablation.sweep import command_line, job
+    from ablation.validation import explain
 
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

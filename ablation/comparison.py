@@ -11,8 +11,9 @@ import pandas as pd
 import yaml
 
 from ablation import store
-from ablation.config import BACKENDS, BASELINE, OWN_ORDER, UserError, check_contrast
+from ablation.config import BACKENDS, BASELINE, OWN_ORDER, UserError
 from ablation.models.specs import ARCHS, SHORTCUTS, BaselineSpec, ResNetSpec, Spec, chooses_stride
+from ablation.validation import check_contrast
 
 NET_FACTORS = ("plain", "shortcut")
 """Together they say what kind of net a run is: plain, or residual with one kind of shortcut."""

@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ablation.config import CONF_DIR, UserError, explain, to_plain, validate
+from ablation.config import CONF_DIR, UserError, to_plain
 from ablation.data.sources import open_source
 from ablation.models.specs import ARCHS
 from ablation.terminal import EXIT_USER_ERROR, import_quietly
+from ablation.validation import explain, validate
 
 
 def main() -> int:

@@ -8,7 +8,6 @@ is over the family of all effects of one kind in one comparison. n says how many
 rests on.
 """
 
-import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,22 +18,20 @@ import pandas as pd
 
 from ablation import store
 from ablation.comparison import combinations, levels
-
-ALPHA = 0.05
-POWER = 0.8
+from ablation.significance import (
+    ALPHA,
+    EXACT_UP_TO,
+    detectable_size,
+    holm,
+    seeds_needed,
+    sign_flip_p,
+    smallest_p,
+    smallest_p_holm,
+    t_half_width,
+)
 
 NEAR_CHANCE_SHARE = 0.1
 """A run is near chance below this share of the way from chance to perfect."""
-
-EXACT_UP_TO = 15
-"""Seeds up to which all 2^n sign flips are gone through."""
-
-RANDOM_FLIPS = 100_000
-"""How many random ones stand for all of them beyond."""
-
-_MANY_SEEDS = 64
-
-_FLIPS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ class Effect:
         """
         if self.n < 2 or self.constant:
             return math.nan
-        return _detectable_sizes(self.n, ALPHA / self.family) * self.sd
+        return detectable_size(self.n, ALPHA / self.family) * self.sd
 
     def sentence(self) -> str:
         """Returns the effect in words that claim no more than it shows."""
@@ -199,75 +196,6 @@ def foremost(effects: Sequence[Effect], at_most: int) -> list[Effect]:
     return sorted(effects, key=lambda effect: order.index(effect.kind))[:at_most]
 
 
-def smallest_p(n: int) -> float:
-    """Returns the smallest p that the two-sided sign-flip test can give with n pairs."""
-    return min(1.0, 2.0 ** (1 - n)) if n <= EXACT_UP_TO else 1 / (RANDOM_FLIPS + 1)
-
-
-def t_half_width(values: pd.Series) -> float:
-    """Returns half the width of the 95% t interval of a mean, NaN below two values."""
-    if len(values) < 2:
-        return math.nan
-    from scipy.special import stdtrit
-
-    return float(stdtrit(len(values) - 1, 1 - ALPHA / 2) * values.sem())
-
-
-@functools.cache
-def _detectable_sizes(n: int, alpha: float) -> float:
-    """Returns the difference, in standard deviations, that n pairs detect with 80% power."""
-    from scipy.special import nctdtrinc, stdtrit
-
-    # statsmodels' solver fails for few pairs at a strict alpha.
-    critical = stdtrit(n - 1, 1 - alpha / 2)
-    return float(nctdtrinc(n - 1, 1 - POWER, critical) / math.sqrt(n))
-
-
-def sign_flip_p(differences: np.ndarray) -> np.ndarray:
-    """Returns the two-sided p of the sign-flip test that each mean difference is zero.
-
-    It is exact up to 15 pairs. Beyond, of b among m random flips that reach the mean difference, it
-    is (b + 1) / (m + 1), which is never too small (Phipson and Smyth 2010). All effects of one size
-    are tested with the same flips, because one product of matrices takes a thousandth of the time
-    of a thousand tests.
-
-    Args:
-        differences: float (effects, pairs), two pairs or more.
-
-    Returns:
-        float (effects,).
-    """
-    n = differences.shape[1]
-    sums = differences.sum(axis=1)
-    rounding = 1e-12 * np.abs(differences).sum(axis=1)
-    flips = 0
-    reached = np.zeros(len(differences))
-    for flipped in _flips(n):
-        after = sums - 2 * (flipped @ differences.T)
-        reached += (np.abs(after) >= np.abs(sums) - rounding).sum(axis=0)
-        flips += len(flipped)
-    return reached / flips if n <= EXACT_UP_TO else (reached + 1) / (flips + 1)
-
-
-def _flips(n: int) -> Iterator[np.ndarray]:
-    """Yields patterns of n signs, some at a time: float (patterns, n), 1 where a sign is flipped.
-
-    All of them, but for those that flip the rest of another one's signs, which gives the same size;
-    of very many a random sample.
-    """
-    rng = np.random.default_rng(0)
-    exact = n <= EXACT_UP_TO
-    patterns = 2 ** (n - 1) if exact else RANDOM_FLIPS
-    for start in range(0, patterns, _FLIPS_AT_ONCE):
-        numbers = np.arange(start, min(start + _FLIPS_AT_ONCE, patterns))
-        if exact:
-            yield (numbers[:, np.newaxis] >> np.arange(n) & 1).astype(float)
-        else:
-            random = np.frombuffer(rng.bytes(len(numbers) * math.ceil(n / 8)), np.uint8)
-            bits = np.unpackbits(random.reshape(len(numbers), -1), axis=1, count=n)
-            yield bits.astype(float)
-
-
 def with_p_values(effects: Sequence[Effect]) -> list[Effect]:
     """Returns effects of one kind with their p values, corrected over all of them.
 
@@ -279,9 +207,9 @@ def with_p_values(effects: Sequence[Effect]) -> list[Effect]:
     for n in np.unique(sizes[sizes > 1]):
         places = np.flatnonzero(sizes == n)
         raw[places] = sign_flip_p(np.array([effects[int(i)].differences for i in places], float))
-    corrected = _holm(raw)
-    needed = _seeds_needed(raw)
-    floors = _smallest_p_holm(raw, np.array([smallest_p(effect.n) for effect in effects]))
+    corrected = holm(raw)
+    needed = seeds_needed(raw)
+    floors = smallest_p_holm(raw, np.array([smallest_p(effect.n) for effect in effects]))
     return [
         replace(
             effect,
@@ -293,39 +221,6 @@ def with_p_values(effects: Sequence[Effect]) -> list[Effect]:
         )
         for effect, p, q, floor in zip(effects, raw, corrected, floors, strict=True)
     ]
-
-
-def _smallest_p_holm(raw: np.ndarray, floors: np.ndarray) -> np.ndarray:
-    """Returns Holm's p of effects whose own p is at its floor while the others stay as they are.
-
-    Args:
-        raw: float (effects,), NaN where nothing can be tested.
-        floors: float (any,), each no more than the raw p of the effect that it is for.
-    """
-    # Whichever effect it is, its place is then before the last one's.
-    others = np.sort(np.nan_to_num(raw, nan=1.0))[:-1]
-    factors = np.arange(len(raw), 1, -1)
-    ahead = np.searchsorted(others, floors)
-    before = np.concatenate([[0.0], np.maximum.accumulate(others * factors)])[ahead]
-    return np.minimum(1, np.maximum(before, (len(raw) - ahead) * floors))
-
-
-def _seeds_needed(raw: np.ndarray) -> int:
-    """Returns with how many seeds, or more, the last of the effects could pass 0.05 after Holm."""
-    if not len(raw):
-        return 0
-    reachable = _smallest_p_holm(raw, 2.0 ** (1 - np.arange(_MANY_SEEDS)))
-    return int(np.flatnonzero(reachable > ALPHA)[-1]) + 1
-
-
-def _holm(raw: np.ndarray) -> np.ndarray:
-    if np.isnan(raw).all():
-        return raw
-    # Imported here, because it loads much that a study with one seed has no use for.
-    from statsmodels.stats.multitest import multipletests
-
-    corrected = multipletests(np.nan_to_num(raw, nan=1.0), method="holm")[1]
-    return np.where(np.isnan(raw), math.nan, corrected)
 
 
 def is_near_chance(accuracy: np.ndarray, chance: np.ndarray) -> np.ndarray:

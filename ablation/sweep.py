@@ -26,19 +26,12 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from ablation import plan, runner, store
-from ablation.config import (
-    COMMAND_KEYS,
-    UserError,
-    check_contrast,
-    check_reference,
-    explain,
-    to_plain,
-    validate,
-)
+from ablation.config import COMMAND_KEYS, UserError, to_plain
 from ablation.jobs import expand
 from ablation.progress import Monitor
 from ablation.store import Run, Status
 from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR, counted
+from ablation.validation import check_contrast, check_reference, explain, validate
 
 _NAMED_AT_MOST = 20
 _WITHOUT_REASON = "nothing says why, see its log.txt"

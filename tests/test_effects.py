@@ -12,10 +12,9 @@ from ablation.effects import (
     effects,
     foremost,
     is_near_chance,
-    sign_flip_p,
-    smallest_p,
     with_p_values,
 )
+from ablation.significance import smallest_p
 
 STUDIES = 2000
 
@@ -55,16 +54,6 @@ def _by_kind(found, kind):
 
 
 @pytest.mark.parametrize(
-    ("n", "floor"),
-    [(3, 0.25), (4, 0.125), (5, 0.0625), (6, 0.03125), (7, 0.015625), (8, 0.0078125)],
-)
-def test_the_floor_of_the_exact_test(n, floor):
-    assert smallest_p(n) == floor
-    (p,) = sign_flip_p(np.array([[1.0 + 0.01 * i for i in range(n)]]))
-    assert p == pytest.approx(floor)
-
-
-@pytest.mark.parametrize(
     ("family", "n"), [(1, 6), (2, 7), (3, 7), (4, 8), (5, 8), (6, 8), (10, 9), (15, 10)]
 )
 def test_the_seeds_that_a_family_needs_to_reach_five_percent(family, n):
@@ -100,31 +89,6 @@ def test_a_hand_computed_contrast():
     assert effect.interval == pytest.approx((0.2 - 0.2484138, 0.2 + 0.2484138), abs=1e-6)
     # All of one sign: only the two extreme ones of the 8 sign patterns are as large.
     assert with_p_values([effect])[0].p == pytest.approx(2 / 8)
-
-
-def test_a_hand_computed_sign_flip():
-    # Sums of +-1 +-2 +-3 as large as |-1 + 2 + 3| = 4: +-4 and +-6, so 4 of 8 patterns.
-    assert sign_flip_p(np.array([[-1.0, 2, 3]])) == pytest.approx([4 / 8])
-
-
-@pytest.mark.parametrize("n", [2, 7, 15])
-def test_the_exact_test_is_scipys(n):
-    differences = np.random.default_rng(n).normal(0.3, 1, (4, n))
-    expected = [
-        stats.permutation_test(
-            (row,), np.mean, permutation_type="samples", n_resamples=np.inf, vectorized=True
-        ).pvalue
-        for row in differences
-    ]
-    np.testing.assert_allclose(sign_flip_p(differences), expected)
-
-
-def test_beyond_fifteen_pairs_a_random_sample_of_flips_comes_close():
-    # All 2^17 patterns, the sample's standard error at p = 0.5 is 0.0016.
-    differences = np.random.default_rng(0).normal(0.2, 1, 17)
-    signs = 1 - 2 * (np.arange(2**17)[:, np.newaxis] >> np.arange(17) & 1)
-    exact = (np.abs(signs @ differences) >= abs(differences.sum()) - 1e-9).mean()
-    assert sign_flip_p(differences[np.newaxis]) == pytest.approx([exact], abs=0.005)
 
 
 def test_a_hand_computed_study():

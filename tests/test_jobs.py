@@ -7,7 +7,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ablation import jobs
-from ablation.config import CONF_DIR, explain, to_plain
+from ablation.config import CONF_DIR, to_plain
+from ablation.validation import explain
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ablation import store
 from ablation.comparison import Comparison, combinations
 from ablation.data import cache
 from ablation.data.cache import Cache
-from ablation.report.figures import row_title
+from ablation.report.axes import row_title
 from ablation.study import Study
 
 _CELLS_AT_MOST = 8

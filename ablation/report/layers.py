@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ablation.comparison import combinations
-from ablation.report.figures import (
+from ablation.report.axes import (
     draw_range,
     label_log_axis,
     legend,

@@ -13,7 +13,7 @@ from ablation.audit import Audit, Differences, audit, spans
 from ablation.comparison import Comparison, levels, varying
 from ablation.config import BASELINE
 from ablation.data.cache import VERY_UNEQUAL, skipped_names
-from ablation.effects import EXACT_UP_TO, NEAR_CHANCE_SHARE, RANDOM_FLIPS, Effect, foremost
+from ablation.effects import NEAR_CHANCE_SHARE, Effect, foremost
 from ablation.report.cells import (
     Cells,
     accuracy_cells,
@@ -22,6 +22,7 @@ from ablation.report.cells import (
     percent,
     runs_cells,
 )
+from ablation.significance import EXACT_UP_TO, RANDOM_FLIPS
 from ablation.study import Study
 from ablation.tables import comparison_effects
 from ablation.terminal import counted

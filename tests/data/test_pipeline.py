@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablation.config import AUGMENTATIONS, NORMALISATIONS, DatasetConfig
+from ablation.config import DatasetConfig
 from ablation.data import cache
 from ablation.data.pipeline import TrainBatches, ValBatches, affine
+from ablation.validation import AUGMENTATIONS, NORMALISATIONS
 
 SIZE, PAD = 16, 2  # An eighth of the size, as He15 §4.2 pads 32 pixels by 4.
 TRAIN, VAL, CLASSES = 21, 7, 3

@@ -1,0 +1,165 @@
+"""What the figures of a report share: panels, styles of lines, axes, legends."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+
+from ablation.config import BASELINE
+
+# Okabe and Ito's palette, told apart by colour-blind readers. In grey marker and line do it: their
+# numbers have no common divisor, so that 28 levels differ in one or the other.
+_COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_LINES = ("--", "-", "-.", ":")
+_MARKERS = ("s", "o", "^", "D", "v", "P", ">")
+_BASELINE: dict[str, Any] = {"color": "#000000", "linestyle": (0, (5, 1)), "marker": "*"}
+WIDTH = 14.0
+"""Of a figure, inches, at most."""
+ABREAST = 4
+_MARKERS_AT_MOST = 15
+
+
+def panel_grid(
+    rows: Sequence[str],
+    keys: Sequence[tuple],
+    labels: Sequence[str],
+    size: tuple[float, float],
+    remarks: Sequence[Sequence[str]] = (),
+) -> tuple[Figure, list[list[Axes]]]:
+    """Returns a figure and, for each quantity, a panel for each row of the table, on one scale.
+
+    Args:
+        rows: the factors that make a row.
+        keys: their levels in each row. Many rows wrap into bands of panels.
+        labels: of the vertical axes, one for each quantity.
+        size: of a panel, inches.
+        remarks: lines below the title of each.
+    """
+    across = _abreast(keys)
+    down = math.ceil(len(keys) / across) * len(labels)
+    width, height = size
+    extent = 1.2 + width * across, 0.9 + height * down
+    figure = Figure(figsize=extent, layout="constrained")
+    grid = figure.add_gridspec(down, across)
+    panels: list[list[Axes]] = []
+    for i, label in enumerate(labels):
+        shown: list[Axes] = []
+        for j in range(len(keys)):
+            band, place = divmod(j, across)
+            sharing = shown[0] if shown else None
+            axes = figure.add_subplot(grid[band * len(labels) + i, place], sharey=sharing)
+            if place:
+                axes.tick_params(labelleft=False)
+            else:
+                axes.set_ylabel(label)
+            shown.append(axes)
+        panels.append(shown)
+    for j, (axes, key) in enumerate(zip(panels[0], keys, strict=True)):
+        lines = [row_title(rows, key), *(remarks[j] if remarks else ())]
+        axes.set_title("\n".join(fitted(line, width) for line in lines), fontsize=10)
+    return figure, panels
+
+
+def _abreast(keys: Sequence[tuple]) -> int:
+    """Returns how many panels stand side by side: if possible, all that share all but the last."""
+    together = max(Counter(key[:-1] for key in keys).values())
+    if together <= ABREAST:
+        return min(len(keys), ABREAST // together * together)
+    return math.ceil(len(keys) / math.ceil(len(keys) / ABREAST))
+
+
+def row_title(rows: Sequence[str], key: Sequence[Any]) -> str:
+    """Returns a row of the table in words, such as "depth 20, recipe.learning_rate 0.1".
+
+    Args:
+        rows: the factors that make a row.
+        key: the level of each.
+    """
+    return ", ".join(_level(row, level) for row, level in zip(rows, key, strict=True))
+
+
+def _level(factor: str, level: Any) -> str:
+    if factor == "net":
+        return str(level)
+    if factor == "arch":
+        return f"depth {level}" if level.isdigit() else level
+    return f"{factor} {level}"
+
+
+def fitted(title: str, width: float) -> str:
+    """Returns a title in one line if so many inches have room for it, else with a line a part."""
+    return title if 0.08 * len(title) <= width else title.replace(", ", "\n")
+
+
+def draw_range(
+    axes: Axes, frame: pd.DataFrame, x: str, y: str, label: str, style: dict[str, Any]
+) -> None:
+    """Draws the mean of y over the runs at each x, and their range as a band.
+
+    Args:
+        axes: where to draw.
+        frame: `run` and the columns x and y; nothing is drawn of an empty one.
+        x: name of the column along the horizontal axis.
+        y: name of the column to draw.
+        label: of the line.
+        style: of the line; the band has its colour.
+    """
+    if frame.empty:
+        return
+    by_place = frame.groupby(x)[y]
+    # A marker at each of many places would hide the kind of line.
+    every = max(1, by_place.ngroups // _MARKERS_AT_MOST)
+    axes.plot(by_place.mean(), label=label, markersize=4, markevery=every, **style)
+    if frame["run"].nunique() > 1:
+        low, high = by_place.min(), by_place.max()
+        axes.fill_between(low.index, low, high, color=style["color"], alpha=0.2, linewidth=0)
+
+
+def line_style(columns: Sequence[str], column: str) -> dict[str, Any]:
+    """Returns the line of a level: plain is dashed wherever it stands, and residual solid."""
+    if column == BASELINE:
+        return _BASELINE
+    usual = [name for name in ("plain", "residual") if name in columns]
+    order = usual if "plain" in usual else ["plain", *usual]
+    order += [name for name in columns if name not in order]
+    i = order.index(column)
+    return {
+        "color": _COLORS[i % len(_COLORS)],
+        "linestyle": _LINES[i % len(_LINES)],
+        "marker": _MARKERS[i % len(_MARKERS)],
+    }
+
+
+def legend(figure: Figure, columns: Sequence[str]) -> None:
+    """Puts one legend of all levels above the panels, in as many rows as the width asks for."""
+    lines = [Line2D([], [], label=name, **line_style(columns, name)) for name in columns]
+    fit = int(figure.get_figwidth() / (0.7 + 0.085 * max(map(len, columns))))
+    down = math.ceil(len(columns) / max(1, fit))
+    figure.set_figheight(figure.get_figheight() + 0.22 * (down - 1))
+    figure.legend(handles=lines, loc="outside upper center", ncols=math.ceil(len(columns) / down))
+
+
+def percent_axis(axes: Axes) -> None:
+    """Lets shares reach from 0 to 100 %, or from just below the lowest where all are high."""
+    sharing = axes.get_shared_y_axes().get_siblings(axes)
+    lowest = min(each.dataLim.y0 for each in sharing)
+    bottom = math.floor(10 * lowest - 0.2) / 10 if 0.5 < lowest <= 1 else 0
+    axes.set_ylim(bottom, 1 + 0.02 * (1 - bottom))
+    # Without steps of 2.5, which whole percentages would misname.
+    axes.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def label_log_axis(axes: Axes) -> None:
+    """Labels a logarithmic axis with plain numbers: 1, 2, 5, or powers of ten over many decades."""
+    low, high = axes.get_ylim()
+    subs = (1.0, 2.0, 5.0) if high < 1000 * low else (1.0,)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())

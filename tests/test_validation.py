@@ -1,0 +1,53 @@
+import pytest
+
+from ablation.config import CONF_DIR, UserError
+from ablation.validation import validate
+
+
+def _stem(path):
+    return path.stem
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["arch=35"], ["arch=35", "34", "1202"]),
+        (["shortcut=skip"], ["shortcut=skip", "zero_pad"]),
+        (["epochs=0"], ["epochs=0", "1 or more"]),
+        (["seed=-1"], ["seed=-1"]),
+        (["study=../other"], ["study", "letters"]),
+        (["backend=torch"], ["backend=torch", "tensorflow", "jax"]),
+        (["precision=float8"], ["precision=float8", "mixed_bfloat16"]),
+        (["dataset.image_size=31"], ["image_size=31", "arch=34", "32 or more"]),
+        (["arch=20", "dataset.image_size=3"], ["image_size=3", "arch=20", "4 or more"]),
+        (["arch=vgg16", "dataset.image_size=28"], ["image_size=28", "arch=vgg16", "32 or more"]),
+        (["arch=preact15", "dataset.image_size=3"], ["image_size=3", "preact15", "4 or more"]),
+        (["arch=vgg16", "plain=true"], ["plain=true", "arch=vgg16", "command of its own"]),
+        (["arch=densenet121", "preact=true"], ["preact=true", "arch=densenet121"]),
+        (["arch=vgg16", "shortcut=projection"], ["shortcut=projection", "arch=vgg16"]),
+        (["arch=preact15", "shortcut=zero_pad"], ["shortcut=zero_pad", "auto, projection"]),
+        (["keep_checkpoints=-1"], ["keep_checkpoints=-1", "0 or more"]),
+        (["dataset.augment=blur"], ["dataset.augment=blur", "crop_flip"]),
+        (["dataset.normalisation=x"], ["dataset.normalisation=x", "pixel_mean"]),
+        (["recipe.learning_rate=-0.1"], ["recipe.learning_rate=-0.1", "positive"]),
+        (["recipe.learning_rate=nan"], ["recipe.learning_rate=nan", "positive"]),
+        (["recipe.batch_size=0"], ["recipe.batch_size=0"]),
+        (["recipe.momentum=1"], ["recipe.momentum=1"]),
+        (["recipe.clipnorm=0"], ["recipe.clipnorm=0"]),
+        (["recipe.schedule=step"], ["recipe.milestones"]),
+        (["recipe.milestones=[0.75,0.5]"], ["ascending"]),
+        (["recipe=he2015_cifar", "recipe.warmup_fraction=0.6"], ["warmup_fraction=0.6", "[0.5"]),
+        (["seed=4294967296"], ["seed=4294967296", "below 4.29497e+09"]),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_what_is_allowed(config, overrides, words):
+    with pytest.raises(UserError) as error:
+        validate(config(*overrides))
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+@pytest.mark.parametrize("dataset", sorted((CONF_DIR / "dataset").glob("*.yaml")), ids=_stem)
+@pytest.mark.parametrize("recipe", sorted((CONF_DIR / "recipe").glob("*.yaml")), ids=_stem)
+def test_every_data_set_and_recipe_is_valid(config, dataset, recipe):
+    name = ["dataset.name=fashion_mnist"] if dataset.stem == "tfds" else []
+    validate(config(f"dataset={dataset.stem}", f"recipe={recipe.stem}", *name))
