@@ -157,9 +157,13 @@ def percent_axis(axes: Axes) -> None:
 
 
 def label_log_axis(axes: Axes) -> None:
-    """Labels a logarithmic axis with plain numbers: 1, 2, 5, or powers of ten over many decades."""
+    """Labels a logarithmic axis with plain numbers: 1, 2, 5, or powers of ten over many decades.
+
+    Over less than a factor of five they are equally far apart, or one alone might be left.
+    """
     low, high = axes.get_ylim()
     subs = (1.0, 2.0, 5.0) if high < 1000 * low else (1.0,)
-    axes.yaxis.set_major_locator(LogLocator(subs=subs))
+    narrow = high < 5 * low
+    axes.yaxis.set_major_locator(MaxNLocator(6) if narrow else LogLocator(subs=subs))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())

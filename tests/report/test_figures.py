@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from ablation import study
 from ablation.report import figures
+from ablation.report.axes import label_log_axis
 
 
 def _comparison(stored_run, folder):
@@ -262,3 +263,13 @@ def test_many_architectures_are_wrapped_and_share_their_scale(stored_run, tmp_pa
     assert figure.axes[6].get_ylim() == figure.axes[0].get_ylim()
     assert figure.axes[13].get_ylim() == figure.axes[7].get_ylim()
     assert figure.get_size_inches()[0] <= 14
+
+
+@pytest.mark.parametrize("losses", [(0.66, 1.16), (0.5, 2.1), (0.01, 3), (1e-4, 1e4)])
+def test_a_logarithmic_axis_has_several_numbers(losses):
+    axes = Figure().subplots()
+    axes.set_yscale("log")
+    axes.plot(losses)
+    label_log_axis(axes)
+    low, high = axes.get_ylim()
+    assert 3 <= sum(low <= tick <= high for tick in axes.get_yticks()) <= 9
