@@ -165,5 +165,11 @@ def label_log_axis(axes: Axes) -> None:
     subs = (1.0, 2.0, 5.0) if high < 1000 * low else (1.0,)
     narrow = high < 5 * low
     axes.yaxis.set_major_locator(MaxNLocator(6) if narrow else LogLocator(subs=subs))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
     axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _number(value: float) -> str:
+    """Returns a number as it is written: 0.05, 2, 1000, and ten to the power of 5."""
+    power = round(math.log10(value))
+    return f"$10^{{{power}}}$" if abs(power) > 4 and value == 10.0**power else f"{value:g}"
