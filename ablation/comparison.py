@@ -8,12 +8,11 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import pandas as pd
-import yaml
 
 from ablation import store
-from ablation.config import BACKENDS, BASELINE, OWN_ORDER, UserError
+from ablation.config import BACKENDS, BASELINE, OWN_ORDER
 from ablation.models.specs import ARCHS, SHORTCUTS, BaselineSpec, ResNetSpec, Spec, chooses_stride
-from ablation.validation import check_contrast
+from ablation.validation import check_contrast, find_level, unknown_level
 
 NET_FACTORS = ("plain", "shortcut")
 """Together they say what kind of net a run is: plain, or residual with one kind of shortcut."""
@@ -64,6 +63,10 @@ class Comparison:
     def compared(self) -> pd.DataFrame:
         """The runs in rows that have the reference, which effects are made of."""
         return self.runs.loc[self._rows_of_reference().index]
+
+    def difference(self, column: str) -> str:
+        """Returns the name of a column minus the reference."""
+        return f"{column} - {self.reference}"
 
     @property
     def prefix(self) -> str:
@@ -151,9 +154,7 @@ def comparisons(
             )
     if reference and not any(one.reference for one in found):
         known = levels(contrast, pd.concat([one.runs["column"] for one in found]))
-        raise UserError(
-            f"report.reference={reference} is no level of {contrast}. Allowed: {', '.join(known)}."
-        )
+        raise unknown_level(reference, contrast, known)
     return found
 
 
@@ -245,8 +246,7 @@ def _reference(contrast: str, asked: str | None, known: list[str]) -> str | None
     if asked is None:
         usual = ["plain"] if contrast == "plain" else known[:1]
         return next((level for level in usual if level in known), None)
-    wanted = level_key(yaml.safe_load(asked))
-    return next((level for level in known if level_key(yaml.safe_load(level)) == wanted), None)
+    return find_level(asked, known)
 
 
 def _protocol(

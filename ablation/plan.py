@@ -129,12 +129,10 @@ def _network(run: Run) -> str:
 
 
 def _epochs_left(run: Run, rerun: str) -> int:
-    saved = run.directory / "checkpoint"
-    if rerun == "all" or not saved.is_dir():
+    if rerun == "all":
         return run.config["epochs"]
-    finished = len(store.read_history(run.directory)[0])
-    reached = [epoch for epoch in store.checkpoints(saved) if epoch <= finished]
-    return run.config["epochs"] - max(reached, default=0)
+    rows, _ = store.read_history(run.directory)
+    return run.config["epochs"] - store.resumable_epoch(run.directory / "checkpoint", len(rows))
 
 
 def _seconds(cost: dict[str, Any], epochs: int) -> float:

@@ -151,6 +151,16 @@ def checkpoints(directory: Path) -> dict[int, Path]:
     }
 
 
+def resumable_epoch(directory: Path, at_most: int) -> int:
+    """Returns after which epoch a run goes on, 0 if it begins.
+
+    Args:
+        directory: of its checkpoint.
+        at_most: epochs in its history; a state beyond them is of no use.
+    """
+    return max((epoch for epoch in checkpoints(directory) if epoch <= at_most), default=0)
+
+
 def kept_epochs(config: dict[str, Any]) -> list[int]:
     """Returns after which epochs `keep_checkpoints` keeps the weights of a run."""
     every, epochs = config["keep_checkpoints"], config["epochs"]

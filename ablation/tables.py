@@ -42,7 +42,7 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
             }
         for column in others:
             difference = (by_seed[column] - by_seed[columns[0]]).dropna()
-            label = f"{column} - {comparison.reference}"
+            label = comparison.difference(column)
             record |= {label: difference.mean(), f"{label} n": len(difference)}
         records.append(record)
     return pd.DataFrame(records)

@@ -20,7 +20,16 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from ablation.config import BACKENDS, Config, UserError, arm, first_line, flatten, identity_keys
+from ablation.config import (
+    BACKENDS,
+    BASELINE,
+    Config,
+    UserError,
+    arm,
+    first_line,
+    flatten,
+    identity_keys,
+)
 from ablation.models.specs import ARCHS, SHORTCUTS, STRIDE_ON, refusal
 
 AUGMENTATIONS = ("none", "flip", "crop_flip")
@@ -139,25 +148,40 @@ def check_reference(reference: str | None, contrast: str, configs: Iterable[dict
         return
     known: dict[str, None] = {}
     for config in configs:
-        known |= dict.fromkeys(_levels(config, contrast))
-        if _same_level(reference) in map(_same_level, known):
+        levels = _levels(config, contrast)
+        if find_level(reference, levels):
             return
-    raise UserError(
-        f"report.reference={reference} is no level of {contrast}. Allowed: {', '.join(known)}."
+        known |= dict.fromkeys(levels)
+    raise unknown_level(reference, contrast, known)
+
+
+def find_level(asked: str, known: Iterable[str]) -> str | None:
+    """Returns the level that is meant, in another spelling too, such as 1e-1 for 0.1."""
+    return next((level for level in known if _spelled(level) == _spelled(asked)), None)
+
+
+def unknown_level(asked: str, contrast: str, known: Iterable[str]) -> UserError:
+    """Returns the error of a reference that no run has."""
+    return UserError(
+        f"report.reference={asked} is no level of {contrast}. Allowed: {', '.join(known)}."
     )
 
 
 def _levels(config: dict[str, Any], contrast: str) -> list[str]:
     """Returns what a run may be called in a table whose columns are the levels of a contrast."""
     keys = flatten(identity_keys(config))
+    side = arm(config)
     if contrast == "plain":
-        side = arm(config)
-        return [side, f"{side} {keys['shortcut']}"] if side == "residual" else [side]
+        return {
+            "plain": ["plain"],
+            "residual": ["residual", f"residual {keys['shortcut']}"],
+            BASELINE: [],  # It stands beside the others, and nothing is compared with it.
+        }[side]
     return [str(config["recipe"]["name"] if contrast == "recipe" else keys[contrast])]
 
 
-def _same_level(level: str) -> str | float:
-    """Returns what two spellings of a level have in common, such as 0.1 and 1e-1."""
+def _spelled(level: str) -> str | float:
+    """Returns what the spellings of a level have in common."""
     try:
         return float(level)
     except ValueError:

@@ -23,7 +23,7 @@ class Cells:
 def accuracy_cells(comparison: Comparison) -> Cells:
     """Returns the ablation table: accuracies in %, differences in points, n beside each number."""
     table = ablation_table(comparison)
-    differences = [f"{column} - {comparison.reference}" for column in comparison.others]
+    differences = [comparison.difference(column) for column in comparison.others]
     rows = []
     for _, row in table.iterrows():
         rows.append(

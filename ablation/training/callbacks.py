@@ -122,11 +122,10 @@ class Checkpoint(keras.callbacks.Callback):
         Raises:
             ValueError: the file is damaged.
         """
-        saved = store.checkpoints(self._directory)
-        finished = max((epoch for epoch in saved if epoch <= at_most), default=0)
+        finished = store.resumable_epoch(self._directory, at_most)
         if finished:
             try:
-                with np.load(saved[finished]) as archive:
+                with np.load(store.checkpoints(self._directory)[finished]) as archive:
                     state = [archive[name] for name in archive.files]
             except (OSError, EOFError, zipfile.BadZipFile) as error:
                 raise ValueError(str(error)) from None
