@@ -177,7 +177,8 @@ def _alone(path: Path, name: str) -> Iterator[None]:
 
 
 def _directory(dataset: dict[str, Any], cache_dir: str | Path) -> Path:
-    keys = ("name", "source", "train_split", "val_split", "image_size", "data_dir", "path")
+    # Where a set lies is in its state, the same for each spelling of its path.
+    keys = ("name", "source", "train_split", "val_split", "image_size")
     facts = [_FORMAT, sources.state(dataset), *(dataset[key] for key in keys)]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
     name = dataset["name"].replace("/", "_").replace(":", "_")

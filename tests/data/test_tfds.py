@@ -8,6 +8,7 @@ import pytest
 
 from ablation.config import UserError
 from ablation.data import cache, sources
+from ablation.data.sources.tfds import tfds_dir
 from sources_support import config, examples, no_progress, save
 
 
@@ -241,10 +242,10 @@ def test_the_data_dir_is_the_key_then_the_variable_then_the_default(tmp_path, mo
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
     default = config("tfds")
-    assert sources.tfds_dir(default) == tmp_path / "tensorflow_datasets"
+    assert tfds_dir(default) == tmp_path / "tensorflow_datasets"
     monkeypatch.setenv("TFDS_DATA_DIR", "~/variable")
-    assert sources.tfds_dir(default) == tmp_path / "variable"
-    assert sources.tfds_dir(config("tfds", data_dir="~/key")) == tmp_path / "key"
+    assert tfds_dir(default) == tmp_path / "variable"
+    assert tfds_dir(config("tfds", data_dir="~/key")) == tmp_path / "key"
 
 
 def test_a_set_that_tfds_prepares_now_is_found_afterwards(online, tfds, tmp_path):
@@ -313,8 +314,8 @@ def test_a_broken_tfds_image_is_skipped_and_counted(tfds, tmp_path):
 )
 def test_a_published_set_is_what_its_authors_say(name, classes, some, shape, tfds):
     dataset = config("tfds", name=name, train_split="train[:200]", val_split="train[200:220]")
-    if not (sources.tfds_dir(dataset) / name).is_dir():
-        pytest.skip(f"{name} is not prepared in {sources.tfds_dir(dataset)}")
+    if not (tfds_dir(dataset) / name).is_dir():
+        pytest.skip(f"{name} is not prepared in {tfds_dir(dataset)}")
     source = sources.open_source(dataset)
     assert len(source.classes) == classes
     assert some in source.classes

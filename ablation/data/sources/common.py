@@ -1,0 +1,72 @@
+"""What every source has: examples, two splits, a state on disk."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from ablation.config import UserError
+
+SPLITS = ("train", "val")
+OFFLINE = "dataset=digits and dataset=folder need no download."
+
+
+class Example(NamedTuple):
+    """One image as it is stored.
+
+    Attributes:
+        name: what to call it in a message.
+        image: uint8 (height, width, channels), or None if it cannot be decoded.
+        label: index into the source's classes.
+        reason: why it cannot be decoded, "" if it can.
+    """
+
+    name: str
+    image: np.ndarray | None
+    label: int
+    reason: str = ""
+
+
+class Source(Protocol):
+    """A data set: its classes, its channels and its two splits."""
+
+    classes: tuple[str, ...]
+    channels: int
+
+    def __init__(self, dataset: dict[str, Any]): ...
+
+    def split(self, name: str) -> tuple[int, Iterator[Example]]:
+        """Returns the number of examples of "train" or "val" and an iterator over them.
+
+        Raises:
+            UserError: the images cannot be had, or the splits share some.
+        """
+
+    @staticmethod
+    def state(dataset: dict[str, Any]) -> str:
+        """Returns what `sources.state` does."""
+
+
+def reject_splits(dataset: dict[str, Any]) -> None:
+    """Raises UserError if TFDS splits are given to a source that makes its own."""
+    if dataset["train_split"] or dataset["val_split"]:
+        raise UserError(
+            f"dataset={dataset['source']} makes its own splits; "
+            "dataset.train_split and dataset.val_split are for TFDS sets."
+        )
+
+
+def digest_of(files: Iterable[Path]) -> str:
+    """Returns a digest of the names, sizes and times of files."""
+    facts = [(str(file), *_size_and_time(file)) for file in files]
+    return hashlib.sha256(repr(facts).encode(errors="surrogateescape")).hexdigest()
+
+
+def _size_and_time(file: Path) -> tuple[int, int]:
+    """Returns size and modification time, zeros for a link that leads nowhere."""
+    try:
+        return file.stat().st_size, file.stat().st_mtime_ns
+    except OSError:
+        return 0, 0
