@@ -11,14 +11,17 @@ Everything else is the command line: `python -m ablation --help`.
 """
 
 import importlib
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing is not loaded when Python starts, see `import_path`.
+    from typing import Any
 
 _HOMES = {"Study": "study", "load": "study", "load_model": "trained"}
 
 __all__ = ["Study", "load", "load_model"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     # On demand, because the command line must answer before pandas is loaded.
     if name in _HOMES:
         return getattr(importlib.import_module(f"ablation.{_HOMES[name]}"), name)

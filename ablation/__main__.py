@@ -1,5 +1,9 @@
 """The command line: `python -m ablation`. See `python -m ablation --help`."""
 
+from ablation import import_path
+
+import_path.tidy()  # Before anything else is imported.
+
 import os
 import signal
 import sys
@@ -23,6 +27,8 @@ def main() -> int:
 
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if not os.environ.get("ABLATION_CACHE_DIR", "").strip():
+        os.environ.pop("ABLATION_CACHE_DIR", None)  # Set to nothing is as good as not set.
     try:
         _arrange(sys.argv)
         # Hydra then passes its errors on, which `explain` puts in one line.

@@ -121,7 +121,28 @@ class Config:
 
 
 ConfigStore.instance().store(name="schema", node=Config)
-OmegaConf.register_new_resolver("expanduser", lambda path: str(Path(path).expanduser()))
+OmegaConf.register_new_resolver("expanduser", lambda path: str(expanded("runs_dir", path)))
+
+
+def expanded(key: str, path: str | Path) -> Path:
+    """Returns a path with its ~ replaced by the home folder.
+
+    Args:
+        key: that sets the path, for the message.
+        path: as it was given.
+
+    Raises:
+        UserError: it is empty, or there is no such home folder.
+    """
+    if not str(path):
+        raise UserError(f"{key} is empty; name a folder, such as {key}=/some/folder.")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UserError(
+            f"{key}={path} begins with a home folder that is not known (is HOME set?); "
+            f"name a folder without ~, such as {key}=/some/folder."
+        ) from None
 
 
 def to_plain(config: DictConfig) -> dict[str, Any]:

@@ -1,5 +1,9 @@
 """`python -m ablation.describe arch=50 plain=true [dataset=cifar10]`: what a network is made of."""
 
+from ablation import import_path
+
+import_path.tidy()  # Before anything else is imported.
+
 import os
 import sys
 
@@ -11,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ablation import environment
 from ablation.config import CONF_DIR, UserError, to_plain
 from ablation.data.sources import open_source
 from ablation.models.specs import ARCHS
@@ -38,7 +43,9 @@ def main() -> int:
 
 
 def _describe(config: dict) -> None:
-    os.environ["KERAS_BACKEND"] = config["backend"]
+    variables = environment.child(config)
+    os.environ.clear()
+    os.environ.update(variables)
     import_quietly(config["backend"])
     from ablation.models import cost
     from ablation.models.build import build

@@ -6,17 +6,18 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ablation import backends, runner, store
+from ablation import environment, import_path, runner, store
 from ablation.config import UserError, identity_keys
 from ablation.store import Run
 from ablation.terminal import counted, duration
+from ablation.validation import PRECISIONS
 
 _WIDTH_OF_FILES = 140
 _SHOWN_AT_MOST = 100
@@ -69,6 +70,9 @@ def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
         left = column in ("run", "would be")
         table.add_column(column, justify="left" if left else "right", overflow="fold")
     due = [row for row in rows if row.trains]
+    other = _other_precision(
+        [run for run, row in zip(runs, rows, strict=True) if row.trains], measured
+    )
     many = len(rows) > _SHOWN_AT_MOST
     ordered = [*due, *(row for row in rows if not row.trains)] if many else rows
     for row in ordered[:_SHOWN_AT_MOST]:
@@ -83,6 +87,28 @@ def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
     console.print(
         f"{len(due)} of {counted(len(runs), 'run')} to train{together}, "
         f"about {duration(seconds)} in all."
+    )
+    if other:
+        console.print(other, highlight=False)
+
+
+def _other_precision(due: Sequence[Run], measured: dict[str, dict[str, Any]]) -> str:
+    """Returns which precision is faster, measured on the network that takes longest, "" if none."""
+    if not due:
+        return ""
+    slowest = max(due, key=lambda run: measured[_network(run)]["epoch_seconds"])
+    given = slowest.config["precision"]
+    (other,) = (name for name in PRECISIONS if name != given)
+    print(f"timing a few steps of {slowest.name} in {other}", file=sys.stderr)
+    try:
+        cost = _measure(replace(slowest, config=slowest.config | {"precision": other}))
+    except UserError:
+        return f"precision={other} could not be timed."
+    seconds = [measured[_network(slowest)]["epoch_seconds"], cost["epoch_seconds"]]
+    faster = given if seconds[0] <= seconds[1] else other
+    return (
+        f"precision={faster} is the faster one here: an epoch of {slowest.name} takes "
+        f"{seconds[0]:.3g} s in {given} and {seconds[1]:.3g} s in {other}."
     )
 
 
@@ -146,11 +172,11 @@ def _seconds(cost: dict[str, Any], epochs: int) -> float:
 def _measure(run: Run) -> dict[str, Any]:
     order = json.dumps({"config": run.config, "started": time.time()})
     child = subprocess.run(
-        [sys.executable, "-m", "ablation.training.measure"],
+        import_path.command("ablation.training.measure"),
         input=order,
         capture_output=True,
         text=True,
-        env=backends.environment(run.config),
+        env=environment.child(run.config),
     )
     if child.returncode:
         reason = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]

@@ -10,10 +10,21 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ablation import backends
+from ablation import backends, environment, machine
 
-CONFOUNDS = ("source_sha256", "python", "packages", "platform", "processor", "devices", "threads")
-"""What can change a result although the configuration is the same."""
+CONFOUNDS = (
+    "source_sha256",
+    "python",
+    "packages",
+    "platform",
+    "processor",
+    "instructions",
+    "devices",
+    "threads",
+    "environment",
+)
+"""What can change a result although the configuration is the same, and cannot be fixed. What can be
+is fixed in `environment`."""
 
 _PACKAGE = Path(__file__).resolve().parent
 _PACKAGES = (
@@ -43,9 +54,11 @@ def collect(config: dict[str, Any], command: str) -> dict[str, Any]:
         "packages": {name: _version(name) for name in (*_PACKAGES, *backend.PACKAGES)},
         "host": socket.gethostname(),
         "platform": platform.platform(),
-        "processor": processor(),
+        "processor": machine.processor(),
+        "instructions": machine.instructions(),
         "cores": os.cpu_count(),
         "threads": config["threads"],
+        "environment": environment.recorded(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "devices": backend.devices(),
     }
@@ -93,13 +106,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def processor() -> str:
-    """Returns the processor's name; platform.processor() is empty on most Linux systems."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ablation import backends, store
+from ablation import environment, import_path, store
 from ablation.config import UserError
 from ablation.data import cache
 from ablation.store import Run, Status
@@ -67,7 +66,7 @@ def prepare(dataset: dict, cache_dir: str) -> None:
     if cache.find(dataset, cache_dir):
         return
     order = json.dumps({"dataset": dataset, "cache_dir": cache_dir})
-    child = subprocess.run([sys.executable, "-m", "ablation.data"], input=order, text=True)
+    child = subprocess.run(import_path.command("ablation.data"), input=order, text=True)
     if child.returncode:
         killed = f" ({_signal(child.returncode)})" if child.returncode < 0 else ""
         raise UserError(
@@ -110,7 +109,7 @@ def train(run: Run, command: str) -> Status:
         "anew": run.config["rerun"] == "all",
     }
     with one_gpu() as visible:
-        code, complaint = _run_child(json.dumps(order), backends.environment(run.config) | visible)
+        code, complaint = _run_child(json.dumps(order), environment.child(run.config) | visible)
     if code != EXIT_BUSY:
         _record_death(run, before, code, complaint)
     return store.read_status(run.directory)
@@ -119,7 +118,7 @@ def train(run: Run, command: str) -> Status:
 def _run_child(order: str, variables: dict[str, str]) -> tuple[int, str]:
     """Runs the worker; returns its exit code and what it complained of before its log was open."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "ablation.worker"],
+        import_path.command("ablation.worker"),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -151,12 +150,12 @@ def one_gpu() -> Iterator[dict[str, str]]:
     Yields:
         The environment variable that shows the run this GPU alone; {} where there is no choice.
     """
-    gpus = _gpus()
-    if len(gpus) < 2:
+    gpus_here = gpus()
+    if len(gpus_here) < 2:
         yield {}
         return
     while True:
-        for gpu in gpus:
+        for gpu in gpus_here:
             lock = FileLock(Path(tempfile.gettempdir()) / f"ablation-{os.getuid()}-gpu-{gpu}.lock")
             try:
                 lock.acquire(blocking=False)
@@ -170,7 +169,7 @@ def one_gpu() -> Iterator[dict[str, str]]:
         time.sleep(_POLL_SECONDS)
 
 
-def _gpus() -> list[str]:
+def gpus() -> list[str]:
     """Returns the GPUs that this process may use, without loading a framework."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:

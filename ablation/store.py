@@ -35,7 +35,7 @@ import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
-from ablation.config import CELL_KEYS, UserError, arm, first_line, identity_keys
+from ablation.config import CELL_KEYS, UserError, arm, expanded, first_line, identity_keys
 
 PENDING, RUNNING, COMPLETE = "pending", "running", "complete"
 FAILED, DIVERGED, INTERRUPTED = "failed", "diverged", "interrupted"
@@ -134,7 +134,7 @@ class Status:
 
 def study_directory(config: dict[str, Any]) -> Path:
     """Returns the directory of the study that a configuration belongs to."""
-    return Path(config["runs_dir"]).expanduser() / config["study"]
+    return expanded("runs_dir", config["runs_dir"]) / config["study"]
 
 
 def run_directories(study: Path) -> list[Path]:

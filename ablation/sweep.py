@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from ablation import plan, runner, store
+from ablation import environment, machine, plan, runner, store
 from ablation.config import COMMAND_KEYS, UserError, to_plain
 from ablation.jobs import expand
 from ablation.progress import Monitor
@@ -39,6 +39,8 @@ _WITHOUT_REASON = "nothing says why, see its log.txt"
 
 def job(config: DictConfig) -> None:
     """Trains one run, unless that is already done. Never raises for a run that fails."""
+    # With hydra.job.chdir=true it has moved, and every path is as it was typed.
+    os.chdir(HydraConfig.get().runtime.cwd)
     given = {"threads": threads(config.threads, HydraConfig.get())}
     (run,) = runner.resolve([to_plain(config) | given])
     status = store.read_status(run.directory)
@@ -214,6 +216,7 @@ class Sweep:
         rerun = self._configs[0]["rerun"]
         statuses = [(run, store.read_status(run.directory)) for run in self._runs]
         due = [(run, status) for run, status in statuses if runner.is_due(status, rerun)]
+        self._tell_of_the_machine()
         self._announce([one for one in statuses if not runner.is_due(one[1], rerun)], due)
         self._monitor = Monitor([run for run, _ in due], self._console, self._write_report)
         self._monitor.start()
@@ -237,6 +240,25 @@ class Sweep:
             if status.state == store.COMPLETE:
                 self._tell_missing_weights(run)
         return not left
+
+    def _tell_of_the_machine(self) -> None:
+        """Says what of the user's environment no run gets, and what will be slow here."""
+        left = environment.set_aside()
+        if left:
+            named = ", ".join(f"{name}={value}" for name, value in left.items())
+            self._console.print(
+                f"not handed to the runs, because it could change their results: {named}",
+                soft_wrap=True,
+                highlight=False,
+            )
+        precisions = {run.config["precision"] for run in self._runs}
+        if "mixed_bfloat16" in precisions and machine.lacks_bfloat16() and not runner.gpus():
+            self._console.print(
+                "precision=mixed_bfloat16 will be slow: this processor has no instructions for it "
+                "(AVX512_BF16 or AMX_BF16); plan=true measures float32 beside it",
+                soft_wrap=True,
+                highlight=False,
+            )
 
     def _announce(self, kept: list[tuple[Run, Status]], due: list[tuple[Run, Status]]) -> None:
         for run, status in kept[:_NAMED_AT_MOST]:

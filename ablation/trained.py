@@ -1,6 +1,8 @@
 """The networks of trained runs, for use outside of a study."""
 
+import contextlib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,18 +55,31 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
     from ablation.models.build import build
 
     keys = ("plain", "shortcut", "preact", "stride_on", "seed")
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(config["precision"])
-    try:
+    with _as_trained(config["precision"]):
         network = build(
             config["arch"],
             tuple(facts["image_shape"]),
             len(facts["classes"]),
             **{key: config[key] for key in keys},
         )
+        network.load_weights(kept[max(kept) if epoch is None else epoch])
+        pixels = keras.Input(facts["image_shape"], name="pixels")
+        images = keras.layers.Rescaling(scale, offset, dtype="float32")(pixels)
+        return keras.Model(pixels, network(images), name=network.name)
+
+
+@contextlib.contextmanager
+def _as_trained(precision: str) -> Iterator[None]:
+    """Lets Keras build as it did in the run, whatever the user's own keras.json says."""
+    from keras import config
+
+    user = config.floatx(), config.image_data_format(), config.dtype_policy()
+    try:
+        config.set_floatx("float32")
+        config.set_image_data_format("channels_last")
+        config.set_dtype_policy(precision)
+        yield
     finally:
-        keras.config.set_dtype_policy(policy)
-    network.load_weights(kept[max(kept) if epoch is None else epoch])
-    pixels = keras.Input(facts["image_shape"], name="pixels")
-    images = keras.layers.Rescaling(scale, offset, dtype="float32")(pixels)
-    return keras.Model(pixels, network(images), name=network.name)
+        config.set_floatx(user[0])
+        config.set_image_data_format(user[1])
+        config.set_dtype_policy(user[2])

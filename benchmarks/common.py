@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from ablation import provenance
+from ablation.machine import instructions, processor
 
 PACKAGES = ("hydra-core", "omegaconf", "pandas", "matplotlib", "scipy", "PyYAML")
 
@@ -37,7 +37,7 @@ def machine(packages: Sequence[str] = PACKAGES) -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
     return (
-        f"{os.cpu_count()} cores of {provenance.processor()}, {memory:.0f} GiB; "
+        f"{os.cpu_count()} cores of {processor()} ({instructions()}), {memory:.0f} GiB; "
         f"{platform.system()}, Python {platform.python_version()}, {versions}."
     )
 

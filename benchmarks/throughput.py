@@ -24,14 +24,22 @@ from typing import Any
 import numpy as np
 from common import machine, table
 
+from ablation import environment
+
 CONTESTANTS = {
     "ablation, float32": ("ablation", "float32"),
     "ablation, bfloat16": ("ablation", "mixed_bfloat16"),
     "Keras fit, float32": ("keras", "float32"),
     "Keras fit, bfloat16": ("keras", "mixed_bfloat16"),
+    "PyTorch, float32": ("torch", "float32"),
+    "PyTorch compiled, float32": ("torch_compiled", "float32"),
     "PyTorch, bfloat16": ("torch", "mixed_bfloat16"),
     "PyTorch compiled, bfloat16": ("torch_compiled", "mixed_bfloat16"),
 }
+PRODUCTS = {precision: f"product, {precision}" for precision in ("float32", "mixed_bfloat16")}
+"""What a processor can do at best: a product of two large matrices, in PyTorch."""
+
+_SIDE = 4096
 _WARM_UP_STEPS = 3
 
 
@@ -61,23 +69,34 @@ class Contestant:
     """A process that trains when it is asked to.
 
     Attributes:
+        precision: in which it computes.
         libraries: bytes of memory that it took before there was any network.
-        rates: images a second of each turn.
+        multiply_adds: of one image, 0 where it does not say; of a product, all of them.
+        rates: images a second of each turn; of a product, products a second.
     """
 
-    def __init__(self, name: str, workload: Workload, options: argparse.Namespace):
-        kind, precision = CONTESTANTS[name]
+    def __init__(self, kind: str, precision: str, workload: Workload, options: argparse.Namespace):
+        self.precision = precision
         order = {"kind": kind, "precision": precision, "threads": options.threads}
+        order |= vars(workload) | {"backend": options.backend}
+        variables = os.environ | {"KERAS_BACKEND": options.backend}
+        if kind == "ablation":
+            variables = environment.child(_config(order))
         self._child = subprocess.Popen(
             [sys.executable, __file__, "--serve"],
-            env=os.environ | {"KERAS_BACKEND": options.backend},
+            env=variables,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.libraries: int = self._ask(order | vars(workload))
+        self.libraries, self.multiply_adds = self._ask(order)
         self.rates: list[float] = []
+
+    @property
+    def rate(self) -> float:
+        """The median over the rounds."""
+        return statistics.median(self.rates)
 
     def train(self, seconds: float) -> float:
         """Trains for about so many seconds and returns the images a second."""
@@ -116,7 +135,8 @@ def main() -> None:
         return
     packages = ("torch", "keras", options.backend)
     print(f"{machine(packages)} {options.threads} threads, {options.rounds} rounds.\n")
-    header = ["workload", "contestant", "images/s", "lowest to highest", "peak, GiB", "libraries"]
+    header = ["workload", "contestant", "images/s", "lowest to highest", "% of peak"]
+    header += ["memory, GiB", "libraries"]
     rows = [
         row
         for name in options.workload
@@ -128,18 +148,32 @@ def main() -> None:
 def _compare(
     workload: Workload, names: Sequence[str], options: argparse.Namespace
 ) -> list[list[str]]:
-    """Returns one row a contestant: the median over the rounds, and their range."""
-    field = {name: Contestant(name, workload, options) for name in names}
+    """Returns one row a contestant: the median over the rounds, and their range.
+
+    A training step is counted as 6 floating-point operations for each multiply-add of an image:
+    two forward, and twice as many for both gradients.
+    """
+    chosen = {name: CONTESTANTS[name] for name in names}
+    precisions = {precision for _, precision in chosen.values()}
+    chosen |= {PRODUCTS[precision]: ("product", precision) for precision in sorted(precisions)}
+    field = {name: Contestant(*which, workload, options) for name, which in chosen.items()}
     for i in range(options.rounds):
         for name, contestant in field.items():
             rate = contestant.train(options.seconds)
-            print(f"{workload.name}: round {i + 1}, {name}: {rate:.0f}", file=sys.stderr)
+            print(f"{workload.name}: round {i + 1}, {name}: {rate:.4g}", file=sys.stderr)
+    products = {precision: field.pop(PRODUCTS[precision]) for precision in sorted(precisions)}
+    peaks = {name: 2 * one.multiply_adds * one.rate for name, one in products.items()}
+    for name, one in products.items():
+        print(f"{workload.name}: {PRODUCTS[name]}: {peaks[name] / 1e9:.0f} GFLOP/s", flush=True)
+        one.end()
+    image = 6 * max(contestant.multiply_adds for contestant in field.values())
     return [
         [
             workload.name,
             name,
-            f"{statistics.median(contestant.rates):.0f}",
+            f"{contestant.rate:.0f}",
             f"{min(contestant.rates):.0f} to {max(contestant.rates):.0f}",
+            f"{100 * image * contestant.rate / peaks[contestant.precision]:.0f}",
             f"{contestant.end() / 2**30:.2f}",
             f"{contestant.libraries / 2**30:.2f}",
         ]
@@ -153,18 +187,21 @@ def _serve() -> None:
     os.dup2(2, 1)  # What libraries print must not pass for an answer.
     order = json.loads(input())
     os.environ["OMP_NUM_THREADS"] = str(order["threads"])
-    of_torch = order["kind"].startswith("torch")
-    importlib.import_module("peers" if of_torch else "ablation.training.train")
-    answer: Any = _peak_memory()
-    train = _torch_steps(order) if of_torch else _keras_steps(order)
+    makers = {"ablation": _keras_steps, "keras": _keras_steps, "product": _products}
+    make = makers.get(order["kind"], _torch_steps)
+    importlib.import_module("ablation.training.train" if make is _keras_steps else "peers")
+    libraries = _peak_memory()
+    train, multiply_adds = make(order)
     train(_WARM_UP_STEPS)
+    answer: Any = [libraries, multiply_adds]
+    images = 1 if make is _products else order["batch"]
     while True:
         print(json.dumps(answer), file=answers, flush=True)
         seconds = json.loads(input())
         if seconds is None:
             break
         step = statistics.median(train(2))
-        answer = order["batch"] / statistics.median(train(max(3, round(seconds / step))))
+        answer = images / statistics.median(train(max(3, round(seconds / step))))
     print(json.dumps(_peak_memory()), file=answers, flush=True)
 
 
@@ -180,7 +217,28 @@ def _batch(order: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     return images, rng.integers(0, 10, order["batch"], dtype=np.int32)
 
 
-def _torch_steps(order: dict[str, Any]) -> Callable[[int], list[float]]:
+def _timed(step: Callable[[], object]) -> Callable[[int], list[float]]:
+    def train(steps: int) -> list[float]:
+        laps = []
+        for _ in range(steps):
+            start = time.perf_counter()
+            step()
+            laps.append(time.perf_counter() - start)
+        return laps
+
+    return train
+
+
+def _products(order: dict[str, Any]) -> tuple[Callable[[int], list[float]], int]:
+    import torch
+
+    torch.set_num_threads(order["threads"])
+    kind = torch.float32 if order["precision"] == "float32" else torch.bfloat16
+    left, right = (torch.rand(_SIDE, _SIDE).to(kind) for _ in range(2))
+    return _timed(lambda: torch.mm(left, right)), _SIDE**3
+
+
+def _torch_steps(order: dict[str, Any]) -> tuple[Callable[[int], list[float]], int]:
     import torch
     from peers import TorchTrainer
 
@@ -192,23 +250,15 @@ def _torch_steps(order: dict[str, Any]) -> Callable[[int], list[float]]:
         bfloat16=order["precision"] != "float32",
         compiled=order["kind"] == "torch_compiled",
     )
-
-    def train(steps: int) -> list[float]:
-        laps = []
-        for _ in range(steps):
-            start = time.perf_counter()
-            trainer.step()
-            laps.append(time.perf_counter() - start)
-        return laps
-
-    return train
+    return _timed(trainer.step), 0
 
 
-def _keras_steps(order: dict[str, Any]) -> Callable[[int], list[float]]:
+def _keras_steps(order: dict[str, Any]) -> tuple[Callable[[int], list[float]], int]:
     """Trains by `fit`: ours as a run does, on the project's stream; Keras's own as its users do."""
     import keras
 
     from ablation import backends
+    from ablation.models.cost import count
     from ablation.training.callbacks import StepClock
     from ablation.training.train import compiled_model, set_up
 
@@ -218,6 +268,7 @@ def _keras_steps(order: dict[str, Any]) -> Callable[[int], list[float]]:
     data = SimpleNamespace(image_shape=images.shape[1:], meta={"classes": range(10)})
     set_up(config)
     model = compiled_model(config, data, total_steps=10**6)
+    multiply_adds = count(model).multiply_adds
     if not ours:
         model = _of_keras_layers(model)
         model.compile(
@@ -241,7 +292,7 @@ def _keras_steps(order: dict[str, Any]) -> Callable[[int], list[float]]:
             model.fit(*repeated, batch_size=order["batch"], **options)
         return clock.steps[1:]
 
-    return train
+    return train, multiply_adds
 
 
 def _config(order: dict[str, Any]) -> dict[str, Any]:
@@ -250,7 +301,7 @@ def _config(order: dict[str, Any]) -> dict[str, Any]:
 
     from ablation.config import CONF_DIR, to_plain
 
-    overrides = [f"{key}={order[key]}" for key in ("arch", "precision", "threads")]
+    overrides = [f"{key}={order[key]}" for key in ("arch", "precision", "threads", "backend")]
     overrides.append(f"recipe.batch_size={order['batch']}")
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         return to_plain(compose("config", overrides=overrides))

@@ -11,6 +11,9 @@ from ablation.config import CONF_DIR, to_plain
 from ablation.store import Run
 from support import TINY
 
+# As in every child, so that what a test computes itself is rounded as in a run.
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+
 
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory):

@@ -43,6 +43,22 @@ def test_a_loaded_network_predicts_what_the_run_predicted(trained, config, cache
         np.testing.assert_array_equal(predicted, stored["predicted"])
 
 
+def test_settings_of_the_users_own_keras_change_no_network(trained, config, cache_dir):
+    directory, _ = trained
+    pixels = cache.find(config(*KEYS)["dataset"], cache_dir).images("val")[:32]
+    expected = ablation.load_model(directory).predict(pixels, verbose=0)
+    keras.config.set_floatx("float16")
+    keras.config.set_image_data_format("channels_first")
+    try:
+        found = ablation.load_model(directory).predict(pixels, verbose=0)
+        assert keras.config.floatx() == "float16"
+        assert keras.config.image_data_format() == "channels_first"
+    finally:
+        keras.config.set_floatx("float32")
+        keras.config.set_image_data_format("channels_last")
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_earlier_weights_can_be_asked_for(trained):
     directory, _ = trained
     first, last = (ablation.load_model(directory, epoch).get_weights() for epoch in (1, 2))

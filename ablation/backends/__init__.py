@@ -8,7 +8,6 @@ for a child process; this file is readable without any.
 """
 
 import importlib
-import os
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast
 
@@ -46,23 +45,3 @@ def current() -> Backend:
     import keras  # Loads its backend, which the parent process never does.
 
     return cast(Backend, importlib.import_module(f"{__name__}.{keras.config.backend()}"))
-
-
-def environment(config: dict[str, Any]) -> dict[str, str]:
-    """Returns the environment of a child that trains.
-
-    Args:
-        config: the resolved configuration.
-    """
-    inherited = dict(os.environ)
-    if config["backend"] == "tensorflow":
-        return {"TF_CPP_MIN_LOG_LEVEL": "2"} | inherited | {"KERAS_BACKEND": "tensorflow"}
-    # Read when JAX loads. By default it takes most of a GPU's memory at once, but several runs may
-    # share a GPU.
-    child = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | inherited | {"KERAS_BACKEND": "jax"}
-    if config["threads"]:
-        child["NPROC"] = str(config["threads"])
-    if config["deterministic"]:
-        flags = inherited.get("XLA_FLAGS", "").split()
-        child["XLA_FLAGS"] = " ".join([*flags, "--xla_gpu_deterministic_ops=true"])
-    return child

@@ -24,7 +24,7 @@ def devices() -> list[str]:
 
 
 def set_up(config: dict[str, Any]) -> None:
-    """Sets the seed; threads and determinism are in `backends.environment`."""
+    """Sets the seed; threads and determinism are in `environment`."""
     # Keras draws the seeds of layers without one from here. Its own set_random_seed would load
     # TensorFlow wherever that is installed.
     random.seed(config["seed"])

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from ablation.config import UserError
+from ablation.config import UserError, expanded
 from ablation.data import sources
 
 _FORMAT = 1
@@ -102,7 +102,7 @@ def find_fingerprint(fingerprint: str, cache_dir: str | Path) -> Cache | None:
         fingerprint: of the data, as the run has it.
         cache_dir: the folder of all caches.
     """
-    for file in sorted(Path(cache_dir).expanduser().glob("*/meta.json")):
+    for file in sorted(expanded("cache_dir", cache_dir).glob("*/meta.json")):
         found = Cache(file.parent)
         with contextlib.suppress(OSError, ValueError, KeyError):
             if found.fingerprint == fingerprint:
@@ -182,7 +182,7 @@ def _directory(dataset: dict[str, Any], cache_dir: str | Path) -> Path:
     facts = [_FORMAT, sources.state(dataset), *(dataset[key] for key in keys)]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
     name = dataset["name"].replace("/", "_").replace(":", "_")
-    return Path(cache_dir).expanduser() / f"{name}-{dataset['image_size']}px-{digest}"
+    return expanded("cache_dir", cache_dir) / f"{name}-{dataset['image_size']}px-{digest}"
 
 
 def _build(

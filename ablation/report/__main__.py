@@ -1,5 +1,9 @@
 """`python -m ablation.report runs/main`: tables and figures anew, from what is stored."""
 
+from ablation import import_path
+
+import_path.tidy()  # Before anything else is imported.
+
 import argparse
 import sys
 from functools import partial

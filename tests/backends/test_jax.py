@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ablation import backends, store
+from ablation import environment, store
 from few_steps import few_steps
 from support import TINY
 
@@ -122,7 +122,7 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened_and_a_plan_is_timed(
     cli, cache_dir, config, tmp_path
 ):
     keys = config(*TINY, "plain=true", "backend=jax", f"cache_dir={cache_dir}")
-    variables = backends.environment(keys)
+    variables = environment.child(keys)
     order = json.dumps([keys, str(tmp_path)])
     done = cli(order, code=_STOPPED_AND_RESUMED, cwd=tmp_path, **variables)
     assert done.returncode == 0, done.stderr

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ablation.config import UserError
+from ablation.config import UserError, expanded
 from ablation.data.sources.common import SPLITS, Example, digest_of, reject_splits
 from ablation.data.sources.decode import example
 
@@ -66,7 +66,7 @@ def _folder(dataset: dict[str, Any]) -> Path:
         raise UserError(
             "dataset=folder needs dataset.path, a folder with one folder of images a class."
         )
-    root = Path(dataset["path"]).expanduser().resolve()
+    root = expanded("dataset.path", dataset["path"]).resolve()
     if not root.is_dir():
         raise UserError(f"dataset.path={root} is not a folder.")
     return root

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ablation.config import UserError, first_line
+from ablation.config import UserError, expanded, first_line
 from ablation.data.sources.common import OFFLINE, Example, digest_of
 from ablation.data.sources.decode import example
 from ablation.terminal import import_quietly
@@ -160,7 +160,7 @@ def _import_tensorflow() -> None:
 def tfds_dir(dataset: dict[str, Any]) -> Path:
     """Returns where TFDS keeps its data sets: the key, its environment variable or its default."""
     default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return Path(dataset["data_dir"] or default).expanduser().resolve()
+    return expanded("dataset.data_dir", dataset["data_dir"] or default).resolve()
 
 
 def _require_network() -> None:

@@ -1,0 +1,146 @@
+"""What decides a result outside of the configuration, fixed for every child process in one place.
+
+Read without any framework. `SETTINGS` says what is set and `SET_ASIDE` what is taken away, with the
+reasons; what cannot be fixed is in `provenance.CONFOUNDS`.
+"""
+
+import os
+from typing import Any, NamedTuple
+
+from ablation import store
+from ablation.config import expanded
+
+
+class Setting(NamedTuple):
+    """A variable that every child process gets.
+
+    Attributes:
+        name: of the variable.
+        value: what it is set to.
+        reason: what it would change otherwise.
+    """
+
+    name: str
+    value: str
+    reason: str
+
+
+NUMERICAL = (
+    Setting("TF_ENABLE_ONEDNN_OPTS", "1", "off on processors without AVX-512; another rounding"),
+    Setting("ONEDNN_DEFAULT_FPMATH_MODE", "STRICT", "float32 products may be computed in bfloat16"),
+    Setting("PYTHONHASHSEED", "0", "order of sets of text"),
+)
+"""These decide the bits of a result."""
+
+ALLOCATOR = (
+    Setting("MALLOC_ARENA_MAX", "1", "each thread's arena grows and is given back on its own"),
+    Setting("MALLOC_MMAP_MAX_", "0", "each large array would be mapped and unmapped anew"),
+    Setting("MALLOC_TRIM_THRESHOLD_", str(2**40), "freed memory would go back and be zeroed again"),
+    Setting("MALLOC_TOP_PAD_", str(2**26), "the heap would grow in many small steps"),
+    Setting("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", "a page fault for every 4 KiB"),
+)
+"""These change how long it takes, with glibc; other C libraries do not read them."""
+
+SET_ASIDE = {
+    "TF_": "switches of TensorFlow's kernels, precision and threads",
+    "ONEDNN_": "kernels and precision of oneDNN",
+    "DNNL_": "the same under its earlier name",
+    "XLA_": "passes and precision of XLA",
+    "JAX_": "precision, number format and devices of JAX",
+    "KERAS_": "number format, order of axes, backend and length of training",
+    "TORCH_": "kernels and precision of PyTorch",
+    "PYTORCH_": "kernels and precision of PyTorch",
+    "OMP_": "threads, and so the order of sums",
+    "KMP_": "the same for Intel's OpenMP",
+    "MKL_": "kernels and threads of Intel's MKL",
+    "NPY_": "kernels of NumPy",
+    "NVIDIA_TF32_OVERRIDE": "precision of products on a GPU",
+    "CUBLAS_": "kernels of cuBLAS",
+    "CUDNN_": "kernels of cuDNN",
+    "PYTHONOPTIMIZE": "checks in libraries",
+    "PYTHONWARNINGS": "warnings of libraries as errors",
+    "PYTHONPATH": "which files are imported; `import_path` hands down what is left of it",
+    "PYTHONSAFEPATH": "the same",
+}
+"""Variables, or beginnings of their names, that no child inherits, and what they decide."""
+
+INHERITED = (
+    "TF_CPP_MIN_LOG_LEVEL",
+    "TF_CPP_MAX_VLOG_LEVEL",
+    "TF_CPP_VMODULE",
+    "TF_FORCE_GPU_ALLOW_GROWTH",
+    "XLA_PYTHON_CLIENT_PREALLOCATE",
+    "XLA_PYTHON_CLIENT_MEM_FRACTION",
+    "JAX_PLATFORMS",
+    "JAX_COMPILATION_CACHE_DIR",
+)
+"""Exceptions: they decide what is printed, how much memory is taken, or a device, which is
+recorded."""
+
+RECORDED = ("OPENBLAS_CORETYPE", "LD_PRELOAD", "JAX_PLATFORMS")
+"""Inherited, because a machine may need them, and part of the provenance."""
+
+_KERAS_JSON = {
+    "floatx": "float32",
+    "epsilon": 1e-07,
+    "backend": "tensorflow",  # KERAS_BACKEND goes before it.
+    "image_data_format": "channels_last",
+}
+
+
+def child(config: dict[str, Any]) -> dict[str, str]:
+    """Returns the environment of a child process that trains.
+
+    Args:
+        config: the resolved configuration.
+    """
+    inherited = {name: value for name, value in os.environ.items() if _is_inherited(name)}
+    settings = {name: value for name, value, _ in NUMERICAL}
+    settings |= {"KERAS_BACKEND": config["backend"], "KERAS_HOME": _keras_home(config["cache_dir"])}
+    settings |= {"PYTHONUTF8": "1"}  # The log holds names in any script.
+    # A user's own allocator settings change no result.
+    defaults = {name: value for name, value, _ in ALLOCATOR} | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    if config["backend"] == "jax":
+        # By default JAX takes most of a GPU's memory at once, but several runs may share a GPU.
+        defaults["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+        if config["threads"]:
+            settings["NPROC"] = str(config["threads"])
+        if config["deterministic"]:
+            settings["XLA_FLAGS"] = "--xla_gpu_deterministic_ops=true"
+    return defaults | inherited | settings
+
+
+def set_aside() -> dict[str, str]:
+    """Returns the variables of this process that no child inherits, but for Python's own path."""
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if not _is_inherited(name) and not name.startswith("PYTHON") and value != _set_to(name)
+    }
+
+
+def recorded() -> dict[str, str]:
+    """Returns what of the environment of this process belongs to the provenance of a result."""
+    names = [*(setting.name for setting in NUMERICAL), "XLA_FLAGS", *RECORDED]
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _is_inherited(name: str) -> bool:
+    return name in INHERITED or not name.startswith(tuple(SET_ASIDE))
+
+
+def _set_to(name: str) -> str | None:
+    return next((setting.value for setting in NUMERICAL if setting.name == name), None)
+
+
+def _keras_home(cache_dir: str) -> str:
+    """Returns the folder from which Keras reads its settings, instead of the user's ~/.keras."""
+    folder = expanded("cache_dir", cache_dir) / "keras"
+    file = folder / "keras.json"
+    try:
+        if store.read_json(file) == _KERAS_JSON:
+            return str(folder)
+    except (OSError, ValueError):
+        folder.mkdir(parents=True, exist_ok=True)
+    store.write_json(file, _KERAS_JSON)
+    return str(folder)
