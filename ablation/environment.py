@@ -4,11 +4,14 @@ Read without any framework. `SETTINGS` says what is set and `SET_ASIDE` what is 
 reasons; what cannot be fixed is in `provenance.CONFOUNDS`.
 """
 
+import contextlib
 import os
+import tempfile
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ablation import store
-from ablation.config import expanded
+from ablation.config import UserError, expanded
 
 
 class Setting(NamedTuple):
@@ -135,12 +138,22 @@ def _set_to(name: str) -> str | None:
 
 def _keras_home(cache_dir: str) -> str:
     """Returns the folder from which Keras reads its settings, instead of the user's ~/.keras."""
-    folder = expanded("cache_dir", cache_dir) / "keras"
-    file = folder / "keras.json"
-    try:
-        if store.read_json(file) == _KERAS_JSON:
+    folders = (
+        expanded("cache_dir", cache_dir) / "keras",
+        Path(tempfile.gettempdir()) / f"ablation-{os.getuid()}-keras",  # A cache may be read-only.
+    )
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            _write_settings(folder / "keras.json")
             return str(folder)
-    except (OSError, ValueError):
-        folder.mkdir(parents=True, exist_ok=True)
+    raise UserError(
+        f"neither {folders[0]} nor {folders[1]} can be written; name another cache_dir."
+    )
+
+
+def _write_settings(file: Path) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        if store.read_json(file) == _KERAS_JSON:
+            return
+    file.parent.mkdir(parents=True, exist_ok=True)
     store.write_json(file, _KERAS_JSON)
-    return str(folder)

@@ -70,9 +70,6 @@ def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
         left = column in ("run", "would be")
         table.add_column(column, justify="left" if left else "right", overflow="fold")
     due = [row for row in rows if row.trains]
-    other = _other_precision(
-        [run for run, row in zip(runs, rows, strict=True) if row.trains], measured
-    )
     many = len(rows) > _SHOWN_AT_MOST
     ordered = [*due, *(row for row in rows if not row.trains)] if many else rows
     for row in ordered[:_SHOWN_AT_MOST]:
@@ -88,28 +85,29 @@ def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
         f"{len(due)} of {counted(len(runs), 'run')} to train{together}, "
         f"about {duration(seconds)} in all."
     )
-    if other:
-        console.print(other, highlight=False)
+    if due:
+        training = [run for run, row in zip(runs, rows, strict=True) if row.trains]
+        console.print(_faster_precision(training, measured), highlight=False, soft_wrap=True)
 
 
-def _other_precision(due: Sequence[Run], measured: dict[str, dict[str, Any]]) -> str:
-    """Returns which precision is faster, measured on the network that takes longest, "" if none."""
-    if not due:
-        return ""
+def _faster_precision(due: Sequence[Run], measured: dict[str, dict[str, Any]]) -> str:
+    """Returns which precision is the faster one for the network that takes longest.
+
+    Args:
+        due: the runs that would be trained, at least one.
+        measured: what has been timed, by network.
+    """
     slowest = max(due, key=lambda run: measured[_network(run)]["epoch_seconds"])
-    given = slowest.config["precision"]
-    (other,) = (name for name in PRECISIONS if name != given)
-    print(f"timing a few steps of {slowest.name} in {other}", file=sys.stderr)
-    try:
-        cost = _measure(replace(slowest, config=slowest.config | {"precision": other}))
-    except UserError:
-        return f"precision={other} could not be timed."
-    seconds = [measured[_network(slowest)]["epoch_seconds"], cost["epoch_seconds"]]
-    faster = given if seconds[0] <= seconds[1] else other
-    return (
-        f"precision={faster} is the faster one here: an epoch of {slowest.name} takes "
-        f"{seconds[0]:.3g} s in {given} and {seconds[1]:.3g} s in {other}."
-    )
+    seconds = {}
+    for precision in PRECISIONS:
+        run = replace(slowest, config=slowest.config | {"precision": precision})
+        if _network(run) not in measured:
+            print(f"timing a few steps of it in {precision}", file=sys.stderr)
+            measured[_network(run)] = _measure(run)
+        seconds[precision] = measured[_network(run)]["epoch_seconds"]
+    faster = min(seconds, key=lambda precision: seconds[precision])
+    times = " and ".join(f"{taken:.3g} s in {name}" for name, taken in seconds.items())
+    return f"precision={faster} is the faster here: an epoch of {slowest.name} takes {times}."
 
 
 def _row(run: Run, rerun: str, measured: dict[str, dict[str, Any]]) -> _Row:

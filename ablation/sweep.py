@@ -12,7 +12,7 @@ import shlex
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -87,6 +87,20 @@ def command_line() -> str:
 def _begun() -> str:
     """Returns when the sweep began, in a launcher's worker too; like the times in `Status`."""
     return os.environ.setdefault("ABLATION_BEGUN", store.now())
+
+
+def remarks(runs: Sequence[Run]) -> Iterator[str]:
+    """Yields what of the user's environment no run gets, and what will be slow on this machine."""
+    left = environment.set_aside()
+    if left:
+        named = ", ".join(f"{name}={value}" for name, value in left.items())
+        yield f"not handed to the runs, because it could change their results: {named}"
+    precisions = {run.config["precision"] for run in runs}
+    if "mixed_bfloat16" in precisions and machine.lacks_bfloat16() and not runner.gpus():
+        yield (
+            "precision=mixed_bfloat16 will be slow: this processor has no instructions for it "
+            "(AVX512_BF16 or AMX_BF16); plan=true measures float32 beside it"
+        )
 
 
 class StudyCallback(Callback):
@@ -216,7 +230,8 @@ class Sweep:
         rerun = self._configs[0]["rerun"]
         statuses = [(run, store.read_status(run.directory)) for run in self._runs]
         due = [(run, status) for run, status in statuses if runner.is_due(status, rerun)]
-        self._tell_of_the_machine()
+        for remark in remarks(self._runs):
+            self._console.print(remark, soft_wrap=True, highlight=False)
         self._announce([one for one in statuses if not runner.is_due(one[1], rerun)], due)
         self._monitor = Monitor([run for run, _ in due], self._console, self._write_report)
         self._monitor.start()
@@ -240,25 +255,6 @@ class Sweep:
             if status.state == store.COMPLETE:
                 self._tell_missing_weights(run)
         return not left
-
-    def _tell_of_the_machine(self) -> None:
-        """Says what of the user's environment no run gets, and what will be slow here."""
-        left = environment.set_aside()
-        if left:
-            named = ", ".join(f"{name}={value}" for name, value in left.items())
-            self._console.print(
-                f"not handed to the runs, because it could change their results: {named}",
-                soft_wrap=True,
-                highlight=False,
-            )
-        precisions = {run.config["precision"] for run in self._runs}
-        if "mixed_bfloat16" in precisions and machine.lacks_bfloat16() and not runner.gpus():
-            self._console.print(
-                "precision=mixed_bfloat16 will be slow: this processor has no instructions for it "
-                "(AVX512_BF16 or AMX_BF16); plan=true measures float32 beside it",
-                soft_wrap=True,
-                highlight=False,
-            )
 
     def _announce(self, kept: list[tuple[Run, Status]], due: list[tuple[Run, Status]]) -> None:
         for run, status in kept[:_NAMED_AT_MOST]:

@@ -17,7 +17,13 @@ COST = {
 @pytest.fixture
 def measured(monkeypatch):
     names = []
-    monkeypatch.setattr(plan, "_measure", lambda run: names.append(run.name) or COST)
+
+    def measure(run):
+        names.append(run.name)
+        slow = run.config["precision"] == "mixed_bfloat16"
+        return COST | ({"epoch_seconds": 100.0} if slow else {})
+
+    monkeypatch.setattr(plan, "_measure", measure)
     return names
 
 
@@ -72,4 +78,12 @@ def test_workers_share_the_time(config, tmp_path, measured, capsys):
 )
 def test_a_network_is_timed_once(config, tmp_path, measured, key, times):
     plan.show([_run(config, tmp_path), _run(config, tmp_path, key)], "none", workers=1)
-    assert len(measured) == times
+    assert len(measured) == times + 1  # And once in the other precision.
+
+
+@pytest.mark.parametrize("given", ["float32", "mixed_bfloat16"])
+def test_the_faster_precision_is_named(config, tmp_path, measured, capsys, given):
+    run = _run(config, tmp_path, f"precision={given}")
+    plan.show([run], "none", workers=1)
+    assert "precision=float32 is the faster here" in capsys.readouterr().out
+    assert len(measured) == 2

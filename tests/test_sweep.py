@@ -2,7 +2,8 @@ import pytest
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from ablation import sweep
+from ablation import machine, runner, sweep
+from ablation.store import Run
 
 
 def _hydra(launcher, mode=RunMode.MULTIRUN):
@@ -33,3 +34,21 @@ def test_a_run_gets_its_share_of_the_cores(eight_cores, launcher, threads):
 
 def test_a_single_run_gets_all_cores_whatever_the_launcher(eight_cores):
     assert sweep.threads(0, _hydra({"n_jobs": 2}, RunMode.RUN)) == 8
+
+
+@pytest.mark.parametrize(
+    ("precision", "lacks", "gpus", "told"),
+    [
+        ("mixed_bfloat16", True, [], True),
+        ("mixed_bfloat16", True, ["0"], False),
+        ("mixed_bfloat16", False, [], False),
+        ("float32", True, [], False),
+    ],
+)
+def test_a_precision_that_this_processor_lacks_is_told(
+    config, monkeypatch, precision, lacks, gpus, told
+):
+    monkeypatch.setattr(machine, "lacks_bfloat16", lambda: lacks)
+    monkeypatch.setattr(runner, "gpus", lambda: gpus)
+    said = " ".join(sweep.remarks([Run(config(f"precision={precision}"), "data")]))
+    assert ("mixed_bfloat16 will be slow" in said) == told
