@@ -7,6 +7,7 @@ import_path.tidy()  # Before anything else is imported.
 import os
 import signal
 import sys
+from pathlib import Path
 
 from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR
 
@@ -30,6 +31,7 @@ def main() -> int:
     if not os.environ.get("ABLATION_CACHE_DIR", "").strip():
         os.environ.pop("ABLATION_CACHE_DIR", None)  # Set to nothing is as good as not set.
     try:
+        _check_working_folder()
         _arrange(sys.argv)
         # Hydra then passes its errors on, which `explain` puts in one line.
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")
@@ -52,6 +54,15 @@ def main() -> int:
         )
         return EXIT_INTERRUPTED
     return 0
+
+
+def _check_working_folder() -> None:
+    from ablation.config import UserError
+
+    try:
+        Path.cwd()
+    except OSError:
+        raise UserError("the working folder is gone; change into one that exists.") from None
 
 
 def _arrange(arguments: list[str]) -> None:

@@ -44,7 +44,11 @@ def main() -> int:
         print(error, file=sys.stderr)
         return EXIT_USER_ERROR
     except OSError as error:
-        print(f"Preparing the data set in {order['cache_dir']} failed: {error}", file=sys.stderr)
+        print(
+            f"Preparing the data set in cache_dir={order['cache_dir']} failed: {error}. "
+            "cache_dir=FOLDER puts it elsewhere.",
+            file=sys.stderr,
+        )
         return EXIT_USER_ERROR
     if tasks:
         print("\n".join(_told(prepared.meta)), file=sys.stderr)
