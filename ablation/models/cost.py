@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import keras
 
+from ablation.models.multiply_adds import count_multiply_adds
+
 _PART = re.compile(r"(stem|(?:stage|block|conv|pool)\d+)(?![a-z])")
 _BLOCK = re.compile(r"_(?:block|unit)(\d+)_")
 
@@ -17,29 +19,23 @@ class Cost:
     Attributes:
         trainable: parameters that the optimizer changes.
         total: those and the running statistics of batch normalisation.
-        multiply_adds: of convolutions and dense layers, as He15 Table 1 counts its FLOPs.
+        multiply_adds: as He15 Table 1 counts its FLOPs, see `models.multiply_adds`.
+        uncounted: layers whose multiply-adds are not in the number, because nobody can tell them.
     """
 
     trainable: int
     total: int
     multiply_adds: int
-
-
-def multiply_adds(layer: keras.layers.Layer) -> int:
-    """Multiply-adds of one layer for one image; 0 for layers other than convolution and dense."""
-    if isinstance(layer, keras.layers.Conv2D):
-        _, height, width, _ = layer.output.shape
-        return height * width * math.prod(layer.kernel.shape)
-    if isinstance(layer, keras.layers.Dense):
-        return math.prod(layer.kernel.shape)
-    return 0
+    uncounted: tuple[str, ...] = ()
 
 
 def count(model: keras.Model) -> Cost:
-    """Counts parameters and multiply-adds of a built functional model."""
+    """Counts parameters and multiply-adds of a built model."""
     trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     rest = sum(math.prod(weight.shape) for weight in model.non_trainable_weights)
-    return Cost(trainable, trainable + rest, sum(map(multiply_adds, model.layers)))
+    counted = count_multiply_adds(model)
+    uncounted = tuple(f"{name} ({kind})" for name, kind in counted.uncounted.items())
+    return Cost(trainable, trainable + rest, counted.total, uncounted)
 
 
 @dataclass(frozen=True)
@@ -77,10 +73,11 @@ def by_stage(model: keras.Model) -> list[Stage]:
     for i, (layer, part) in enumerate(zip(layers, parts, strict=True)):
         name = part[1] if part else name if i < body else "head"
         groups.setdefault(name, []).append(layer)
-    return [_stage(name, layers) for name, layers in groups.items()]
+    adds = count_multiply_adds(model).by_layer
+    return [_stage(name, layers, adds) for name, layers in groups.items()]
 
 
-def _stage(name: str, layers: list[keras.layers.Layer]) -> Stage:
+def _stage(name: str, layers: list[keras.layers.Layer], multiply_adds: dict[str, int]) -> Stage:
     names = [layer.name for layer in layers]
     projections = sum(layer.endswith("_shortcut_conv") for layer in names)
     zero_pads = sum(layer.endswith("_shortcut_pad") for layer in names)
@@ -93,5 +90,5 @@ def _stage(name: str, layers: list[keras.layers.Layer]) -> Stage:
         projections,
         zero_pads,
         sum(math.prod(w.shape) for layer in layers for w in layer.trainable_weights),
-        sum(map(multiply_adds, layers)),
+        sum(multiply_adds.get(layer, 0) for layer in names),
     )
