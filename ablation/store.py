@@ -35,7 +35,8 @@ import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
-from ablation.config import CELL_KEYS, UserError, arm, expanded, first_line, identity_keys
+from ablation.config import CELL_KEYS, UserError, arm, expanded, first_line
+from ablation.identity import identity
 
 PENDING, RUNNING, COMPLETE = "pending", "running", "complete"
 FAILED, DIVERGED, INTERRUPTED = "failed", "diverged", "interrupted"
@@ -79,8 +80,7 @@ class Run:
     @cached_property
     def identity(self) -> str:
         """8 hex digits of the hash of all that decides the result."""
-        facts = [identity_keys(self.config), self.fingerprint]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
+        return identity(self.config, self.fingerprint)
 
     @cached_property
     def name(self) -> str:
