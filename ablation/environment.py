@@ -97,7 +97,6 @@ def child(config: dict[str, Any]) -> dict[str, str]:
     Args:
         config: the resolved configuration.
     """
-    inherited = {name: value for name, value in os.environ.items() if _is_inherited(name)}
     settings = {name: value for name, value, _ in NUMERICAL}
     settings |= {"KERAS_BACKEND": config["backend"], "KERAS_HOME": _keras_home(config["cache_dir"])}
     settings |= {"PYTHONUTF8": "1"}  # The log holds names in any script.
@@ -110,7 +109,12 @@ def child(config: dict[str, Any]) -> dict[str, str]:
             settings["NPROC"] = str(config["threads"])
         if config["deterministic"]:
             settings["XLA_FLAGS"] = "--xla_gpu_deterministic_ops=true"
-    return defaults | inherited | settings
+    return defaults | inherited() | settings
+
+
+def inherited() -> dict[str, str]:
+    """Returns what of this process's environment every child gets."""
+    return {name: value for name, value in os.environ.items() if _is_inherited(name)}
 
 
 def set_aside() -> dict[str, str]:

@@ -66,7 +66,9 @@ def prepare(dataset: dict, cache_dir: str) -> None:
     if cache.find(dataset, cache_dir):
         return
     order = json.dumps({"dataset": dataset, "cache_dir": cache_dir})
-    child = subprocess.run(import_path.command("ablation.data"), input=order, text=True)
+    child = subprocess.run(
+        import_path.command("ablation.data"), input=order, text=True, env=environment.inherited()
+    )
     if child.returncode:
         killed = f" ({_signal(child.returncode)})" if child.returncode < 0 else ""
         raise UserError(
