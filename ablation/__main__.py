@@ -22,6 +22,7 @@ def main() -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    from ablation.command import arranged, version
     from ablation.config import CONF_DIR, UserError
     from ablation.sweep import command_line, job
     from ablation.validation import explain
@@ -31,8 +32,13 @@ def main() -> int:
     if not os.environ.get("ABLATION_CACHE_DIR", "").strip():
         os.environ.pop("ABLATION_CACHE_DIR", None)  # Set to nothing is as good as not set.
     try:
+        if "--version" in sys.argv:
+            print(version())
+            return 0
         _check_working_folder()
-        _arrange(sys.argv)
+        command_line()  # As it was typed, before it is written for Hydra.
+        sys.argv[1:] = arranged(sys.argv[1:])
+        _check_choices(sys.argv)
         # Hydra then passes its errors on, which `explain` puts in one line.
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)()
@@ -65,16 +71,12 @@ def _check_working_folder() -> None:
         raise UserError("the working folder is gone; change into one that exists.") from None
 
 
-def _arrange(arguments: list[str]) -> None:
-    """Puts -m first, where Hydra wants it, and refuses what Hydra answers with a traceback."""
+def _check_choices(arguments: list[str]) -> None:
+    """Refuses what Hydra answers with a traceback."""
     from ablation.config import UserError
 
-    for sweeps in ("-m", "--multirun"):
-        if sweeps in arguments:
-            arguments.remove(sweeps)
-            arguments.insert(1, sweeps)
-            if {"-c", "--cfg", "-i", "--info"} & set(arguments):
-                raise UserError("--cfg and --info show the keys of one run; leave out -m.")
+    if "-m" in arguments and {"-c", "--cfg", "-i", "--info"} & set(arguments):
+        raise UserError("--cfg and --info show the keys of one run; leave out -m.")
     for word in arguments:
         group, _, name = word.partition("=")
         if group in ("dataset", "recipe") and (name in ("", "null") or name.startswith("[")):

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation import environment
+from ablation.command import arranged
 from ablation.config import CONF_DIR, UserError, to_plain
 from ablation.data.sources import open_source
 from ablation.models.specs import ARCHS
@@ -33,7 +34,7 @@ def main() -> int:
         return 0
     try:
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            config = to_plain(OmegaConf.create(compose("config", overrides=sys.argv[1:])))
+            config = to_plain(OmegaConf.create(compose("config", overrides=arranged(sys.argv[1:]))))
         validate(config)
         _describe(config)
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:

@@ -20,6 +20,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
+from ablation.command import quoted, text_keys
 from ablation.config import (
     BACKENDS,
     BASELINE,
@@ -201,14 +202,20 @@ def explain(error: Exception) -> str:
         return f"{key} has no default and must be given{example}."
     first = first_line(error)
     if "Ambiguous value for argument" in first:
-        return f"{first}. To sweep, put -m before the keys: python -m ablation -m ..."
+        key, _, value = first.partition("'")[2].rstrip("'").partition("=")
+        typed = value.replace('"', "")
+        return (
+            f"{key}={typed} names several values. To sweep them, put -m before the keys: python -m "
+            f"ablation -m {key}={typed} ...; if the comma belongs to one value, quote it: "
+            f"{quoted(key, typed)}"
+        )
     if "does not support sweep type" in first:
         return "interval() names no values; write them out, such as key=0.01,0.1, or use range()."
     if isinstance(error, OverrideParseException):
-        return (
-            f"{error.override} cannot be read: {first}. A value with brackets, commas or spaces "
-            "needs quotes of its own: 'dataset.train_split=\"train[:80%]\"'."
-        )
+        name, _, value = (error.override or "").partition("=")
+        is_text = name in text_keys() or name.startswith("hydra.")
+        hint = f"; text needs quotes of its own: {quoted(name, value)}" if is_text else ""
+        return f"{error.override} cannot be read as key=value{hint}."
     if key and isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return _unknown_key(key)
     if isinstance(error, MissingConfigException):

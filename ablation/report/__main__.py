@@ -5,6 +5,7 @@ from ablation import import_path
 import_path.tidy()  # Before anything else is imported.
 
 import argparse
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -37,8 +38,8 @@ def main() -> int:
         "words", nargs="+", metavar="FOLDER", help="a study's folder; two to compare them"
     )
     words = parser.parse_args().words
-    options = dict(word.split("=", 1) for word in words if "=" in word)
-    folders = [word for word in words if "=" not in word]
+    options = dict(word.split("=", 1) for word in words if _is_option(word))
+    folders = [word for word in words if not _is_option(word)]
     try:
         unknown = [key for key in options if key not in _OPTIONS]
         if unknown:
@@ -50,6 +51,11 @@ def main() -> int:
         print(f"ablation.report: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
     return 0
+
+
+def _is_option(word: str) -> bool:
+    """Returns whether a word sets something; a folder's name may have an = too."""
+    return bool(re.match(r"[\w.]+=", word)) and not Path(word).exists()
 
 
 def _report(folders: list[str], options: dict[str, str]) -> None:
