@@ -14,12 +14,13 @@ from rich.text import Text
 from ablation.config import CONF_DIR, UserError, to_plain
 from ablation.data.sources import open_source
 from ablation.models.specs import ARCHS
-from ablation.terminal import EXIT_USER_ERROR, import_quietly
+from ablation.terminal import EXIT_USER_ERROR, accept_any_text, import_quietly
 from ablation.validation import explain, validate
 
 
 def main() -> int:
     """Prints Keras's summary and a table by stage; returns the exit code."""
+    accept_any_text()
     if {"-h", "--help"} & set(sys.argv):
         print(__doc__)
         print("Keys: arch plain shortcut preact stride_on dataset backend;")

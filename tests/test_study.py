@@ -117,7 +117,7 @@ def test_a_null_level_is_a_level(stored_run, tmp_path):
 
 def test_a_factor_that_is_no_key_is_named_and_left_out(stored_run, tmp_path):
     stored_run()
-    store.add_factors(tmp_path / "main", ["dataset.path", "experiment"])
+    store.add_factors(tmp_path / "main", ["dataset.paths", "experiment"])
     loaded = study.load(tmp_path / "main")
     assert "experiment" not in loaded.factors
     assert len(loaded.problems) == 2

@@ -17,11 +17,12 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from ablation.config import UserError
 from ablation.data import cache, sources
 from ablation.data.cache import VERY_UNEQUAL, skipped_names
-from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR
+from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR, accept_any_text
 
 
 def main() -> int:
     """Prepares the ordered data set; returns the exit code."""
+    accept_any_text()
     order = json.loads(sys.stdin.read())
     warnings.simplefilter("ignore")  # Pillow's remarks about odd files.
     console = Console(stderr=True, markup=False)

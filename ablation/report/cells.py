@@ -14,7 +14,7 @@ from ablation.tables import ablation_table, cost_table, runs_table
 
 @dataclass(frozen=True)
 class Cells:
-    """A table of text: a header and rows of equal length."""
+    """A table of text: a header and rows of equal length. Each writer escapes what it must."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -83,7 +83,7 @@ def runs_cells(runs: pd.DataFrame) -> Cells:
     header = ["run", "state", "reason", "loss", "val loss", "accuracy", "val accuracy", "s"]
     rows = [
         [
-            f"`{row['run']}`",
+            row["run"],
             row["state"],
             row["reason"],
             *(number(row[key], ".4f") for key in ("loss", "val_loss")),

@@ -18,7 +18,7 @@ def test_special_characters_are_escaped():
     text = latex.tabular(cells.Cells(["a_b", "50%"], [["x & y", "± 1 − 2 {#$^~\\}"]]))
     assert r"a\_b & 50\% \\" in text
     assert r"x \& y" in text and r"$\pm$ 1 $-$ 2" in text
-    assert text.startswith(r"\begin{tabular}{ll}") and r"\bottomrule" in text
+    assert r"\begin{tabular}{ll}" in text and r"\bottomrule" in text
 
 
 def test_the_numbers_are_those_of_the_markdown(stored_run, tmp_path):
