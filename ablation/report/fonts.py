@@ -6,6 +6,8 @@ stored, and is not joined, until Matplotlib itself does that.
 
 import contextlib
 import functools
+import logging
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +19,9 @@ from matplotlib.ft2font import FT2Font
 from rich.cells import cell_len
 
 from ablation.text import readable, spelled
+
+_PARTS = re.compile(r"\\(?:x..|u.{4}|U.{8}|[nrt])|.")
+"""Characters, and what is spelled out already, of which no half may be left."""
 
 _LAST_RESORT = "lastresort"
 """Fonts with a box for every character, which would hide that there is no glyph."""
@@ -43,13 +48,25 @@ def drawing(names: Iterable[str]) -> Iterator[None]:
         names: the texts that are no part of the program.
     """
     # A `$` in a name begins no formula, whatever a user's matplotlibrc says.
-    with matplotlib.rc_context({"text.parse_math": False, "text.usetex": False}):
+    with _quiet(), matplotlib.rc_context({"text.parse_math": False, "text.usetex": False}):
         characters = set(unicodedata.normalize("NFC", "".join(map(readable, names))))
         missing = {one for one in characters if ord(one) not in _glyphs()}
         if missing:
             families = matplotlib.rcParams["font.family"]
             matplotlib.rcParams["font.family"] = [*families, *_families_with(missing)]
         yield
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps to itself that a font has no bold face, or that one of a user's settings is missing."""
+    logger = logging.getLogger(font_manager.__name__)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def drawn(name: str, longest: int | None = None) -> str:
@@ -63,7 +80,9 @@ def drawn(name: str, longest: int | None = None) -> str:
     known = _glyphs()
     # Composed, since Matplotlib sets an accent of its own beside its letter.
     text = unicodedata.normalize("NFC", readable(name))
-    parts = [one if ord(one) in known else spelled(one) for one in text]
+    parts = [
+        one if len(one) > 1 or ord(one) in known else spelled(one) for one in _PARTS.findall(text)
+    ]
     if longest is None or sum(map(cell_len, parts)) <= longest:
         return "".join(parts)
     tail = _fitting(reversed(parts), longest // 2)[::-1]
