@@ -1,7 +1,7 @@
 """The text of figures: as it is where a font of the machine can draw it, else spelled out.
 
-Matplotlib puts characters one after another: right-to-left text stands in the order in which it is
-stored, and is not joined, until Matplotlib itself does that.
+Right-to-left text is up to Matplotlib, which orders and joins it from 3.11 on, and before puts its
+characters one after another.
 """
 
 import contextlib
