@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ablation import store
-from ablation.comparison import Comparison, levels, once
+from ablation.comparison import LOCATIONS, Comparison, levels, once
 from ablation.config import CELL_KEYS
+from ablation.text import readable
 
 _BUDGET = {
     "epochs": "epochs",
@@ -20,6 +21,7 @@ _BUDGET = {
     "val_fingerprint": "validation images",
 }
 
+_IMAGES = ("train_fingerprint", "val_fingerprint")
 _LISTED_AT_MOST = 10
 
 Differences = dict[str, dict[str, list[str]]]
@@ -93,9 +95,19 @@ def _unequal(runs: pd.DataFrame) -> Differences:
 
 def _by_value(runs: pd.DataFrame, key: str) -> dict[str, list[str]]:
     return {
-        "unknown" if pd.isna(value) else str(value): list(group["run"])
+        _said(value, group, key): list(group["run"])
         for value, group in runs.groupby(key, dropna=False, sort=False)
     }
+
+
+def _said(value: object, runs: pd.DataFrame, key: str) -> str:
+    """Returns a value in words: images are those of a folder, if they have one."""
+    if pd.isna(value):
+        return "unknown"
+    places = [place for name in LOCATIONS for place in runs[f"config.{name}"].dropna().unique()]
+    if key not in _IMAGES or not places:
+        return str(value)
+    return f"of {', '.join(map(readable, places))} ({str(value)[:8]})"
 
 
 def _holes(comparison: Comparison) -> Iterable[str]:

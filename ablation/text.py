@@ -53,8 +53,15 @@ def file_name(name: str) -> str:
 
     Two names may give one; whoever needs them distinct adds what makes them so.
     """
-    cleaned = re.sub(r"[^\w.]+", "_", name)
-    return cleaned.encode()[:_FILE_NAME_BYTES].decode(errors="ignore") or "_"
+    return beginning(re.sub(r"[^\w.]+", "_", name)) or "_"
+
+
+def beginning(name: str) -> str:
+    """Returns as much of a name as a file's name has room for, often all of it."""
+    encoded = name.encode(errors="surrogatepass")
+    if len(encoded) <= _FILE_NAME_BYTES:
+        return name
+    return encoded[:_FILE_NAME_BYTES].decode(errors="ignore")
 
 
 def _spell_out(error: UnicodeError) -> tuple[str, int]:

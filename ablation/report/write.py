@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -130,7 +131,12 @@ def _file_names(comparisons: Sequence[Comparison]) -> list[str]:
     Several protocols have one, and so have two names that differ only in what a file's name cannot
     hold, or in what a file system may take for the same: capitals, and how accents are composed.
     """
-    names = [file_name(comparison.dataset) for comparison in comparisons]
+    # A folder may know fewer letters, such as those of Latin-1.
+    known = sys.getfilesystemencoding()
+    names = [
+        file_name(comparison.dataset).encode(known, READABLE).decode(known).replace("\\", "")
+        for comparison in comparisons
+    ]
     folded = [unicodedata.normalize("NFKC", name).casefold() for name in names]
     found = []
     for i, (name, one) in enumerate(zip(names, folded, strict=True)):
