@@ -234,7 +234,17 @@ def _rows_and_columns(
         return tuple(rows), runs.assign(column=column)
     if runs["net"].nunique() > 1:
         rows.append("net")
-    return tuple(rows or ["net"]), runs.assign(column=runs[contrast].astype(str))
+    rows = rows or ["net"]
+    return tuple(rows), runs.assign(column=_distinct(runs[contrast].astype(str), rows))
+
+
+def _distinct(names: pd.Series, rows: Sequence[str]) -> pd.Series:
+    """Returns levels, such as paths, in quotes where a table has another column of that name."""
+    found = names.unique()
+    taken = {*rows, "arch", "dataset", "net", "preact", "protocol", "stride_on"}
+    taken |= {f"{one} - {other}" for one in found for other in found}
+    taken |= {f"{one} {what}" for one in found for what in ("sd", "n", "note")}
+    return names.where(~names.isin(taken), "'" + names + "'")
 
 
 def _has_net(spec: Spec, net: str) -> bool:
@@ -251,7 +261,7 @@ def _reference(contrast: str, asked: str | None, known: list[str]) -> str | None
     if asked is None:
         usual = ["plain"] if contrast == "plain" else known[:1]
         return next((level for level in usual if level in known), None)
-    return find_level(utf8(asked), known)
+    return find_level(utf8(asked), known) or find_level(f"'{utf8(asked)}'", known)
 
 
 def _protocol(
