@@ -118,7 +118,7 @@ def _holes(comparison: Comparison) -> Iterable[str]:
     there = {key[:-1] for key in groups}
     for key in itertools.product(*(levels(name, runs[name]) for name in rows)):
         factors = dict(zip(rows, key, strict=True))
-        row = ", ".join(f"{name} {value}" for name, value in factors.items())
+        row = ", ".join(f"{name} {readable(str(value))}" for name, value in factors.items())
         columns = [column for column in comparison.columns if comparison.exists(factors, column)]
         if key not in there:
             if columns:
@@ -126,17 +126,17 @@ def _holes(comparison: Comparison) -> Iterable[str]:
             continue
         for column in columns:
             if (*key, column) not in groups:
-                yield f"{row}, {column}: missing"
+                yield f"{row}, {readable(column)}: missing"
                 continue
             cell = groups[*key, column]
             broken = cell[cell["state"].to_numpy() != store.COMPLETE]
             for seed, state, why in zip(
                 broken["seed"], broken["state"], broken["reason"], strict=True
             ):
-                yield f"{row}, {column}, seed {seed}: {state}{f' ({why})' if why else ''}"
+                yield f"{row}, {readable(column)}, seed {seed}: {state}{f' ({why})' if why else ''}"
             absent = seeds - set(cell["seed"])
             if absent:
-                yield f"{row}, {column}: no seed {spans(absent)}"
+                yield f"{row}, {readable(column)}: no seed {spans(absent)}"
 
 
 def spans(numbers: Collection[int]) -> str:

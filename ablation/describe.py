@@ -68,7 +68,7 @@ def _describe(config: dict) -> None:
             f"{stage.parameters:,}",
             f"{stage.multiply_adds:,}",
         )
-    console = Console(width=110, markup=False)
+    console = Console(width=110, markup=False, emoji=False)
     console.print(table)
     counts = cost.count(model)
     console.print(

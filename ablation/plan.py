@@ -59,7 +59,7 @@ def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
     Raises:
         UserError: a few steps of a run could not be trained.
     """
-    console = Console(markup=False)
+    console = Console(markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_FILES
     measured: dict[str, dict[str, Any]] = {}

@@ -172,7 +172,7 @@ class Sweep:
             validate(config)
         self._configs = configs
         self._swept = swept
-        self._console = Console(stderr=True, markup=False)
+        self._console = Console(stderr=True, markup=False, emoji=False)
         self._directory = store.study_directory(configs[0])
         factors = list(dict.fromkeys([*store.factors(self._directory), *swept]))
         contrast, reference = configs[0]["report"]["contrast"], configs[0]["report"]["reference"]

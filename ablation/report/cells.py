@@ -33,7 +33,9 @@ def accuracy_cells(comparison: Comparison) -> Cells:
                 *(_difference(row, column) for column in differences),
             ]
         )
-    signs = [f"{comparison.prefix}{name}".replace(" - ", " − ") for name in differences]
+    signs = [
+        f"{comparison.prefix}{column} − {comparison.reference}" for column in comparison.others
+    ]
     return Cells([*comparison.rows, *comparison.columns, *signs], rows)
 
 
@@ -46,7 +48,7 @@ def effect_cells(effects: Sequence[Effect]) -> Cells:
         interval = f"{100 * low:+.2f} to {100 * high:+.2f}" if not math.isnan(low) else ""
         rows.append(
             [
-                f"{effect.kind}: {effect.name}".replace(" - ", " − "),
+                f"{effect.kind}: {effect.named('−')}",
                 effect.where,
                 str(effect.n),
                 number(100 * effect.mean, "+.2f"),
