@@ -7,14 +7,13 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ablation.config import CONF_DIR, UserError, to_plain
 from ablation.data.sources import open_source
 from ablation.models.specs import ARCHS
-from ablation.terminal import EXIT_USER_ERROR, accept_any_text, import_quietly
+from ablation.terminal import EXIT_USER_ERROR, accept_any_text, import_quietly, open_console
 from ablation.validation import explain, validate
 
 
@@ -68,7 +67,7 @@ def _describe(config: dict) -> None:
             f"{stage.parameters:,}",
             f"{stage.multiply_adds:,}",
         )
-    console = Console(width=110, markup=False, emoji=False)
+    console = open_console(width=110)
     console.print(table)
     counts = cost.count(model)
     console.print(

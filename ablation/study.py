@@ -225,7 +225,7 @@ def _settle_images(frame: pd.DataFrame) -> None:
     places = [f"config.{key}" for key in LOCATIONS]
     fingerprints = frame.groupby(["config.dataset.name", *places], dropna=False)["fingerprint"]
     frame["fingerprint"] = fingerprints.transform(lambda known: known.ffill().bfill())
-    # One folder may be typed in several ways, such as imgs and ./imgs: the first is its name.
+    # One folder may be typed in several ways, such as imgs and ./imgs: the first run's is its name.
     for place in places:
         first = frame.groupby(["config.dataset.name", "fingerprint"])[place].transform("first")
         frame[place] = first.where(first.notna(), frame[place])

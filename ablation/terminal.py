@@ -5,6 +5,9 @@ import io
 import os
 import sys
 from pathlib import Path
+from typing import Any
+
+from rich.console import Console
 
 from ablation.text import READABLE
 
@@ -22,6 +25,15 @@ def accept_any_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # A notebook's or a test's may be another.
             stream.reconfigure(errors=READABLE)
+
+
+def open_console(**options: Any) -> Console:
+    """Returns a console that shows text as it is: in a name, [b] and :cat: mean nothing.
+
+    Args:
+        options: of `rich.console.Console`.
+    """
+    return Console(markup=False, emoji=False, **options)
 
 
 def counted(count: int, what: str) -> str:

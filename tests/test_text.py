@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from ablation import text
-from ablation.terminal import accept_any_text
+from ablation.terminal import accept_any_text, open_console
 from nasty import NAMES
 
 
@@ -58,6 +58,13 @@ def test_a_stream_shows_what_it_can_and_spells_out_the_rest():
         codecs.decode(b"\xff", "utf-8", text.READABLE)
 
 
+@pytest.mark.parametrize("name", [":cat:", "[b]x[/b]", "[0.5]", "[/", "a:100:b"])
+def test_a_console_shows_markup_as_it_is(name):
+    shown = io.StringIO()
+    open_console(file=shown).print(name)
+    assert shown.getvalue() == f"{name}\n"
+
+
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_a_file_can_be_named_after_every_name(name, tmp_path):
     found = text.file_name(name)
@@ -70,3 +77,10 @@ def test_a_file_can_be_named_after_every_name(name, tmp_path):
 @pytest.mark.parametrize("name", ["digits", "he2015_cifar", "imagenet2012_subset", "猫", "a.b"])
 def test_a_usual_name_is_its_own_file_name(name):
     assert text.file_name(name) == name
+
+
+def test_a_name_that_a_folder_can_have_is_left_whole():
+    for name in ("a" * 200, "猫" * 66, "a\udcff"):
+        assert text.beginning(name) == name
+    assert text.beginning("a" * 201) == "a" * 200
+    assert text.beginning("猫" * 67) == "猫" * 66

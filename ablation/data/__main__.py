@@ -10,13 +10,12 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ablation.config import UserError
 from ablation.data import cache, sources
 from ablation.data.cache import VERY_UNEQUAL, skipped_names
-from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR, accept_any_text
+from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR, accept_any_text, open_console
 from ablation.text import visible
 
 
@@ -25,7 +24,7 @@ def main() -> int:
     accept_any_text()
     order = json.loads(sys.stdin.read())
     warnings.simplefilter("ignore")  # Pillow's remarks about odd files.
-    console = Console(stderr=True, markup=False, emoji=False)
+    console = open_console(stderr=True)
     task = TextColumn("preparing {task.description}", markup=False)
     columns = (task, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
@@ -49,7 +48,7 @@ def main() -> int:
         print(f"Preparing the data set in {order['cache_dir']} failed: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
     if tasks:
-        print("\n".join(_told(prepared.meta)), file=sys.stderr)
+        print("\n".join(map(visible, _told(prepared.meta))), file=sys.stderr)
     return 0
 
 
