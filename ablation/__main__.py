@@ -9,11 +9,12 @@ import signal
 import sys
 from pathlib import Path
 
-from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR
+from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR, accept_any_text
 
 
 def main() -> int:
     """Runs the command line; returns the exit code."""
+    accept_any_text()
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt is signal.default_int_handler:
         # There is nothing to say yet, and an import may swallow a KeyboardInterrupt.

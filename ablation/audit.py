@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ablation import store
-from ablation.comparison import Comparison, levels, once
+from ablation.comparison import LOCATIONS, Comparison, levels, once
 from ablation.config import CELL_KEYS
+from ablation.text import readable
 
 _BUDGET = {
     "epochs": "epochs",
@@ -20,6 +21,7 @@ _BUDGET = {
     "val_fingerprint": "validation images",
 }
 
+_IMAGES = ("train_fingerprint", "val_fingerprint")
 _LISTED_AT_MOST = 10
 
 Differences = dict[str, dict[str, list[str]]]
@@ -93,9 +95,19 @@ def _unequal(runs: pd.DataFrame) -> Differences:
 
 def _by_value(runs: pd.DataFrame, key: str) -> dict[str, list[str]]:
     return {
-        "unknown" if pd.isna(value) else str(value): list(group["run"])
+        _said(value, group, key): list(group["run"])
         for value, group in runs.groupby(key, dropna=False, sort=False)
     }
+
+
+def _said(value: object, runs: pd.DataFrame, key: str) -> str:
+    """Returns a value in words: images are those of a folder, if they have one."""
+    if pd.isna(value):
+        return "unknown"
+    places = [place for name in LOCATIONS for place in runs[f"config.{name}"].dropna().unique()]
+    if key not in _IMAGES or not places:
+        return str(value)
+    return f"of {', '.join(map(readable, places))} ({str(value)[:8]})"
 
 
 def _holes(comparison: Comparison) -> Iterable[str]:
@@ -106,7 +118,7 @@ def _holes(comparison: Comparison) -> Iterable[str]:
     there = {key[:-1] for key in groups}
     for key in itertools.product(*(levels(name, runs[name]) for name in rows)):
         factors = dict(zip(rows, key, strict=True))
-        row = ", ".join(f"{name} {value}" for name, value in factors.items())
+        row = ", ".join(f"{name} {readable(str(value))}" for name, value in factors.items())
         columns = [column for column in comparison.columns if comparison.exists(factors, column)]
         if key not in there:
             if columns:
@@ -114,17 +126,17 @@ def _holes(comparison: Comparison) -> Iterable[str]:
             continue
         for column in columns:
             if (*key, column) not in groups:
-                yield f"{row}, {column}: missing"
+                yield f"{row}, {readable(column)}: missing"
                 continue
             cell = groups[*key, column]
             broken = cell[cell["state"].to_numpy() != store.COMPLETE]
             for seed, state, why in zip(
                 broken["seed"], broken["state"], broken["reason"], strict=True
             ):
-                yield f"{row}, {column}, seed {seed}: {state}{f' ({why})' if why else ''}"
+                yield f"{row}, {readable(column)}, seed {seed}: {state}{f' ({why})' if why else ''}"
             absent = seeds - set(cell["seed"])
             if absent:
-                yield f"{row}, {column}: no seed {spans(absent)}"
+                yield f"{row}, {readable(column)}: no seed {spans(absent)}"
 
 
 def spans(numbers: Collection[int]) -> str:

@@ -12,10 +12,14 @@ import pandas as pd
 from ablation import store
 from ablation.config import BACKENDS, BASELINE, OWN_ORDER
 from ablation.models.specs import ARCHS, SHORTCUTS, BaselineSpec, ResNetSpec, Spec, chooses_stride
+from ablation.text import utf8
 from ablation.validation import check_contrast, find_level, unknown_level
 
 NET_FACTORS = ("plain", "shortcut")
 """Together they say what kind of net a run is: plain, or residual with one kind of shortcut."""
+
+LOCATIONS = ("dataset.path", "dataset.data_dir")
+"""Where images lie: a name for them in headings and rows. What they are is their fingerprint."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +196,7 @@ def level_key(value: Any, known: Sequence[Hashable] = ()) -> tuple:
 def protocol_columns(runs: pd.DataFrame, factors: Sequence[str]) -> list[str]:
     """Returns the configuration columns that are no factor, no part of one and not the seed."""
     own = {"config.seed", "config.dataset.name", "config.recipe.name"}
-    own |= {f"config.{factor}" for factor in factors}
+    own |= {f"config.{factor}" for factor in (*factors, *LOCATIONS)}
     # A data set is compared within itself, so that its keys belong to the protocol.
     grouped = tuple(f"config.{factor}." for factor in factors if factor == "recipe")
     return [
@@ -230,7 +234,17 @@ def _rows_and_columns(
         return tuple(rows), runs.assign(column=column)
     if runs["net"].nunique() > 1:
         rows.append("net")
-    return tuple(rows or ["net"]), runs.assign(column=runs[contrast].astype(str))
+    rows = rows or ["net"]
+    return tuple(rows), runs.assign(column=_distinct(runs[contrast].astype(str), rows))
+
+
+def _distinct(names: pd.Series, rows: Sequence[str]) -> pd.Series:
+    """Returns levels, such as paths, in quotes where a table has another column of that name."""
+    found = names.unique()
+    taken = {*rows, "arch", "dataset", "net", "preact", "protocol", "stride_on"}
+    taken |= {f"{one} - {other}" for one in found for other in found}
+    taken |= {f"{one} {what}" for one in found for what in ("sd", "n", "note")}
+    return names.where(~names.isin(taken), "'" + names + "'")
 
 
 def _has_net(spec: Spec, net: str) -> bool:
@@ -242,11 +256,12 @@ def _has_net(spec: Spec, net: str) -> bool:
 
 
 def _reference(contrast: str, asked: str | None, known: list[str]) -> str | None:
-    known = [level for level in known if level != BASELINE]
+    if contrast in NET_FACTORS:  # Of others it may be a level like any.
+        known = [level for level in known if level != BASELINE]
     if asked is None:
         usual = ["plain"] if contrast == "plain" else known[:1]
         return next((level for level in usual if level in known), None)
-    return find_level(asked, known)
+    return find_level(utf8(asked), known) or find_level(f"'{utf8(asked)}'", known)
 
 
 def _protocol(
@@ -258,5 +273,15 @@ def _protocol(
     differing = varying(of_dataset, protocol_columns(of_dataset, factors))
     found = {key.removeprefix("config."): of_protocol[key].iloc[0] for key in differing}
     if of_dataset["fingerprint"].nunique() > 1:
-        found["images"] = str(of_protocol["fingerprint"].iloc[0])[:8]
+        found |= _images(of_dataset, of_protocol)
+    return found
+
+
+def _images(of_dataset: pd.DataFrame, of_protocol: pd.DataFrame) -> dict[str, Any]:
+    """Returns what images a protocol has: where they lie, or their hash if that does not say it."""
+    places = list(varying(of_dataset, [f"config.{key}" for key in LOCATIONS]))
+    one = of_protocol.iloc[0]
+    found = {key.removeprefix("config."): one[key] for key in places}
+    if not places or (of_dataset.groupby(places, dropna=False)["fingerprint"].nunique() > 1).any():
+        found["images"] = str(one["fingerprint"])[:8]
     return found

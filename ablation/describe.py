@@ -11,7 +11,6 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -20,12 +19,13 @@ from ablation.command import arranged
 from ablation.config import CONF_DIR, UserError, to_plain
 from ablation.data.sources import open_source
 from ablation.models.specs import ARCHS
-from ablation.terminal import EXIT_USER_ERROR, import_quietly
+from ablation.terminal import EXIT_USER_ERROR, accept_any_text, import_quietly, open_console
 from ablation.validation import explain, validate
 
 
 def main() -> int:
     """Prints Keras's summary and a table by stage; returns the exit code."""
+    accept_any_text()
     if {"-h", "--help"} & set(sys.argv):
         print(__doc__)
         print("Keys: arch plain shortcut preact stride_on dataset backend;")
@@ -75,7 +75,7 @@ def _describe(config: dict) -> None:
             f"{stage.parameters:,}",
             f"{stage.multiply_adds:,}",
         )
-    console = Console(width=110, markup=False)
+    console = open_console(width=110)
     console.print(table)
     counts = cost.count(model)
     console.print(

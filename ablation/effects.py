@@ -29,6 +29,7 @@ from ablation.significance import (
     smallest_p_holm,
     t_half_width,
 )
+from ablation.text import readable
 
 NEAR_CHANCE_SHARE = 0.1
 """A run is near chance below this share of the way from chance to perfect."""
@@ -41,7 +42,7 @@ class Effect:
     Attributes:
         kind: "contrast" (in one row), "main effect" (averaged over rows) or "interaction"
             (difference between the contrasts of two rows).
-        name: what is subtracted from what, such as "residual - plain" or "arch 50 - 34".
+        minuend, subtrahend: what is subtracted from what, such as "arch 50" and "34".
         where: the row, or the rows, that it holds for.
         differences: the paired differences by seed, accuracy from 0 to 1.
         near_chance_by_seed: how many of the runs behind each seed's difference ended near chance.
@@ -56,7 +57,8 @@ class Effect:
     """
 
     kind: str
-    name: str
+    minuend: str
+    subtrahend: str
     where: str
     differences: pd.Series = field(repr=False)
     near_chance_by_seed: pd.Series = field(repr=False)
@@ -67,6 +69,16 @@ class Effect:
     p_holm: float = math.nan
     smallest_p_holm: float = math.nan
     seeds_needed: int = 0
+
+    @property
+    def name(self) -> str:
+        """The difference in short, such as "residual - plain" or "arch 50 - 34"."""
+        return self.named("-")
+
+    def named(self, minus: str) -> str:
+        """Returns the difference with some word or sign for minus, which a level may hold too."""
+        name = f"{self.minuend} {minus} {self.subtrahend}"
+        return f"({name})" if self.kind == "interaction" else name
 
     @property
     def n(self) -> int:
@@ -119,7 +131,7 @@ class Effect:
 
     def sentence(self) -> str:
         """Returns the effect in words that claim no more than it shows."""
-        name = self.name.replace(" - ", " minus ")
+        name = self.named("minus")
         at = f" at {self.where}" if self.where else ", averaged over the rest"
         text = f"{name}{at}: {_points(self.mean)} (n={self.n})"
         if not self.n:
@@ -264,18 +276,18 @@ def effects(
     mains: list[Effect] = []
     interactions: list[Effect] = []
     for level in others:
-        name = f"{prefix}{level} - {reference}"
+        pair = f"{prefix}{readable(str(level))}", readable(str(reference))
         of_row = {
             key: cells[*key, level] - cells[*key, reference]
             for key in combinations(runs, rows)
             if exists(dict(zip(rows, key, strict=True)), level)
         }
         contrasts += [
-            one.effect("contrast", name, _where(rows, key)) for key, one in of_row.items()
+            one.effect("contrast", pair, _where(rows, key)) for key, one in of_row.items()
         ]
         if len(of_row) > 1:
-            mains.append(_mean(list(of_row.values())).effect("main effect", name, ""))
-            interactions += _interactions(of_row, rows, name)
+            mains.append(_mean(list(of_row.values())).effect("main effect", pair, ""))
+            interactions += _interactions(of_row, rows, pair)
     for i, factor in enumerate(rows):
         mains += _main_effects(cells, i, factor, levels(factor, runs[factor]))
     return [*with_p_values(contrasts), *with_p_values(mains), *with_p_values(interactions)]
@@ -308,12 +320,12 @@ class _BySeed:
             self.lost + other.lost,
         )
 
-    def effect(self, kind: str, name: str, where: str) -> Effect:
+    def effect(self, kind: str, pair: tuple[str, str], where: str) -> Effect:
         """Returns the effect over the seeds that have all of it."""
         there = ~np.isnan(self.values)
         differences = pd.Series(self.values[there], index=self.seeds[there])
         near_chance = pd.Series(self.near_chance[there], index=self.seeds[there])
-        return Effect(kind, name, where, differences, near_chance, self.runs, self.lost)
+        return Effect(kind, *pair, where, differences, near_chance, self.runs, self.lost)
 
 
 def _main_effects(
@@ -331,7 +343,9 @@ def _main_effects(
             cells[*before, level, *after] - cells[*before, first, *after]
             for before, after in rest[first] | rest[level]
         ]
-        yield _mean(parts).effect("main effect", f"{factor} {level} - {first}", "")
+        yield _mean(parts).effect(
+            "main effect", (_where([factor], [level]), readable(str(first))), ""
+        )
 
 
 def _mean(parts: Sequence[_BySeed]) -> _BySeed:
@@ -371,7 +385,9 @@ def _cells(runs: pd.DataFrame, rows: Sequence[str]) -> _Cells:
     )
 
 
-def _interactions(of_row: dict[tuple, _BySeed], rows: Sequence[str], contrast: str) -> list[Effect]:
+def _interactions(
+    of_row: dict[tuple, _BySeed], rows: Sequence[str], pair: tuple[str, str]
+) -> list[Effect]:
     """Returns, for rows that differ in one factor, the later contrast minus the first."""
     found = []
     for i, factor in enumerate(rows):
@@ -380,16 +396,17 @@ def _interactions(of_row: dict[tuple, _BySeed], rows: Sequence[str], contrast: s
             same = key[:i] + key[i + 1 :]
             first = firsts.setdefault(same, key)
             if first != key:
-                against = f"{factor} {key[i]} against {factor} {first[i]}"
+                against = f"{_where([factor], [key[i]])} against {_where([factor], [first[i]])}"
                 fixed = _where([*rows[:i], *rows[i + 1 :]], same)
                 where = ", ".join(filter(None, [against, fixed]))
                 change = difference - of_row[first]
-                found.append(change.effect("interaction", f"({contrast})", where))
+                found.append(change.effect("interaction", pair, where))
     return found
 
 
 def _where(names: Sequence[str], key: Sequence[Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in zip(names, key, strict=True))
+    levels_in_words = (readable(str(value)) for value in key)
+    return ", ".join(f"{name} {one}" for name, one in zip(names, levels_in_words, strict=True))
 
 
 def _points(value: float) -> str:

@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ablation import environment, import_path, runner, store
 from ablation.config import UserError, identity_keys
 from ablation.store import Run
-from ablation.terminal import counted, duration
+from ablation.terminal import counted, duration, open_console
 from ablation.validation import PRECISIONS
 
 _WIDTH_OF_FILES = 140
@@ -60,7 +59,7 @@ def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
     Raises:
         UserError: a few steps of a run could not be trained.
     """
-    console = Console(markup=False)
+    console = open_console()
     if not console.is_terminal:
         console.width = _WIDTH_OF_FILES
     measured: dict[str, dict[str, Any]] = {}

@@ -37,6 +37,7 @@ from filelock import FileLock, Timeout
 
 from ablation.config import CELL_KEYS, UserError, arm, expanded, first_line
 from ablation.identity import identity
+from ablation.text import READABLE, file_name, readable
 
 PENDING, RUNNING, COMPLETE = "pending", "running", "complete"
 FAILED, DIVERGED, INTERRUPTED = "failed", "diverged", "interrupted"
@@ -86,7 +87,8 @@ class Run:
     def name(self) -> str:
         """Name of the run's directory."""
         net = f"{self.config['arch']}-{arm(self.config)}"
-        dataset = re.sub(r"[^\w.]+", "_", self.config["dataset"]["name"])
+        dataset = file_name(self.config["dataset"]["name"])
+        # The identity tells apart what the file name does not: it has the data set's name too.
         return f"{net}-{dataset}-s{self.config['seed']}-{self.identity}"
 
     @cached_property
@@ -128,8 +130,11 @@ class Status:
         return Status(RUNNING, self.attempt + 1, start=now())
 
     def ended(self, state: str, reason: str | None = None) -> "Status":
-        """Returns the status after an attempt has come to an end."""
-        return replace(self, state=state, end=now(), reason=reason)
+        """Returns the status after an attempt has come to an end.
+
+        A reason may quote any name; it is kept as a person can read it.
+        """
+        return replace(self, state=state, end=now(), reason=readable(reason) if reason else None)
 
 
 def study_directory(config: dict[str, Any]) -> Path:
@@ -293,13 +298,21 @@ def read_yaml(text: str) -> Any:
     except yaml.YAMLError:
         blocks = []  # Such as an alias for what stands in another block.
     if not blocks or not all(isinstance(block, dict) for block in blocks):
-        return yaml.load(text, Loader=_YAML_LOADER)
+        return _load_yaml(text)
     return {key: value for block in blocks for key, value in block.items()}
 
 
 @functools.lru_cache(maxsize=4096)
 def _read_block(text: str) -> Any:
-    return yaml.load(text, Loader=_YAML_LOADER)
+    return _load_yaml(text)
+
+
+def _load_yaml(text: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_YAML_LOADER)
+    except yaml.YAMLError:
+        # The one written in C takes no names that are no UTF-8.
+        return yaml.load(text, Loader=yaml.SafeLoader)
 
 
 def read_history(directory: Path) -> tuple[list[dict[str, Any]], bool]:
@@ -341,8 +354,8 @@ def write_yaml(path: Path, content: dict[str, Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replaces a text file, whole or not at all."""
-    write_bytes(path, text.encode())
+    """Replaces a text file, whole or not at all; it is UTF-8, whatever names are in the text."""
+    write_bytes(path, text.encode(errors=READABLE))
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -389,7 +402,7 @@ def has_diagnostics(directory: Path) -> bool:
 def log_tail(directory: Path, lines: int) -> list[str]:
     """Returns the last lines of a run's log, none if it has no log."""
     try:
-        text = (directory / "log.txt").read_text(errors="replace")
+        text = (directory / "log.txt").read_text("utf-8", errors="backslashreplace")
     except OSError:
         return []
     return [line[:200] for line in text.splitlines()[-lines:]]

@@ -15,9 +15,17 @@ import yaml
 
 from ablation import store, tables
 from ablation.audit import Audit, audit
-from ablation.comparison import Comparison, comparisons, levels, protocol_columns, varying
+from ablation.comparison import (
+    LOCATIONS,
+    Comparison,
+    comparisons,
+    levels,
+    protocol_columns,
+    varying,
+)
 from ablation.config import UserError, arm, first_line, flatten, identity_keys, result_keys
 from ablation.provenance import CONFOUNDS
+from ablation.text import utf8
 
 _GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""
@@ -189,6 +197,7 @@ def load(directory: str | Path) -> Study:
         raise UserError(f"{directory} holds no runs{found}.")
     factors = []
     frame = pd.DataFrame(runs)
+    _settle_images(frame)
     # The columns of a result are there even if no run is complete yet.
     frame = frame.reindex(
         columns=list(dict.fromkeys([*frame.columns, *RESULTS, "chance", "imbalance"]))
@@ -204,13 +213,22 @@ def load(directory: str | Path) -> Study:
     if "recipe" in factors:
         frame["recipe"] += _departures(frame, factors)
     frame["config.stride_on"] = _of_bottlenecks(frame)
-    # A run that failed before it saw its data belongs with those of its data set that did.
-    fingerprints = frame.groupby("dataset")["fingerprint"]
-    frame["fingerprint"] = fingerprints.transform(lambda known: known.ffill().bfill())
     frame["protocol"] = _protocols(frame, factors)
     history = _history_frame(histories)
     frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
     return Study(directory, tuple(factors), frame, history, tuple(problems))
+
+
+def _settle_images(frame: pd.DataFrame) -> None:
+    """Fills in which images a run has, and gives each set of images one name for where it lies."""
+    # A run that failed before it saw its data belongs with those of its data set that did.
+    places = [f"config.{key}" for key in LOCATIONS]
+    fingerprints = frame.groupby(["config.dataset.name", *places], dropna=False)["fingerprint"]
+    frame["fingerprint"] = fingerprints.transform(lambda known: known.ffill().bfill())
+    # One folder may be typed in several ways, such as imgs and ./imgs: the first run's is its name.
+    for place in places:
+        first = frame.groupby(["config.dataset.name", "fingerprint"])[place].transform("first")
+        frame[place] = first.where(first.notna(), frame[place])
 
 
 def level_column(factor: str) -> str:
@@ -249,6 +267,8 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
         raise ValueError("config.yaml holds no configuration")
     canonical = {key: identity_keys(config)[key] for key in ("shortcut", "preact", "stride_on")}
     keys = flatten(result_keys(config)) | canonical
+    keys |= {key: config["dataset"].get(key.removeprefix("dataset.")) for key in LOCATIONS}
+    name.encode()  # A frame takes no other, and no run is named so.
     row = {
         "run": name,
         "state": status.state,
@@ -275,7 +295,7 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
         row["chance"] = max(counts) / sum(counts)
         trained = result.get("train_per_class") or [1]
         row["imbalance"] = max(trained) / min(trained) if min(trained) else math.inf
-    return row
+    return {key: utf8(value) if isinstance(value, str) else value for key, value in row.items()}
 
 
 def _read_history(stored: store.Stored) -> np.ndarray:

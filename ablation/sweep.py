@@ -23,14 +23,13 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 
 from ablation import environment, machine, plan, runner, store
 from ablation.config import COMMAND_KEYS, UserError, to_plain
 from ablation.jobs import expand
 from ablation.progress import Monitor
 from ablation.store import Run, Status
-from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR, counted
+from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR, counted, open_console
 from ablation.validation import check_contrast, check_reference, explain, validate
 
 _NAMED_AT_MOST = 20
@@ -188,7 +187,7 @@ class Sweep:
             validate(config)
         self._configs = configs
         self._swept = swept
-        self._console = Console(stderr=True, markup=False)
+        self._console = open_console(stderr=True)
         self._directory = store.study_directory(configs[0])
         factors = list(dict.fromkeys([*store.factors(self._directory), *swept]))
         contrast, reference = configs[0]["report"]["contrast"], configs[0]["report"]["reference"]

@@ -1,12 +1,39 @@
 """What every command gives to a terminal: exit codes, words for numbers, and no greetings."""
 
 import importlib
+import io
 import os
+import sys
 from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ablation.text import READABLE
 
 EXIT_RUNS_MISSING = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+
+
+def accept_any_text() -> None:
+    """Lets standard output and error take every character, for the start of a command.
+
+    A terminal may be ASCII or Latin-1, and a name hold anything; what the terminal has no character
+    for is spelled out, so that no command ends because of a name.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # A notebook's or a test's may be another.
+            stream.reconfigure(errors=READABLE)
+
+
+def open_console(**options: Any) -> Console:
+    """Returns a console that shows text as it is: in a name, [b] and :cat: mean nothing.
+
+    Args:
+        options: of `rich.console.Console`.
+    """
+    return Console(markup=False, emoji=False, **options)
 
 
 def counted(count: int, what: str) -> str:

@@ -170,7 +170,8 @@ def unknown_level(asked: str, contrast: str, known: Iterable[str]) -> UserError:
 
 def _levels(config: dict[str, Any], contrast: str) -> list[str]:
     """Returns what a run may be called in a table whose columns are the levels of a contrast."""
-    keys = flatten(identity_keys(config))
+    # What is no part of the identity can be a factor too: where images lie.
+    keys = flatten(config) | flatten(identity_keys(config))
     side = arm(config)
     if contrast == "plain":
         return {

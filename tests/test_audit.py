@@ -101,3 +101,18 @@ def test_one_run_is_equal_to_nothing(stored_run, tmp_path):
     stored_run()
     (found,) = study.load(tmp_path / "main").audit()
     assert "nothing to compare yet** (1 run)" in markdown.certificate(found)
+
+
+def test_images_of_several_places_are_named_by_them(stored_run, tmp_path):
+    for place in ("clean", "noisy "):
+        directory = stored_run(data=place)
+        config = store.Stored(directory).config()
+        dataset = config["dataset"] | {"path": place}
+        store.write_yaml(directory / "config.yaml", config | {"dataset": dataset})
+    store.add_factors(tmp_path / "main", ["dataset.path"])
+    (found,) = study.load(tmp_path / "main").audit()
+    assert {*found.unequal["training images"]} == {
+        "of clean (train cl)",
+        r"of noisy\x20 (train no)",
+    }
+    assert found.within == ("dataset.path",)

@@ -225,3 +225,39 @@ def test_the_framework_that_is_the_default_is_the_reference(stored_run, tmp_path
     store.add_factors(tmp_path / "main", ["backend"])
     (found,) = study.load(tmp_path / "main").comparisons("backend")
     assert found.reference == "tensorflow"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "baseline",
+        "plain",
+        "arch",
+        "net",
+        "z n",
+        "z sd",
+        "z - z n",
+        "run",
+        "dataset",
+        "preact",
+        "protocol",
+    ],
+)
+def test_a_level_may_have_the_name_of_anything(name, stored_run, tmp_path):
+    for path, accuracy in ((name, 0.25), ("z", 0.75)):
+        directory = stored_run(data=path, val_accuracy=accuracy)
+        config = store.Stored(directory).config()
+        dataset = config["dataset"] | {"path": path}
+        store.write_yaml(directory / "config.yaml", config | {"dataset": dataset})
+    store.add_factors(tmp_path / "main", ["dataset.path"])
+    loaded = study.load(tmp_path / "main")
+    for reference, difference in ((name, 0.5), ("z", -0.5)):
+        (found,) = loaded.comparisons("dataset.path", reference)
+        assert found.reference.strip("'") == reference
+        (row,) = loaded.table("dataset.path", reference).to_dict("records")
+        assert row["arch"] == "34"
+        assert row[found.columns[1]] - row[found.columns[0]] == difference
+        assert row[f"{found.columns[0]} n"] == 1
+        assert row[found.difference(found.columns[1])] == difference
+    (usual,) = loaded.comparisons("dataset.path")
+    assert usual.reference is not None and len(usual.others) == 1

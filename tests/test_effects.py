@@ -42,7 +42,13 @@ def _effects(accuracy, columns=("plain", "residual")):
 
 def _contrast(differences):
     return Effect(
-        "contrast", "b - a", "arch 34", pd.Series(differences, dtype=float), pd.Series(dtype=int), 2
+        "contrast",
+        "b",
+        "a",
+        "arch 34",
+        pd.Series(differences, dtype=float),
+        pd.Series(dtype=int),
+        2,
     )
 
 
@@ -342,3 +348,11 @@ def test_the_t_interval_covers_the_truth_in_95_percent_of_studies(n):
         low, high = _contrast(0.3 + rng.standard_normal(n)).interval
         covered += low <= 0.3 <= high
     assert abs(covered / STUDIES - 0.95) <= 3 * math.sqrt(0.05 * 0.95 / STUDIES)
+
+
+def test_a_level_with_a_minus_of_its_own_keeps_it():
+    (effect, *_) = effects(
+        _runs({("34", "a - b"): [0.5], ("34", "c"): [0.75]}), ["arch"], ["c", "a - b"]
+    )
+    assert effect.sentence().startswith("a - b minus c at arch 34")
+    assert effect.name == "a - b - c"

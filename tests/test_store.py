@@ -6,6 +6,7 @@ import yaml
 from ablation import store
 from ablation.config import UserError
 from ablation.store import Run, Status
+from nasty import NAMES
 
 
 def test_a_run_is_named_by_what_it_is(config):
@@ -174,3 +175,38 @@ def test_every_configuration_survives_being_stored(config, tmp_path):
 def test_what_is_no_yaml_is_an_error(text):
     with pytest.raises(yaml.YAMLError):
         store.read_yaml(text)
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_every_name_survives_being_stored(name, config, tmp_path):
+    written = config()
+    written["dataset"] = written["dataset"] | {"name": name, "path": name}
+    store.write_yaml(tmp_path / "config.yaml", written)
+    assert store.Stored(tmp_path).config() == written
+    store.write_json(tmp_path / "result.json", {"classes": [name]})
+    assert store.read_json(tmp_path / "result.json") == {"classes": [name]}
+    store.write_text(tmp_path / "report.md", name)
+    assert (tmp_path / "report.md").read_bytes().decode()
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_every_data_set_gives_a_run_a_directory(name, config, tmp_path):
+    keys = config(f"runs_dir={tmp_path}")
+    runs = [
+        Run(keys | {"dataset": keys["dataset"] | {"name": one}}, "fingerprint")
+        for one in (name, f"{name}.", name.swapcase() + "1")
+    ]
+    for run in runs:
+        run.directory.mkdir(parents=True)
+    assert store.run_directories(tmp_path / "main") == sorted(run.directory for run in runs)
+    assert len({run.name.casefold() for run in runs}) == 3
+
+
+def test_a_reason_is_kept_as_it_can_be_read():
+    status = Status().begun().ended(store.FAILED, "no \x1b[1m\udcff\n")
+    assert status.reason == r"no \x1b[1m\xff\n"
+
+
+def test_a_log_in_any_encoding_is_read(tmp_path):
+    (tmp_path / "log.txt").write_bytes(b"caf\xe9\n\xe7\x8c\xab\n")
+    assert store.log_tail(tmp_path, 2) == [r"caf\xe9", "猫"]

@@ -117,7 +117,7 @@ def test_a_null_level_is_a_level(stored_run, tmp_path):
 
 def test_a_factor_that_is_no_key_is_named_and_left_out(stored_run, tmp_path):
     stored_run()
-    store.add_factors(tmp_path / "main", ["dataset.path", "experiment"])
+    store.add_factors(tmp_path / "main", ["dataset.paths", "experiment"])
     loaded = study.load(tmp_path / "main")
     assert "experiment" not in loaded.factors
     assert len(loaded.problems) == 2
@@ -131,3 +131,61 @@ def test_data_that_a_factor_changes_is_compared_and_told(stored_run, tmp_path):
     (found,) = loaded.comparisons("dataset.image_size")
     assert found.columns == ["32", "64"]
     assert "training images" in loaded.audit()[0].unequal
+
+
+def _lying(directory, key, place):
+    """Says that a stored run's images lie somewhere."""
+    config = store.Stored(directory).config()
+    dataset = config["dataset"] | {key: place}
+    store.write_yaml(directory / "config.yaml", config | {"dataset": dataset})
+    return directory
+
+
+@pytest.mark.parametrize("key", ["path", "data_dir"])
+def test_where_images_lie_is_a_factor_like_any(key, stored_run, tmp_path):
+    for place, gain in (("clean", 0.0), ("noisy", 0.25)):
+        for plain in ("true", "false"):
+            run = stored_run(f"plain={plain}", data=place, val_accuracy=0.5 + gain)
+            _lying(run, key, place)
+    factor = f"dataset.{key}"
+    store.add_factors(tmp_path / "main", [factor])
+    loaded = study.load(tmp_path / "main")
+    assert loaded.problems == () and loaded.levels[factor] == ["clean", "noisy"]
+    (found,) = loaded.comparisons()
+    assert found.protocol == {} and found.rows == ("arch", factor)
+    assert loaded.audit()[0].holes == () and loaded.audit()[0].within == (factor,)
+    contrasts = loaded.effects(factor)
+    assert contrasts["name"][0] == f"{factor} noisy - clean"
+    assert contrasts.loc[contrasts["kind"] == "contrast", "mean"].tolist() == [0.25, 0.25]
+
+
+def test_images_that_lie_in_two_places_are_told_apart_by_their_names(stored_run, tmp_path):
+    for place in ("clean", "noisy"):
+        _lying(stored_run(data=place), "path", place)
+    found = study.load(tmp_path / "main").comparisons()
+    assert [one.protocol for one in found] == [{"dataset.path": "clean"}, {"dataset.path": "noisy"}]
+    # Where the place does not say which images they are, their hash does.
+    _lying(stored_run("seed=1", data="changed"), "path", "clean")
+    found = study.load(tmp_path / "main").comparisons()
+    assert [one.protocol["images"] for one in found] == ["clean", "noisy", "changed"]
+
+
+def test_one_folder_in_several_spellings_is_one_level(stored_run, tmp_path):
+    _lying(stored_run("plain=true", data="one"), "path", "imgs")
+    _lying(stored_run("plain=false", data="one"), "path", "./imgs")
+    _lying(stored_run("plain=false", data="other"), "path", "noisy")
+    assert len(study.load(tmp_path / "main").comparisons()) == 2
+    store.add_factors(tmp_path / "main", ["dataset.path"])
+    loaded = study.load(tmp_path / "main")
+    assert loaded.levels["dataset.path"] == ["imgs", "noisy"]
+    assert loaded.audit()[0].holes == ("arch 34, dataset.path noisy, plain: missing",)
+
+
+def test_a_run_that_saw_no_images_has_those_of_its_folder(stored_run, tmp_path):
+    for place in ("clean", "noisy"):
+        _lying(stored_run(data=place), "path", place)
+        unseen = {"fingerprint": None}
+        failed = stored_run("seed=1", data=f"not {place}", state="failed", provenance=unseen)
+        _lying(failed, "path", place)
+    for _, runs in study.load(tmp_path / "main").runs.groupby("config.dataset.path"):
+        assert set(runs["fingerprint"]) == set(runs["config.dataset.path"])

@@ -10,29 +10,30 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ablation.config import UserError
 from ablation.data import cache, sources
 from ablation.data.cache import VERY_UNEQUAL, skipped_names
-from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR
+from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR, accept_any_text, open_console
+from ablation.text import visible
 
 
 def main() -> int:
     """Prepares the ordered data set; returns the exit code."""
+    accept_any_text()
     order = json.loads(sys.stdin.read())
     warnings.simplefilter("ignore")  # Pillow's remarks about odd files.
-    console = Console(stderr=True, markup=False)
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    console = open_console(stderr=True)
+    task = TextColumn("preparing {task.description}", markup=False)
+    columns = (task, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
             tasks = {}
 
             def show(what: str, done: int, total: int) -> None:
                 if what not in tasks:
-                    tasks[what] = bars.add_task(f"preparing {escape(what)}", total=total)
+                    tasks[what] = bars.add_task(visible(what), total=total)
                     if not console.is_terminal:
                         console.print(f"preparing {what}: {total} images")
                 bars.update(tasks[what], completed=done)
@@ -51,7 +52,7 @@ def main() -> int:
         )
         return EXIT_USER_ERROR
     if tasks:
-        print("\n".join(_told(prepared.meta)), file=sys.stderr)
+        print("\n".join(map(visible, _told(prepared.meta))), file=sys.stderr)
     return 0
 
 

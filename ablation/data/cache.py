@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 
 from ablation.config import UserError, expanded
 from ablation.data import sources
+from ablation.text import beginning
 
 _FORMAT = 1
 _NAMED_AT_MOST = 20
@@ -181,7 +182,7 @@ def _directory(dataset: dict[str, Any], cache_dir: str | Path) -> Path:
     keys = ("name", "source", "train_split", "val_split", "image_size")
     facts = [_FORMAT, sources.state(dataset), *(dataset[key] for key in keys)]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
-    name = dataset["name"].replace("/", "_").replace(":", "_")
+    name = beginning(dataset["name"].replace("/", "_").replace(":", "_"))
     return expanded("cache_dir", cache_dir) / f"{name}-{dataset['image_size']}px-{digest}"
 
 

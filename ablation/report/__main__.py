@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from ablation.config import UserError
-from ablation.terminal import EXIT_USER_ERROR
+from ablation.terminal import EXIT_USER_ERROR, accept_any_text
 
 _EPILOG = """options are written as in the sweep:
   report.contrast=KEY      the factor whose levels are compared (plain)
@@ -28,6 +28,7 @@ _OPTIONS = ("report.contrast", "report.reference")
 
 def main() -> int:
     """Runs the command line; returns the exit code."""
+    accept_any_text()
     parser = argparse.ArgumentParser(
         prog="python -m ablation.report",
         description=__doc__,

@@ -10,8 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+from rich.cells import cell_len
 
 from ablation.config import BASELINE
+from ablation.report.fonts import drawn
+from ablation.text import readable
 
 # Okabe and Ito's palette, told apart by colour-blind readers. In grey marker and line do it: their
 # numbers have no common divisor, so that 28 levels differ in one or the other.
@@ -22,7 +25,11 @@ _BASELINE: dict[str, Any] = {"color": "#000000", "linestyle": (0, (5, 1)), "mark
 WIDTH = 14.0
 """Of a figure, inches, at most."""
 ABREAST = 4
+LEVEL_LENGTH = 40
+"""Of what is drawn of a level's name, or of a part of a title, at most."""
+_LEGEND_LENGTH = 60
 _MARKERS_AT_MOST = 15
+_RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def panel_grid(
@@ -89,12 +96,19 @@ def _level(factor: str, level: Any) -> str:
         return str(level)
     if factor == "arch":
         return f"depth {level}" if level.isdigit() else level
-    return f"{factor} {level}"
+    return f"{factor} {readable(str(level))}"
 
 
 def fitted(title: str, width: float) -> str:
-    """Returns a title in one line if so many inches have room for it, else with a line a part."""
-    return title if 0.08 * len(title) <= width else title.replace(", ", "\n")
+    """Returns a title as it can be drawn, with a line a part if so many inches have no room for it.
+
+    A part that is longer than any that this program makes, such as a path, is shortened.
+    """
+    room = int(width / 0.08)
+    shown = drawn(title)
+    if cell_len(shown) <= room:
+        return shown
+    return "\n".join(drawn(part, max(room, LEVEL_LENGTH)) for part in title.split(", "))
 
 
 def draw_range(
@@ -138,8 +152,14 @@ def line_style(columns: Sequence[str], column: str) -> dict[str, Any]:
 
 def legend(figure: Figure, columns: Sequence[str]) -> None:
     """Puts one legend of all levels above the panels, in as many rows as the width asks for."""
-    lines = [Line2D([], [], label=name, **line_style(columns, name)) for name in columns]
-    fit = int(figure.get_figwidth() / (0.7 + 0.085 * max(map(len, columns))))
+    names = [drawn(name, _LEGEND_LENGTH) for name in columns]
+    # Matplotlib leaves out what begins with an underscore.
+    names = [f" {name}" if name.startswith("_") else name for name in names]
+    lines = [
+        Line2D([], [], label=name, **line_style(columns, column))
+        for name, column in zip(names, columns, strict=True)
+    ]
+    fit = int(figure.get_figwidth() / (0.7 + 0.085 * max(map(cell_len, names))))
     down = math.ceil(len(columns) / max(1, fit))
     figure.set_figheight(figure.get_figheight() + 0.22 * (down - 1))
     figure.legend(handles=lines, loc="outside upper center", ncols=math.ceil(len(columns) / down))
@@ -172,4 +192,5 @@ def label_log_axis(axes: Axes) -> None:
 def _number(value: float) -> str:
     """Returns a number as it is written: 0.05, 2, 1000, and ten to the power of 5."""
     power = round(math.log10(value))
-    return f"$10^{{{power}}}$" if abs(power) > 4 and value == 10.0**power else f"{value:g}"
+    raised = str(power).translate(_RAISED)
+    return f"10{raised}" if abs(power) > 4 and value == 10.0**power else f"{value:g}"

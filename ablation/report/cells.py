@@ -14,7 +14,7 @@ from ablation.tables import ablation_table, cost_table, runs_table
 
 @dataclass(frozen=True)
 class Cells:
-    """A table of text: a header and rows of equal length."""
+    """A table of text: a header and rows of equal length. Each writer escapes what it must."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -33,7 +33,9 @@ def accuracy_cells(comparison: Comparison) -> Cells:
                 *(_difference(row, column) for column in differences),
             ]
         )
-    signs = [f"{comparison.prefix}{name}".replace(" - ", " − ") for name in differences]
+    signs = [
+        f"{comparison.prefix}{column} − {comparison.reference}" for column in comparison.others
+    ]
     return Cells([*comparison.rows, *comparison.columns, *signs], rows)
 
 
@@ -46,7 +48,7 @@ def effect_cells(effects: Sequence[Effect]) -> Cells:
         interval = f"{100 * low:+.2f} to {100 * high:+.2f}" if not math.isnan(low) else ""
         rows.append(
             [
-                f"{effect.kind}: {effect.name}".replace(" - ", " − "),
+                f"{effect.kind}: {effect.named('−')}",
                 effect.where,
                 str(effect.n),
                 number(100 * effect.mean, "+.2f"),
@@ -83,7 +85,7 @@ def runs_cells(runs: pd.DataFrame) -> Cells:
     header = ["run", "state", "reason", "loss", "val loss", "accuracy", "val accuracy", "s"]
     rows = [
         [
-            f"`{row['run']}`",
+            row["run"],
             row["state"],
             row["reason"],
             *(number(row[key], ".4f") for key in ("loss", "val_loss")),

@@ -3,8 +3,9 @@
 import pandas as pd
 
 from ablation import store
-from ablation.comparison import level_key, protocol_columns, varying
+from ablation.comparison import LOCATIONS, level_key, protocol_columns, varying
 from ablation.report.cells import Cells, number, percent
+from ablation.report.escapes import inline
 from ablation.report.markdown import table
 from ablation.study import Study, level_column
 
@@ -21,13 +22,14 @@ def compare(one: Study, other: Study) -> str:
     names = one.directory.name, other.directory.name
     if names[0] == names[1]:
         names = str(one.directory), str(other.directory)
-    parts = [f"# {names[1]} against {names[0]}", "## Protocol", _protocol(one, other, names)]
+    title = f"# {inline(names[1])} against {inline(names[0])}"
+    parts = [title, "## Protocol", _protocol(one, other, names)]
     parts += [
         "## Validation accuracy after the final epoch, %",
         "Means over the seeds that each study has; the difference is of means, not paired, "
         "because runs under different protocols are not pairs.",
         table(_cells(one, other, names)),
-        *(f"Unreadable: {problem}" for problem in (*one.problems, *other.problems)),
+        *(f"Unreadable: {inline(problem)}" for problem in (*one.problems, *other.problems)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -38,6 +40,8 @@ def _protocol(one: Study, other: Study, names: tuple[str, str]) -> str:
     keys += [key for key in other.runs.columns if key.startswith(prefixes) and key not in keys]
     cells = {f"config.{key}" for key in _cell_keys(one, other)}
     cells |= {"config.plain", "config.dataset.name", "config.seed"}
+    if _values(one.runs, "fingerprint") == _values(other.runs, "fingerprint"):
+        cells |= {f"config.{key}" for key in LOCATIONS}  # The same images, wherever they lie.
     rows = []
     for key in [*keys, "fingerprint"]:
         values = [_values(study.runs, key) for study in (one, other)]

@@ -10,12 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from rich.cells import cell_len
 
 from ablation import store
 from ablation.comparison import combinations
 from ablation.effects import Effect
 from ablation.models.specs import ARCHS
 from ablation.report.axes import (
+    LEVEL_LENGTH,
     WIDTH,
     draw_range,
     fitted,
@@ -26,11 +28,13 @@ from ablation.report.axes import (
     percent_axis,
     row_title,
 )
+from ablation.report.fonts import drawn
 from ablation.significance import t_half_width
 
 _CELLS_AT_MOST = 12
 _PANELS_AT_MOST = 24
 _LABELS_AT_MOST = 24
+_EFFECT_LENGTH = 100
 _DOTS_AT_MOST = 1000
 """Beyond which they are an image in the SVG, which would take megabytes to name each of them."""
 _DOT: dict[str, Any] = {"alpha": 0.5, "markersize": 5}
@@ -198,7 +202,8 @@ def final_accuracy(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[st
                     notes.append((axes, place + shift, values, states, style["color"]))
         width = figure.get_figwidth() / grid.shape[1]
         axes.set_title(fitted(row_title(others, panel), width - 0.2), fontsize=9)
-        _label_places(axes, [", ".join(map(str, cell)) for cell in places], width)
+        labels = [", ".join(drawn(str(level), LEVEL_LENGTH) for level in cell) for cell in places]
+        _label_places(axes, labels, width)
         axes.grid(alpha=0.3)
         percent_axis(axes)
     for note in notes:
@@ -304,7 +309,7 @@ def _label_places(axes: Axes, labels: Sequence[str], width: float) -> None:
     """Labels the places of a horizontal axis of so many inches, of very many only some."""
     step = math.ceil(len(labels) / _LABELS_AT_MOST)
     shown = labels[::step]
-    upright = 0.09 * sum(map(len, shown)) > width - 1
+    upright = 0.09 * sum(map(cell_len, shown)) > width - 1
     rotation = 90 if upright else 0
     axes.set_xticks(range(0, len(labels), step), shown, rotation=rotation, fontsize=9)
     axes.set_xlim(-0.5, len(labels) - 0.5)
@@ -316,8 +321,12 @@ def differences(effects: Sequence[Effect]) -> Figure:
     Args:
         effects: at least one, each with at least one seed.
     """
-    labels = [f"{e.name}, {e.where or 'averaged over the rest'} (n={e.n})" for e in effects]
-    width = max(7.2, 4.2 + 0.075 * max(map(len, labels)))
+    labels = [
+        f"{drawn(e.name, _EFFECT_LENGTH)}, "
+        f"{drawn(e.where, _EFFECT_LENGTH) or 'averaged over the rest'} (n={e.n})"
+        for e in effects
+    ]
+    width = max(7.2, 4.2 + 0.075 * max(map(cell_len, labels)))
     figure = Figure(figsize=(width, 0.9 + 0.42 * len(effects)), layout="constrained")
     axes = figure.subplots()
     axes.axvline(0, color="black", linewidth=0.8)

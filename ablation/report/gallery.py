@@ -17,6 +17,7 @@ from ablation.data import cache
 from ablation.data.cache import Cache
 from ablation.report.axes import row_title
 from ablation.study import Study
+from ablation.text import utf8
 
 _CELLS_AT_MOST = 8
 _COLUMNS_AT_MOST = 4
@@ -104,7 +105,7 @@ def gallery(study: Study, comparison: Comparison) -> Gallery | None:
         (_without(len(cells) - len(found), len(cells)), len(found) < len(cells)),
     ]
     return Gallery(
-        tuple(stored.json("result.json")["classes"]),
+        tuple(map(utf8, stored.json("result.json")["classes"])),
         images,
         found,
         tuple(text for text, applies in remarks if applies),

@@ -2,11 +2,12 @@
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from rich.cells import cell_len
 
 from ablation import store
 from ablation.audit import Audit, Differences, audit, spans
@@ -22,10 +23,12 @@ from ablation.report.cells import (
     percent,
     runs_cells,
 )
+from ablation.report.escapes import cell, code, inline, line
 from ablation.significance import EXACT_UP_TO, RANDOM_FLIPS
 from ablation.study import Study
 from ablation.tables import comparison_effects
 from ablation.terminal import counted
+from ablation.text import readable, visible
 
 _LOG_LINES = 12
 _NAMED_AT_MOST = 6
@@ -44,7 +47,7 @@ def report(study: Study, comparisons: Sequence[Comparison], figures: Sequence[li
         comparisons: its comparisons, in order.
         figures: for each comparison its sections of figures.
     """
-    parts = [f"# Study {study.directory.name}", overview(study)]
+    parts = [f"# Study {inline(study.directory.name)}", overview(study)]
     for comparison, illustrated in zip(comparisons, figures, strict=True):
         parts += [
             heading(comparison),
@@ -85,8 +88,8 @@ def section(title: str, images: Sequence[tuple[str, str]], remarks: Sequence[str
     """
     parts = [f"### {title}"]
     for path, caption in images:
-        parts += [f"![{Path(path).stem}]({path})", caption]
-    parts.append("\n".join(f"- {remark}" for remark in remarks))
+        parts += [f"![{inline(Path(path).stem)}]({path})", caption]
+    parts.append("\n".join(f"- {line(remark)}" for remark in remarks))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -94,17 +97,14 @@ def overview(study: Study) -> str:
     """Returns how many runs are in which state."""
     states = study.runs["state"].value_counts()
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
-    return (
-        f"{counted(len(study.runs), 'run')}: {counts}. Files are below `{study.directory.name}/`."
-    )
+    folder = code(f"{study.directory.name}/")
+    return f"{counted(len(study.runs), 'run')}: {counts}. Files are below {folder}."
 
 
 def heading(comparison: Comparison) -> str:
     """Returns the comparison's title and what sets its protocol apart."""
-    title = f"## {comparison.dataset}"
-    if comparison.protocol:
-        title += f", {', '.join(f'{key}={value}' for key, value in comparison.protocol.items())}"
-    return title
+    keys = [f"{key}={readable(str(value))}" for key, value in comparison.protocol.items()]
+    return f"## {inline(', '.join([readable(comparison.dataset), *keys]))}"
 
 
 def certificate(found: Audit) -> str:
@@ -205,7 +205,7 @@ def sentences(found: Sequence[Effect]) -> str:
     """Returns one sentence for each effect; with one seed a cell only for the contrasts."""
     alone = max((effect.n for effect in found), default=0) < 2
     told = _of(found, "contrast") if alone else found
-    lines = [f"- {effect.sentence()}" for effect in foremost(told, _TOLD_AT_MOST)]
+    lines = [f"- {line(effect.sentence())}" for effect in foremost(told, _TOLD_AT_MOST)]
     if len(told) > _TOLD_AT_MOST:
         lines.append(f"- and {len(told) - _TOLD_AT_MOST:,} more, in the table of effects.")
     return "\n".join(lines)
@@ -254,25 +254,28 @@ def _image_facts(study: Study, comparison: Comparison) -> list[list[str]]:
 def _by_class(classes: Sequence[str], counts: Sequence[int]) -> str:
     if len(classes) > _CLASSES_AT_MOST:
         return f"{min(counts):,} to {max(counts):,} in each of {len(classes)} classes"
-    return ", ".join(f"{name} {n:,}" for name, n in zip(classes, counts, strict=True))
+    return ", ".join(f"{readable(name)} {n:,}" for name, n in zip(classes, counts, strict=True))
 
 
 def _plain(value: Any) -> str:
     return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def table(cells: Cells) -> str:
+def table(cells: Cells, as_code: Collection[str] = ()) -> str:
     """Returns a markdown table whose source is aligned, because people read it as text too.
 
     A table that is too long for reading is cut, and says so.
+
+    Args:
+        cells: the table.
+        as_code: the columns that are set as code.
     """
-    shown = [[cell.replace("|", "\\|") for cell in row] for row in cells.rows[:_ROWS_AT_MOST]]
-    rows = [list(cells.header), *shown]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(cells.header))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in rows
-    ]
+    forms = [code if name in as_code else inline for name in cells.header]
+    shown = cells.rows[:_ROWS_AT_MOST]
+    rows = [[cell(inline(name)) for name in cells.header]]
+    rows += [[cell(form(one)) for form, one in zip(forms, row, strict=True)] for row in shown]
+    widths = [max(cell_len(row[i]) for row in rows) for i in range(len(cells.header))]
+    lines = [f"| {' | '.join(map(_padded, row, widths))} |" for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     left = len(cells.rows) - len(shown)
     if left:
@@ -280,11 +283,16 @@ def table(cells: Cells) -> str:
     return "\n".join(lines)
 
 
+def _padded(text: str, width: int) -> str:
+    """Returns text as wide as a column; a Chinese character is as wide as two others."""
+    return text + " " * (width - cell_len(text))
+
+
 def _first(lines: Sequence[str], at_most: int) -> str:
     """Returns a list of so many lines that says how many more there are."""
     more = len(lines) - at_most
     shown = [*lines[:at_most], *([f"and {more:,} more"] if more > 0 else [])]
-    return "\n".join(f"- {line}" for line in shown)
+    return "\n".join(f"- {line(one)}" for one in shown)
 
 
 def _listed(differences: Differences) -> str:
@@ -292,7 +300,8 @@ def _listed(differences: Differences) -> str:
     for name, values in differences.items():
         for value, runs in values.items():
             more = f" and {len(runs) - _NAMED_AT_MOST} more" if len(runs) > _NAMED_AT_MOST else ""
-            lines.append(f"- {name} {value}: {', '.join(runs[:_NAMED_AT_MOST])}{more}")
+            named = ", ".join(runs[:_NAMED_AT_MOST])
+            lines.append(f"- {line(f'{name} {value}: {named}{more}')}")
     return "\n".join(lines)
 
 
@@ -309,7 +318,7 @@ def _runs(study: Study) -> str:
     if len(runs) > _ROWS_AT_MOST:
         # What went wrong must not be what is cut.
         runs = runs.sort_values("state", key=lambda s: s == store.COMPLETE, kind="stable")
-    return table(runs_cells(runs))
+    return table(runs_cells(runs), as_code=["run"])
 
 
 def _logs(study: Study) -> list[str]:
@@ -319,8 +328,8 @@ def _logs(study: Study) -> list[str]:
     for name in study.runs.loc[ended, "run"][:_LOGS_AT_MOST]:
         lines = store.log_tail(study.directory / name, _LOG_LINES)
         if lines:
-            text = "\n".join(f"    {line}" for line in lines)
-            parts += [f"The last lines of `{name}/log.txt`:", text]
+            text = "\n".join(f"    {visible(one)}" for one in lines)
+            parts += [f"The last lines of {code(f'{name}/log.txt')}:", text]
     return ["## Logs", *parts] if parts else []
 
 

@@ -12,12 +12,15 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
+from rich.cells import cell_len
 
-from ablation.report.axes import fitted
+from ablation.report.axes import LEVEL_LENGTH, fitted
+from ablation.report.fonts import drawn
 
 _RIGHT: dict[str, Any] = {"edgecolor": "#0072B2", "linewidth": 1.2, "linestyle": "-"}
 _WRONG: dict[str, Any] = {"edgecolor": "#D55E00", "linewidth": 2.6, "linestyle": (0, (2, 1))}
 _NAME_LENGTH = 12
+_ROW_LENGTH = 100
 _NUMBERED_CLASSES = 12
 _NAMED_CLASSES = 20
 _SMALL_PIXELS = 64
@@ -44,7 +47,7 @@ def examples(images: Mapping[str, Sequence[np.ndarray]]) -> Figure:
         max(map(len, images.values())),
         len(images),
         (tile, tile),
-        [_short(name, 24) for name in images],
+        [drawn(name, 24) for name in images],
     )
     for y, row in enumerate(images.values()):
         for x, image in enumerate(row):
@@ -53,17 +56,19 @@ def examples(images: Mapping[str, Sequence[np.ndarray]]) -> Figure:
 
 
 def predictions(
-    images: np.ndarray, truth: Sequence[str], guesses: Mapping[str, Sequence[Guess]]
+    images: np.ndarray, truth: Sequence[str], guesses: Mapping[tuple[str, ...], Sequence[Guess]]
 ) -> Figure:
     """Draws the same images once for each cell, with what the cell takes them for.
 
     Args:
         images: uint8 (images, height, width, channels).
         truth: the true class of each, written above.
-        guesses: for each cell its guesses. A wrong one has a dashed border and a cross.
+        guesses: for each cell, named line by line, its guesses. A wrong one has a dashed border
+            and a cross.
     """
     width, height = 0.95, 1.3
-    figure, axes = _sheet(len(images), len(guesses), (width, height), list(guesses))
+    cells = ["\n".join(drawn(line, _ROW_LENGTH) for line in cell) for cell in guesses]
+    figure, axes = _sheet(len(images), len(guesses), (width, height), cells)
     for y, row in enumerate(guesses.values()):
         for x, (image, guess) in enumerate(zip(images, row, strict=True)):
             left, top, size = x * width, y * height, width - 0.14
@@ -71,12 +76,12 @@ def predictions(
             frame = _RIGHT if guess.right else _WRONG
             axes.add_patch(Rectangle((left, top), size, size, fill=False, **frame))
             mark, color = ("", "black") if guess.right else ("✗ ", _WRONG["edgecolor"])
-            text = f"{mark}{_short(guess.name)}\n{100 * guess.confidence:.0f}%"
+            text = f"{mark}{drawn(guess.name, _NAME_LENGTH)}\n{100 * guess.confidence:.0f}%"
             place = left + size / 2, top + size + 0.04
             axes.text(*place, text, ha="center", va="top", color=color, size=8)
     axes.xaxis.tick_top()
     middles = [x * width + (width - 0.14) / 2 for x in range(len(images))]
-    axes.set_xticks(middles, [_short(name) for name in truth], size=8, weight="bold")
+    axes.set_xticks(middles, [drawn(name, _NAME_LENGTH) for name in truth], size=8, weight="bold")
     return figure
 
 
@@ -89,8 +94,8 @@ def confusion(matrices: Mapping[tuple[str, str], np.ndarray], classes: Sequence[
     """
     lines = _lines(list(matrices))
     across, down = max(map(len, lines)), len(lines)
-    names = [_short(name) for name in classes]
-    size, margin = min(3.2, max(1.8, 0.3 * len(names))), 0.4 + 0.075 * max(map(len, names))
+    names = [drawn(name, _NAME_LENGTH) for name in classes]
+    size, margin = min(3.2, max(1.8, 0.3 * len(names))), 0.4 + 0.075 * max(map(cell_len, names))
     titles = {(row, column): _title(row, column, size) for row, column in matrices}
     above = 0.2 + 0.17 * max(title.count("\n") + 1 for title in titles.values())
     extent = (size + 0.2) * across + margin + 1.1, (size + above) * down + margin + 0.1
@@ -120,8 +125,8 @@ def confusion(matrices: Mapping[tuple[str, str], np.ndarray], classes: Sequence[
 
 def _title(row: str, column: str, width: float) -> str:
     """Returns a cell in words, in as many lines as so many inches ask for."""
-    title = f"{row}, {column}"
-    return title if fitted(title, width) == title else f"{fitted(row, width)}\n{column}"
+    title = fitted(f"{row}, {column}", width)
+    return f"{fitted(row, width)}\n{drawn(column, LEVEL_LENGTH)}" if "\n" in title else title
 
 
 def _lines(cells: Sequence[tuple[str, str]]) -> list[list[tuple[str, str]]]:
@@ -152,7 +157,7 @@ def _sheet(
 ) -> tuple[Figure, Axes]:
     """Returns an empty sheet of tiles, measured in inches from its upper left, each row named."""
     width, height = columns * tile[0], rows * tile[1]
-    longest = max(len(line) for name in names for line in name.split("\n"))
+    longest = max(cell_len(line) for name in names for line in name.split("\n"))
     left, above = 0.2 + 0.075 * longest, 0.25
     figure = Figure(figsize=(left + width, above + height))
     extent = left / (left + width), 0, width / (left + width), height / (above + height)
@@ -178,9 +183,3 @@ def _draw(axes: Axes, image: np.ndarray, left: float, top: float, size: float) -
         interpolation=interpolation,
         aspect="auto",
     )
-
-
-def _short(name: str, length: int = _NAME_LENGTH) -> str:
-    """Shortens a long name in its middle, because names often begin alike and end in a number."""
-    tail = length // 2
-    return name if len(name) <= length else f"{name[: length - 1 - tail]}…{name[-tail:]}"

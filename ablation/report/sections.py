@@ -15,6 +15,7 @@ from ablation.report import figures, layers, pictures
 from ablation.report.gallery import SEEDS_AT_MOST, Gallery
 from ablation.report.pictures import Guess
 from ablation.study import Study
+from ablation.text import readable
 
 _EFFECTS_AT_MOST = 40
 _CLASSES_AT_MOST = 10
@@ -206,11 +207,11 @@ def _counted_seeds(shown: Gallery) -> str:
 def _predictions(shown: Gallery, images: Cache) -> Drawing:
     labels = images.labels("val")
     chosen = _sample(labels, _GUESSED)
-    guesses = {}
+    guesses: dict[tuple[str, ...], list[Guess]] = {}
     for cell in shown.cells:
         seed = min(cell.by_seed)
         rows = cell.by_seed[seed].iloc[chosen]
-        guesses[f"{cell.row}\n{cell.column}\nseed {seed}"] = [
+        guesses[cell.row, cell.column, f"seed {seed}"] = [
             Guess(shown.classes[row.predicted], row.confidence, row.predicted == row.label)
             for row in rows.itertuples()
         ]
@@ -239,7 +240,7 @@ def _examples(classes: Sequence[str], images: Cache) -> Drawing:
     for k, name in enumerate(classes[:_CLASSES_AT_MOST]):
         places = np.flatnonzero(labels == k)
         some = rng.choice(places, min(_EXAMPLES, len(places)), replace=False)
-        rows[f"{name} ({len(places):,})"] = [pixels[place] for place in np.sort(some)]
+        rows[f"{readable(name)} ({len(places):,})"] = [pixels[place] for place in np.sort(some)]
     which = "the first 10 classes" if len(classes) > _CLASSES_AT_MOST else "each class"
     caption = (
         f"Training images of {which}, drawn at random, as they are stored, before augmentation and "

@@ -2,7 +2,9 @@
 
 import io
 import re
-from collections.abc import Callable
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -12,9 +14,11 @@ from filelock import FileLock
 from ablation import store, tables
 from ablation.comparison import Comparison
 from ablation.report import cells, latex, markdown
+from ablation.report.fonts import drawing
 from ablation.report.gallery import Gallery, gallery
 from ablation.report.sections import Drawing, sections
 from ablation.study import load
+from ablation.text import READABLE, file_name
 
 _FOLDER = "report"
 _OWN = re.compile(
@@ -51,20 +55,29 @@ def write_report(
     with FileLock(directory / ".report.lock"):
         files: dict[str, bytes] = {}
         texts: list[list[str]] = []
-        for i, comparison in enumerate(found):
-            name = _name(found, i)
+        for comparison, name in zip(found, _file_names(found), strict=True):
             shown = gallery(study, comparison)
             texts.append([])
-            for section in sections(study, comparison, shown):
-                images = [(f"{_FOLDER}/{d.kind}-{name}.png", d.caption) for d in section.drawings]
-                texts[-1].append(markdown.section(section.title, images, section.remarks))
-                for drawing in section.drawings:
-                    files |= _rendered(drawing, name)
+            with drawing(_names(comparison, shown)):
+                for section in sections(study, comparison, shown):
+                    paths = [f"{_FOLDER}/{one.kind}-{name}.png" for one in section.drawings]
+                    captions = [one.caption for one in section.drawings]
+                    images = list(zip(paths, captions, strict=True))
+                    texts[-1].append(markdown.section(section.title, images, section.remarks))
+                    for one in section.drawings:
+                        files |= _rendered(one, name)
             files |= _tables(comparison, shown, name)
         files["runs.csv"] = _csv(study.runs)
         files["history.csv"] = _csv(study.history)
         _replace(directory / _FOLDER, files)
         store.write_text(directory / "report.md", markdown.report(study, found, texts))
+
+
+def _names(comparison: Comparison, shown: Gallery | None) -> Iterator[str]:
+    """Yields what figures show and users have named: levels and classes."""
+    for key in (*comparison.rows, "column"):
+        yield from map(str, comparison.runs[key].unique())
+    yield from shown.classes if shown else ()
 
 
 def _tables(comparison: Comparison, shown: Gallery | None, name: str) -> dict[str, bytes]:
@@ -90,30 +103,43 @@ def _replace(folder: Path, files: dict[str, bytes]) -> None:
             path.unlink()
 
 
-def _rendered(drawing: Drawing, name: str) -> dict[str, bytes]:
+def _rendered(drawn: Drawing, name: str) -> dict[str, bytes]:
     """Returns the files of one figure."""
     # Laid out once, and not again for each form.
-    layout = drawing.figure.get_layout_engine()
+    layout = drawn.figure.get_layout_engine()
     if layout:
-        layout.execute(drawing.figure)
-        drawing.figure.set_layout_engine("none")
+        layout.execute(drawn.figure)
+        drawn.figure.set_layout_engine("none")
     files = {}
-    for form in drawing.forms:
+    for form in drawn.forms:
         content = io.BytesIO()
         # Without a date and with fixed ids the same study gives the same file.
         metadata = {"Date": None} if form == "svg" else {}
         with matplotlib.rc_context({"svg.hashsalt": "ablation"}):
-            drawing.figure.savefig(content, format=form, dpi=150, metadata=metadata)
-        files[f"{drawing.kind}-{name}.{form}"] = content.getvalue()
+            drawn.figure.savefig(content, format=form, dpi=150, metadata=metadata)
+        files[f"{drawn.kind}-{name}.{form}"] = content.getvalue()
     return files
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
-    return frame.to_csv(index=False).encode()
+    return frame.to_csv(index=False).encode(errors=READABLE)
 
 
-def _name(comparisons: list[Comparison], i: int) -> str:
-    """Returns the data set's name, numbered if it has several protocols."""
-    dataset = re.sub(r"[^\w.]+", "_", comparisons[i].dataset)
-    same = [j for j, other in enumerate(comparisons) if other.dataset == comparisons[i].dataset]
-    return dataset if len(same) == 1 else f"{dataset}-{same.index(i) + 1}"
+def _file_names(comparisons: Sequence[Comparison]) -> list[str]:
+    """Returns for each comparison its data set's name, numbered where several have one.
+
+    Several protocols have one, and so have two names that differ only in what a file's name cannot
+    hold, or in what a file system may take for the same: capitals, and how accents are composed.
+    """
+    # A folder may know fewer letters, such as those of Latin-1.
+    known = sys.getfilesystemencoding()
+    names = [
+        file_name(comparison.dataset).encode(known, READABLE).decode(known).replace("\\", "")
+        for comparison in comparisons
+    ]
+    folded = [unicodedata.normalize("NFKC", name).casefold() for name in names]
+    found = []
+    for i, (name, one) in enumerate(zip(names, folded, strict=True)):
+        several = folded.count(one) > 1
+        found.append(f"{name}-{folded[: i + 1].count(one)}" if several else name)
+    return found
