@@ -143,18 +143,18 @@ def comparisons(
     check_contrast(contrast, factors)
     found = []
     for dataset, of_dataset in runs.groupby("dataset", sort=False):
-        for _, of_protocol in of_dataset.groupby("protocol", sort=False):
+        of_protocols = [
+            (_protocol(of_dataset, of_protocol, factors), of_protocol)
+            for _, of_protocol in of_dataset.groupby("protocol", sort=False)
+        ]
+        # In the order of what sets them apart, not of the names of their runs.
+        of_protocols.sort(key=lambda one: [level_key(value) for value in one[0].values()])
+        for protocol, of_protocol in of_protocols:
             rows, columned = _rows_and_columns(of_protocol, factors, contrast)
             known = levels(contrast, columned["column"])
+            its_reference = _reference(contrast, reference, known)
             found.append(
-                Comparison(
-                    str(dataset),
-                    _protocol(of_dataset, of_protocol, factors),
-                    contrast,
-                    _reference(contrast, reference, known),
-                    rows,
-                    columned,
-                )
+                Comparison(str(dataset), protocol, contrast, its_reference, rows, columned)
             )
     if reference and not any(one.reference for one in found):
         known = levels(contrast, pd.concat([one.runs["column"] for one in found]))

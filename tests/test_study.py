@@ -167,7 +167,7 @@ def test_images_that_lie_in_two_places_are_told_apart_by_their_names(stored_run,
     # Where the place does not say which images they are, their hash does.
     _lying(stored_run("seed=1", data="changed"), "path", "clean")
     found = study.load(tmp_path / "main").comparisons()
-    assert [one.protocol["images"] for one in found] == ["clean", "noisy", "changed"]
+    assert [one.protocol["images"] for one in found] == ["changed", "clean", "noisy"]
 
 
 def test_one_folder_in_several_spellings_is_one_level(stored_run, tmp_path):

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 from matplotlib import font_manager
@@ -47,14 +48,25 @@ def drawing(names: Iterable[str]) -> Iterator[None]:
     Args:
         names: the texts that are no part of the program.
     """
-    # A `$` in a name begins no formula, whatever a user's matplotlibrc says.
-    with _quiet(), matplotlib.rc_context({"text.parse_math": False, "text.usetex": False}):
+    # A matplotlibrc of the user's, which may lie in the working folder, changes no report, and a
+    # `$` in a name begins no formula.
+    with _quiet(), matplotlib.rc_context(_settings()):
         characters = set(unicodedata.normalize("NFC", "".join(map(readable, names))))
         missing = {one for one in characters if ord(one) not in _glyphs()}
         if missing:
             families = matplotlib.rcParams["font.family"]
             matplotlib.rcParams["font.family"] = [*families, *_families_with(missing)]
         yield
+
+
+def _settings() -> Any:
+    """Returns Matplotlib's own settings, without formulas in text."""
+    settings = {
+        key: value
+        for key, value in matplotlib.rcParamsDefault.items()
+        if not key.startswith(("backend", "interactive"))
+    }
+    return settings | {"text.parse_math": False, "text.usetex": False}
 
 
 @contextlib.contextmanager

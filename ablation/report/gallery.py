@@ -83,11 +83,10 @@ def gallery(study: Study, comparison: Comparison) -> Gallery | None:
     runs = comparison.complete
     if runs.empty:
         return None
-    shown = runs.iloc[0]
     # A factor such as dataset.image_size gives a comparison several sets of images.
+    shown, images = _of_one_set(study, runs)
     same = runs[runs["fingerprint"] == shown["fingerprint"]]
     stored = store.Stored(study.directory / shown["run"])
-    images = cache.find_fingerprint(shown["fingerprint"], stored.config()["cache_dir"])
     chosen, left_out = _chosen(comparison, same)
     cells = [_predictions(study, comparison, cell) for cell in chosen]
     found = tuple(cell for cell in cells if cell.by_seed)
@@ -110,6 +109,16 @@ def gallery(study: Study, comparison: Comparison) -> Gallery | None:
         found,
         tuple(text for text, applies in remarks if applies),
     )
+
+
+def _of_one_set(study: Study, runs: pd.DataFrame) -> tuple[pd.Series, Cache | None]:
+    """Returns a run and the images that it has seen: the first that are still in the cache."""
+    for _, run in runs.drop_duplicates("fingerprint").iterrows():
+        config = store.Stored(study.directory / run["run"]).config()
+        images = cache.find_fingerprint(run["fingerprint"], config["cache_dir"])
+        if images:
+            return run, images
+    return runs.iloc[0], None
 
 
 def spread(values: Sequence[Any], at_most: int) -> list[Any]:

@@ -1,3 +1,4 @@
+import matplotlib
 import pandas as pd
 import pytest
 
@@ -82,3 +83,15 @@ def test_what_a_long_report_leaves_out_is_said_and_is_in_the_tables(
     assert "why" in runs[4]
     assert len(pd.read_csv(tmp_path / "main" / "report" / "runs.csv")) == 29
     assert len(pd.read_csv(tmp_path / "main" / "report" / "ablation-digits.csv")) == 14
+
+
+def test_a_users_settings_of_matplotlib_change_no_figure(stored_run, tmp_path):
+    for plain in ("true", "false"):
+        stored_run(f"plain={plain}")
+    write_report(tmp_path / "main")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "main" / "report").iterdir()}
+    own = {"text.usetex": True, "figure.facecolor": "red", "font.family": "no such font"}
+    with matplotlib.rc_context(own | {"savefig.transparent": True, "lines.linewidth": 9}):
+        write_report(tmp_path / "main")
+    after = {file.name: file.read_bytes() for file in (tmp_path / "main" / "report").iterdir()}
+    assert after == before
