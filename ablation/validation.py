@@ -158,6 +158,9 @@ def check_reference(reference: str | None, contrast: str, configs: Iterable[dict
 
 def find_level(asked: str, known: Iterable[str]) -> str | None:
     """Returns the level that is meant, in another spelling too, such as 1e-1 for 0.1."""
+    known = list(known)
+    if asked in known:  # Others, such as Pets and pets or 1.1 and 1.10, may be spelled alike.
+        return asked
     return next((level for level in known if _spelled(level) == _spelled(asked)), None)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from ablation.config import CONF_DIR, UserError
-from ablation.validation import validate
+from ablation.validation import find_level, validate
 
 
 def _stem(path):
@@ -51,3 +51,8 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(config, overrides, w
 def test_every_data_set_and_recipe_is_valid(config, dataset, recipe):
     name = ["dataset.name=fashion_mnist"] if dataset.stem == "tfds" else []
     validate(config(f"dataset={dataset.stem}", f"recipe={recipe.stem}", *name))
+
+
+@pytest.mark.parametrize("asked", ["Pets", "pets", "1.1", "1.10", "1e3", "1000"])
+def test_a_level_that_is_there_as_it_was_typed_is_meant(asked):
+    assert find_level(asked, ["PETS", "Pets", "pets", "1.1", "1.10", "1000", "1e3"]) == asked
