@@ -1,20 +1,36 @@
 """Sets of TensorFlow Datasets, by name."""
 
+import contextlib
 import difflib
+import functools
 import importlib.util
 import io
 import logging
+import math
 import os
+import re
 import shutil
 import socket
+import sys
+import textwrap
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ablation.config import UserError, expanded, first_line
 from ablation.data.sources.common import OFFLINE, Example, digest_of
-from ablation.data.sources.decode import example
+from ablation.data.sources.decode import BrokenImageError, example
+from ablation.data.sources.tfds_features import (
+    CHANNELS,
+    UnsuitableError,
+    image_and_label,
+    over_white,
+    some,
+    to_8_bits,
+)
 from ablation.terminal import import_quietly
 
 
@@ -23,27 +39,30 @@ class Tfds:
 
     def __init__(self, dataset: dict[str, Any]):
         _import_tensorflow()
-        import tensorflow_datasets as tfds
-
-        name, self._data_dir = dataset["name"], tfds_dir(dataset)
+        self._name, self._data_dir = dataset["name"], tfds_dir(dataset)
         missing = [key for key in ("train_split", "val_split") if not dataset[key]]
         if missing:
             raise UserError(f"dataset.{missing[0]} must be a TFDS split, such as 'train[:80%]'.")
-        try:
-            self._builder = tfds.builder(name, data_dir=self._data_dir)
-        except tfds.core.DatasetNotFoundError:
-            close = difflib.get_close_matches(name.lower(), tfds.list_builders(), n=3)
-            hint = f" Did you mean {' or '.join(close)}?" if close else ""
-            raise UserError(f"dataset.name={name} is not known to TFDS.{hint}") from None
-        except Exception as error:  # TFDS has no common error for bad names, configs and versions.
-            raise UserError(
-                f"dataset.name={name} cannot be opened by TFDS: {first_line(error)}"
-            ) from None
         self._specs = {"train": dataset["train_split"], "val": dataset["val_split"]}
-        self._image, self._label = self._keys(tfds)
+        self._builder = _open_builder(self._name, self._data_dir)
+        configs = list(self._builder.builder_configs)
+        try:
+            self._image, self._label = image_and_label(self._builder.info)
+        except UnsuitableError as error:
+            others = f" Its configs are {some(configs)}." if len(configs) > 1 else ""
+            raise UserError(
+                f"dataset.name={self._name} is not an image classification set: {error}.{others}"
+            ) from None
         features = self._builder.info.features
         self.classes = tuple(features[self._label].names)
-        self.channels = 1 if features[self._image].shape[-1] == 1 else 3
+        self.channels = CHANNELS[features[self._image].shape[-1]]
+        if len(configs) > 1 and "/" not in self._name:
+            print(
+                f"dataset.name={self._name} has {len(configs)} configs; "
+                f"{self._builder.builder_config.name} is used. "
+                f"Another one: dataset.name={self._name}/{configs[-1]}",
+                file=sys.stderr,
+            )
 
     def split(self, name: str) -> tuple[int, Iterator[Example]]:
         """Returns the split's size and its examples in stored order."""
@@ -51,29 +70,79 @@ class Tfds:
 
         self._download()
         self._check_splits(tfds)
+        self._check_labels()
         spec = self._specs[name]
-        images = self._builder.as_dataset(
+        examples = (
+            self._example(f"{name} image {i}", row[self._image], int(row[self._label]))
+            for i, row in enumerate(self._rows(spec, self._image, self._label))
+        )
+        return self._builder.info.splits[spec].num_examples, examples
+
+    def _rows(self, spec: str, *features: str) -> Iterator[dict[str, Any]]:
+        """Yields some features of each example of a split, images not decoded."""
+        import tensorflow_datasets as tfds
+
+        rows = self._builder.as_dataset(
             split=spec,
             shuffle_files=False,
             read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
-            # Decoded here like any other file, so that a broken one costs itself only.
-            decoders={self._image: tfds.decode.SkipDecoding()},
+            decoders=tfds.decode.PartialDecoding(
+                dict.fromkeys(features, True),
+                # Decoded here like any other file, so that a broken one costs itself only.
+                decoders={
+                    key: tfds.decode.SkipDecoding() for key in features if key == self._image
+                },
+            ),
         )
-        examples = (
-            example(
-                f"{name} image {i}",
-                io.BytesIO(row[self._image]),
-                int(row[self._label]),
-                self.channels,
-            )
-            for i, row in enumerate(tfds.as_numpy(images))
-        )
-        return self._builder.info.splits[spec].num_examples, examples
+        return iter(tfds.as_numpy(rows))
+
+    def _example(self, name: str, encoded: bytes, label: int) -> Example:
+        if label < 0:
+            return Example(name, None, label, "no label")
+        if self._feature.np_dtype == np.uint8:
+            return example(name, io.BytesIO(encoded), label, self.channels)
+        try:
+            return Example(name, over_white(self._to_8_bits(self._decode(encoded))), label)
+        except BrokenImageError as error:
+            return Example(name, None, label, str(error))
+
+    @property
+    def _feature(self) -> Any:
+        return self._builder.info.features[self._image]
+
+    def _decode(self, encoded: bytes) -> np.ndarray:
+        """Returns a deep or a float image as TFDS decodes it; only TFDS knows how it is stored.
+
+        Raises:
+            BrokenImageError: it cannot be decoded.
+        """
+        try:
+            pixels = self._feature.decode_example(encoded).numpy()
+        except Exception as error:  # TensorFlow has no common error for what it cannot decode.
+            raise BrokenImageError(first_line(error)) from None
+        if not np.isfinite(pixels).all():
+            raise BrokenImageError("pixels that are not finite")
+        return pixels
+
+    @functools.cached_property
+    def _to_8_bits(self) -> Callable[[np.ndarray], np.ndarray]:
+        """How a deep or a float image becomes 8 bits, by all images of both splits."""
+        least, greatest = math.inf, -math.inf
+        for spec in self._specs.values():
+            for row in self._rows(spec, self._image):
+                with contextlib.suppress(BrokenImageError):
+                    pixels = self._decode(row[self._image])
+                    least, greatest = min(least, pixels.min()), max(greatest, pixels.max())
+        try:
+            return to_8_bits(self._feature.np_dtype, least, greatest)
+        except UnsuitableError as error:
+            raise UserError(f"dataset.name={self._name} cannot be read: {error}.") from None
 
     def _download(self) -> None:
         """Downloads and prepares the set if TFDS has not done so; undoes what fails."""
         if self._builder.is_prepared():
             return
+        self._check_by_hand()
         created = [
             path
             for path in (self._data_dir, self._data_dir / self._builder.name)
@@ -91,11 +160,22 @@ class Tfds:
             if not isinstance(error, Exception):
                 raise
             raise UserError(
-                f"dataset.name={self._builder.name} is not in {self._data_dir} and could not be "
-                f"downloaded ({type(error).__name__}: {first_line(error)[:200]}). Prepare it with "
+                f"dataset.name={self._name} is not in {self._data_dir} and could not be "
+                f"{_what_failed(error)}. Prepare it with "
                 "TFDS on a machine that can, copy the folder and set dataset.data_dir; "
                 f"{OFFLINE}"
             ) from None
+
+    def _check_by_hand(self) -> None:
+        """Raises UserError if the set must be downloaded by hand and has not been."""
+        folder = self._data_dir / "downloads" / "manual"
+        steps = self._builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+        if steps and not (folder.is_dir() and any(folder.iterdir())):
+            raise UserError(
+                f"dataset.name={self._name} is not in {self._data_dir} and TFDS cannot download "
+                f"it: put what its authors hand out into {folder}, or set dataset.data_dir to "
+                f"where it is prepared. TFDS says: {textwrap.shorten(steps, 400)}"
+            )
 
     def _check_splits(self, tfds) -> None:
         """Raises UserError for an unknown or empty split and for splits that share images."""
@@ -106,9 +186,9 @@ class Tfds:
                 parts = tfds.core.ReadInstruction.from_spec(spec).to_absolute(infos)
             except (ValueError, AssertionError, KeyError) as error:
                 raise UserError(
-                    f"dataset.{key}_split={spec} is not a split of {self._builder.name} "
-                    f"({first_line(error)}). It has {', '.join(infos)}; a part is written "
-                    "'train[:80%]'."
+                    f"dataset.{key}_split={spec} is not a split of {self._name} "
+                    f"({first_line(error)}). It has {', '.join(infos)}; "
+                    f"{self._suggestion(list(infos))}"
                 ) from None
             count = 0
             for part in parts:
@@ -126,25 +206,85 @@ class Tfds:
             if not count:
                 raise UserError(f"dataset.{key}_split={spec} holds no images.")
 
-    def _keys(self, tfds) -> tuple[str, str]:
-        """Returns the names of the image and the label feature."""
-        features, keys = self._builder.info.features, self._builder.info.supervised_keys
-        kinds = tfds.features.Image, tfds.features.ClassLabel
-        match keys:
-            case (str(image), str(label)) if all(
-                isinstance(features[key], kind) for key, kind in zip(keys, kinds, strict=True)
-            ):
-                return image, label
-        raise UserError(
-            f"dataset.name={self._builder.name} is not an image classification set: "
-            f"its features are {', '.join(features)}."
-        )
+    def _check_labels(self) -> None:
+        """Raises UserError for a split of which no image has a label, as of many test splits."""
+        for key, spec in self._specs.items():
+            if self._has_labels(spec):
+                continue
+            labelled = [name for name in self._builder.info.splits if self._has_labels(name)]
+            raise UserError(
+                f"no image of dataset.{key}_split={spec} of {self._name} has a label; "
+                + (
+                    f"there are labels in {', '.join(labelled)}. {self._suggestion(labelled)}"
+                    if labelled
+                    else "nor has one of another split."
+                )
+            )
+
+    def _has_labels(self, spec: str) -> bool:
+        return any(row[self._label] >= 0 for row in self._rows(spec, self._label))
+
+    def _suggestion(self, names: list[str]) -> str:
+        """Returns what to type for splits that do: two of these, or two parts of one."""
+        first = "train" if "train" in names else names[0]
+        for other in ("validation", "val", "dev", "test"):
+            if other in names and other != first:
+                return f"try dataset.train_split={first} dataset.val_split={other}"
+        return f"try 'dataset.train_split={first}[:80%]' 'dataset.val_split={first}[80%:]'"
 
     @staticmethod
     def state(dataset: dict[str, Any]) -> str:
         """Returns a digest of the set's descriptions, of every version that is prepared."""
         name, _, _ = dataset["name"].partition(":")
         return digest_of(sorted((tfds_dir(dataset) / name).rglob("dataset_info.json")))
+
+
+def _open_builder(name: str, data_dir: Path) -> Any:
+    """Returns the builder of a set.
+
+    Raises:
+        UserError: TFDS does not know it, or cannot open it.
+    """
+    import tensorflow_datasets as tfds
+
+    _check_namespace(name)
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except tfds.core.DatasetNotFoundError:
+        close = difflib.get_close_matches(name.lower(), tfds.list_builders(), n=3)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise UserError(f"dataset.name={name} is not known to TFDS.{hint}") from None
+    except Exception as error:  # TFDS has no common error for bad names, configs and versions.
+        _, _, reason = first_line(error).rpartition('builder_kwargs "')
+        reason = reason.partition('": ')[2] or first_line(error)
+        raise UserError(f"dataset.name={name} cannot be opened by TFDS: {reason}") from None
+    typed = re.split("[/:]", name)[0]
+    if ":" not in name and typed != builder.name:
+        # One spelling only: the name is part of what a run is and where the set lies.
+        raise UserError(
+            f"dataset.name={name} is written dataset.name={name.replace(typed, builder.name, 1)}."
+        )
+    return builder
+
+
+def _check_namespace(name: str) -> None:
+    """Raises UserError for a set of others that TFDS only points to."""
+    namespace = re.match(r"([\w-]+):[a-zA-Z_]", name)
+    if namespace and namespace[1] != "huggingface":
+        raise UserError(
+            f"dataset.name={name} is of the namespace {namespace[1]}, which is not read; only sets "
+            "that TFDS itself has, or that lie prepared in dataset.data_dir, are."
+        )
+    packages = ("datasets", "huggingface_hub")
+    if namespace and not all(importlib.util.find_spec(package) for package in packages):
+        raise UserError(f"dataset.name={name} needs two packages: pip install {' '.join(packages)}")
+
+
+def _what_failed(error: Exception) -> str:
+    """Returns what could not be done with a set and why, in one line."""
+    if isinstance(error, ImportError):
+        return f"prepared without a package ({first_line(error)[:200]})"
+    return f"downloaded ({type(error).__name__}: {first_line(error)[:200]})"
 
 
 def _import_tensorflow() -> None:
