@@ -200,7 +200,7 @@ def load(directory: str | Path) -> Study:
     _settle_images(frame)
     # The columns of a result are there even if no run is complete yet.
     frame = frame.reindex(
-        columns=list(dict.fromkeys([*frame.columns, *RESULTS, "chance", "imbalance"]))
+        columns=list(dict.fromkeys([*frame.columns, *RESULTS, "chance", "imbalance", "uncounted"]))
     )
     for factor in store.factors(directory):
         name = level_column(factor)
@@ -293,6 +293,7 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
         # What always answering the most frequent class scores; equal classes in older results.
         counts = result.get("val_per_class") or [1] * len(result["classes"])
         row["chance"] = max(counts) / sum(counts)
+        row["uncounted"] = ", ".join(result.get("uncounted", ()))
         trained = result.get("train_per_class") or [1]
         row["imbalance"] = max(trained) / min(trained) if min(trained) else math.inf
     return {key: utf8(value) if isinstance(value, str) else value for key, value in row.items()}

@@ -58,11 +58,21 @@ def report(study: Study, comparisons: Sequence[Comparison], figures: Sequence[li
             "### Cost",
             "Equal epochs are not equal work. Trainable parameters; multiply-adds of one image.",
             table(cost_cells(comparison)),
+            _uncounted(comparison),
             "### Conditions",
             conditions(study, comparison),
         ]
     parts += ["## Runs", _runs(study), *_logs(study), *_problems(study)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _uncounted(comparison: Comparison) -> str:
+    """Returns which layers are missing in the multiply-adds, nothing if none are."""
+    names = sorted(filter(None, comparison.complete["uncounted"].dropna().unique()))
+    if not names:
+        return ""
+    named = "; ".join(visible(name) for name in names[:_NAMED_AT_MOST])
+    return f"**Not counted** in the multiply-adds, because nobody can tell them: {named}."
 
 
 def summary(study: Study, comparisons: Sequence[Comparison]) -> str:

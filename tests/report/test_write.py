@@ -95,3 +95,11 @@ def test_a_users_settings_of_matplotlib_change_no_figure(stored_run, tmp_path):
         write_report(tmp_path / "main")
     after = {file.name: file.read_bytes() for file in (tmp_path / "main" / "report").iterdir()}
     assert after == before
+
+
+def test_layers_that_cannot_be_counted_are_named_below_the_cost(stored_run, tmp_path):
+    stored_run("plain=true", uncounted=["odd (Odd)"])
+    stored_run("plain=false")
+    write_report(tmp_path / "main")
+    text = (tmp_path / "main" / "report.md").read_text()
+    assert "**Not counted** in the multiply-adds, because nobody can tell them: odd (Odd)." in text
