@@ -15,6 +15,7 @@ from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR, accept_any_text
 def main() -> int:
     """Runs the command line; returns the exit code."""
     accept_any_text()
+    os.environ["MPLBACKEND"] = "agg"  # Figures are files, whatever windows the user has.
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt is signal.default_int_handler:
         # There is nothing to say yet, and an import may swallow a KeyboardInterrupt.

@@ -5,6 +5,7 @@ from ablation import import_path
 import_path.tidy()  # Before anything else is imported.
 
 import argparse
+import os
 import re
 import sys
 from functools import partial
@@ -29,6 +30,7 @@ _OPTIONS = ("report.contrast", "report.reference")
 def main() -> int:
     """Runs the command line; returns the exit code."""
     accept_any_text()
+    os.environ["MPLBACKEND"] = "agg"  # Figures are files, whatever windows the user has.
     parser = argparse.ArgumentParser(
         prog="python -m ablation.report",
         description=__doc__,
