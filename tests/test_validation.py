@@ -1,7 +1,7 @@
 import pytest
 
 from ablation.config import CONF_DIR, UserError
-from ablation.validation import find_level, validate
+from ablation.validation import check_reference, find_level, validate
 
 
 def _stem(path):
@@ -56,3 +56,10 @@ def test_every_data_set_and_recipe_is_valid(config, dataset, recipe):
 @pytest.mark.parametrize("asked", ["Pets", "pets", "1.1", "1.10", "1e3", "1000"])
 def test_a_level_that_is_there_as_it_was_typed_is_meant(asked):
     assert find_level(asked, ["PETS", "Pets", "pets", "1.1", "1.10", "1000", "1e3"]) == asked
+
+
+def test_where_images_lie_may_be_the_reference(config):
+    configs = [config("dataset=folder", f"dataset.path={name}") for name in ("clean", "noisy")]
+    check_reference("noisy", "dataset.path", configs)
+    with pytest.raises(UserError, match="Allowed: clean, noisy"):
+        check_reference("dirty", "dataset.path", configs)

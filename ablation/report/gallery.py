@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ablation import store
-from ablation.comparison import Comparison, combinations
+from ablation.comparison import LOCATIONS, Comparison, combinations, varying
 from ablation.data import cache
 from ablation.data.cache import Cache
 from ablation.report.axes import row_title
@@ -93,7 +93,7 @@ def gallery(study: Study, comparison: Comparison) -> Gallery | None:
     remarks = [
         ("The images are not in the cache any more, so no picture shows them.", not images),
         (
-            "Pictures show the runs on one of the comparison's sets of images.",
+            f"Pictures show the runs on one of the comparison's sets of images{_place(runs)}.",
             len(same) < len(runs),
         ),
         (f"Pictures show {len(chosen)} of {len(chosen) + left_out} cells.", left_out),
@@ -155,6 +155,12 @@ def _predictions(study: Study, comparison: Comparison, runs: pd.DataFrame) -> Pr
         with contextlib.suppress(OSError, ValueError):
             found[int(seed)] = study.predictions(name)
     return Predictions(row, first["column"], found)
+
+
+def _place(runs: pd.DataFrame) -> str:
+    """Returns where the first run's images lie, if that is what tells sets of images apart."""
+    places = varying(runs, [f"config.{key}" for key in LOCATIONS])
+    return f", those of {', '.join(str(runs[key].iloc[0]) for key in places)}" if places else ""
 
 
 def _without(missing: int, cells: int) -> str:

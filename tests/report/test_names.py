@@ -199,6 +199,7 @@ def test_a_report_in_which_everything_has_a_nasty_name(renamed, tmp_path, config
         )
     text = (folder / "report.md").read_text()
     assert r"## \$\$ \*a\*\n[0.5]" in text
+    assert re.search(r"one of the comparison's sets of images, those of (\\\$|猫)", text)
     for path in re.findall(r"\]\((report/\S+)\)", text):
         assert (folder / path).exists()
     assert capfd.readouterr().err == ""
