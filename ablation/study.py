@@ -17,10 +17,13 @@ from ablation import store, tables
 from ablation.audit import Audit, audit
 from ablation.comparison import Comparison, comparisons, levels, protocol_columns, varying
 from ablation.config import UserError, arm, first_line, flatten, identity_keys, result_keys
+from ablation.data.facts import caveats
 from ablation.provenance import CONFOUNDS
 
 _GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""
+
+_OF_THE_DATA = ("chance", "imbalance", "caveats")
 
 RESULTS = (
     "loss",
@@ -62,7 +65,8 @@ class Study:
             `result.json`; what of `provenance.json` can change a result, below "provenance."; the
             data's `fingerprint`; `history_epochs`, how many are in its history; `chance`, the
             accuracy of always answering the most frequent class; `imbalance`, how many times as
-            many training images the largest class has as the smallest.
+            many training images the largest class has as the smallest; `caveats`, of
+            classes that the accuracy says nothing of.
         history: one row a run and finished epoch: `run` and the columns of `history.csv`.
         problems: what could not be read, one line each.
     """
@@ -190,9 +194,7 @@ def load(directory: str | Path) -> Study:
     factors = []
     frame = pd.DataFrame(runs)
     # The columns of a result are there even if no run is complete yet.
-    frame = frame.reindex(
-        columns=list(dict.fromkeys([*frame.columns, *RESULTS, "chance", "imbalance"]))
-    )
+    frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *RESULTS, *_OF_THE_DATA])))
     for factor in store.factors(directory):
         name = level_column(factor)
         if name not in frame:
@@ -275,6 +277,8 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
         row["chance"] = max(counts) / sum(counts)
         trained = result.get("train_per_class") or [1]
         row["imbalance"] = max(trained) / min(trained) if min(trained) else math.inf
+        known = result["classes"][: len(counts)]
+        row["caveats"] = caveats(known, counts, result.get("lost") or [])
     return row
 
 

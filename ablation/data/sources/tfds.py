@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from ablation.config import UserError, first_line
-from ablation.data.sources.common import OFFLINE, Example, digest_of
+from ablation.data.sources.common import OFFLINE, Example, LeftOut, digest_of
 from ablation.data.sources.decode import example
 from ablation.terminal import import_quietly
 
 
 class Tfds:
     """Any image classification set of TensorFlow Datasets, by name."""
+
+    left_out: tuple[LeftOut, ...] = ()
+    lost: tuple[str, ...] = ()
 
     def __init__(self, dataset: dict[str, Any]):
         _import_tensorflow()
