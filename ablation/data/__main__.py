@@ -52,13 +52,13 @@ def main() -> int:
     except OSError as error:
         print(f"Preparing the data set in {order['cache_dir']} failed: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
-    if tasks:
-        _tell(prepared.meta, console)
+    _tell(prepared, console)
     return 0
 
 
-def _tell(meta: dict[str, Any], console: Console) -> None:
+def _tell(prepared: cache.Cache, console: Console) -> None:
     """Prints what a user should know of a set that was prepared just now."""
+    meta = prepared.meta
     train, val = (meta["splits"][split]["per_class"] for split in sources.SPLITS)
     console.print(
         f"prepared {meta['name']}: {sum(train):,} images to train and {sum(val):,} to validate, "
@@ -66,7 +66,7 @@ def _tell(meta: dict[str, Any], console: Console) -> None:
         soft_wrap=True,
     )
     console.print(_table(meta["classes"], train, val))
-    for line in (*_left_out(meta), *_warnings(meta, train, val)):
+    for line in (*_left_out(prepared.left_out), *_warnings(meta, train, val)):
         console.print(line, soft_wrap=True)
 
 
@@ -86,9 +86,9 @@ def _table(classes: Sequence[str], train: Sequence[int], val: Sequence[int]) -> 
     return table
 
 
-def _left_out(meta: dict[str, Any]) -> Iterator[str]:
+def _left_out(groups: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Yields what is there and not used, a line for each reason."""
-    for group in meta["left_out"]:
+    for group in groups:
         names = named(group["names"], group["count"], _NAMED_AT_MOST)
         yield f"{group['count']:,} left out ({group['reason']}): {names}"
 

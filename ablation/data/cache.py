@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from ablation import store
 from ablation.config import UserError
 from ablation.data import sources
 from ablation.data.facts import grouped
@@ -65,6 +66,12 @@ class Cache:
         """Number of images in "train" or "val"."""
         return self.meta["splits"][split]["count"]
 
+    @property
+    def left_out(self) -> list[dict[str, Any]]:
+        """What is there and not used, by reason, as `grouped` returns it."""
+        found = self.meta["left_out"] + self.meta["broken"]
+        return sorted(found, key=lambda group: -group["count"])
+
     def images(self, split: str) -> np.ndarray:
         """Memory-mapped uint8 (images, size, size, channels)."""
         return np.load(self.directory / f"{split}_images.npy", mmap_mode="r")
@@ -96,6 +103,21 @@ def find(dataset: dict[str, Any], cache_dir: str | Path) -> Cache | None:
     return found if whole else None
 
 
+def is_ready(dataset: dict[str, Any], cache_dir: str | Path) -> bool:
+    """Returns whether `prepare` has nothing to do and nothing to tell.
+
+    Raises:
+        UserError: as `find`.
+    """
+    found = find(dataset, cache_dir)
+    # Of other sources nothing but the images can change.
+    return found is not None and (dataset["source"] != "folder" or _is_told(found, dataset))
+
+
+def _is_told(found: Cache, dataset: dict[str, Any]) -> bool:
+    return found.meta["left_out"] == grouped(sources.open_source(dataset).left_out)
+
+
 def find_fingerprint(fingerprint: str, cache_dir: str | Path) -> Cache | None:
     """Returns the cache of the very images that a run has seen, None if it is gone.
 
@@ -125,9 +147,8 @@ def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) 
 
     Whatever it raises, nothing half-built stays and nothing is remembered.
     """
-    ready = find(dataset, cache_dir)
-    if ready:
-        return ready
+    if is_ready(dataset, cache_dir):
+        return Cache(_directory(dataset, cache_dir))
     source = sources.open_source(dataset)
     directory = _directory(dataset, cache_dir)
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +157,10 @@ def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) 
     with _alone(lock, dataset["name"]):
         ready = find(dataset, cache_dir)
         if ready:
-            return ready
+            # The images are as they were, what lies beside them is not.
+            unused = {"left_out": grouped(source.left_out), "lost": source.lost}
+            store.write_json(ready.directory / "meta.json", ready.meta | unused)
+            return Cache(ready.directory)
         partial = Path(f"{directory}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
@@ -181,12 +205,12 @@ def _build(
 ) -> None:
     size = dataset["image_size"]
     splits: dict[str, Any] = {}
-    left_out = list(source.left_out)
+    broken = []
     for split in sources.SPLITS:
         unused = _write_split(
             source, split, size, directory, f"{dataset['name']} {split}", progress
         )
-        left_out += [LeftOut(example.reason, example.name) for example in unused]
+        broken += [LeftOut(example.reason, example.name) for example in unused]
         images = np.load(directory / f"{split}_images.npy", mmap_mode="r")
         labels = np.load(directory / f"{split}_labels.npy")
         per_class = np.bincount(labels, minlength=len(source.classes)).tolist()
@@ -208,11 +232,12 @@ def _build(
         "fingerprint": hashlib.sha256(fingerprints.encode()).hexdigest(),
         "mean": mean,
         "std": std,
-        "left_out": grouped(left_out),
+        "left_out": grouped(source.left_out),
+        "broken": grouped(broken),
         "lost": source.lost,
         "bytes": _bytes(directory),
     }
-    (directory / "meta.json").write_text(json.dumps(meta, indent=1))
+    store.write_json(directory / "meta.json", meta)
 
 
 def _check_split(

@@ -220,7 +220,7 @@ def _result(
         "classes": cache.meta["classes"],
         "train_per_class": cache.meta["splits"]["train"]["per_class"],
         "val_per_class": cache.meta["splits"]["val"]["per_class"],
-        "left_out": cache.meta["left_out"],
+        "left_out": cache.left_out,
         "lost": cache.meta["lost"],
         "weights_sha256": weights_digest(model),
         "seconds_per_epoch": statistics.median(row["seconds"] for row in rows),

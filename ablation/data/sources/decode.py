@@ -234,7 +234,7 @@ def _from_lab(image: Image.Image) -> Image.Image:
 
 def _reason(error: Exception) -> str:
     """Returns why an image is broken, the same words for all that are broken alike."""
-    text = first_line(error)
+    text = first_line(error).split(" (")[0]  # In brackets stands what only this one has.
     if isinstance(error, UnidentifiedImageError):
         return "damaged, or no image"
     if "truncated" in text.lower() or isinstance(error, EOFError):

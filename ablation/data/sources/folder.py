@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import cached_property
@@ -118,8 +119,17 @@ def _folder(dataset: dict[str, Any]) -> Path:
         raise UserError(
             "dataset=folder needs dataset.path, a folder with one folder of images a class."
         )
-    root = Path(dataset["path"]).expanduser().resolve()
-    if not root.is_dir():
+    try:
+        root = Path(os.path.realpath(Path(dataset["path"]).expanduser()))
+    except RuntimeError:
+        raise UserError(f"dataset.path={dataset['path']} names a home that is not there.") from None
+    try:
+        is_folder = stat.S_ISDIR(root.stat().st_mode)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise unreadable(root, error) from None
+        is_folder = False
+    if not is_folder:
         raise UserError(f"dataset.path={root} is not a folder.")
     return root
 
