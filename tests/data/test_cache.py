@@ -142,8 +142,8 @@ def test_broken_images_are_named_counted_and_left_out(folder, cache_dir):
     for file in broken:
         file.write_bytes(b"no image")
     built = prepare(folder, cache_dir)
-    assert built.meta["skipped"] == 2
-    assert built.meta["skipped_names"] == ["train/cats/0.png", "val/dogs/2.png"]
+    names = ["train/cats/0.png", "val/dogs/2.png"]
+    assert built.left_out == [{"reason": "damaged, or no image", "count": 2, "names": names}]
     assert [built.count(split) for split in ("train", "val")] == [9, 5]
     assert built.meta["splits"]["train"]["per_class"] == [4, 5]
     for split, count in (("train", 9), ("val", 5)):

@@ -2,7 +2,7 @@
 
 What a file's type leaves open is decided so that images of one data set stay comparable:
 
-- Integers of more than 8 bits in a grey image, 16 or 32 bits wide, are scaled by their depth:
+- Integers of more than 8 bits, grey of 16 or 32 bits and colours of 16, are scaled by their depth:
   the one that the file's type fixes (a TIFF of 9 to 15 bits, PGM and JPEG 2000, which Pillow
   scales to 16), else the one that the caller gives for the whole data set. PNG's sBIT does not
   count, because it tells how many of 16 bits are significant and not where white lies. 32-bit
@@ -12,14 +12,17 @@ What a file's type leaves open is decided so that images of one data set stay co
 - Malformed EXIF, or any other remark beside sound pixels, does no harm.
 """
 
+import contextlib
 import functools
 import io
+import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from ablation.config import UserError, first_line
+from ablation.data.sources.bare import without_remarks
 from ablation.data.sources.common import Example
 
 DEPTHS = (8, 10, 12, 14, 16)
@@ -81,13 +84,30 @@ def decode(file: io.BytesIO, channels: int, depth: int = 16) -> np.ndarray:
         BrokenImageError: it cannot be decoded.
     """
     try:
+        return _decode(file, channels, depth)
+    except BrokenImageError:
+        bare = without_remarks(file.getvalue())
+        if bare == file.getvalue():
+            raise
+        with contextlib.suppress(BrokenImageError):
+            return _decode(io.BytesIO(bare), channels, depth)
+        raise
+
+
+def _decode(file: io.BytesIO, channels: int, depth: int) -> np.ndarray:
+    try:
         with _opened(file) as stored:
-            named = _named_depth(stored)
-            image = _turned(stored)
+            depth = _named_depth(stored) or depth
+            other = _other_byte(stored)
+            stored.load()
+            image: Image.Image = stored
             if image.mode == "F":
                 image = _from_floats(image)
             elif _is_deep(image):
-                image = _from_integers(image, named or depth)
+                image = _from_integers(np.asarray(image), depth)
+            elif other and depth < DEPTHS[-1]:
+                image = _from_bytes(image, file, other, depth)
+            image = _turned(image, stored)
             if image.mode == "LAB":
                 image = _from_lab(image)
             if image.has_transparency_data:
@@ -104,7 +124,7 @@ def decode(file: io.BytesIO, channels: int, depth: int = 16) -> np.ndarray:
 
 
 def depth_of(file: Path) -> int:
-    """Returns how many bits a grey image's levels take that does not say so itself.
+    """Returns how many bits an image's levels take that may have more than 8 and does not say.
 
     Returns:
         The smallest of `DEPTHS` that holds its brightest level; 0 for an image of another kind
@@ -115,9 +135,12 @@ def depth_of(file: Path) -> int:
     """
     try:
         with _opened(_content(file)) as image:
-            if not _is_deep(image) or _named_depth(image):
+            if _named_depth(image):
                 return 0
-            return depth_for(int(np.asarray(image).max()))
+            if _other_byte(image):  # Of which the upper one is there, and tells enough.
+                return depth_for(int(np.asarray(image)[..., :3].max()) << 8 | 255)
+            level = int(np.asarray(image).max()) if _is_deep(image) else 2**16
+            return depth_for(level) if level < 2**16 else 0
     except UserError:
         raise
     except Exception:
@@ -125,8 +148,8 @@ def depth_of(file: Path) -> int:
 
 
 def depth_for(level: int) -> int:
-    """Returns the smallest of `DEPTHS` that holds a grey level."""
-    return next((bits for bits in DEPTHS if level < 2**bits), DEPTHS[-1])
+    """Returns the smallest of `DEPTHS` that holds a grey level below 65,536."""
+    return next(bits for bits in DEPTHS if level < 2**bits)
 
 
 @functools.cache
@@ -173,7 +196,7 @@ def unreadable(path: Path, error: OSError) -> UserError:
     )
 
 
-def _opened(file: io.BytesIO) -> Image.Image:
+def _opened(file: io.BytesIO) -> ImageFile.ImageFile:
     """Returns an image whose header was read; raises BrokenImageError if its size cannot be."""
     # These guard servers against strangers. Here it is the user's own file.
     Image.MAX_IMAGE_PIXELS = None
@@ -185,11 +208,10 @@ def _opened(file: io.BytesIO) -> Image.Image:
     return image
 
 
-def _turned(image: Image.Image) -> Image.Image:
-    """Returns an image as its EXIF says that it is to be seen."""
-    image.load()
+def _turned(image: Image.Image, stored: Image.Image) -> Image.Image:
+    """Returns an image as the EXIF of the stored one says that it is to be seen."""
     try:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        turn = _TURNS.get(stored.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # Malformed, and beside the pixels.
         turn = None
     return image if turn is None else image.transpose(turn)
@@ -210,12 +232,38 @@ def _named_depth(image: Image.Image) -> int | None:
     return None
 
 
-def _from_integers(image: Image.Image, depth: int) -> Image.Image:
-    levels = np.asarray(image).astype(np.int64)
+def _from_integers(levels: np.ndarray, depth: int) -> Image.Image:
+    levels = levels.astype(np.int64)
     if levels.min() < 0 or levels.max() >= 2**16:
         raise BrokenImageError("32-bit integers outside 0 to 65535, whose white is unknown")
     # A brighter level than the file admits is white.
     return Image.fromarray(np.minimum(levels >> (depth - 8), 255).astype(np.uint8))
+
+
+def _other_byte(image: ImageFile.ImageFile) -> str | None:
+    """Returns how to read the lower byte of 16-bit colours, of which Pillow keeps the upper one.
+
+    Returns:
+        Pillow's name of the same layout in the other byte order; None where colours have 8 bits.
+    """
+    arguments = image.tile[0][3] if image.tile else ""
+    layout = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    name, _, order = str(layout).partition(";16")
+    orders = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+    return f"{name};16{orders[order]}" if name in ("RGB", "RGBA") and order in orders else None
+
+
+def _from_bytes(image: Image.Image, file: io.BytesIO, other: str, depth: int) -> Image.Image:
+    """Returns an image of 16-bit colours by its depth; opacity always has all 16 bits."""
+    with _opened(file) as lower:
+        for i, (codec, box, offset, arguments) in enumerate(lower.tile):
+            layout = (other, *arguments[1:]) if isinstance(arguments, tuple) else other
+            lower.tile[i] = ImageFile._Tile(codec, box, offset, layout)
+        lower.load()
+        levels = np.asarray(image).astype(np.uint16) << 8 | np.asarray(lower)
+    pixels = np.array(image)
+    pixels[..., :3] = np.asarray(_from_integers(levels[..., :3], depth))
+    return Image.fromarray(pixels)
 
 
 def _from_floats(image: Image.Image) -> Image.Image:

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ablation.config import UserError
+from ablation.data.facts import named
 from ablation.data.sources.common import SPLITS, Example, LeftOut, digest_of, reject_splits
 from ablation.data.sources.decode import DEPTHS, depth_of, example, suffixes, unreadable
 
 _LIKE_SPLITS = (("train", "training"), ("val", "valid", "validation", "test", "testing"))
 _NAMED_AT_MOST = 5
+_OUTSIDE = "outside of any class"
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _MAYBE_DEEP = {".png", ".apng", ".tif", ".tiff", ".im", ".fit", ".fits"}
 """Suffixes of grey images that may have levels of more than 8 bits without saying how many."""
@@ -65,7 +67,7 @@ class Folder:
         self.classes = _in_order({label for _, label, _ in listing.images})
         self.lost = _in_order(listing.folders - set(self.classes))
         if len(self.classes) < 2:
-            raise UserError(_too_few(self._root, self.classes, self.lost))
+            raise UserError(_too_few(self._root, self.classes, self.lost, self.left_out))
         places = {name: i for i, name in enumerate(self.classes)}
         self._files: dict[str, list[tuple[Path, int]]] = {split: [] for split in SPLITS}
         for split, label, file in listing.images:
@@ -164,7 +166,7 @@ class _Listing:
     def _classes(self, split: str | None, parent: Path, entries: list[os.DirEntry]) -> None:
         for entry in entries:
             if not self._is_folder(entry):
-                self._leave_out(entry, "outside of any class")
+                self._leave_out(entry, _OUTSIDE)
                 continue
             self.folders.add(entry.name)
             before = len(self.images)
@@ -261,11 +263,15 @@ def _refuse_like_splits(root: Path, folders: list[str]) -> None:
         )
 
 
-def _too_few(root: Path, classes: Sequence[str], lost: Sequence[str]) -> str:
+def _too_few(
+    root: Path, classes: Sequence[str], lost: Sequence[str], left_out: Sequence[LeftOut]
+) -> str:
     found = f"only {classes[0]!r}" if classes else "none"
     if lost:
-        more = f" and {len(lost) - _NAMED_AT_MOST:,} more" if len(lost) > _NAMED_AT_MOST else ""
-        found += f", and no image in {', '.join(lost[:_NAMED_AT_MOST])}{more}"
+        found += f", and no image in {named(lost, len(lost), _NAMED_AT_MOST)}"
+    outside = [name for reason, name in left_out if reason == _OUTSIDE]
+    if outside:
+        found += f", and outside of any class {named(outside, len(outside), _NAMED_AT_MOST)}"
     return (
         f"dataset.path={root} must hold at least two class folders with images (.jpg, .png, .tif "
         f"or another that Pillow reads), or train/ and val/ with such folders; found {found}."
