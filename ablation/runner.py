@@ -63,7 +63,7 @@ def prepare(dataset: dict, cache_dir: str) -> None:
     Raises:
         UserError: it cannot be had; the child has said why, or the folder is missing.
     """
-    if cache.find(dataset, cache_dir):
+    if cache.is_ready(dataset, cache_dir):
         return
     order = json.dumps({"dataset": dataset, "cache_dir": cache_dir})
     child = subprocess.run(

@@ -24,11 +24,14 @@ from ablation.comparison import (
     varying,
 )
 from ablation.config import UserError, arm, first_line, flatten, identity_keys, result_keys
+from ablation.data.facts import caveats
 from ablation.provenance import CONFOUNDS
 from ablation.text import utf8
 
 _GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""
+
+_OF_THE_RUN = ("chance", "imbalance", "caveats", "uncounted")
 
 RESULTS = (
     "loss",
@@ -70,7 +73,8 @@ class Study:
             `result.json`; what of `provenance.json` can change a result, below "provenance."; the
             data's `fingerprint`; `history_epochs`, how many are in its history; `chance`, the
             accuracy of always answering the most frequent class; `imbalance`, how many times as
-            many training images the largest class has as the smallest.
+            many training images the largest class has as the smallest; `caveats`, of
+            classes that the accuracy says nothing of.
         history: one row a run and finished epoch: `run` and the columns of `history.csv`.
         problems: what could not be read, one line each.
     """
@@ -199,9 +203,7 @@ def load(directory: str | Path) -> Study:
     frame = pd.DataFrame(runs)
     _settle_images(frame)
     # The columns of a result are there even if no run is complete yet.
-    frame = frame.reindex(
-        columns=list(dict.fromkeys([*frame.columns, *RESULTS, "chance", "imbalance", "uncounted"]))
-    )
+    frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *RESULTS, *_OF_THE_RUN])))
     for factor in store.factors(directory):
         name = level_column(factor)
         if name not in frame:
@@ -296,6 +298,8 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
         row["uncounted"] = ", ".join(result.get("uncounted", ()))
         trained = result.get("train_per_class") or [1]
         row["imbalance"] = max(trained) / min(trained) if min(trained) else math.inf
+        known = result["classes"][: len(counts)]
+        row["caveats"] = caveats(known, counts, result.get("lost") or [])
     return {key: utf8(value) if isinstance(value, str) else value for key, value in row.items()}
 
 

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import MissingConfigException, OverrideParseException
@@ -76,6 +77,7 @@ def validate(config: dict[str, Any]) -> None:
     if refused:
         raise UserError(refused)
     _validate_dataset(config["dataset"], config["arch"])
+    _validate_places(config)
     _validate_recipe(config["recipe"])
 
 
@@ -104,6 +106,29 @@ def _validate_dataset(dataset: dict[str, Any], arch: str) -> None:
             f"which halves the image until nothing is left; use dataset.image_size={smallest} "
             f"or more{', or a CIFAR-style net such as arch=20' if smallest > 4 else ''}."
         )
+
+
+def _validate_places(config: dict[str, Any]) -> None:
+    """Raises UserError if what is written would lie among the images that are read."""
+    if not config["dataset"]["path"]:
+        return
+    for key in ("runs_dir", "cache_dir"):
+        try:
+            images, place = (
+                Path(path).expanduser().resolve()
+                for path in (config["dataset"]["path"], config[key])
+            )
+        except RuntimeError:  # No such home, or a link to itself: whoever opens it says so.
+            continue
+        # What is hidden is never read as images.
+        if place.is_relative_to(images) and not any(
+            part.startswith(".") for part in place.relative_to(images).parts
+        ):
+            raise UserError(
+                f"{key}={config[key]} lies inside dataset.path={config['dataset']['path']}, where "
+                f"it would become a class; set it to a folder outside, such as "
+                f"{key}={images.parent / key.removesuffix('_dir')}."
+            )
 
 
 def _validate_recipe(recipe: dict[str, Any]) -> None:

@@ -63,3 +63,28 @@ def test_where_images_lie_may_be_the_reference(config):
     check_reference("noisy", "dataset.path", configs)
     with pytest.raises(UserError, match="Allowed: clean, noisy"):
         check_reference("dirty", "dataset.path", configs)
+
+
+@pytest.mark.parametrize("key", ["runs_dir", "cache_dir"])
+@pytest.mark.parametrize(
+    ("images", "place"),
+    [(".", "runs"), ("pets", "pets/out/runs"), ("pets", "pets"), ("link", "pets/x"), ("..", "x")],
+)
+def test_nothing_is_written_among_the_images(key, images, place, config, tmp_path, monkeypatch):
+    (tmp_path / "pets").mkdir()
+    (tmp_path / "link").symlink_to("pets")
+    monkeypatch.chdir(tmp_path)
+    paths = {"runs_dir": "../runs", "cache_dir": "../cache"} | {key: place}
+    if images == "..":
+        paths = {"runs_dir": "/elsewhere", "cache_dir": "/elsewhere"} | {key: place}
+    folder = ["dataset=folder", f"dataset.path={images}", "dataset.image_size=64"]
+    written = [f"{name}={path}" for name, path in paths.items()]
+    with pytest.raises(UserError, match=f"{key}={place} lies inside dataset.path={images}"):
+        validate(config(*folder, *written))
+
+
+@pytest.mark.parametrize("place", [".cache", "pets/.hidden/runs", "pets2", "pets.runs", "../pets"])
+def test_what_is_hidden_or_beside_the_images_may_be_written(place, config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = ["dataset=folder", "dataset.path=pets", "dataset.image_size=64"]
+    validate(config(*folder, f"runs_dir={place}", f"cache_dir={place}"))

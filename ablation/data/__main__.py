@@ -7,16 +7,23 @@ standard error. A process of its own, because TensorFlow Datasets imports Tensor
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 
 from ablation.config import UserError
 from ablation.data import cache, sources
-from ablation.data.cache import VERY_UNEQUAL, skipped_names
+from ablation.data.cache import VERY_UNEQUAL
+from ablation.data.facts import caveats, named, span
 from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR, accept_any_text, open_console
-from ablation.text import visible
+from ablation.text import readable, visible
+
+_ROWS_AT_MOST = 20
+_NAMED_AT_MOST = 5
 
 
 def main() -> int:
@@ -51,27 +58,60 @@ def main() -> int:
             file=sys.stderr,
         )
         return EXIT_USER_ERROR
-    if tasks:
-        print("\n".join(map(visible, _told(prepared.meta))), file=sys.stderr)
+    _tell(prepared, console)
     return 0
 
 
-def _told(meta: dict[str, Any]) -> Iterator[str]:
-    """Yields what a user should know of a set that was prepared just now, a line each."""
-    classes = meta["classes"]
+def _tell(prepared: cache.Cache, console: Console) -> None:
+    """Prints what a user should know of a set that was prepared just now."""
+    meta = prepared.meta
     train, val = (meta["splits"][split]["per_class"] for split in sources.SPLITS)
-    yield (
+    console.print(
         f"prepared {meta['name']}: {sum(train):,} images to train and {sum(val):,} to validate, "
-        f"{len(classes)} classes"
+        f"{len(meta['classes'])} classes",
+        soft_wrap=True,
     )
-    if meta["skipped"]:
-        yield f"{meta['skipped']:,} broken images are left out: {skipped_names(meta)}"
+    console.print(_table(meta["classes"], train, val))
+    for line in (*_left_out(prepared.left_out), *_warnings(meta, train, val)):
+        console.print(line, soft_wrap=True)
+
+
+def _table(classes: Sequence[str], train: Sequence[int], val: Sequence[int]) -> Table:
+    """Returns the images by class and split, of the first classes if there are many."""
+    table = Table("class", box=None, pad_edge=False)
+    for split in ("to train", "to validate"):
+        table.add_column(split, justify="right")
+    rows = list(zip(classes, train, val, strict=True))
+    shown = rows if len(rows) <= _ROWS_AT_MOST else rows[: _ROWS_AT_MOST - 1]
+    for name, *counts in shown:
+        table.add_row(Text(readable(name), overflow="fold"), *(f"{n:,}" for n in counts))
+    rest = rows[len(shown) :]
+    if rest:
+        spans = (span(column) for column in list(zip(*rest, strict=True))[1:])
+        table.add_row(f"and {len(rest):,} more, each", *spans)
+    return table
+
+
+def _left_out(groups: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yields what is there and not used, a line for each reason."""
+    for group in groups:
+        names = named(group["names"], group["count"], _NAMED_AT_MOST)
+        yield f"{group['count']:,} left out ({group['reason']}): {names}"
+
+
+def _warnings(meta: dict[str, Any], train: Sequence[int], val: Sequence[int]) -> Iterator[str]:
+    """Yields what an accuracy on this data set must be read with, a line each."""
+    classes = meta["classes"]
+    caveat = caveats(classes, val, meta["lost"])
+    if caveat:
+        yield f"warning: {caveat}"
     if max(train) >= VERY_UNEQUAL * min(train):
         most, least = train.index(max(train)), train.index(min(train))
         yield (
-            f"the classes are very unequal: {train[most]:,} training images of {classes[most]}, "
-            f"{train[least]:,} of {classes[least]}; always answering "
-            f"{classes[val.index(max(val))]} would score {max(val) / sum(val):.2%}"
+            f"the classes are very unequal: {train[most]:,} training images of "
+            f"{readable(classes[most])}, {train[least]:,} of {readable(classes[least])}; always "
+            f"answering {readable(classes[val.index(max(val))])} would score "
+            f"{max(val) / sum(val):.2%}"
         )
 
 

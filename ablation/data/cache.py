@@ -5,7 +5,7 @@
         train_labels.npy  int32 (images,)
         val_images.npy, val_labels.npy
         mean_image.npy    float32 (size, size, channels), of the training images, 0 to 1
-        meta.json         classes, counts, fingerprints, channel statistics, skipped files
+        meta.json         classes, counts, fingerprints, channel statistics, what is left out
 
 A folder appears whole or not at all, and one process at a time builds it.
 """
@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,12 +25,14 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from ablation import store
 from ablation.config import UserError, expanded
 from ablation.data import sources
+from ablation.data.facts import grouped
+from ablation.data.sources import Example, LeftOut
 from ablation.text import beginning
 
-_FORMAT = 1
-_NAMED_AT_MOST = 20
+_FORMAT = 2
 _SILENT_SECONDS = 1.0
 
 VERY_UNEQUAL = 10
@@ -65,6 +67,12 @@ class Cache:
         """Number of images in "train" or "val"."""
         return self.meta["splits"][split]["count"]
 
+    @property
+    def left_out(self) -> list[dict[str, Any]]:
+        """What is there and not used, by reason, as `grouped` returns it."""
+        found = self.meta["left_out"] + self.meta["broken"]
+        return sorted(found, key=lambda group: -group["count"])
+
     def images(self, split: str) -> np.ndarray:
         """Memory-mapped uint8 (images, size, size, channels)."""
         return np.load(self.directory / f"{split}_images.npy", mmap_mode="r")
@@ -96,6 +104,21 @@ def find(dataset: dict[str, Any], cache_dir: str | Path) -> Cache | None:
     return found if whole else None
 
 
+def is_ready(dataset: dict[str, Any], cache_dir: str | Path) -> bool:
+    """Returns whether `prepare` has nothing to do and nothing to tell.
+
+    Raises:
+        UserError: as `find`.
+    """
+    found = find(dataset, cache_dir)
+    # Of other sources nothing but the images can change.
+    return found is not None and (dataset["source"] != "folder" or _is_told(found, dataset))
+
+
+def _is_told(found: Cache, dataset: dict[str, Any]) -> bool:
+    return found.meta["left_out"] == grouped(sources.open_source(dataset).left_out)
+
+
 def find_fingerprint(fingerprint: str, cache_dir: str | Path) -> Cache | None:
     """Returns the cache of the very images that a run has seen, None if it is gone.
 
@@ -111,18 +134,6 @@ def find_fingerprint(fingerprint: str, cache_dir: str | Path) -> Cache | None:
     return None
 
 
-def skipped_names(facts: dict[str, Any], at_most: int = _NAMED_AT_MOST) -> str:
-    """Returns the names of the broken images: the first ones, and how many more there are.
-
-    Args:
-        facts: with `skipped` and `skipped_names`, such as a cache's `meta`.
-        at_most: how many to name.
-    """
-    names = facts["skipped_names"][:at_most]
-    more = facts["skipped"] - len(names)
-    return ", ".join(names) + (f" and {more:,} more" if more else "")
-
-
 def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) -> Cache:
     """Returns the cache of a data set and builds it first if it is not there.
 
@@ -132,12 +143,13 @@ def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) 
         progress: called after every few images.
 
     Raises:
-        UserError: the data set is not there or not usable.
-        OSError: the disk is full or not writable; nothing half-built stays.
+        UserError: the data set is not there or not usable, or an image cannot be read.
+        OSError: the disk is full or not writable.
+
+    Whatever it raises, nothing half-built stays and nothing is remembered.
     """
-    ready = find(dataset, cache_dir)
-    if ready:
-        return ready
+    if is_ready(dataset, cache_dir):
+        return Cache(_directory(dataset, cache_dir))
     source = sources.open_source(dataset)
     directory = _directory(dataset, cache_dir)
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +158,10 @@ def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) 
     with _alone(lock, dataset["name"]):
         ready = find(dataset, cache_dir)
         if ready:
-            return ready
+            # The images are as they were, what lies beside them is not.
+            unused = {"left_out": grouped(source.left_out), "lost": source.lost}
+            store.write_json(ready.directory / "meta.json", ready.meta | unused)
+            return Cache(ready.directory)
         partial = Path(f"{directory}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
@@ -191,25 +206,16 @@ def _build(
 ) -> None:
     size = dataset["image_size"]
     splits: dict[str, Any] = {}
-    skipped: list[str] = []
+    broken = []
     for split in sources.SPLITS:
-        broken = _write_split(
+        unused = _write_split(
             source, split, size, directory, f"{dataset['name']} {split}", progress
         )
-        skipped += broken
+        broken += [LeftOut(example.reason, example.name) for example in unused]
         images = np.load(directory / f"{split}_images.npy", mmap_mode="r")
         labels = np.load(directory / f"{split}_labels.npy")
-        if not len(images):
-            raise UserError(
-                f"No image of the {split} split of {dataset['name']} could be decoded; "
-                f"the first is {next(iter(broken), 'missing')}."
-            )
         per_class = np.bincount(labels, minlength=len(source.classes)).tolist()
-        if broken and split == "train" and not all(per_class):
-            raise UserError(
-                f"every training image of {source.classes[per_class.index(0)]} in "
-                f"{dataset['name']} is broken; the first is {broken[0]}."
-            )
+        _check_split(dataset["name"], split, source.classes, per_class, unused)
         splits[split] = {
             "count": len(images),
             "per_class": per_class,
@@ -227,11 +233,27 @@ def _build(
         "fingerprint": hashlib.sha256(fingerprints.encode()).hexdigest(),
         "mean": mean,
         "std": std,
-        "skipped": len(skipped),
-        "skipped_names": skipped[:_NAMED_AT_MOST],
+        "left_out": grouped(source.left_out),
+        "broken": grouped(broken),
+        "lost": source.lost,
         "bytes": _bytes(directory),
     }
-    (directory / "meta.json").write_text(json.dumps(meta, indent=1))
+    store.write_json(directory / "meta.json", meta)
+
+
+def _check_split(
+    name: str, split: str, classes: Sequence[str], per_class: Sequence[int], unused: list[Example]
+) -> None:
+    """Raises UserError if a split, or the training of a class, has lost all its images."""
+    first = f"the first is {unused[0].name} ({unused[0].reason})" if unused else "it is empty"
+    if not sum(per_class):
+        raise UserError(f"no image of the {split} split of {name} could be used; {first}.")
+    for example in unused:
+        if split == "train" and example.label >= 0 and not per_class[example.label]:
+            raise UserError(
+                f"every training image of {classes[example.label]} in {name} is left out; "
+                f"the first is {example.name} ({example.reason})."
+            )
 
 
 def _bytes(directory: Path) -> dict[str, int]:
@@ -241,8 +263,8 @@ def _bytes(directory: Path) -> dict[str, int]:
 
 def _write_split(
     source: sources.Source, split: str, size: int, directory: Path, what: str, progress: Progress
-) -> list[str]:
-    """Writes one split's arrays; returns the names of the images that could not be decoded."""
+) -> list[Example]:
+    """Writes one split's arrays; returns the examples that are left out."""
     count, examples = source.split(split)
     path = directory / f"{split}_images.npy"
     shape = (count, size, size, source.channels)
@@ -252,11 +274,11 @@ def _write_split(
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     labels = np.empty(count, np.int32)
-    broken: list[str] = []
+    unused: list[Example] = []
     kept = 0
     for done, example in enumerate(examples, start=1):
         if example.image is None:
-            broken.append(example.name)
+            unused.append(example)
         else:
             images[kept] = _resize(example.image, size)
             labels[kept] = example.label
@@ -269,7 +291,7 @@ def _write_split(
         np.save(whole, images[:kept])
         whole.replace(path)
     np.save(directory / f"{split}_labels.npy", labels[:kept])
-    return broken
+    return unused
 
 
 def _fingerprint(images: np.ndarray, labels: np.ndarray) -> str:

@@ -13,7 +13,8 @@ from ablation import store
 from ablation.audit import Audit, Differences, audit, spans
 from ablation.comparison import Comparison, levels, varying
 from ablation.config import BASELINE
-from ablation.data.cache import VERY_UNEQUAL, skipped_names
+from ablation.data.cache import VERY_UNEQUAL
+from ablation.data.facts import by_class, named
 from ablation.effects import NEAR_CHANCE_SHARE, Effect, foremost
 from ablation.report.cells import (
     Cells,
@@ -33,7 +34,6 @@ from ablation.text import readable, visible
 _LOG_LINES = 12
 _NAMED_AT_MOST = 6
 _TOLD_AT_MOST = 30
-_CLASSES_AT_MOST = 20
 _LISTED_AT_MOST = 100
 _LOGS_AT_MOST = 20
 _ROWS_AT_MOST = 200
@@ -187,6 +187,8 @@ def _chance(runs: pd.DataFrame) -> str:
         text += (
             f" **The classes are very unequal**: {how}. See how each fares in the confusion matrix."
         )
+    for caveat in filter(None, runs["caveats"].dropna().unique()):
+        text += f" **Warning**: {caveat}."
     return text
 
 
@@ -240,31 +242,34 @@ def conditions(study: Study, comparison: Comparison) -> str:
 
 
 def _image_facts(study: Study, comparison: Comparison) -> list[list[str]]:
-    """Returns the images by class, and the broken ones, of every set that the runs have seen."""
+    """Returns the images by class, and what was left out, of every set that the runs have seen."""
     runs = comparison.complete.drop_duplicates("fingerprint")["run"].head(_NAMED_AT_MOST)
     results = []
     for run in runs:
         with contextlib.suppress(OSError, ValueError):  # It may just be trained again.
             results.append(store.read_json(study.directory / run / "result.json"))
     # Results from before the classes were counted have none of this.
-    counted = [result for result in results if "skipped" in result]
-    found = {}
-    for split, name in (("train", "training"), ("val", "validation")):
-        found[f"{name} images by class"] = [
-            _by_class(result["classes"], result[f"{split}_per_class"]) for result in counted
+    counted = [result for result in results if "train_per_class" in result]
+    found = {
+        f"{name} images by class": [
+            by_class(result["classes"], result[f"{split}_per_class"]) for result in counted
         ]
-    found["broken images, left out"] = [
-        f"{result['skipped']:,}: {skipped_names(result, _NAMED_AT_MOST)}"
-        for result in counted
-        if result["skipped"]
-    ]
+        for split, name in (("train", "training"), ("val", "validation"))
+    }
+    for group in (group for result in counted for group in _left_out(result)):
+        names = named(group["names"], group["count"], _NAMED_AT_MOST)
+        found.setdefault(f"left out: {group['reason']}", []).append(f"{group['count']:,}: {names}")
     return [[name, "; ".join(dict.fromkeys(texts))] for name, texts in found.items()]
 
 
-def _by_class(classes: Sequence[str], counts: Sequence[int]) -> str:
-    if len(classes) > _CLASSES_AT_MOST:
-        return f"{min(counts):,} to {max(counts):,} in each of {len(classes)} classes"
-    return ", ".join(f"{readable(name)} {n:,}" for name, n in zip(classes, counts, strict=True))
+def _left_out(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns what was left out of a run's images by reason; older results know broken ones."""
+    older = {
+        "reason": "broken images",
+        "count": result.get("skipped", 0),
+        "names": result.get("skipped_names", []),
+    }
+    return result.get("left_out", []) + ([older] if older["count"] else [])
 
 
 def _plain(value: Any) -> str:

@@ -220,8 +220,8 @@ def _result(
         "classes": cache.meta["classes"],
         "train_per_class": cache.meta["splits"]["train"]["per_class"],
         "val_per_class": cache.meta["splits"]["val"]["per_class"],
-        "skipped": cache.meta["skipped"],
-        "skipped_names": cache.meta["skipped_names"],
+        "left_out": cache.left_out,
+        "lost": cache.meta["lost"],
         "weights_sha256": weights_digest(model),
         "seconds_per_epoch": statistics.median(row["seconds"] for row in rows),
     }

@@ -142,8 +142,8 @@ def test_broken_images_are_named_counted_and_left_out(folder, cache_dir):
     for file in broken:
         file.write_bytes(b"no image")
     built = prepare(folder, cache_dir)
-    assert built.meta["skipped"] == 2
-    assert built.meta["skipped_names"] == ["train/cats/0.png", "val/dogs/2.png"]
+    names = ["train/cats/0.png", "val/dogs/2.png"]
+    assert built.left_out == [{"reason": "damaged, or no image", "count": 2, "names": names}]
     assert [built.count(split) for split in ("train", "val")] == [9, 5]
     assert built.meta["splits"]["train"]["per_class"] == [4, 5]
     for split, count in (("train", 9), ("val", 5)):
@@ -410,6 +410,69 @@ def test_the_child_process_prepares_what_it_is_ordered_to(folder, cache_dir):
     assert built.count("train") == 9
 
 
+def test_the_child_process_ends_with_a_table_and_with_what_is_left_out(folder, cache_dir):
+    for i in range(8):
+        (folder / "train" / "cats" / f"{i}.heic").write_bytes(b"")
+    save(folder / "train" / "owls" / "1.png", half_and_half(RED, BLUE))
+    save(folder / "test" / "cats" / "1.png", half_and_half(RED, BLUE))
+    (folder / "val" / "newts").mkdir()
+    (folder / "val" / "dogs" / "0.png").write_bytes(b"no image")
+    lines = run(folder_config(folder), cache_dir).stderr.splitlines()
+    table = [line.split() for line in lines]
+    for row in (["cats", "5", "3"], ["dogs", "5", "2"], ["owls", "1", "0"]):
+        assert row in table
+    left_out = [
+        "8 left out (a .heic file, which is not read): train/cats/0.heic, train/cats/1.heic, "
+        "train/cats/2.heic, train/cats/3.heic, train/cats/4.heic and 3 more",
+        "1 left out (beside train/ and val/): test",
+        "1 left out (a folder without an image, so no class): val/newts",
+        "1 left out (damaged, or no image): val/dogs/0.png",
+    ]
+    assert lines[-5:-1] == left_out
+    assert lines[-1] == (
+        "warning: no validation image of owls; no image in newts, so no such class"
+    )
+
+
+def test_what_is_left_out_anew_is_told_without_decoding_anew(folder, cache_dir):
+    run(folder_config(folder), cache_dir)
+    assert cache.is_ready(folder_config(folder), cache_dir)
+    (folder / "train" / "cats" / "new.heic").write_bytes(b"")
+    (folder / "train" / "empty").mkdir()
+    assert cache.find(folder_config(folder), cache_dir)  # Runs that are under way go on.
+    assert not cache.is_ready(folder_config(folder), cache_dir)
+    child = run(folder_config(folder), cache_dir)
+    assert "train/cats/new.heic" in child.stderr and "no image in empty" in child.stderr
+    assert "preparing" not in child.stderr
+    assert cache.is_ready(folder_config(folder), cache_dir)
+    assert cache.find(folder_config(folder), cache_dir).meta["lost"] == ["empty"]
+
+
+def test_a_thousand_classes_and_reasons_stay_readable(tmp_path, cache_dir):
+    for i in range(1000):
+        for split in ("train", "val"):
+            (tmp_path / split / str(i)).mkdir(parents=True)
+            (tmp_path / split / str(i) / f"a.{i}").write_bytes(b"")
+    for split in ("train", "val"):
+        for i in range(990):
+            save(tmp_path / split / str(i) / "1.png", Image.new("L", (8, 8)))
+    child = run(folder_config(tmp_path), cache_dir)
+    assert child.returncode == 0
+    assert len(child.stderr.splitlines()) < 70
+    assert "and 971 more, each" in child.stderr
+    assert "no image in 990, 991, 992, 993, 994 and 5 more" in child.stderr
+    assert "left out (for other reasons)" in child.stderr
+
+
+def test_a_name_that_cannot_be_printed_is_told_in_escapes(folder, cache_dir):
+    for name in (b"caf\xe9.heic", b"two\nlines.heic", b"\x1b[31mred.heic", b"[bold]b.heic"):
+        Path(os.fsdecode(os.fsencode(folder) + b"/train/cats/" + name)).write_bytes(b"")
+    child = run(folder_config(folder), cache_dir)
+    assert child.returncode == 0
+    for shown in ("caf\\udce9.heic", "two\\nlines.heic", "\\x1b[31mred.heic", "[bold]b.heic"):
+        assert f"train/cats/{shown}" in child.stderr
+
+
 def test_the_child_process_tells_a_user_error_in_one_line(tmp_path, cache_dir):
     child = run(folder_config(tmp_path / "gone"), cache_dir)
     assert child.returncode == 2
@@ -440,6 +503,6 @@ def test_an_array_that_was_cut_off_is_made_anew(folder, tmp_path):
 def test_a_class_whose_training_images_are_all_broken_is_refused(folder, tmp_path):
     for file in (folder / "train" / "cats").iterdir():
         file.write_bytes(b"no image")
-    with pytest.raises(UserError, match="every training image of cats"):
+    with pytest.raises(UserError, match=r"every training image of cats.*damaged, or no image"):
         prepare(folder, tmp_path / "cache")
     assert leftovers(tmp_path / "cache") == []

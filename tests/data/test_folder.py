@@ -1,6 +1,6 @@
+import errno
 import json
 import os
-import struct
 import subprocess
 import sys
 from collections import Counter
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ablation.config import UserError
 from ablation.data import cache, sources
@@ -170,35 +170,229 @@ def test_a_broken_image_is_handed_out_by_name_without_pixels(file, damage, folde
     assert [(row.name, row.label) for row in rows if row.image is None] == [(f"dogs/{file}", 1)]
 
 
-def test_hidden_files_and_what_is_no_image_are_ignored(folder):
-    def read():
-        source = open_folder(folder)
-        return source.classes, [
-            [row.name for row in examples(source, split)] for split in sources.SPLITS
-        ]
+def left_out(root):
+    """Returns the names of what is left out by reason."""
+    found = {}
+    for reason, name in open_folder(root).left_out:
+        found.setdefault(reason, []).append(name)
+    return found
 
-    before = read()
+
+def images(root):
+    source = open_folder(root)
+    return {row.name for split in sources.SPLITS for row in examples(source, split)}
+
+
+def test_what_is_no_image_of_a_class_is_left_out_by_name_and_changes_nothing(folder):
+    before = images(folder)
+    assert left_out(folder) == {}
     save(folder / "cats" / ".hidden.png")
+    save(folder / "cats" / ".ipynb_checkpoints" / "copy.png")
     save(folder / ".cache" / "x.png")
     save(folder / "loose.png")
     (folder / "cats" / "notes.txt").write_text("not an image")
     (folder / "documents").mkdir()
     (folder / "documents" / "list.csv").write_text("1,2")
-    assert read() == before
-    save(folder / "cats" / "more.PNG")
-    assert read() != before
-
-
-def test_hidden_folders_inside_a_class_are_ignored(folder):
-    save(folder / "cats" / ".ipynb_checkpoints" / "copy.png")
+    (folder / "empty").mkdir()
+    assert images(folder) == before
     source = open_folder(folder)
-    assert "copy.png" not in names(source, "train") | names(source, "val")
+    assert (source.classes, source.lost) == (("cats", "dogs"), ("documents", "empty"))
+    assert left_out(folder) == {
+        "hidden": [".cache", "cats/.hidden.png", "cats/.ipynb_checkpoints"],
+        "outside of any class": ["loose.png"],
+        "a .txt file, which is not read": ["cats/notes.txt"],
+        "a .csv file, which is not read": ["documents/list.csv"],
+        "a folder without an image, so no class": ["documents", "empty"],
+    }
 
 
-def test_a_dead_link_is_a_broken_image(folder, tmp_path):
+@pytest.mark.parametrize(
+    "name",
+    ["@eaDir", "$RECYCLE.BIN", "__MACOSX", "lost+found", "System Volume Information", "#recycle"],
+)
+def test_what_a_system_makes_is_no_class_wherever_it_lies(name, folder):
+    before = images(folder)
+    for place in (folder, folder / "cats"):
+        save(place / name / "thumbnail.png")
+    assert images(folder) == before
+    assert left_out(folder) == {"made by a system": [name, f"cats/{name}"]}
+    assert open_folder(folder).lost == ()
+
+
+def test_a_folder_of_a_system_is_not_even_opened(folder, monkeypatch):
+    (folder / "lost+found").mkdir()
+    refuse(monkeypatch, "lost+found")
+    assert open_folder(folder).classes == ("cats", "dogs")
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    [".jfif", ".JPE", ".ppm", ".pgm", ".jp2", ".tga", ".ico", ".pcx", ".sgi", ".dib", ".mpo"],
+)
+def test_every_suffix_that_pillow_reads_is_an_image(suffix, folder):
+    before = images(folder)
+    file = folder / "cats" / f"more{suffix}"
+    image = Image.new("L" if suffix == ".pgm" else "RGB", (16, 16), 200)
+    image.save(file, {".JPE": "JPEG", ".mpo": "JPEG"}.get(suffix))
+    assert images(folder) - before == {f"cats/more{suffix}"}
+    assert decoded(folder, file.name).shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("name", ["1.heic", "2.CR2", "3.svg", "4.mpg", "5.eps", "6.h5", "7.pdf"])
+def test_a_kind_that_pillow_does_not_read_is_told_by_its_suffix(name, folder):
+    (folder / "cats" / name).write_bytes(b"whatever")
+    suffix = Path(name).suffix.lower()
+    assert left_out(folder) == {f"a {suffix} file, which is not read": [f"cats/{name}"]}
+
+
+def test_linked_folders_and_files_are_followed(folder, tmp_path):
+    for i in range(5):
+        save(tmp_path / "elsewhere" / "deeper" / f"linked {i}.png")
+    (folder / "cats" / "more").symlink_to(tmp_path / "elsewhere")
+    (folder / "apes").symlink_to(tmp_path / "elsewhere" / "deeper")
+    (folder / "dogs" / "one.png").symlink_to(tmp_path / "elsewhere" / "deeper" / "linked 0.png")
+    found = images(folder)
+    assert open_folder(folder).classes == ("apes", "cats", "dogs")
+    for i in range(5):
+        assert {f"cats/more/deeper/linked {i}.png", f"apes/linked {i}.png"} <= found
+    assert "dogs/one.png" in found
+    assert left_out(folder) == {}
+
+
+@pytest.mark.parametrize("target", [".", "..", "../..", "/", "sub", "sub/.."])
+def test_a_link_back_is_told_and_read_once(target, folder):
+    before = images(folder)
+    save(folder / "cats" / "sub" / "deep.png")
+    (folder / "cats" / "z").symlink_to(target)
+    assert images(folder) - before == {"cats/sub/deep.png"}
+    assert left_out(folder) == {"a link to a folder that is read already": ["cats/z"]}
+
+
+def test_links_that_lead_nowhere_and_pipes_are_told(folder, tmp_path):
     (folder / "cats" / "dead.png").symlink_to(tmp_path / "gone.png")
+    (folder / "cats" / "inside.png").symlink_to(folder / "cats" / "0.png" / "x")
+    (folder / "cats" / "self.png").symlink_to("self.png")
+    os.mkfifo(folder / "cats" / "pipe.png")
+    names = [f"cats/{name}.png" for name in ("dead", "inside", "pipe", "self")]
+    assert left_out(folder) == {"a link that leads nowhere, a pipe or a device": names}
+
+
+def refuse(monkeypatch, name, error=errno.EACCES):
+    """Makes a file or folder unreadable, for root too."""
+    scan, read = os.scandir, Path.read_bytes
+
+    def fail(path):
+        if not isinstance(path, int) and Path(path).name == name:
+            raise OSError(error, os.strerror(error), str(path))
+
+    monkeypatch.setattr(os, "scandir", lambda path: fail(path) or scan(path))
+    monkeypatch.setattr(Path, "read_bytes", lambda path: fail(path) or read(path))
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EIO, errno.ENETDOWN, errno.ESTALE])
+@pytest.mark.parametrize("name", ["cats", "sub", "5.png"])
+def test_what_cannot_be_read_for_now_is_an_error_and_not_remembered(
+    name, error, folder, tmp_path, monkeypatch
+):
+    save(folder / "cats" / "sub" / "x.png")
+    with monkeypatch.context() as patch:
+        refuse(patch, name, error)
+        with pytest.raises(UserError, match=f"{name}' cannot be read.*{os.strerror(error)}") as one:
+            cache.prepare(config("folder", path=str(folder)), tmp_path / "cache", no_progress)
+        assert "\n" not in str(one.value)
+    assert not list((tmp_path / "cache").glob("*[!k]"))
     built = cache.prepare(config("folder", path=str(folder)), tmp_path / "cache", no_progress)
-    assert built.meta["skipped_names"] == ["cats/dead.png"]
+    assert built.count("train") + built.count("val") == 61
+    assert built.left_out == []
+
+
+def test_a_file_that_vanishes_while_it_is_read_is_an_error(folder):
+    source = open_folder(folder)
+    (folder / "cats" / "3.png").unlink()
+    with pytest.raises(UserError, match=r"cats/3\.png' cannot be read \(No such file"):
+        examples(source, "train") + examples(source, "val")
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        ["main/20-plain-s0/status.json", "main/20-plain-s0/config.yaml"],
+        ["main/study.json", "main/report.md"],
+        ["pets-8px-0123/meta.json", "pets-8px-0123/mean_image.npy"],
+    ],
+)
+@pytest.mark.parametrize("place", ["runs", "cats/old/runs"])
+def test_runs_and_caches_among_the_images_are_refused(place, marks, folder):
+    save(folder / place / "main" / "report" / "loss.png")
+    for mark in marks:
+        (folder / place / mark).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place / mark).write_text("")
+    with pytest.raises(UserError, match=r"holds runs or a cache of this program.*move them out"):
+        open_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        (["0", "1", "2", "10"], ["0", "1", "2", "10"]),
+        (["-1", "0.5", "1.5", "10"], ["-1", "0.5", "1.5", "10"]),
+        (["007", "1", "01", "20"], ["01", "1", "007", "20"]),
+        (["10", "2", "two"], ["10", "2", "two"]),
+        (["class10", "class2"], ["class10", "class2"]),
+        (["1e3", "20", "9"], ["1e3", "20", "9"]),
+    ],
+)
+def test_classes_are_in_numeric_order_if_all_are_numbers(names, order, tmp_path):
+    for name in names:
+        for i in range(12):
+            save(tmp_path / name / f"{i}.png")
+    assert list(open_folder(tmp_path).classes) == order
+
+
+def test_numbered_classes_keep_their_labels(tmp_path):
+    for name in range(12):
+        for split in sources.SPLITS:
+            save(tmp_path / split / str(name) / "1.png", (name, 0, 0))
+    for row in examples(open_folder(tmp_path), "train"):
+        assert row.image[0, 0, 0] == row.label
+
+
+def test_five_spellings_of_a_path_and_a_link_are_one_cache(folder, tmp_path, monkeypatch):
+    built = cache.prepare(config("folder", path=str(folder)), tmp_path / "cache", no_progress)
+    (tmp_path / "link").symlink_to("images")
+    (tmp_path / "x").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for path in ("images", "images/", "./images", "x/../images", "../" + tmp_path.name + "/images",
+                 "link", "link/", "~/images"):  # fmt: skip
+        assert cache.find(config("folder", path=path), "cache").directory.samefile(built.directory)
+
+
+def test_what_stands_beside_train_and_val_is_told(tmp_path):
+    for split in ("train", "val", "test", "Train"):
+        for label in ("cats", "dogs"):
+            save(tmp_path / split / label / "1.png")
+    save(tmp_path / "train" / "loose.png")
+    (tmp_path / "labels.csv").write_text("")
+    assert open_folder(tmp_path).classes == ("cats", "dogs")
+    assert left_out(tmp_path) == {
+        "beside train/ and val/": ["Train", "labels.csv", "test"],
+        "outside of any class": ["train/loose.png"],
+    }
+
+
+def test_a_class_without_validation_images_is_kept_and_one_without_training_images_is_not(tmp_path):
+    for place in ("train/cats", "train/dogs", "train/Apes", "val/cats", "val/dogs"):
+        save(tmp_path / place / "1.png")
+    assert open_folder(tmp_path).classes == ("Apes", "cats", "dogs")
+    save(tmp_path / "val" / "apes" / "1.png")
+    with pytest.raises(UserError, match="no training images of apes; apes may be Apes"):
+        open_folder(tmp_path)
+
+
+def test_a_name_that_is_no_utf_8_is_read(folder):
+    save(Path(os.fsdecode(os.fsencode(folder) + b"/cats/caf\xe9.png")))
+    assert len(images(folder)) == 61
 
 
 def one_class(root):
@@ -216,6 +410,11 @@ def only_text(root):
         (root / label / "1.txt").write_text("not an image")
 
 
+def only_loose(root):
+    for i in range(6):
+        save(root / f"{i}.png")
+
+
 def empty_val(root):
     for label in ("cats", "dogs"):
         save(root / "train" / label / "1.png")
@@ -228,7 +427,8 @@ def empty_val(root):
         (lambda root: None, "two class folders.*found none"),
         (one_class, "two class folders.*found only 'cats'"),
         (one_class_in_splits, "two class folders.*found only 'cats'"),
-        (only_text, "two class folders.*found none"),
+        (only_text, "two class folders.*found none, and no image in cats, dogs"),
+        (only_loose, r"found none, and outside of any class 0\.png.*4\.png and 1 more"),
         (empty_val, "no images for the val split"),
     ],
 )
@@ -269,11 +469,3 @@ def test_a_class_may_be_called_train(tmp_path):
         save(tmp_path / "train" / f"{i}.png")
         save(tmp_path / "tram" / f"{i}.png")
     assert open_folder(tmp_path).classes == ("train", "tram")
-
-
-def test_whatever_pillow_raises_the_image_is_broken(folder, monkeypatch):
-    def fail(image):
-        raise struct.error("required argument is not an integer")
-
-    monkeypatch.setattr(ImageOps, "exif_transpose", fail)
-    assert all(row.image is None for row in examples(open_folder(folder), "val"))

@@ -228,6 +228,29 @@ def test_unequal_classes_and_broken_images_are_told(stored_run, tmp_path):
     assert "9: cats/0.png" in text and "and 3 more" in text
 
 
+def test_what_is_left_out_and_classes_without_images_are_told(stored_run, tmp_path):
+    names = [f"cats/{i}.heic" for i in range(20)]
+    for arm in ("true", "false"):
+        stored_run(
+            f"plain={arm}",
+            classes=["apes", "cats", "dogs"],
+            train_per_class=[300, 300, 300],
+            val_per_class=[90, 0, 0],
+            left_out=[
+                {"reason": "a .heic file, which is not read", "count": 2000, "names": names},
+                {"reason": "hidden", "count": 1, "names": [".DS_Store"]},
+            ],
+            lost=["owls"],
+        )
+    loaded = study.load(tmp_path / "main")
+    (comparison,) = loaded.comparisons()
+    printed = markdown.accuracy(comparison)
+    assert "**Warning**: no validation image of cats, dogs; no image in owls" in printed
+    text = markdown.conditions(loaded, comparison)
+    assert "left out: a .heic file, which is not read" in text and "2,000: cats/0.heic" in text
+    assert "and 1,994 more" in text and "1: .DS_Store" in text
+
+
 def test_accuracy_near_that_of_the_most_frequent_class_is_near_chance(stored_run, tmp_path):
     for arm, accuracy in (("true", 0.905), ("false", 0.95)):
         stored_run(f"plain={arm}", val_accuracy=accuracy, val_per_class=[90, 10])
@@ -238,7 +261,7 @@ def test_accuracy_near_that_of_the_most_frequent_class_is_near_chance(stored_run
 def test_results_that_did_not_count_their_classes_are_read_as_equal_ones(stored_run, tmp_path):
     directory = stored_run()
     result = store.read_json(directory / "result.json")
-    for key in ("train_per_class", "val_per_class", "skipped", "skipped_names"):
+    for key in ("train_per_class", "val_per_class", "left_out", "lost"):
         del result[key]
     store.write_json(directory / "result.json", result)
     loaded = study.load(tmp_path / "main")

@@ -5,12 +5,12 @@ A module each; TensorFlow is imported only by the one that reads TensorFlow Data
 
 from typing import Any
 
-from ablation.data.sources.common import SPLITS, Example, Source
+from ablation.data.sources.common import SPLITS, Example, LeftOut, Source
 from ablation.data.sources.digits import Digits
 from ablation.data.sources.folder import Folder
 from ablation.data.sources.tfds import Tfds
 
-__all__ = ["SOURCES", "SPLITS", "Example", "Source", "open_source", "state"]
+__all__ = ["SOURCES", "SPLITS", "Example", "LeftOut", "Source", "open_source", "state"]
 
 SOURCES: dict[str, type[Source]] = {"digits": Digits, "tfds": Tfds, "folder": Folder}
 """The sources by the name that `dataset.source` gives them."""

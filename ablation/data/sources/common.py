@@ -13,14 +13,26 @@ SPLITS = ("train", "val")
 OFFLINE = "dataset=digits and dataset=folder need no download."
 
 
+class LeftOut(NamedTuple):
+    """What a data set holds and is not used.
+
+    Attributes:
+        reason: why, the same words for all that share it.
+        name: of the file or folder.
+    """
+
+    reason: str
+    name: str
+
+
 class Example(NamedTuple):
     """One image as it is stored.
 
     Attributes:
         name: what to call it in a message.
-        image: uint8 (height, width, channels), or None if it cannot be decoded.
+        image: uint8 (height, width, channels), or None if it is left out.
         label: index into the source's classes.
-        reason: why it cannot be decoded, "" if it can.
+        reason: why it is left out, the same words for all that share it; "" if it is not.
     """
 
     name: str
@@ -30,10 +42,19 @@ class Example(NamedTuple):
 
 
 class Source(Protocol):
-    """A data set: its classes, its channels and its two splits."""
+    """A data set: its classes, its channels and its two splits.
+
+    Attributes:
+        classes: their names, in the order of their labels.
+        channels: 1 for grey, 3 for RGB.
+        left_out: what is there and no example is made of.
+        lost: folders that would be classes if they held an image.
+    """
 
     classes: tuple[str, ...]
     channels: int
+    left_out: tuple[LeftOut, ...]
+    lost: tuple[str, ...]
 
     def __init__(self, dataset: dict[str, Any]): ...
 
@@ -67,6 +88,7 @@ def digest_of(files: Iterable[Path]) -> str:
 def _size_and_time(file: Path) -> tuple[int, int]:
     """Returns size and modification time, zeros for a link that leads nowhere."""
     try:
-        return file.stat().st_size, file.stat().st_mtime_ns
+        facts = file.stat()
     except OSError:
         return 0, 0
+    return facts.st_size, facts.st_mtime_ns

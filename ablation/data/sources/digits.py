@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ablation.data.sources.common import Example, reject_splits
+from ablation.data.sources.common import Example, LeftOut, reject_splits
 
 
 class Digits:
@@ -13,6 +13,8 @@ class Digits:
 
     classes = tuple("0123456789")
     channels = 1
+    left_out: tuple[LeftOut, ...] = ()
+    lost: tuple[str, ...] = ()
 
     def __init__(self, dataset: dict[str, Any]):
         reject_splits(dataset)

@@ -1,23 +1,60 @@
 """Images in folders, one folder a class."""
 
+import errno
 import hashlib
-from collections.abc import Iterator
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ablation.config import UserError, expanded
-from ablation.data.sources.common import SPLITS, Example, digest_of, reject_splits
-from ablation.data.sources.decode import example
+from ablation.data.facts import named
+from ablation.data.sources.common import SPLITS, Example, LeftOut, digest_of, reject_splits
+from ablation.data.sources.decode import DEPTHS, depth_of, example, suffixes, unreadable
 
-_IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 _LIKE_SPLITS = (("train", "training"), ("val", "valid", "validation", "test", "testing"))
+_NAMED_AT_MOST = 5
+_OUTSIDE = "outside of any class"
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_MAYBE_DEEP = {".png", ".apng", ".tif", ".tiff", ".im", ".fit", ".fits"}
+"""Suffixes of grey images that may have levels of more than 8 bits without saying how many."""
+
+_OF_A_SYSTEM = {
+    "$recycle.bin",
+    "#recycle",
+    "@eadir",
+    "@recycle",
+    "@tmp",
+    "__macosx",
+    "__pycache__",
+    "desktop.ini",
+    "ehthumbs.db",
+    "icon\r",
+    "lost+found",
+    "recycler",
+    "system volume information",
+    "thumbs.db",
+}
+"""What systems, network drives and archives put into folders, in lower case."""
+
+_OURS = (
+    {"status.json", "config.yaml"},
+    {"study.json", "report.md"},
+    {"meta.json", "mean_image.npy"},
+)
+"""By what a run, a study or a cache of this program is known."""
 
 
 class Folder:
     """Images in one folder a class, below `path` or below its train/ and val/.
 
     Without train/ and val/, a hash of its name sends every file to one of the two, about 80 to 20,
-    so that a file stays where it is when others are added.
+    so that a file stays where it is when others are added. Classes are in the order of their
+    names, and in numeric order if every name is a number.
     """
 
     channels = 3
@@ -25,24 +62,31 @@ class Folder:
     def __init__(self, dataset: dict[str, Any]):
         reject_splits(dataset)
         self._root = _folder(dataset)
-        files = _image_files(self._root)
-        self.classes = tuple(sorted({label for _, label, _ in files}))
+        listing = _Listing(self._root)
+        self.left_out = tuple(listing.left_out)
+        self.classes = _in_order({label for _, label, _ in listing.images})
+        self.lost = _in_order(listing.folders - set(self.classes))
         if len(self.classes) < 2:
-            found = f"only {self.classes[0]!r}" if self.classes else "none"
-            raise UserError(
-                f"dataset.path={self._root} must hold at least two class folders with images "
-                f"({', '.join(sorted(_IMAGE_SUFFIXES))}), or train/ and val/ with such folders; "
-                f"found {found}."
-            )
+            raise UserError(_too_few(self._root, self.classes, self.lost, self.left_out))
+        places = {name: i for i, name in enumerate(self.classes)}
         self._files: dict[str, list[tuple[Path, int]]] = {split: [] for split in SPLITS}
-        for split, label, file in files:
-            self._files[split or _hashed_split(file.name)].append((file, self.classes.index(label)))
+        for split, label, file in listing.images:
+            self._files[split or _hashed_split(file.name)].append((file, places[label]))
+        self._check_splits()
+
+    def _check_splits(self) -> None:
         trained = {label for _, label in self._files["train"]}
         untrained = [name for i, name in enumerate(self.classes) if i not in trained]
         if untrained:
+            known = {self.classes[i].casefold(): self.classes[i] for i in trained}
+            hints = [
+                f"{name} may be {known[name.casefold()]}; "
+                for name in untrained
+                if name.casefold() in known
+            ]
             raise UserError(
                 f"dataset.path={self._root} leaves no training images of {', '.join(untrained)}; "
-                "add some, or sort them into train/ and val/ yourself."
+                f"{''.join(hints)}add some, or sort them into train/ and val/ yourself."
             )
         if not self._files["val"]:
             raise UserError(f"dataset.path={self._root} leaves no images for the val split.")
@@ -51,14 +95,25 @@ class Folder:
         """Returns the number of files and an iterator that decodes them to RGB."""
         files = self._files[name]
         return len(files), (
-            example(str(file.relative_to(self._root)), file, label, self.channels)
+            example(str(file.relative_to(self._root)), file, label, self.channels, self._depth)
             for file, label in files
         )
+
+    @cached_property
+    def _depth(self) -> int:
+        """Bits of a grey level in deep images: as many as the brightest of the data set needs."""
+        found = 0
+        for file in (file for split in SPLITS for file, _ in self._files[split]):
+            if file.suffix.lower() in _MAYBE_DEEP:
+                found = max(found, depth_of(file))
+            if found == DEPTHS[-1]:
+                break
+        return found or DEPTHS[-1]
 
     @staticmethod
     def state(dataset: dict[str, Any]) -> str:
         """Returns a digest of the image files."""
-        return digest_of(file for _, _, file in _image_files(_folder(dataset)))
+        return digest_of(file for _, _, file in _Listing(_folder(dataset)).images)
 
 
 def _folder(dataset: dict[str, Any]) -> Path:
@@ -66,37 +121,168 @@ def _folder(dataset: dict[str, Any]) -> Path:
         raise UserError(
             "dataset=folder needs dataset.path, a folder with one folder of images a class."
         )
-    root = expanded("dataset.path", dataset["path"]).resolve()
-    if not root.is_dir():
+    root = Path(os.path.realpath(expanded("dataset.path", dataset["path"])))
+    try:
+        is_folder = stat.S_ISDIR(root.stat().st_mode)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise unreadable(root, error) from None
+        is_folder = False
+    if not is_folder:
         raise UserError(f"dataset.path={root} is not a folder.")
     return root
 
 
-def _image_files(root: Path) -> list[tuple[str | None, str, Path]]:
-    """Returns (split or None, class, file) of every image, in a fixed order."""
-    split = all((root / name).is_dir() for name in SPLITS)
-    names = {path.name.lower(): path.name for path in root.iterdir() if path.is_dir()}
+class _Listing:
+    """What a folder holds, in a fixed order; every file and folder is in one of the two lists.
+
+    Attributes:
+        images: (split or None, class, file) of every image.
+        left_out: all else.
+        folders: the names of the folders that stand where a class does.
+    """
+
+    def __init__(self, root: Path):
+        self.images: list[tuple[str | None, str, Path]] = []
+        self.left_out: list[LeftOut] = []
+        self.folders: set[str] = set()
+        self._root = root
+        entries = self._entries(root)
+        folders = [entry.name for entry in entries if self._is_folder(entry)]
+        if not set(SPLITS) <= set(folders):
+            _refuse_like_splits(root, folders)
+            self._classes(None, root, entries)
+            return
+        for entry in entries:
+            if entry.name in SPLITS:
+                split = root / entry.name
+                self._classes(entry.name, split, self._entries(split))
+            else:
+                self._leave_out(entry, "beside train/ and val/")
+
+    def _classes(self, split: str | None, parent: Path, entries: list[os.DirEntry]) -> None:
+        for entry in entries:
+            if not self._is_folder(entry):
+                self._leave_out(entry, _OUTSIDE)
+                continue
+            self.folders.add(entry.name)
+            before = len(self.images)
+            above = {self._root, *self._root.parents, parent.resolve()}
+            self._walk(entry, Path(os.path.realpath(entry.path)), above, (split, entry.name))
+            if len(self.images) == before:
+                self._leave_out(entry, "a folder without an image, so no class")
+
+    def _walk(
+        self, folder: os.DirEntry, real: Path, seen: set[Path], place: tuple[str | None, str]
+    ) -> None:
+        """Collects the images below a folder, those in linked folders too.
+
+        Args:
+            folder: by the path that leads to it.
+            real: where it really lies.
+            seen: where the folders lie that were read, or are being read, for this class.
+            place: split and class.
+        """
+        if real in seen:
+            self._leave_out(folder, "a link to a folder that is read already")
+            return
+        seen.add(real)
+        for entry in self._entries(Path(folder.path)):
+            suffix = Path(entry.name).suffix.lower()
+            if self._is_folder(entry):
+                linked = entry.is_symlink()
+                below = Path(os.path.realpath(entry.path)) if linked else real / entry.name
+                self._walk(entry, below, seen, place)
+            elif not self._is_file(entry):
+                self._leave_out(entry, "a link that leads nowhere, a pipe or a device")
+            elif suffix in suffixes():
+                self.images.append((*place, Path(entry.path)))
+            else:
+                what = f"a {suffix} file" if suffix else "a file without a suffix"
+                self._leave_out(entry, f"{what}, which is not read")
+
+    def _entries(self, folder: Path) -> list[os.DirEntry]:
+        """Returns what lies in a folder, by name, without what is hidden or a system's."""
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            raise unreadable(folder, error) from None
+        names = {entry.name for entry in entries}
+        if any(marks <= names for marks in _OURS):
+            raise UserError(
+                f"dataset.path={self._root} holds runs or a cache of this program, {folder}, whose "
+                "figures would become images; move them out, or name a folder of images alone."
+            )
+        kept = []
+        for entry in entries:
+            if entry.name.startswith("."):
+                self._leave_out(entry, "hidden")
+            elif entry.name.lower() in _OF_A_SYSTEM:
+                self._leave_out(entry, "made by a system")
+            else:
+                kept.append(entry)
+        return kept
+
+    @classmethod
+    def _is_folder(cls, entry: os.DirEntry) -> bool:
+        """Whether it is a folder, or a link to one."""
+        return cls._is(entry.is_dir, entry)
+
+    @classmethod
+    def _is_file(cls, entry: os.DirEntry) -> bool:
+        """Whether it is a file with content, or a link to one."""
+        return cls._is(entry.is_file, entry)
+
+    @staticmethod
+    def _is(kind: Callable[[], bool], entry: os.DirEntry) -> bool:
+        try:
+            return kind()
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):  # A link to itself, or into a file.
+                return False
+            raise unreadable(Path(entry.path), error) from None
+
+    def _leave_out(self, entry: os.DirEntry, reason: str) -> None:
+        name = str(Path(entry.path).relative_to(self._root))
+        self.left_out.append(LeftOut(reason, name))
+
+
+def _refuse_like_splits(root: Path, folders: list[str]) -> None:
+    names = {name.lower(): name for name in folders}
     like_train, like_val = (
         [names[word] for word in words if word in names] for words in _LIKE_SPLITS
     )
-    if like_train and like_val and not split:
+    if like_train and like_val:
         raise UserError(
             f"dataset.path={root} holds {like_train[0]}/ and {like_val[0]}/, which would be two "
             "classes; as splits they must be named train/ and val/."
         )
-    parents = [(name, root / name) for name in SPLITS] if split else [(None, root)]
-    return [
-        (name, label.name, file)
-        for name, parent in parents
-        for label in sorted(parent.iterdir())
-        if label.is_dir() and not label.name.startswith(".")
-        for file in sorted(label.rglob("*"))
-        if file.suffix.lower() in _IMAGE_SUFFIXES
-        and not file.is_dir()
-        and not any(part.startswith(".") for part in file.relative_to(label).parts)
-    ]
+
+
+def _too_few(
+    root: Path, classes: Sequence[str], lost: Sequence[str], left_out: Sequence[LeftOut]
+) -> str:
+    found = f"only {classes[0]!r}" if classes else "none"
+    if lost:
+        found += f", and no image in {named(lost, len(lost), _NAMED_AT_MOST)}"
+    outside = [name for reason, name in left_out if reason == _OUTSIDE]
+    if outside:
+        found += f", and outside of any class {named(outside, len(outside), _NAMED_AT_MOST)}"
+    return (
+        f"dataset.path={root} must hold at least two class folders with images (.jpg, .png, .tif "
+        f"or another that Pillow reads), or train/ and val/ with such folders; found {found}."
+    )
+
+
+def _in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Returns the names of classes in order: by value if all are numbers, else as text."""
+    ordered = sorted(names)
+    if all(_NUMBER.fullmatch(name) for name in ordered):
+        ordered.sort(key=Decimal)
+    return tuple(ordered)
 
 
 def _hashed_split(file_name: str) -> str:
-    digest = hashlib.sha256(file_name.encode()).digest()
+    digest = hashlib.sha256(file_name.encode(errors="surrogateescape")).digest()
     return "train" if int.from_bytes(digest[:4], "big") % 100 < 80 else "val"

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ablation.config import UserError, expanded, first_line
-from ablation.data.sources.common import OFFLINE, Example, digest_of
+from ablation.data.sources.common import OFFLINE, Example, LeftOut, digest_of
 from ablation.data.sources.decode import BrokenImageError, example
 from ablation.data.sources.tfds_features import (
     CHANNELS,
@@ -36,6 +36,9 @@ from ablation.terminal import import_quietly
 
 class Tfds:
     """Any image classification set of TensorFlow Datasets, by name."""
+
+    left_out: tuple[LeftOut, ...] = ()
+    lost: tuple[str, ...] = ()
 
     def __init__(self, dataset: dict[str, Any]):
         _import_tensorflow()
