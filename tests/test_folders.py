@@ -12,8 +12,8 @@ from ablation.config import UserError
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["cache_dir="], ["cache_dir is empty"]),
-        (["runs_dir="], ["runs_dir is empty"]),
+        (["cache_dir="], ["cache_dir= has no value"]),
+        (["runs_dir="], ["runs_dir= has no value"]),
         (["cache_dir='~nobody-of-that-name/cache'"], ["cache_dir=~nobody-of-that-name/cache"]),
         (["runs_dir='~nobody-of-that-name/runs'"], ["runs_dir=~nobody-of-that-name/runs"]),
         (["-m", "seed=0,1", "runs_dir='~nobody-of-that-name/runs'"], ["runs_dir=~nobody"]),
