@@ -17,14 +17,19 @@ def main() -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    from ablation import command
     from ablation.config import CONF_DIR, UserError
     from ablation.sweep import command_line, job
     from ablation.validation import explain
 
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if "--version" in sys.argv:
+        print(command.version())
+        return 0
+    command_line()  # Kept before the words are rewritten for Hydra.
     try:
-        _arrange(sys.argv)
+        sys.argv[1:] = command.arranged(sys.argv[1:])
         # Hydra then passes its errors on, which `explain` puts in one line.
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)()
@@ -46,22 +51,6 @@ def main() -> int:
         )
         return EXIT_INTERRUPTED
     return 0
-
-
-def _arrange(arguments: list[str]) -> None:
-    """Puts -m first, where Hydra wants it, and refuses what Hydra answers with a traceback."""
-    from ablation.config import UserError
-
-    for sweeps in ("-m", "--multirun"):
-        if sweeps in arguments:
-            arguments.remove(sweeps)
-            arguments.insert(1, sweeps)
-            if {"-c", "--cfg", "-i", "--info"} & set(arguments):
-                raise UserError("--cfg and --info show the keys of one run; leave out -m.")
-    for word in arguments:
-        group, _, name = word.partition("=")
-        if group in ("dataset", "recipe") and (name in ("", "null") or name.startswith("[")):
-            raise UserError(f"{word} is no choice; name one, or several with commas after -m.")
 
 
 if __name__ == "__main__":

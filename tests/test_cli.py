@@ -54,7 +54,7 @@ def test_help_shows_keys_choices_and_commands(cli, tmp_path):
         (["dataset=folder"], ["dataset.path"]),
         (["dataset=folder", "dataset.path=nowhere"], ["nowhere", "not a folder"]),
         (["dataset=tfds"], ["dataset.name"]),
-        (["dataset.train_split=train[:9]"], ["quotes"]),
+        (["-m", "dataset.train_split=train[:9,9:]"], ["'dataset.train_split=\"train[:9,9:]\"'"]),
         (["-m", "plain=true,false", "report.reference=huge"], ["huge", "plain, residual"]),
         (["report.contrast=epoch"], ["report.contrast=epoch", "arch, plain"]),
         (["-m", "arch=34,50", "--cfg", "job"], ["--cfg", "leave out -m"]),
