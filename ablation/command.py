@@ -7,6 +7,7 @@ of a key whose type is text is put in Hydra's quotes before Hydra sees it, and w
 
 import difflib
 import functools
+import random
 import re
 import shlex
 import typing
@@ -269,44 +270,48 @@ def _override(word: str, sweeps: bool) -> str:
     if value == "???":
         raise UserError(f"{word} cannot be given: ??? stands for a value that is missing.")
     if sweeps:
-        return f"{prefix}{key}={_swept(key, value, value, nullable)}"
+        return f"{prefix}{key}={_swept(key, value, nullable)}"
     return f"{prefix}{key}={_text(value, nullable)}"
 
 
-def _swept(key: str, value: str, typed: str, nullable: bool) -> str:
+def _swept(key: str, typed: str, nullable: bool) -> str:
     """Returns one or several values, each as it was typed, in Hydra's grammar."""
-    function = _FUNCTION.fullmatch(value)
-    if function:
-        return _called(key, function[1], function[2], typed, nullable)
-    elements = list(_elements(value))
-    if len(elements) == 1:
-        return _text(value, nullable)
-    is_path = key.endswith(("path", "dir"))
-    whole = is_path and Path(value).expanduser().exists()
-    if whole or any(map(_is_open, elements)) or "" in elements:
+    elements = _several(typed)
+    if elements is None:
+        return typed
+    if elements == [typed.strip()]:
+        return _text(typed, nullable)
+    is_path = key.endswith(("path", "dir")) and Path(typed).expanduser().exists()
+    if is_path or any(map(_is_open, elements)) or "" in elements:
         raise UserError(_ambiguous(key, typed, elements))
     return ",".join(_text(element, nullable) for element in elements)
 
 
-def _called(key: str, name: str, inside: str, typed: str, nullable: bool) -> str:
-    """Returns a call of one of Hydra's functions, whose elements are each as they were typed."""
-    call = f"{name}({inside})"
-    if name in ("choice", "shuffle"):
-        return f"{name}({_swept(key, inside, typed, nullable)})"
-    if name != "sort" or re.search(r"\b(range|interval)\s*\(", inside):
-        return call
-    # Hydra cannot sort what stands in quotes.
+def _several(value: str) -> list[str] | None:
+    """Returns the elements of a sweep, None where only Hydra knows them: of a range, a glob.
+
+    Hydra's own functions take what is in quotes for a number again, or cannot sort it.
+    """
+    call = _FUNCTION.fullmatch(value)
+    if not call:
+        return list(_elements(value))
+    name, inside = call.groups()
+    if name not in ("choice", "shuffle", "sort"):
+        return None
     reverse = re.search(r",\s*reverse\s*=\s*(true|false)\s*$", inside, re.IGNORECASE)
-    inside = inside[: reverse.start()] if reverse else inside
-    nested = _FUNCTION.fullmatch(inside.strip())
-    elements = list(_elements(nested[2] if nested else inside))
-    try:
-        elements.sort(key=float)
-    except ValueError:
-        elements.sort()
-    if reverse and reverse[1].lower() == "true":
-        elements.reverse()
-    return f"choice({','.join(_text(element, nullable) for element in elements)})"
+    if name == "sort" and reverse:
+        inside = inside[: reverse.start()]
+    elements = _several(inside.strip())
+    if elements and name == "shuffle":
+        random.shuffle(elements)
+    if elements and name == "sort":
+        try:
+            elements.sort(key=float)
+        except ValueError:
+            elements.sort()
+        if reverse and reverse[1].lower() == "true":
+            elements.reverse()
+    return elements
 
 
 def _elements(value: str) -> Iterator[str]:
