@@ -18,10 +18,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 # Private, so that pyproject.toml allows Hydra 1.3 only.
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from ablation.config import CONF_DIR, Config, UserError, flatten
 
@@ -65,6 +69,7 @@ def arranged(words: Sequence[str]) -> list[str]:
         raise UserError(f"{' and '.join(sorted(modes))} exclude each other; give one of them.")
     if "--resolve" in names and not names & {"-c", "--cfg", "-h", "--help"}:
         raise UserError("--resolve goes with --cfg: --cfg job --resolve.")
+    _check_files(rest, options)
     # Every experiment is a sweep of its own.
     sweeps = any(re.match(r"experiment=|hydra\.mode=MULTIRUN$", word) for word in rest)
     return [*options, *overrides(rest, sweeps or bool(swept))]
@@ -350,6 +355,34 @@ def _ambiguous(key: str, typed: str, elements: Sequence[str]) -> str:
 def quoted(key: str, value: str) -> str:
     """Returns key=value with Hydra's quotes around the value, ready to paste into a shell."""
     return shlex.quote(f"{key}={_in_quotes(value, Quote.double)}")
+
+
+def _check_files(words: Sequence[str], options: Sequence[str]) -> None:
+    """Raises UserError if YAML takes a text of a chosen file, such as 1.10, for something else."""
+    # Beside our own, that of --config-dir.
+    folders = [CONF_DIR, *(Path(word.partition("=")[2] or word) for word in options)]
+    for word in words:
+        group, _, choices = word.partition("=")
+        names = _several(choices) or [] if group in groups() else []
+        for path in (folder / group / f"{name}.yaml" for name in names for folder in folders):
+            if path.is_file():
+                _check_file(path, group)
+
+
+def _check_file(path: Path, group: str) -> None:
+    written = path.read_text()
+    prefix = "" if "@package _global_" in written else f"{group}."
+    try:
+        typed = flatten(dict(yaml.load(written, yaml.BaseLoader) or {}), prefix)
+        read = flatten(dict(OmegaConf.to_container(OmegaConf.create(written))), prefix)  # type: ignore
+    except (yaml.YAMLError, OmegaConfBaseException, TypeError, ValueError):
+        return  # Hydra says what is wrong with it.
+    for key in text_keys().keys() & read.keys():
+        if read[key] is not None and str(read[key]) != typed[key]:
+            raise UserError(
+                f"{path}: YAML reads {key}: {typed[key]} as {read[key]}; "
+                f"put the text in quotes: '{typed[key]}'."
+            )
 
 
 def _text(typed: str, nullable: bool) -> str:

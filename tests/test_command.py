@@ -257,3 +257,15 @@ def test_describe_has_no_options_but_the_same_texts():
     assert command.without_options(["arch=1e3"]) == ["arch='1e3'"]
     assert "unknown option -m" in _refused(["-m", "arch=20"], command.without_options)
     assert _refused(["--arch=20"], command.without_options).endswith("arch=20.")
+
+
+@pytest.mark.parametrize("written", ["1.10", "2024_05_01", "true", "0x10", "1_0", "007"])
+def test_an_experiment_whose_text_yaml_takes_for_something_else_is_refused(tmp_path, written):
+    (tmp_path / "experiment").mkdir()
+    file = tmp_path / "experiment" / "mine.yaml"
+    words = ["--config-dir", str(tmp_path), "experiment=mine"]
+    file.write_text(f"# @package _global_\nstudy: {written}\narch: 20\ndataset:\n  path: null\n")
+    message = _refused(words)
+    assert "mine.yaml" in message and f"quotes: '{written}'." in message
+    file.write_text(f"# @package _global_\nstudy: '{written}'\narch: 20\n")
+    assert command.arranged(words) == [*words[:2], "experiment='mine'"]
