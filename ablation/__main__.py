@@ -24,7 +24,7 @@ def main() -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from ablation.command import arranged, version
+    from ablation import command
     from ablation.config import CONF_DIR, UserError
     from ablation.sweep import command_line, job
     from ablation.validation import explain
@@ -33,14 +33,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not os.environ.get("ABLATION_CACHE_DIR", "").strip():
         os.environ.pop("ABLATION_CACHE_DIR", None)  # Set to nothing is as good as not set.
+    if "--version" in sys.argv:
+        print(command.version())
+        return 0
+    command_line()  # Kept before the words are rewritten for Hydra.
     try:
-        if "--version" in sys.argv:
-            print(version())
-            return 0
         _check_working_folder()
-        command_line()  # As it was typed, before it is written for Hydra.
-        sys.argv[1:] = arranged(sys.argv[1:])
-        _check_choices(sys.argv)
+        sys.argv[1:] = command.arranged(sys.argv[1:])
         # Hydra then passes its errors on, which `explain` puts in one line.
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)()
@@ -71,18 +70,6 @@ def _check_working_folder() -> None:
         Path.cwd()
     except OSError:
         raise UserError("the working folder is gone; change into one that exists.") from None
-
-
-def _check_choices(arguments: list[str]) -> None:
-    """Refuses what Hydra answers with a traceback."""
-    from ablation.config import UserError
-
-    if "-m" in arguments and {"-c", "--cfg", "-i", "--info"} & set(arguments):
-        raise UserError("--cfg and --info show the keys of one run; leave out -m.")
-    for word in arguments:
-        group, _, name = word.partition("=")
-        if group in ("dataset", "recipe") and (name in ("", "null") or name.startswith("[")):
-            raise UserError(f"{word} is no choice; name one, or several with commas after -m.")
 
 
 if __name__ == "__main__":

@@ -1,231 +1,454 @@
-"""The words of a command, from what was typed to what Hydra reads.
+"""The words of a command as the user typed them, made ready for Hydra. No TensorFlow.
 
-Hydra's grammar makes 1.1 of 1.10 and stops at brackets, so the value of every key whose type is
-text is quoted for it, and what cannot be a word of a command is answered here, in one line.
+Hydra's grammar reads `study=1.10` as a number and `dataset.path=~/photos` not at all. So the value
+of a key whose type is text is put in Hydra's quotes before Hydra sees it, and words that are no
+`key=value` are answered here with the spelling that is.
 """
 
-import dataclasses
+import difflib
 import functools
+import random
 import re
 import shlex
-import types
 import typing
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import asdict, is_dataclass
 from importlib import metadata
+from pathlib import Path
+from typing import Any
 
+import yaml
+
+# Private, so that pyproject.toml allows Hydra 1.3 only.
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from ablation.config import Config, UserError
+from ablation.config import CONF_DIR, Config, UserError, flatten
 
-_ALONE: tuple[str, ...] = (
-    "-m",
-    "--multirun",
-    "-h",
-    "--help",
-    "--hydra-help",
-    "--resolve",
-    "-r",
-    "--run",
-)
-_ALONE += ("--version", "--shell-completion", "-sc", "-i", "--info")
-_WITH_VALUE: tuple[str, ...] = (
-    "-c",
-    "--cfg",
-    "-p",
-    "--package",
-    "-cp",
-    "--config-path",
-    "-cn",
-    "--config-name",
-)
-_WITH_VALUE += ("-cd", "--config-dir", "--experimental-rerun")
-_OVERRIDE = re.compile(r"(?P<sign>\+{0,2})(?P<key>[\w./@-]+)=(?P<value>.*)", re.DOTALL)
-_FUNCTION = re.compile(r"(choice|range|interval|glob|sort|shuffle|tag|extend_list)\(.*\)")
-_QUOTED = re.compile(r"""(["']).*\1""", re.DOTALL)
-_NAMES = {"\r": "carriage return", "\n": "line feed", "\t": "tab", "\0": "null"}
+_WORD = re.compile(r"(\+{0,2})([A-Za-z_$][\w.$@/-]*)=(.*)", re.DOTALL)
+_LOOSE = re.compile(r"\+{0,2}([A-Za-z_][\w.]*)\s*[:=]?\s*(.*)", re.DOTALL)
+_HEAD = re.compile(r"\+{0,2}([A-Za-z_][\w.]*)\s*([:=].*)?", re.DOTALL)
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+_ELEMENT = re.compile(rf"\s*({_QUOTED.pattern})\s*(?=,|$)|([^,]*)", re.DOTALL)
+_FUNCTION = re.compile(r"(choice|glob|interval|range|shuffle|sort|tag)\s*\((.*)\)", re.DOTALL)
+_BRACKETS = {")": "(", "]": "[", "}": "{"}
+_COMMON = {
+    "\t": "TAB",
+    "\n": "LINE FEED",
+    "\r": "CARRIAGE RETURN",
+    "\ufeff": "BYTE ORDER MARK",
+}
+_TAKES = {
+    "list": "numbers in brackets, such as [0.5,0.75]",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number, such as 0.1 or 1e-3",
+}
+_BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and signs by their category, of which nothing is seen."""
 
 
 def arranged(words: Sequence[str]) -> list[str]:
-    """Returns the words of a command as Hydra reads them: what text says stays what was typed.
-
-    Args:
-        words: of the command, without the program.
+    """Returns the words of `python -m ablation` as Hydra takes them, options first.
 
     Raises:
-        UserError: a word is none that a command can have; the message shows the right spelling.
+        UserError: a word cannot be read; the message says how it is written.
     """
-    for word in words:
-        _check_visible(word)
-    options, overrides = _sorted_out(words)
-    _check_words(overrides)
-    return [*options, *(_for_hydra(word) for word in overrides)]
+    check_characters(words)
+    options, rest = _separated(words)
+    names = {word.partition("=")[0] for word in options}
+    swept, shown = names & {"-m", "--multirun"}, names & {"-c", "--cfg", "-i", "--info"}
+    if swept and shown:
+        raise UserError("--cfg and --info show the keys of one run; leave out -m.")
+    modes = swept | shown | names & {"-r", "--run", "-sc", "--shell-completion"}
+    if len(modes) > 1:
+        raise UserError(f"{' and '.join(sorted(modes))} exclude each other; give one of them.")
+    if "--resolve" in names and not names & {"-c", "--cfg", "-h", "--help"}:
+        raise UserError("--resolve goes with --cfg: --cfg job --resolve.")
+    _check_files(rest, options)
+    # Every experiment is a sweep of its own.
+    sweeps = any(re.match(r"experiment=|hydra\.mode=MULTIRUN$", word) for word in rest)
+    return [*options, *overrides(rest, sweeps or bool(swept))]
+
+
+def overrides(words: Sequence[str], sweeps: bool = False) -> list[str]:
+    """Returns words of the form key=value as Hydra takes them.
+
+    Args:
+        words: as typed, without options.
+        sweeps: whether commas, ranges and globs stand for several values.
+
+    Raises:
+        UserError: a word cannot be read; the message says how it is written.
+    """
+    for place, word in enumerate(words):
+        if not _is_whole(word):
+            raise loose(words, place)
+    return [_override(word, sweeps) for word in words]
+
+
+def without_options(words: Sequence[str]) -> list[str]:
+    """Returns the words of `python -m ablation.describe` as Hydra takes them.
+
+    Raises:
+        UserError: a word cannot be read; the message says how it is written.
+    """
+    check_characters(words)
+    for place, word in enumerate(words):
+        if word.startswith("-"):
+            raise _unknown_option(word, words[place + 1 :], "--help, --version")
+    return overrides(words)
+
+
+def text(word: str) -> str | None:
+    """Returns the text that a word of the form key=value gives its key."""
+    key, _, value = word.partition("=")
+    if _QUOTED.fullmatch(value):
+        return str(OverridesParser.create().parse_override(word).value())
+    return None if value == "null" and text_keys()[key] else value
 
 
 def version() -> str:
-    """Returns the name and version of this program."""
+    """Returns what `--version` prints."""
     return f"ablation {metadata.version('ablation')}"
 
 
-@functools.cache
-def text_keys() -> dict[str, bool]:
-    """Returns the keys whose type is text, and whether each may be null."""
-    return dict(_text_keys(Config, ""))
+def check_characters(words: Sequence[str]) -> None:
+    """Raises UserError if a word holds a character that cannot be seen or is no text.
+
+    What stands in Hydra's quotes is meant.
+    """
+    for word in words:
+        value = word.partition("=")[2]
+        if _QUOTED.fullmatch(value):
+            continue
+        found = [place for place in range(len(word)) if _is_invisible(word, place)]
+        if found:
+            raise UserError(_invisible(word, found))
 
 
-def quoted(key: str, value: str) -> str:
-    """Returns an override with its value quoted for Hydra and for the shell, ready to paste."""
-    return shlex.quote(f"{key}={_quote(value)}")
-
-
-def _text_keys(schema: type, prefix: str) -> Iterator[tuple[str, bool]]:
-    kinds = typing.get_type_hints(schema)
-    for field in dataclasses.fields(schema):
-        kind, name = kinds[field.name], f"{prefix}{field.name}"
-        choices = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-        if str in choices:
-            yield name, type(None) in choices
-        elif dataclasses.is_dataclass(kind):
-            yield from _text_keys(typing.cast(type, kind), f"{name}.")
-
-
-def _sorted_out(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Returns the options, the one that sweeps first, where Hydra wants it, and the overrides."""
-    options: list[str] = []
-    overrides: list[str] = []
-    waiting = iter(words)
-    for word in waiting:
-        name = word.partition("=")[0]
-        if word in ("-m", "--multirun"):
-            options.insert(0, word)
-        elif word in _ALONE or (name in _WITH_VALUE and "=" in word):
-            options.append(word)
-        elif word in _WITH_VALUE:
-            options += [word, *([following] if (following := next(waiting, None)) else [])]
-        elif word.startswith("-") and len(word) > 1:
-            raise UserError(_no_option(word, next(waiting, "")))
-        else:
-            overrides.append(word)
-    return options, overrides
-
-
-def _no_option(word: str, following: str) -> str:
-    bare = word.lstrip("-")
-    if "=" not in bare and following and not following.startswith("-") and "=" not in following:
-        bare = f"{bare}={following}"
-    if "=" in bare:
-        return f"{word} is no option; keys have no dashes: {shlex.quote(bare)}."
-    return (
-        f"{word} is no option. Options: -m (sweeps), --help, --version, --cfg job; everything else "
-        "is written key=value."
+def _is_invisible(word: str, place: int) -> bool:
+    character = word[place]
+    if character in "\u200c\u200d" and 0 < place < len(word) - 1:
+        # Within an emoji or a word of some scripts these two decide what is seen.
+        return word[place - 1].isascii() or word[place + 1].isascii()
+    category = unicodedata.category(character)
+    return character in _BLANK_LETTERS or (
+        category in ("Cc", "Cf", "Zl", "Zp", "Zs") and character != " "
     )
 
 
-def _check_words(words: Sequence[str]) -> None:
-    """Raises UserError for words that were torn apart by blanks, or hold no value."""
-    for i, word in enumerate(words):
-        if word.startswith("~"):
+def _invisible(word: str, places: Sequence[int]) -> str:
+    first = word[places[0]]
+    code = f"U+{ord(first):04X}"
+    name = _COMMON.get(first) or unicodedata.name(first, "control character")
+    shown = "".join(
+        f"<U+{ord(one):04X}>" if place in places else one for place, one in enumerate(word)
+    )
+    clean = "".join(
+        (" " if unicodedata.category(one) == "Zs" or one == "\t" else "")
+        if place in places
+        else one
+        for place, one in enumerate(word)
+    ).strip()
+    where = "at its end" if places[0] == len(word) - 1 else f"at character {places[0] + 1}"
+    key = word.partition("=")[0]
+    meant = (
+        f" If it is meant, put the value in quotes: {key}='\"...\"'." if key in text_keys() else ""
+    )
+    return (
+        f"{shown} holds an invisible character, {name} ({code}), {where}; "
+        f"type {shlex.quote(clean)}.{meant}"
+    )
+
+
+def _separated(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Returns the options, with their values, and the other words."""
+    options: list[str] = []
+    rest: list[str] = []
+    known = get_args_parser()._option_string_actions
+    remaining = list(words)
+    while remaining:
+        word = remaining.pop(0)
+        name, is_pair, value = word.partition("=")
+        if not word.startswith("-") or word == "-":
+            rest.append(word)
             continue
-        before, after = words[:i], words[i + 1 :]
-        if "=" not in word:
-            raise UserError(_torn(before, word, after))
-        key, _, value = word.partition("=")
-        if not key:
-            raise UserError(_torn(before, word, after))
-        torn = not value and after and ("=" not in after[0])
-        if value.endswith(",") or torn:
-            raise UserError(_torn(words[:i], word, after))
-        if not value:
-            raise UserError(f"{key}= has no value; write {key}=VALUE, or leave it out.")
+        if name not in known:
+            raise _unknown_option(word, remaining, "-m, --cfg job, --help, --version")
+        options.append(word)
+        action = known[name]
+        if action.nargs == 0 or is_pair:
+            continue
+        choices = list(action.choices or [])
+        value = remaining[0] if remaining else ""
+        if action.nargs == "?" and value not in choices:
+            options.append(str(action.const))  # Or it takes the next key for its value.
+            continue
+        if not value or (choices and value not in choices):
+            raise UserError(f"{word} needs a value: {' or '.join(choices) or 'a name'}.")
+        options.append(remaining.pop(0))
+    return options, rest
 
 
-def _torn(before: Sequence[str], word: str, after: Sequence[str]) -> str:
-    """Returns what is wrong with a word that is no key=value, and how it was meant."""
-    joined = word.startswith(",") or bool(before and not _is_whole(before[-1]))
-    start = [before[-1]] if before and joined else []
-    pieces = [*start, word]
-    for piece in after:
-        if "=" in piece.strip("=") and piece != "=":
-            break
-        pieces.append(piece)
-    text = "".join(pieces)
-    if "=" not in text:
-        key, colon, value = text.partition(":")
-        if not colon and len(pieces) == 2:
-            key, value = pieces
-        text = f"{key}={value}" if value else ""
-    typed = " ".join(pieces)
-    if not text:
-        return f"{typed} is no key=value, such as arch=34, and no option; see --help."
-    sweeps = "-m " if "," in text else ""
-    return f"{typed} is no key=value; write it without blanks: {sweeps}{shlex.quote(text)}"
+def _unknown_option(word: str, following: Sequence[str], allowed: str) -> UserError:
+    match = _LOOSE.fullmatch(word.lstrip("-"))
+    if match and match[1] in known_keys() | groups():
+        key, value = match[1], match[2]
+        if not value and following and not _WORD.fullmatch(following[0]):
+            value = following[0]
+        return UserError(
+            f"{word} is no option: keys are written without dashes, "
+            f"{shlex.quote(f'{key}={value or _example(key)}')}."
+        )
+    return UserError(
+        f"unknown option {word}. Allowed: {allowed}; keys are written without dashes, such as "
+        "arch=34."
+    )
 
 
 def _is_whole(word: str) -> bool:
-    """Returns whether a word is a key with a value that nothing can follow."""
-    key, equals, value = word.partition("=")
-    return bool(key and equals and value) and not value.endswith(",")
+    """Returns whether a word is a key with a value, or takes one away."""
+    match = _WORD.fullmatch(word)
+    if not match:
+        return word.startswith("~")
+    return bool(match[3]) or match[2] not in known_keys()
 
 
-def _for_hydra(word: str) -> str:
-    """Returns an override whose text, if its key's type is text, Hydra takes as it was typed."""
-    match = _OVERRIDE.fullmatch(word)
-    if not match or match["key"] not in text_keys():
+def loose(words: Sequence[str], place: int) -> UserError:
+    """Returns the error of a word that is no key=value, with the words that belong to it."""
+    begin = place
+    if not _head(words[place]) and place and _WORD.fullmatch(words[place - 1]):
+        begin -= 1
+    end = place + 1
+    while end < len(words) and not _WORD.fullmatch(words[end]):
+        if _head(words[end]) and words[end - 1][-1:] not in ("=", ":", ","):
+            break
+        end += 1
+    typed = " ".join(words[begin:end])
+    key = _head(words[begin])
+    match = _LOOSE.fullmatch(typed)
+    if match and not key and match[2] and end - begin > 1:
+        return unknown_key(match[1])
+    if not match or not key:
+        # Such as a full-width equals sign or a dash that is none.
+        plain = re.sub(r"^\W(?=\w+$)", "-", unicodedata.normalize("NFKC", typed))
+        better = f"; type {plain}" if plain != typed else ""
+        return UserError(f"{typed} is not written as key=value, such as arch=34{better}.")
+    value = re.sub(r"\s*,\s*", ",", match[2]).strip(",")
+    if not value:
+        return UserError(f"{typed} has no value; type {key}={_example(key)}.")
+    one, several = shlex.quote(f"{key}={value}"), shlex.quote(f"{key}={','.join(value.split())}")
+    if " " not in value:
+        return UserError(f"{typed} must be one word without blanks: {one}.")
+    if key in text_keys():
+        return UserError(f"{typed} must be one word: {one}, or for several values -m {several}.")
+    return UserError(f"{typed} must be one word; for several values: -m {several}.")
+
+
+def _head(word: str) -> str | None:
+    """Returns the key that a word begins with, if it is one."""
+    match = _HEAD.fullmatch(word)
+    return match[1] if match and match[1] in known_keys() | groups() else None
+
+
+def _override(word: str, sweeps: bool) -> str:
+    match = _WORD.fullmatch(word)
+    if not match:
         return word
-    value = match["value"]
-    nullable = text_keys()[match["key"]]
-    if _FUNCTION.fullmatch(value) or "${" in value:
+    prefix, key, value = match.groups()
+    if key in groups():
+        if not value or value.startswith("[") or (value == "null" and key != "experiment"):
+            raise UserError(f"{word} is no choice; name one, or several with commas after -m.")
+        nullable = True
+    elif key in text_keys():
+        nullable = text_keys()[key]
+    else:
         return word
-    elements = [_element(one, nullable) for one in _elements(value)]
-    return f"{match['sign']}{match['key']}={','.join(elements)}"
+    if value == "???":
+        raise UserError(f"{word} cannot be given: ??? stands for a value that is missing.")
+    if sweeps:
+        return f"{prefix}{key}={_swept(key, value, nullable)}"
+    return f"{prefix}{key}={_text(value, nullable)}"
 
 
-def _element(text: str, nullable: bool) -> str:
-    if _QUOTED.fullmatch(text) or (nullable and text == "null"):
-        return text
-    return _quote(text)
+def _swept(key: str, typed: str, nullable: bool) -> str:
+    """Returns one or several values, each as it was typed, in Hydra's grammar."""
+    elements = _several(typed)
+    if elements is None:
+        return typed
+    if elements == [typed.strip()]:
+        return _text(typed, nullable)
+    is_path = key.endswith(("path", "dir")) and Path(typed).expanduser().exists()
+    if is_path or any(map(_is_open, elements)) or "" in elements:
+        raise UserError(_ambiguous(key, typed, elements))
+    return ",".join(_text(element, nullable) for element in elements)
 
 
-def _quote(text: str) -> str:
-    quote = Quote.single if '"' in text and "'" not in text else Quote.double
-    return QuotedString(text=text, quote=quote).with_quotes()
+def _several(value: str) -> list[str] | None:
+    """Returns the elements of a sweep, None where only Hydra knows them: of a range, a glob.
+
+    Hydra's own functions take what is in quotes for a number again, or cannot sort it.
+    """
+    call = _FUNCTION.fullmatch(value)
+    if not call:
+        return list(_elements(value))
+    name, inside = call.groups()
+    if name not in ("choice", "shuffle", "sort"):
+        return None
+    reverse = re.search(r",\s*reverse\s*=\s*(true|false)\s*$", inside, re.IGNORECASE)
+    if name == "sort" and reverse:
+        inside = inside[: reverse.start()]
+    elements = _several(inside.strip())
+    if elements and name == "shuffle":
+        random.shuffle(elements)
+    if elements and name == "sort":
+        try:
+            elements.sort(key=float)
+        except ValueError:
+            elements.sort()
+        if reverse and reverse[1].lower() == "true":
+            elements.reverse()
+    return elements
 
 
-def _elements(value: str) -> list[str]:
-    """Returns what commas divide, but for those between quotes or brackets."""
-    if "," not in value or (_QUOTED.fullmatch(value) and value.count(value[0]) == 2):
-        return [value]
-    parts, depth, within = [""], 0, ""
-    for character in value:
-        if within:
-            within = "" if character == within else within
-        elif character in "\"'" and not parts[-1].strip():
-            within = character
-        elif character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-        if character == "," and not within and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    if depth or within:
-        parts = value.split(",")
-    return [part.strip(" ") for part in parts]
+def _elements(value: str) -> Iterator[str]:
+    """Yields what stands between commas, blanks around them aside."""
+    place = 0
+    while place <= len(value):
+        match = _ELEMENT.match(value, place)
+        assert match
+        yield match[1] or match[2].strip()
+        place = match.end() + 1
 
 
-def _check_visible(word: str) -> None:
-    """Raises UserError for characters that nobody sees, where they cannot be meant."""
-    for place, character in enumerate(word):
-        category = unicodedata.category(character)
-        at_edge = place in (0, len(word) - 1)
-        odd_blank = category in ("Zs", "Zl", "Zp") and character != " "
-        if category == "Cc" or (at_edge and (odd_blank or category == "Cf")):
-            name = _NAMES.get(character) or unicodedata.name(character, "control character").lower()
-            where = "begins with" if place == 0 else "ends in" if at_edge else "holds"
-            clean = "".join(c for i, c in enumerate(word) if i != place)
-            shown = clean.encode("unicode_escape").decode() if not clean.isprintable() else clean
+def _is_open(text: str) -> bool:
+    """Returns whether a bracket of a text has no partner in it, so that a comma divided them."""
+    if _QUOTED.fullmatch(text):
+        return False
+    waiting: list[str] = []
+    for character in text:
+        if character in _BRACKETS.values():
+            waiting.append(character)
+        elif character in _BRACKETS and (not waiting or waiting.pop() != _BRACKETS[character]):
+            return True
+    return bool(waiting)
+
+
+def _ambiguous(key: str, typed: str, elements: Sequence[str]) -> str:
+    bare = [element.strip("[](){} ") for element in elements if element]
+    several = shlex.quote(f"{key}={','.join(bare)}")
+    others = "" if any(map(_is_open, bare)) else f"; for several, {several}"
+    return (
+        f"{key}={typed} may be one value or several after -m. For one, type "
+        f"{quoted(key, typed)}{others}."
+    )
+
+
+def quoted(key: str, value: str) -> str:
+    """Returns key=value with Hydra's quotes around the value, ready to paste into a shell."""
+    return shlex.quote(f"{key}={_in_quotes(value, Quote.double)}")
+
+
+def _check_files(words: Sequence[str], options: Sequence[str]) -> None:
+    """Raises UserError if YAML takes a text of a chosen file, such as 1.10, for something else."""
+    # Beside our own, that of --config-dir.
+    folders = [CONF_DIR, *(Path(word.partition("=")[2] or word) for word in options)]
+    for word in words:
+        group, _, choices = word.partition("=")
+        names = _several(choices) or [] if group in groups() else []
+        for path in (folder / group / f"{name}.yaml" for name in names for folder in folders):
+            if path.is_file():
+                _check_file(path, group)
+
+
+def _check_file(path: Path, group: str) -> None:
+    written = path.read_text()
+    prefix = "" if "@package _global_" in written else f"{group}."
+    try:
+        typed = flatten(dict(yaml.load(written, yaml.BaseLoader) or {}), prefix)
+        read = flatten(dict(OmegaConf.to_container(OmegaConf.create(written))), prefix)  # type: ignore
+    except (yaml.YAMLError, OmegaConfBaseException, TypeError, ValueError):
+        return  # Hydra says what is wrong with it.
+    for key in text_keys().keys() & read.keys():
+        if read[key] is not None and str(read[key]) != typed[key]:
             raise UserError(
-                f"{shown} {where} an invisible character, U+{ord(character):04X} ({name}); "
-                "type it without that."
+                f"{path}: YAML reads {key}: {typed[key]} as {read[key]}; "
+                f"put the text in quotes: '{typed[key]}'."
             )
+
+
+def _text(typed: str, nullable: bool) -> str:
+    """Returns a text in Hydra's grammar; what is in quotes or null is in it already."""
+    if _QUOTED.fullmatch(typed) or (nullable and typed == "null"):
+        return typed
+    return _in_quotes(typed, Quote.single)
+
+
+def _in_quotes(text: str, quote: Quote) -> str:
+    # Before a brace, a dollar sign would have OmegaConf put in another key's value.
+    escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    return QuotedString(escaped, quote).with_quotes()
+
+
+@functools.cache
+def text_keys() -> Mapping[str, bool]:
+    """Returns the keys whose type is text, and whether each may be null."""
+    return {key: kind is not str for key, kind in _kinds(Config) if kind in (str, str | None)}
+
+
+@functools.cache
+def known_keys() -> Set[str]:
+    """Returns every key with a value of its own."""
+    return flatten(asdict(Config())).keys()
+
+
+def unknown_key(key: str) -> UserError:
+    """Returns the error of a key that is none, with those that are."""
+    group, _, word = key.rpartition(".")
+    keys = [name for name in known_keys() if name.rpartition(".")[0] == group]
+    keys = keys or list(known_keys())
+    # By the last word, since a long group's name makes any two of its keys alike.
+    words = {name.rpartition(".")[2]: name for name in keys}
+    close = difflib.get_close_matches(word, words, n=1)
+    hint = f" Did you mean {words[close[0]]}?" if close else ""
+    return UserError(
+        f"unknown key {key}.{hint} Keys: {', '.join(keys)}. See python -m ablation --help."
+    )
+
+
+@functools.cache
+def groups() -> Set[str]:
+    """Returns the keys that choose a file of `conf/`."""
+    return {path.name for path in CONF_DIR.iterdir() if path.is_dir()}
+
+
+def _kinds(schema: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, kind in typing.get_type_hints(schema).items():
+        if is_dataclass(kind):
+            assert isinstance(kind, type)
+            yield from _kinds(kind, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", kind
+
+
+def _example(key: str) -> str:
+    if key in groups():
+        return sorted(path.stem for path in (CONF_DIR / key).glob("*.yaml"))[0]
+    default = flatten(asdict(Config()))[key]
+    if isinstance(default, bool):
+        return "true"
+    return "null" if default is None else "VALUE" if default == "???" else str(default)
+
+
+def takes(key: str) -> str:
+    """Returns in words what the value of a key that is no text may be."""
+    kind = str(dict(_kinds(Config))[key])
+    for name, words in _TAKES.items():
+        if name in kind:
+            return words + (" or null" if "None" in kind else "")
+    raise AssertionError(kind)

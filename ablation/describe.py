@@ -14,8 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 from rich.text import Text
 
-from ablation import environment
-from ablation.command import arranged
+from ablation import command, environment
 from ablation.config import CONF_DIR, UserError, to_plain
 from ablation.data.sources import open_source
 from ablation.models.specs import ARCHS
@@ -32,9 +31,13 @@ def main() -> int:
         print("see python -m ablation --help.")
         print(f"arch is one of {' '.join(ARCHS)}.")
         return 0
+    if "--version" in sys.argv:
+        print(command.version())
+        return 0
     try:
+        words = command.without_options(sys.argv[1:])
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            config = to_plain(OmegaConf.create(compose("config", overrides=arranged(sys.argv[1:]))))
+            config = to_plain(OmegaConf.create(compose("config", overrides=words)))
         validate(config)
         _describe(config)
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:

@@ -37,7 +37,10 @@ def expand(config: DictConfig) -> tuple[list[dict[str, Any]], list[str]]:
     """
     params = config.hydra.sweeper.get("params") or {}
     arguments = [f"{key}={value}" for key, value in params.items()]
-    arguments += list(config.hydra.overrides.task)
+    # As they stand: to resolve them would take off what keeps a text's ${...} a text.
+    typed = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    assert isinstance(typed, list)
+    arguments += typed
     overrides = _parsed(arguments)
     (jobs,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
     swept = [item.key_or_group for item in overrides if item.is_sweep_override()]

@@ -3,13 +3,11 @@
 Hydra rejects what is not of the right type; here is what is out of range or does not go together.
 """
 
-import difflib
-import functools
 import importlib.util
 import math
 import re
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import asdict
+import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +19,10 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from ablation.command import quoted, text_keys
+from ablation import command
 from ablation.config import (
     BACKENDS,
     BASELINE,
-    Config,
     UserError,
     arm,
     first_line,
@@ -68,11 +65,7 @@ def validate(config: dict[str, Any]) -> None:
     _within("seed", config["seed"], 0, 2**32)
     _at_least("threads", config["threads"], 0)
     _at_least("keep_checkpoints", config["keep_checkpoints"], 0)
-    if not re.fullmatch(r"[\w][\w.-]*", config["study"]):
-        raise UserError(
-            f"study={config['study']!r} cannot name a folder; "
-            "use letters, digits, '.', '_' and '-'."
-        )
+    _check_study(config["study"])
     refused = refusal(config["arch"], config)
     if refused:
         raise UserError(refused)
@@ -81,18 +74,27 @@ def validate(config: dict[str, Any]) -> None:
     _validate_recipe(config["recipe"])
 
 
+def _check_study(study: str) -> None:
+    """Raises UserError unless a study's name is one that can name a folder on every machine."""
+    wrong = [one for one in study if not (one in "._-" or unicodedata.category(one)[0] in "LMN")]
+    if wrong:
+        reason = f"{wrong[0]!r} is none of them"
+    elif not study or study[0] in ".-":
+        reason = "it begins with a letter, a digit or '_'"
+    else:
+        return
+    raise UserError(
+        f"study={study} names a folder in runs_dir, of letters, digits, '.', '_' and '-': {reason}."
+    )
+
+
 def _check_keys(config: dict[str, Any]) -> None:
     """Raises UserError if a key was added or taken away, which Hydra's + and ~ can do."""
-    given, known = flatten(config).keys(), _known_keys()
+    given, known = flatten(config).keys(), command.known_keys()
     for key in given - known:
-        raise UserError(_unknown_key(key))
+        raise command.unknown_key(key)
     for key in known - given:
         raise UserError(f"{key} cannot be taken away.")
-
-
-@functools.cache
-def _known_keys() -> Set[str]:
-    return flatten(asdict(Config())).keys()
 
 
 def _validate_dataset(dataset: dict[str, Any], arch: str) -> None:
@@ -231,42 +233,43 @@ def explain(error: Exception) -> str:
         return f"{key} has no default and must be given{example}."
     first = first_line(error)
     if "Ambiguous value for argument" in first:
-        key, _, value = first.partition("'")[2].rstrip("'").partition("=")
-        typed = value.replace('"', "")
-        return (
-            f"{key}={typed} names several values. To sweep them, put -m before the keys: python -m "
-            f"ablation -m {key}={typed} ...; if the comma belongs to one value, quote it: "
-            f"{quoted(key, typed)}"
-        )
+        return f"{first}. To sweep, put -m before the keys: python -m ablation -m ..."
     if "does not support sweep type" in first:
         return "interval() names no values; write them out, such as key=0.01,0.1, or use range()."
     if isinstance(error, OverrideParseException):
-        name, _, value = (error.override or "").partition("=")
-        is_text = name in text_keys() or name.startswith("hydra.")
-        hint = f"; text needs quotes of its own: {quoted(name, value)}" if is_text else ""
-        return f"{error.override} cannot be read as key=value{hint}."
+        return _unreadable(error.override)
     if key and isinstance(cause, ConfigKeyError | ConfigAttributeError):
-        return _unknown_key(key)
+        return str(command.unknown_key(key))
     if isinstance(error, MissingConfigException):
         options = ", ".join(error.options or [])
         return f"{first.rstrip('.')}. Allowed: {options}."
     return f"{first}: {first_line(cause)}" if cause is not error else first
 
 
-def _unknown_key(key: str) -> str:
-    group, _, word = key.rpartition(".")
-    keys = [name for name in _known_keys() if name.rpartition(".")[0] == group]
-    keys = keys or list(_known_keys())
-    # By the last word, since a long group's name makes any two of its keys alike.
-    words = {name.rpartition(".")[2]: name for name in keys}
-    close = difflib.get_close_matches(word, words, n=1)
-    hint = f" Did you mean {words[close[0]]}?" if close else ""
-    return f"unknown key {key}.{hint} Keys: {', '.join(keys)}. See python -m ablation --help."
+def _unreadable(word: str) -> str:
+    """Returns how a word is written that Hydra's grammar has no meaning for."""
+    key, _, value = word.partition("=")
+    name = key.lstrip("+~")
+    if name.startswith("hydra"):
+        return f"{word} cannot be read; in quotes it is text: {command.quoted(key, value)}."
+    if name not in command.known_keys() | command.groups():
+        return str(command.unknown_key(name))
+    if name in command.text_keys().keys() | command.groups():
+        return f"{word} cannot be read; if it is one value, type {command.quoted(key, value)}."
+    return f"{word} cannot be read; {name} takes {command.takes(name)}."
 
 
 def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise UserError(f"{key}={value} is not known. Allowed: {', '.join(allowed)}.")
+    if value in allowed:
+        return
+    bare = value.strip("[](), =")
+    if bare in allowed:
+        hint = f" Type {key}={bare}."
+    elif re.search(r"[,(]", value):
+        hint = " To sweep, put -m before the keys: python -m ablation -m ..."
+    else:
+        hint = ""
+    raise UserError(f"{key}={value} is not known. Allowed: {', '.join(allowed)}.{hint}")
 
 
 def _at_least(key: str, value: int, least: int) -> None:

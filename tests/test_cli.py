@@ -2,8 +2,10 @@
 
 import json
 import re
+import shlex
 import shutil
 from dataclasses import asdict
+from importlib import metadata
 
 import numpy as np
 import pandas as pd
@@ -45,6 +47,19 @@ def test_help_shows_keys_choices_and_commands(cli, tmp_path):
         (["-m", "arch=preact15,vgg16", "plain=true,false"], ["plain=true", "vgg16", "of its own"]),
         (["-m", "keep_checkpoints=1,2"], ["keep_checkpoints", "cannot be swept"]),
         (["archh=34"], ["archh", "Did you mean arch?"]),
+        (["dataset.pth=~/x"], ["dataset.pth", "Did you mean dataset.path?"]),
+        (["arch=34,50"], ["arch=34,50", "python -m ablation -m"]),
+        (["arch==34"], ["Type arch=34."]),
+        (["arch", "=", "34"], ["arch = 34", "arch=34."]),
+        (["--arch=34"], ["--arch=34", "without dashes, arch=34."]),
+        (["epochs=5\r"], ["epochs=5<U+000D>", "CARRIAGE RETURN", "type epochs=5."]),
+        (["epochs=5)"], ["epochs takes a whole number"]),
+        (["recipe.milestones=[0.5"], ["recipe.milestones takes numbers", "[0.5,0.75]"]),
+        (["recipe.clipnorm=~"], ["recipe.clipnorm takes a number", "or null"]),
+        (["plain=true)"], ["plain takes true or false"]),
+        (["hydra.sweep.dir=~/x"], ["'hydra.sweep.dir=\"~/x\"'"]),
+        (["dataset=folder", "dataset.path=~/a (b)={c},#"], ["a (b)={c},#", "not a folder"]),
+        (["study=a b"], ["study=a b", "' ' is none of them"]),
         (["recipe.lr=1"], ["recipe.lr", "recipe.learning_rate"]),
         (["dataset=cifar"], ["dataset/cifar", "cifar10", "digits"]),
         (["plain=maybe"], ["plain", "maybe", "bool"]),
@@ -54,7 +69,8 @@ def test_help_shows_keys_choices_and_commands(cli, tmp_path):
         (["dataset=folder"], ["dataset.path"]),
         (["dataset=folder", "dataset.path=nowhere"], ["nowhere", "not a folder"]),
         (["dataset=tfds"], ["dataset.name"]),
-        (["recipe.milestones=[0.5"], ["recipe.milestones=[0.5 cannot be read"]),
+        (["recipe.milestones=[0.5"], ["recipe.milestones=[0.5"]),
+        (["-m", "dataset.train_split=train[:9,9:]"], ["'dataset.train_split=\"train[:9,9:]\"'"]),
         (["-m", "plain=true,false", "report.reference=huge"], ["huge", "plain, residual"]),
         (["report.contrast=epoch"], ["report.contrast=epoch", "arch, plain"]),
         (["-m", "arch=34,50", "--cfg", "job"], ["--cfg", "leave out -m"]),
@@ -376,9 +392,36 @@ def test_a_command_key_cannot_be_swept(cli, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("module", ["ablation", "ablation.report", "ablation.describe"])
+def test_the_version_is_ours(cli, tmp_path, module):
+    done = cli("--version", cwd=tmp_path, module=module)
+    assert (done.returncode, done.stdout) == (0, f"ablation {metadata.version('ablation')}\n")
+
+
+def test_text_and_command_are_what_was_typed_all_the_way(cli, tmp_path):
+    keys = ("study=1.10", "runs_dir=r=[1],{a} ${b}", "dataset.data_dir=1e3")
+    done = cli(*TINY, "epochs=1", *keys, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "r=[1],{a} ${b}" / "1.10"
+    (directory,) = _directories(study)
+    config = store.Stored(directory).config()
+    assert (config["study"], config["dataset"]["data_dir"]) == ("1.10", "1e3")
+    command = json.loads((directory / "provenance.json").read_text())["command"]
+    assert shlex.split(command)[3:] == [*TINY, "epochs=1", *keys]
+    # The folder of a report may look like an option.
+    again = cli("r=[1],{a} ${b}/1.10", cwd=tmp_path, module="ablation.report")
+    assert again.returncode == 0, again.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["report.contrst=arch"], ["report.contrst=arch", "report.contrast"]),
+        (["--report.contrast=arch"], ["without dashes: report.contrast=arch."]),
+        (["report.contrast", "=", "arch"], ["one word without blanks: report.contrast=arch."]),
+        (["report.reference="], ["report.reference= has no value"]),
+        (["report.contrast=arch\r"], ["CARRIAGE RETURN", "type report.contrast=arch."]),
+        (["a=b/runs/main"], ["a=b/runs/main", "no folder of that name"]),
         (["report.contrast=size"], ["report.contrast=size", "Allowed: arch, plain"]),
         (["report.reference=huge"], ["report.reference=huge", "plain, residual"]),
         (["contrast=arch"], ["contrast", "report.contrast"]),

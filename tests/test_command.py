@@ -1,195 +1,271 @@
-"""The words of a command: text stays what was typed, and a slip is answered with the right word."""
+"""What a user types, and what the keys become."""
 
 import shlex
+from dataclasses import asdict
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
 
-from ablation import command
-from ablation.command import arranged, quoted, text_keys
-from ablation.config import CONF_DIR, UserError, to_plain
-from ablation.jobs import configurations
+from ablation import command, jobs, store
+from ablation.config import CONF_DIR, Config, UserError, flatten, to_plain
 
 TEXTS = [
     "1.10",
     "2024_05_01",
     "1e3",
     "true",
-    "null and void",
     "0x10",
-    "-1",
-    ".5",
-    "nan",
+    "007",
+    "inf",
+    "Null",
     "~/photos",
+    "my photos",
+    " a ",
     "a=b",
-    "a#b c",
-    "a(b)",
-    "it's",
-    'the "best"',
-    "both ' and \"",
-    "a;b",
-    "a:b",
-    "[a]",
-    "{a: b}",
-    "a{b",
-    "C:\\photos\\",
-    "back\\\\slash",
-    "\\'",
-    "100%",
-    "$HOME",
+    "#1 (new) it's;[x]{y},z:$HOME@*%",
+    'say "no"',
+    "'tis",
+    "C:\\new\\",
+    "${plain}",
+    "\\${plain}",
     "$$",
-    "@file",
-    "*",
-    "!important",
-    "写真",
-    "صور",
+    "choice(a,b)",
+    "[a,b]",
+    "a,b",
+    "ähm/写真/😀/👨‍👩‍👧",
     "e\u0301",
-    "\U0001f9ea",
-    "\U0001f468\u200d\U0001f52c lab",
-    "not utf-8 \udcff",
-    " blanks around ",
     "???x",
+    "-x",
+    "not UTF-8 \udcff",
 ]
 
 
-@pytest.fixture(scope="module")
-def composed():
+@pytest.fixture
+def hydra():
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        yield lambda words: to_plain(compose("config", overrides=words))
+        yield
+
+
+def _refused(words, read=command.arranged):
+    with pytest.raises(UserError) as error:
+        read(words)
+    message = str(error.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+def _swept(*words):
+    """The configuration of each job, as planned; it must be what Hydra's workers make of it."""
+    options, *rest = command.arranged(["-m", *words])
+    assert options == "-m"
+    loader = GlobalHydra.instance().config_loader()
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(rest)
+    (split,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    planned = jobs.configurations("config", split)
+    assert planned == [to_plain(compose("config", overrides=list(job))) for job in split]
+    return planned
+
+
+def test_the_keys_that_take_text_are_those_of_the_schema():
+    texts = {key for key, value in flatten(asdict(Config())).items() if isinstance(value, str)}
+    unset = {"train_split", "val_split", "data_dir", "path"}
+    nullable = {f"dataset.{key}" for key in unset} | {"report.reference"}
+    numbers = {"recipe.learning_rate", "recipe.batch_size"}
+    assert command.text_keys().keys() == (texts - numbers) | nullable
+    assert {key for key, is_nullable in command.text_keys().items() if is_nullable} == nullable
 
 
 @pytest.mark.parametrize("text", TEXTS)
-@pytest.mark.parametrize("key", ["study", "dataset.path", "report.reference"])
-def test_text_is_what_was_typed(composed, key, text):
-    found = composed(arranged([f"{key}={text}"]))
-    for part in key.split("."):
-        found = found[part]
-    assert found == text
+def test_a_text_is_what_was_typed_here_in_a_worker_and_in_the_record(hydra, tmp_path, text):
+    keys = ("study", "dataset.path", "dataset.name", "recipe.name", "runs_dir", "cache_dir")
+    words = command.arranged([f"{key}={text}" for key in keys])
+    config = to_plain(compose("config", overrides=words))
+    assert {flatten(config)[key] for key in keys} == {text}
+    # A launcher's worker reads the words once more, as the sweeper wrote them.
+    parsed = OverridesParser.create().parse_overrides(words)
+    ((again,),) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    assert to_plain(compose("config", overrides=list(again))) == config
+    store.write_yaml(tmp_path / "config.yaml", config)
+    assert store.read_yaml((tmp_path / "config.yaml").read_text()) == config
 
 
-def test_every_element_of_a_sweep_is_what_was_typed(composed):
-    # Each word of a sweep is one job's, as Hydra's own sweeper parts them.
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-
-    from ablation.jobs import _parsed
-
-    texts = [text for text in TEXTS if not text.startswith(" ") and text not in ("[a]",)]
-    for text in texts:
-        other = "1.20"
-        words = arranged([f"dataset.path={text},{other}"])
-        (jobs,) = BasicSweeper.split_arguments(_parsed(words), max_batch_size=None)
-        paths = [one["dataset"]["path"] for one in configurations("config", jobs)]
-        if text.count("'") % 2 or text.count("{") != text.count("}"):
-            continue  # Between quotes and brackets a comma divides nothing.
-        assert paths == [text, other]
-
-
-def test_what_is_quoted_for_the_shell_is_read_back(composed):
-    for text in ("a,b", *TEXTS):
-        (word,) = shlex.split(quoted("dataset.path", text))
-        assert composed(arranged([word]))["dataset"]["path"] == text
-
-
-def test_null_and_functions_stay_hydras(composed):
-    assert composed(arranged(["dataset.path=null"]))["dataset"]["path"] is None
-    assert composed(arranged(["study=null"]))["study"] == "null"
-    assert arranged(["arch=choice(20,32)"]) == ["arch=choice(20,32)"]
-    assert arranged(["seed=range(3)", "epochs=1,2"]) == ["seed=range(3)", "epochs=1,2"]
-
-
-def test_the_keys_of_text_are_those_of_the_schema():
-    assert {"study", "arch", "dataset.path", "runs_dir"} <= set(text_keys())
-    assert not {"epochs", "seed", "recipe.learning_rate", "plain"} & set(text_keys())
-    assert text_keys()["dataset.path"] and not text_keys()["study"]  # May it be null?
-
-
-def test_the_option_that_sweeps_comes_first_and_others_keep_their_values():
-    assert arranged(["arch=20", "--cfg", "job"]) == ["--cfg", "job", 'arch="20"']
-    assert arranged(["seed=1,2", "-m"]) == ["-m", "seed=1,2"]
+def test_the_whole_plan_of_a_sweep_keeps_text_as_it_was_typed(hydra):
+    words = ["-m", "dataset.path=${plain},1.10,x/$y", "study=2024_05_01", "runs_dir='a,b'"]
+    loader = GlobalHydra.instance().config_loader()
+    config = loader.load_configuration("config", command.arranged(words)[1:], RunMode.MULTIRUN)
+    found, swept = jobs.expand(config)
+    assert [one["dataset"]["path"] for one in found] == ["${plain}", "1.10", "x/$y"]
+    assert {one["study"] for one in found} == {"2024_05_01"}
+    assert {one["runs_dir"] for one in found} == {"a,b"}
+    assert swept == ["dataset.path"]
 
 
 @pytest.mark.parametrize(
-    ("typed", "right"),
+    ("word", "values"),
     [
-        ("--arch=20", "arch=20"),
-        ("-arch=20", "arch=20"),
-        ("--arch 20", "arch=20"),
-        ("---study=a", "study=a"),
-        ("arch = 20", "arch=20"),
-        ("arch =20", "arch=20"),
-        ("arch= 20", "arch=20"),
-        ("arch 20", "arch=20"),
-        ("arch: 20", "arch=20"),
-        ("arch:20", "arch=20"),
-        ("arch=20, 32", "-m arch=20,32"),
-        ("arch=20 ,32", "-m arch=20,32"),
-        ("arch=20 , 32", "-m arch=20,32"),
-        ("-m seed=1, 2, 3 plain=true", "-m seed=1,2,3"),
-        ("plain=true epochs = 3", "epochs=3"),
-        ("arch=", "arch=VALUE"),
-        ("20", "such as arch=34"),
-        ("--fast", "Options: -m"),
+        ("arch=34,1e3,0x10", ["34", "1e3", "0x10"]),
+        ("arch=34, 1.10 ,true", ["34", "1.10", "true"]),
+        ("arch=choice(34,1e3)", ["34", "1e3"]),
+        ("arch=range(20,57,12)", ["20", "32", "44", "56"]),
+        ("arch=sort(56,20,110)", ["20", "56", "110"]),
+        ("arch=sort(1.10,b,a,reverse=true)", ["b", "a", "1.10"]),
+        ("arch='a,b',\"c d\",it's", ["a,b", "c d", "it's"]),
+        ("arch=a(b),[c],{d}", ["a(b)", "[c]", "{d}"]),
+        ("+arch=1.10,2", None),
     ],
 )
-def test_a_slip_is_answered_with_the_right_spelling(typed, right):
-    with pytest.raises(UserError) as error:
-        arranged(typed.split())
-    assert right in str(error.value)
-    assert "\n" not in str(error.value)
+def test_after_m_each_element_is_what_was_typed(hydra, word, values):
+    if values is None:
+        assert command.arranged(["-m", word]) == ["-m", "+arch='1.10','2'"]
+    else:
+        assert [one["arch"] for one in _swept(word)] == values
+
+
+def test_shuffle_glob_and_an_experiment_sweep_as_in_hydra(hydra):
+    assert {one["arch"] for one in _swept("arch=shuffle(1.10,2)")} == {"1.10", "2"}
+    assert len(_swept("recipe=glob(*)")) == len(list((CONF_DIR / "recipe").glob("*.yaml")))
+    assert command.arranged(["experiment=x", "arch=1,2"])[1] == "arch='1','2'"
+
+
+def test_null_leaves_unset_what_may_be_unset_and_is_text_elsewhere(hydra):
+    config = to_plain(compose("config", overrides=command.arranged(["dataset.path=null"])))
+    assert config["dataset"]["path"] is None
+    assert (
+        to_plain(compose("config", overrides=command.arranged(["study=null"])))["study"] == "null"
+    )
+    assert [one["dataset"]["path"] for one in _swept("dataset.path=null,'null'")] == [None, "null"]
 
 
 @pytest.mark.parametrize(
-    ("word", "name"),
+    ("key", "typed"),
     [
-        ("epochs=5\r", "U+000D (carriage return)"),
-        ("study=a\u200b", "U+200B (zero width space)"),
-        ("\ufeffstudy=a", "U+FEFF (zero width no-break space)"),
-        ("study=a\u00a0", "U+00A0 (no-break space)"),
-        ("dataset.path=a\tb", "U+0009 (tab)"),
-        ("plain=true\u2028", "U+2028 (line separator)"),
-        ("seed=1\x7f", "U+007F"),
+        ("dataset.path", "a[1,2]"),
+        ("dataset.train_split", "train[:9,9:]"),
+        ("dataset.path", "it's (a,b) ${x}"),
+        ("dataset.data_dir", "a,"),
+        ("dataset.path", "here,too"),
     ],
 )
-def test_an_invisible_character_is_named(word, name):
-    with pytest.raises(UserError) as error:
-        arranged([word])
-    assert name in str(error.value) and str(error.value).isprintable()
-
-
-def test_a_version_is_the_projects_own(cli, tmp_path):
-    done = cli("--version", cwd=tmp_path)
-    assert done.stdout == f"{command.version()}\n"
-    assert command.version().startswith("ablation ")
+def test_where_quotes_are_needed_the_message_has_them_ready_to_paste(
+    hydra, tmp_path, monkeypatch, key, typed
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here,too").mkdir()
+    message = _refused(["-m", f"{key}={typed}"])
+    begin = message.index("For one, type ") + len("For one, type ")
+    (pasted,) = shlex.split(message[begin:].split("; for several")[0].removesuffix("."))
+    (config,) = _swept(pasted)
+    assert flatten(config)[key] == typed
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "right"),
     [
-        (["arch=20,32"], ["-m arch=20,32", "'arch=\"20,32\"'"]),
-        (["dataset.path=a,b"], ["'dataset.path=\"a,b\"'"]),
-        (["epochs=5;"], ["epochs=5; cannot be read as key=value"]),
-        (["recipe.milestones=[0.5"], ["recipe.milestones=[0.5 cannot be read"]),
-        (["study=a/b"], ["study='a/b' cannot name a folder"]),
+        (["--arch=20"], "arch=20"),
+        (["-arch=20"], "arch=20"),
+        (["--arch", "20"], "arch=20"),
+        (["-plain"], "plain=true"),
+        (["--dataset.path=~/x"], "'dataset.path=~/x'"),
+        (["arch", "=", "20"], "arch=20"),
+        (["arch=", "20"], "arch=20"),
+        (["arch", "=20"], "arch=20"),
+        (["arch=20,", "32"], "arch=20,32"),
+        (["seed=1", ",2", "plain=true"], "seed=1,2"),
+        (["plain", "=", "true,", "false"], "plain=true,false"),
+        (["recipe.milestones=[0.5,", "0.75]"], "'recipe.milestones=[0.5,0.75]'"),
+        (["report.contrast", "=", "arch"], "report.contrast=arch"),
+        (["arch:", "20"], "arch=20"),
+        (["epochs:5"], "epochs=5"),
+        (["arch", "20"], "arch=20"),
+        (["dataset", "cifar10"], "dataset=cifar10"),
+        (["arch="], "arch=34"),
+        (["recipe.clipnorm="], "recipe.clipnorm=null"),
+        (["plain"], "plain=true"),
+        (["dataset.path=my", "photos"], "'dataset.path=my photos'"),
+        (["epochs=5", "6"], "epochs=5,6"),
+        (["arch＝20"], "arch=20"),
+        (["\u2013m", "arch=20"], "-m"),
     ],
 )
-def test_what_hydra_cannot_read_is_told_with_this_key(cli, tmp_path, words, said):
-    done = cli(*words, cwd=tmp_path)
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    assert all(word in done.stderr for word in said), done.stderr
-    assert not list(tmp_path.iterdir())
+def test_a_word_that_is_no_key_and_value_is_answered_with_the_one_that_is(words, right):
+    message = _refused(words)
+    assert message.endswith((f" {right}.", f" -m {right}.")) or f" {right}, or " in message, message
 
 
-def test_a_network_is_described_by_text_too(cli, tmp_path):
-    done = cli("arch=1e3", cwd=tmp_path, module="ablation.describe")
-    assert "arch=1e3 is not known" in done.stderr
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--bogus"], "unknown option --bogus"),
+        (["-x", "arch=20"], "unknown option -x"),
+        (["--cfg", "banana"], "job or all or hydra"),
+        (["--cfg"], "--cfg needs a value"),
+        (["--run", "-m"], "exclude each other"),
+        (["--resolve"], "--cfg job --resolve"),
+        (["archh", "=", "20"], "Did you mean arch?"),
+        (["photos"], "photos is not written as key=value"),
+        (["20"], "20 is not written as key=value"),
+        (["dataset="], "dataset= is no choice"),
+        (["study=???"], "study=???"),
+    ],
+)
+def test_what_no_command_can_mean_is_one_line(words, named):
+    message = _refused(words)
+    assert all(word in message for word in named.split(" or ")), message
 
 
-def test_a_report_takes_a_folder_whose_name_has_an_equals_sign(cli, tmp_path):
-    (tmp_path / "a=b").mkdir()
-    done = cli("a=b", cwd=tmp_path, module="ablation.report")
-    assert "holds no runs" in done.stderr and "a=b" in done.stderr
-    done = cli("a=b", "report.contrst=arch", cwd=tmp_path, module="ablation.report")
-    assert "unknown option report.contrst" in done.stderr
-    done = cli("somewhere/a=b", cwd=tmp_path, module="ablation.report")
-    assert "holds no runs" in done.stderr
+def test_options_may_stand_anywhere_and_the_keys_keep_their_order():
+    words = ["seed=1", "--cfg", "job", "plain=true", "--resolve", "--info=all"]
+    with pytest.raises(UserError, match="exclude"):
+        command.arranged(words)
+    assert command.arranged(words[:-1]) == ["--cfg", "job", "--resolve", "seed=1", "plain=true"]
+    assert command.arranged(["--info", "seed=1"]) == ["--info", "all", "seed=1"]
+
+
+@pytest.mark.parametrize(
+    ("word", "named"),
+    [
+        ("epochs=5\r", ["CARRIAGE RETURN (U+000D)", "at its end", "type epochs=5."]),
+        ("study=a\t", ["TAB (U+0009)", "at its end", "type study=a."]),
+        ("study=a\u200bb", ["ZERO WIDTH SPACE (U+200B)", "at character 8", "type study=ab."]),
+        ("dataset.path=a\u00a0b", ["NO-BREAK SPACE (U+00A0)", "type 'dataset.path=a b'."]),
+        ("\ufeffarch=20", ["BYTE ORDER MARK (U+FEFF)", "at character 1", "type arch=20."]),
+        ("plain=true\n", ["LINE FEED (U+000A)", "type plain=true."]),
+        ("seed=1\x7f", ["control character (U+007F)", "type seed=1."]),
+        ("study=\u202ea", ["RIGHT-TO-LEFT OVERRIDE (U+202E)", "type study=a."]),
+        ("study=\u3164", ["HANGUL FILLER (U+3164)"]),
+        ("-m\r", ["CARRIAGE RETURN", "type -m."]),
+        ("photos\u2028", ["LINE SEPARATOR (U+2028)"]),
+    ],
+)
+def test_an_invisible_character_is_named_with_its_place(word, named):
+    for read in (command.arranged, command.without_options):
+        message = _refused([word], read)
+        assert all(part in message for part in named), message
+        assert message.isprintable()
+
+
+def test_an_invisible_character_in_quotes_is_meant(hydra):
+    words = command.arranged(["dataset.path='a\u00a0b'"])
+    assert to_plain(compose("config", overrides=words))["dataset"]["path"] == "a\u00a0b"
+
+
+def test_describe_has_no_options_but_the_same_texts():
+    assert command.without_options(["arch=1e3"]) == ["arch='1e3'"]
+    assert "unknown option -m" in _refused(["-m", "arch=20"], command.without_options)
+    assert _refused(["--arch=20"], command.without_options).endswith("arch=20.")
+
+
+@pytest.mark.parametrize("written", ["1.10", "2024_05_01", "true", "0x10", "1_0", "007"])
+def test_an_experiment_whose_text_yaml_takes_for_something_else_is_refused(tmp_path, written):
+    (tmp_path / "experiment").mkdir()
+    file = tmp_path / "experiment" / "mine.yaml"
+    words = ["--config-dir", str(tmp_path), "experiment=mine"]
+    file.write_text(f"# @package _global_\nstudy: {written}\narch: 20\ndataset:\n  path: null\n")
+    message = _refused(words)
+    assert "mine.yaml" in message and f"quotes: '{written}'." in message
+    file.write_text(f"# @package _global_\nstudy: '{written}'\narch: 20\n")
+    assert command.arranged(words) == [*words[:2], "experiment='mine'"]

@@ -7,10 +7,13 @@ import_path.tidy()  # Before anything else is imported.
 import argparse
 import os
 import re
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
+from ablation import command
 from ablation.config import UserError
 from ablation.terminal import EXIT_USER_ERROR, accept_any_text
 
@@ -27,26 +30,32 @@ examples:
 _OPTIONS = ("report.contrast", "report.reference")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Raises its errors, which are then told in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError."""
+        raise UserError(f"{message}. See python -m ablation.report --help.")
+
+
 def main() -> int:
     """Runs the command line; returns the exit code."""
     accept_any_text()
     os.environ["MPLBACKEND"] = "agg"  # Figures are files, whatever windows the user has.
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m ablation.report",
         description=__doc__,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=command.version())
     parser.add_argument(
         "words", nargs="+", metavar="FOLDER", help="a study's folder; two to compare them"
     )
-    words = parser.parse_args().words
-    options = dict(word.split("=", 1) for word in words if _is_option(word))
-    folders = [word for word in words if not _is_option(word)]
     try:
-        unknown = [key for key in options if key not in _OPTIONS]
-        if unknown:
-            raise UserError(f"unknown option {unknown[0]}. Allowed: {', '.join(_OPTIONS)}.")
+        # What argparse takes for options of its own may be one of ours with a dash too many.
+        known, others = parser.parse_known_args()
+        folders, options = _sorted([*known.words, *others])
         if len(folders) not in (1, 2):
             raise UserError(f"name one study, or two to compare them. Received: {len(folders)}.")
         _report(folders, options)
@@ -56,12 +65,33 @@ def main() -> int:
     return 0
 
 
-def _is_option(word: str) -> bool:
-    """Returns whether a word sets something; a folder's name may have an = too."""
-    return bool(re.match(r"[\w.]+=", word)) and not Path(word).exists()
+def _sorted(words: list[str]) -> tuple[list[str], dict[str, str | None]]:
+    """Returns the folders, and the options with their values."""
+    folders: list[str] = []
+    options: dict[str, str | None] = {}
+    for place, word in enumerate(words):
+        key, is_pair, value = word.partition("=")
+        if key in _OPTIONS and value:
+            command.check_characters([word])
+            options[key] = command.text(word)
+        elif Path(word).expanduser().exists():
+            folders.append(word)
+        elif re.split(r"[=:]", word)[0] in _OPTIONS:
+            raise command.loose(words, place)
+        elif key.lstrip("-") in _OPTIONS and is_pair:
+            raise UserError(f"{word} is written without dashes: {shlex.quote(word.lstrip('-'))}.")
+        elif is_pair or word.startswith("-"):
+            raise UserError(
+                f"unknown option {word}, and no folder of that name. "
+                f"Allowed: {', '.join(f'{key}=...' for key in _OPTIONS)}."
+            )
+        else:
+            command.check_characters([word])
+            folders.append(word)
+    return folders, options
 
 
-def _report(folders: list[str], options: dict[str, str]) -> None:
+def _report(folders: list[str], options: dict[str, str | None]) -> None:
     # Imported here, so that a wrong word is answered at once.
     from ablation.report.compare import compare
     from ablation.report.write import write_report
@@ -72,7 +102,7 @@ def _report(folders: list[str], options: dict[str, str]) -> None:
             raise UserError("options are for the report of one study, not for a comparison of two.")
         print(compare(load(folders[0]), load(folders[1])))
         return
-    contrast = options.get("report.contrast", "plain")
+    contrast = options.get("report.contrast") or "plain"
     show = partial(print, flush=True)
     write_report(folders[0], contrast, options.get("report.reference"), tell=show)
     print(f"Report: {Path(folders[0]) / 'report.md'}")

@@ -51,8 +51,10 @@ def test_of_several_the_supervised_ones_are_meant_then_those_of_the_usual_name(f
         (lambda f: {"label": f.ClassLabel(num_classes=1)}, "one class"),
         (lambda f: {"label": f.Sequence(f.ClassLabel(num_classes=3))}, "no class label"),
         (
-            lambda f: {"label": f.Text(), "a": f.ClassLabel(num_classes=2)}
-            | {"b": f.ClassLabel(num_classes=2)},
+            lambda f: (
+                {"label": f.Text(), "a": f.ClassLabel(num_classes=2)}
+                | {"b": f.ClassLabel(num_classes=2)}
+            ),
             "any of its labels may be meant: a, b",
         ),
     ],
@@ -144,9 +146,9 @@ def test_images_without_a_label_are_left_out_and_counted(features, tmp_path, mon
     labels = {"train": [0, -1, 1, -1, 0], "test": [0, 1]}
     dataset = prepared("half_labelled", labels, tmp_path / "sets")
     monkeypatch.setattr(
-        tfds, "builder", lambda *_, data_dir: register_with_labels("half_labelled", labels)(
-            data_dir=data_dir
-        )
+        tfds,
+        "builder",
+        lambda *_, data_dir: register_with_labels("half_labelled", labels)(data_dir=data_dir),
     )
     rows = examples(sources.open_source(dataset), "train")
     assert [row.reason for row in rows].count("no label") == 2
@@ -161,9 +163,9 @@ def test_a_split_without_any_label_is_one_line(features, tmp_path, monkeypatch):
     labels = {"train": [0, 1, 0], "test": [-1, -1]}
     dataset = prepared("unlabelled_test", labels, tmp_path / "sets")
     monkeypatch.setattr(
-        tfds, "builder", lambda *_, data_dir: register_with_labels("unlabelled_test", labels)(
-            data_dir=data_dir
-        )
+        tfds,
+        "builder",
+        lambda *_, data_dir: register_with_labels("unlabelled_test", labels)(data_dir=data_dir),
     )
     with pytest.raises(UserError, match="label") as error:
         cache.prepare(dataset, tmp_path / "cache", no_progress)
