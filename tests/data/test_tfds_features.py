@@ -9,7 +9,7 @@ from ablation.config import UserError
 from ablation.data import cache, sources
 from ablation.data.sources.tfds_features import UnsuitableError, image_and_label, to_8_bits
 from sources_support import examples, no_progress
-from test_tfds import make
+from test_tfds import make, tfds_config
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_of_several_the_supervised_ones_are_meant_then_those_of_the_usual_name(f
         (lambda f: {"label": f.Text()}, "no class label among its features"),
         (lambda f: {"image": f.Text()}, "no image among its features"),
         (lambda f: {"image": f.Video((None, 4, 4, 3))}, "no image"),
-        (lambda f: {"image": f.LabeledImage(3, (4, 4, 1))}, "no image"),
+        (lambda f: {"image": f.LabeledImage(labels=3, shape=(4, 4, 1))}, "no image"),
         (lambda f: {"image": f.Image(shape=(4, 4, 13), dtype=np.uint8)}, "13 channels"),
         (lambda f: {"label": f.ClassLabel(num_classes=1)}, "one class"),
         (lambda f: {"label": f.Sequence(f.ClassLabel(num_classes=3))}, "no class label"),
@@ -99,18 +99,19 @@ def test_floats_of_another_range_are_refused_with_it(least, greatest):
 
 
 def test_float_images_of_a_set_keep_their_brightness(features, tmp_path):
-    image = np.full((4, 4, 3), 0.25, np.float32)
-    feature = features.Image(shape=(4, 4, 3), dtype=np.float32)
+    image = np.full((4, 4, 1), 0.25, np.float32)
+    feature = features.Image(shape=(4, 4, 1), dtype=np.float32)
     dataset = make("tiny_floats", tmp_path / "sets", lambda i: image, feature)
     built = cache.prepare(dataset, tmp_path / "cache", no_progress)
     assert (built.images("train") == 64).all()
 
 
-def register_with_labels(name, labels):
-    """Registers a set whose labels may be -1, which is how TFDS marks unlabelled images."""
+def prepared(set_name, labels, directory):
+    """Has TFDS prepare a set with some labels a split; -1 is how it marks an unlabelled image."""
     import tensorflow_datasets as tfds
 
     class Some(tfds.core.GeneratorBasedBuilder):
+        name = set_name
         VERSION = tfds.core.Version("1.0.0")
 
         def _info(self):
@@ -128,28 +129,13 @@ def register_with_labels(name, labels):
             for i, label in enumerate(labels[split]):
                 yield i, {"image": np.zeros((4, 4, 3), np.uint8), "label": label}
 
-    Some.name = name
-    return Some
+    Some(data_dir=directory).download_and_prepare()
+    return tfds_config(set_name, directory)
 
 
-def prepared(name, labels, directory):
-    from sources_support import config
-
-    register_with_labels(name, labels)(data_dir=directory).download_and_prepare()
-    keys = {"train_split": "train", "val_split": "test", "data_dir": str(directory)}
-    return config("tfds", name=name, **keys)
-
-
-def test_images_without_a_label_are_left_out_and_counted(features, tmp_path, monkeypatch):
-    import tensorflow_datasets as tfds
-
+def test_images_without_a_label_are_left_out_and_counted(features, tmp_path):
     labels = {"train": [0, -1, 1, -1, 0], "test": [0, 1]}
     dataset = prepared("half_labelled", labels, tmp_path / "sets")
-    monkeypatch.setattr(
-        tfds,
-        "builder",
-        lambda *_, data_dir: register_with_labels("half_labelled", labels)(data_dir=data_dir),
-    )
     rows = examples(sources.open_source(dataset), "train")
     assert [row.reason for row in rows].count("no label") == 2
     built = cache.prepare(dataset, tmp_path / "cache", no_progress)
@@ -157,16 +143,8 @@ def test_images_without_a_label_are_left_out_and_counted(features, tmp_path, mon
     assert [(one["reason"], one["count"]) for one in built.left_out] == [("no label", 2)]
 
 
-def test_a_split_without_any_label_is_one_line(features, tmp_path, monkeypatch):
-    import tensorflow_datasets as tfds
-
-    labels = {"train": [0, 1, 0], "test": [-1, -1]}
-    dataset = prepared("unlabelled_test", labels, tmp_path / "sets")
-    monkeypatch.setattr(
-        tfds,
-        "builder",
-        lambda *_, data_dir: register_with_labels("unlabelled_test", labels)(data_dir=data_dir),
-    )
+def test_a_split_without_any_label_is_one_line(features, tmp_path):
+    dataset = prepared("unlabelled_test", {"train": [0, 1, 0], "test": [-1, -1]}, tmp_path / "sets")
     with pytest.raises(UserError, match="label") as error:
         cache.prepare(dataset, tmp_path / "cache", no_progress)
     assert "\n" not in str(error.value) and "test" in str(error.value)
