@@ -5,18 +5,13 @@ of a key whose type is text is put in Hydra's quotes before Hydra sees it, and w
 `key=value` are answered here with the spelling that is.
 """
 
-import difflib
-import functools
 import random
 import re
 import shlex
-import typing
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import asdict, is_dataclass
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -27,7 +22,8 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ablation.config import CONF_DIR, Config, UserError, flatten
+from ablation import keys
+from ablation.config import CONF_DIR, UserError, flatten
 
 _WORD = re.compile(r"(\+{0,2})([A-Za-z_$][\w.$@/-]*)=(.*)", re.DOTALL)
 _LOOSE = re.compile(r"\+{0,2}([A-Za-z_][\w.]*)\s*[:=]?\s*(.*)", re.DOTALL)
@@ -41,12 +37,6 @@ _COMMON = {
     "\n": "LINE FEED",
     "\r": "CARRIAGE RETURN",
     "\ufeff": "BYTE ORDER MARK",
-}
-_TAKES = {
-    "list": "numbers in brackets, such as [0.5,0.75]",
-    "bool": "true or false",
-    "int": "a whole number",
-    "float": "a number, such as 0.1 or 1e-3",
 }
 _BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and signs by their category, of which nothing is seen."""
@@ -109,7 +99,7 @@ def text(word: str) -> str | None:
     key, _, value = word.partition("=")
     if _QUOTED.fullmatch(value):
         return str(OverridesParser.create().parse_override(word).value())
-    return None if value == "null" and text_keys()[key] else value
+    return None if value == "null" and keys.text_keys()[key] else value
 
 
 def version() -> str:
@@ -158,7 +148,9 @@ def _invisible(word: str, places: Sequence[int]) -> str:
     where = "at its end" if places[0] == len(word) - 1 else f"at character {places[0] + 1}"
     key = word.partition("=")[0]
     meant = (
-        f" If it is meant, put the value in quotes: {key}='\"...\"'." if key in text_keys() else ""
+        f" If it is meant, put the value in quotes: {key}='\"...\"'."
+        if key in keys.text_keys()
+        else ""
     )
     return (
         f"{shown} holds an invisible character, {name} ({code}), {where}; "
@@ -197,13 +189,13 @@ def _separated(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _unknown_option(word: str, following: Sequence[str], allowed: str) -> UserError:
     match = _LOOSE.fullmatch(word.lstrip("-"))
-    if match and match[1] in known_keys() | groups():
+    if match and match[1] in keys.known_keys() | keys.groups():
         key, value = match[1], match[2]
         if not value and following and not _WORD.fullmatch(following[0]):
             value = following[0]
         return UserError(
             f"{word} is no option: keys are written without dashes, "
-            f"{shlex.quote(f'{key}={value or _example(key)}')}."
+            f"{shlex.quote(f'{key}={value or keys.example(key)}')}."
         )
     return UserError(
         f"unknown option {word}. Allowed: {allowed}; keys are written without dashes, such as "
@@ -216,7 +208,7 @@ def _is_whole(word: str) -> bool:
     match = _WORD.fullmatch(word)
     if not match:
         return word.startswith("~")
-    return bool(match[3]) or match[2] not in known_keys()
+    return bool(match[3]) or match[2] not in keys.known_keys()
 
 
 def loose(words: Sequence[str], place: int) -> UserError:
@@ -233,7 +225,7 @@ def loose(words: Sequence[str], place: int) -> UserError:
     key = _head(words[begin])
     match = _LOOSE.fullmatch(typed)
     if match and not key and match[2] and end - begin > 1:
-        return unknown_key(match[1])
+        return keys.unknown_key(match[1])
     if not match or not key:
         # Such as a full-width equals sign or a dash that is none.
         plain = re.sub(r"^\W(?=\w+$)", "-", unicodedata.normalize("NFKC", typed))
@@ -241,11 +233,11 @@ def loose(words: Sequence[str], place: int) -> UserError:
         return UserError(f"{typed} is not written as key=value, such as arch=34{better}.")
     value = re.sub(r"\s*,\s*", ",", match[2]).strip(",")
     if not value:
-        return UserError(f"{typed} has no value; type {key}={_example(key)}.")
+        return UserError(f"{typed} has no value; type {key}={keys.example(key)}.")
     one, several = shlex.quote(f"{key}={value}"), shlex.quote(f"{key}={','.join(value.split())}")
     if " " not in value:
         return UserError(f"{typed} must be one word without blanks: {one}.")
-    if key in text_keys():
+    if key in keys.text_keys():
         return UserError(f"{typed} must be one word: {one}, or for several values -m {several}.")
     return UserError(f"{typed} must be one word; for several values: -m {several}.")
 
@@ -253,7 +245,7 @@ def loose(words: Sequence[str], place: int) -> UserError:
 def _head(word: str) -> str | None:
     """Returns the key that a word begins with, if it is one."""
     match = _HEAD.fullmatch(word)
-    return match[1] if match and match[1] in known_keys() | groups() else None
+    return match[1] if match and match[1] in keys.known_keys() | keys.groups() else None
 
 
 def _override(word: str, sweeps: bool) -> str:
@@ -261,12 +253,12 @@ def _override(word: str, sweeps: bool) -> str:
     if not match:
         return word
     prefix, key, value = match.groups()
-    if key in groups():
+    if key in keys.groups():
         if not value or value.startswith("[") or (value == "null" and key != "experiment"):
             raise UserError(f"{word} is no choice; name one, or several with commas after -m.")
         nullable = True
-    elif key in text_keys():
-        nullable = text_keys()[key]
+    elif key in keys.text_keys():
+        nullable = keys.text_keys()[key]
     else:
         return word
     if value == "???":
@@ -356,14 +348,20 @@ def quoted(key: str, value: str) -> str:
 
 def _check_files(words: Sequence[str], options: Sequence[str]) -> None:
     """Raises UserError if YAML takes a text of a chosen file, such as 1.10, for something else."""
-    # Beside our own, that of --config-dir.
-    folders = [CONF_DIR, *(Path(word.partition("=")[2] or word) for word in options)]
+    folders = [CONF_DIR, *_config_dirs(options)]
     for word in words:
         group, _, choices = word.partition("=")
-        names = _several(choices) or [] if group in groups() else []
+        names = _several(choices) or [] if group in keys.groups() else []
         for path in (folder / group / f"{name}.yaml" for name in names for folder in folders):
             if path.is_file():
                 _check_file(path, group)
+
+
+def _config_dirs(options: Sequence[str]) -> Iterator[Path]:
+    for place, word in enumerate(options):
+        name, is_pair, value = word.partition("=")
+        if name in ("-cd", "--config-dir"):
+            yield Path(value if is_pair else options[place + 1])
 
 
 def _check_file(path: Path, group: str) -> None:
@@ -374,7 +372,7 @@ def _check_file(path: Path, group: str) -> None:
         read = flatten(dict(OmegaConf.to_container(OmegaConf.create(written))), prefix)  # type: ignore
     except (yaml.YAMLError, OmegaConfBaseException, TypeError, ValueError):
         return  # Hydra says what is wrong with it.
-    for key in text_keys().keys() & read.keys():
+    for key in keys.text_keys().keys() & read.keys():
         if read[key] is not None and str(read[key]) != typed[key]:
             raise UserError(
                 f"{path}: YAML reads {key}: {typed[key]} as {read[key]}; "
@@ -393,62 +391,3 @@ def _in_quotes(text: str, quote: Quote) -> str:
     # Before a brace, a dollar sign would have OmegaConf put in another key's value.
     escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
     return QuotedString(escaped, quote).with_quotes()
-
-
-@functools.cache
-def text_keys() -> Mapping[str, bool]:
-    """Returns the keys whose type is text, and whether each may be null."""
-    return {key: kind is not str for key, kind in _kinds(Config) if kind in (str, str | None)}
-
-
-@functools.cache
-def known_keys() -> Set[str]:
-    """Returns every key with a value of its own."""
-    return flatten(asdict(Config())).keys()
-
-
-def unknown_key(key: str) -> UserError:
-    """Returns the error of a key that is none, with those that are."""
-    group, _, word = key.rpartition(".")
-    keys = [name for name in known_keys() if name.rpartition(".")[0] == group]
-    keys = keys or list(known_keys())
-    # By the last word, since a long group's name makes any two of its keys alike.
-    words = {name.rpartition(".")[2]: name for name in keys}
-    close = difflib.get_close_matches(word, words, n=1)
-    hint = f" Did you mean {words[close[0]]}?" if close else ""
-    return UserError(
-        f"unknown key {key}.{hint} Keys: {', '.join(keys)}. See python -m ablation --help."
-    )
-
-
-@functools.cache
-def groups() -> Set[str]:
-    """Returns the keys that choose a file of `conf/`."""
-    return {path.name for path in CONF_DIR.iterdir() if path.is_dir()}
-
-
-def _kinds(schema: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, kind in typing.get_type_hints(schema).items():
-        if is_dataclass(kind):
-            assert isinstance(kind, type)
-            yield from _kinds(kind, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", kind
-
-
-def _example(key: str) -> str:
-    if key in groups():
-        return sorted(path.stem for path in (CONF_DIR / key).glob("*.yaml"))[0]
-    default = flatten(asdict(Config()))[key]
-    if isinstance(default, bool):
-        return "true"
-    return "null" if default is None else "VALUE" if default == "???" else str(default)
-
-
-def takes(key: str) -> str:
-    """Returns in words what the value of a key that is no text may be."""
-    kind = str(dict(_kinds(Config))[key])
-    for name, words in _TAKES.items():
-        if name in kind:
-            return words + (" or null" if "None" in kind else "")
-    raise AssertionError(kind)

@@ -241,7 +241,7 @@ def _rows_and_columns(
 def _distinct(names: pd.Series, rows: Sequence[str]) -> pd.Series:
     """Returns levels, such as paths, in quotes where a table has another column of that name."""
     found = names.unique()
-    taken = {*rows, "arch", "dataset", "net", "preact", "protocol", "stride_on"}
+    taken = {*rows, "dataset", "protocol"}
     taken |= {f"{one} - {other}" for one in found for other in found}
     taken |= {f"{one} {what}" for one in found for what in ("sd", "n", "note")}
     return names.where(~names.isin(taken), "'" + names + "'")

@@ -67,21 +67,24 @@ SET_ASIDE = {
 }
 """Variables, or beginnings of their names, that no child inherits, and what they decide."""
 
-INHERITED = (
-    "TF_CPP_MIN_LOG_LEVEL",
-    "TF_CPP_MAX_VLOG_LEVEL",
-    "TF_CPP_VMODULE",
-    "TF_FORCE_GPU_ALLOW_GROWTH",
-    "XLA_PYTHON_CLIENT_PREALLOCATE",
-    "XLA_PYTHON_CLIENT_MEM_FRACTION",
-    "JAX_PLATFORMS",
-    "JAX_COMPILATION_CACHE_DIR",
-)
-"""Exceptions: they decide what is printed, how much memory is taken, or a device, which is
-recorded."""
+INHERITED = {
+    "TF_CPP_MIN_LOG_LEVEL": "what is printed",
+    "TF_CPP_MAX_VLOG_LEVEL": "what is printed",
+    "TF_CPP_VMODULE": "what is printed",
+    "TF_FORCE_GPU_ALLOW_GROWTH": "how much of a GPU's memory is taken",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "how much of a GPU's memory is taken",
+    "XLA_PYTHON_CLIENT_MEM_FRACTION": "how much of a GPU's memory is taken",
+    "JAX_PLATFORMS": "a device, which is recorded",
+    "JAX_COMPILATION_CACHE_DIR": "where compiled steps are kept",
+}
+"""Exceptions, and what they decide."""
 
-RECORDED = ("OPENBLAS_CORETYPE", "LD_PRELOAD", "JAX_PLATFORMS")
-"""Inherited, because a machine may need them, and part of the provenance."""
+RECORDED = {
+    "OPENBLAS_CORETYPE": "some processors compute wrong products without it",
+    "LD_PRELOAD": "how a machine hands out its libraries, allocators among them",
+    "JAX_PLATFORMS": "which of several devices is to be used",
+}
+"""Inherited because a machine or a user may need them, with the reason; part of the provenance."""
 
 _KERAS_JSON = {
     "floatx": "float32",
@@ -130,6 +133,11 @@ def recorded() -> dict[str, str]:
     """Returns what of the environment of this process belongs to the provenance of a result."""
     names = [*(setting.name for setting in NUMERICAL), "XLA_FLAGS", *RECORDED]
     return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def allocator() -> dict[str, str]:
+    """Returns how this process's memory is handed out, which changes how long a run takes."""
+    return {name: os.environ[name] for name, _, _ in ALLOCATOR if name in os.environ}
 
 
 def _is_inherited(name: str) -> bool:

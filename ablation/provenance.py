@@ -12,19 +12,19 @@ from typing import Any
 
 from ablation import backends, environment, machine
 
-CONFOUNDS = (
-    "source_sha256",
-    "python",
-    "packages",
-    "platform",
-    "processor",
-    "instructions",
-    "devices",
-    "threads",
-    "environment",
-)
-"""What can change a result although the configuration is the same, and cannot be fixed. What can be
-is fixed in `environment`."""
+CONFOUNDS = {
+    "source_sha256": "the code of this program",
+    "python": "sums and order of its own",
+    "packages": "kernels and defaults of the libraries",
+    "platform": "mathematical functions of the C library",
+    "processor": "the name of what computes",
+    "instructions": "which kernels the libraries choose, and with them the rounding",
+    "devices": "a GPU adds in another order than a processor",
+    "threads": "they part a sum, and so its rounding",
+    "environment": "variables that a run is given or inherits",
+}
+"""What can change a result although the configuration is the same, and cannot be fixed, with the
+way in which it does. What can be fixed is in `environment`."""
 
 _PACKAGE = Path(__file__).resolve().parent
 _PACKAGES = (
@@ -59,6 +59,7 @@ def collect(config: dict[str, Any], command: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": config["threads"],
         "environment": environment.recorded(),
+        "allocator": environment.allocator(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "devices": backend.devices(),
     }

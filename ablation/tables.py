@@ -25,7 +25,8 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
     columns, others = comparison.columns, comparison.others
     records = []
     for key in combinations(runs, comparison.rows):
-        record: dict[str, Any] = dict(zip(comparison.rows, key, strict=True))
+        row: dict[str, Any] = dict(zip(comparison.rows, key, strict=True))
+        record = dict(row)
         by_seed = {}
         for column in columns:
             cell = groups.get((*key, column), runs.iloc[:0])
@@ -36,9 +37,7 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
                 column: by_seed[column].mean(),
                 f"{column} sd": by_seed[column].std(),
                 f"{column} n": len(accuracy),
-                f"{column} note": _note(cell["state"])
-                if comparison.exists(record, column)
-                else "–",
+                f"{column} note": _note(cell["state"]) if comparison.exists(row, column) else "–",
             }
         for column in others:
             difference = (by_seed[column] - by_seed[columns[0]]).dropna()

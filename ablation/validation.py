@@ -8,7 +8,6 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra.errors import MissingConfigException, OverrideParseException
@@ -19,16 +18,18 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from ablation import command
+from ablation import command, keys
 from ablation.config import (
     BACKENDS,
     BASELINE,
     UserError,
     arm,
+    expanded,
     first_line,
     flatten,
     identity_keys,
 )
+from ablation.data.sources import SOURCES
 from ablation.models.specs import ARCHS, SHORTCUTS, STRIDE_ON, refusal
 
 AUGMENTATIONS = ("none", "flip", "crop_flip")
@@ -37,7 +38,6 @@ OPTIMIZERS = ("sgd", "adam")
 PRECISIONS = ("float32", "mixed_bfloat16")
 RERUNS = ("none", "failed", "all")
 SCHEDULES = ("constant", "cosine", "step")
-SOURCES = ("digits", "tfds", "folder")
 
 
 def validate(config: dict[str, Any]) -> None:
@@ -90,15 +90,15 @@ def _check_study(study: str) -> None:
 
 def _check_keys(config: dict[str, Any]) -> None:
     """Raises UserError if a key was added or taken away, which Hydra's + and ~ can do."""
-    given, known = flatten(config).keys(), command.known_keys()
+    given, known = flatten(config).keys(), keys.known_keys()
     for key in given - known:
-        raise command.unknown_key(key)
+        raise keys.unknown_key(key)
     for key in known - given:
         raise UserError(f"{key} cannot be taken away.")
 
 
 def _validate_dataset(dataset: dict[str, Any], arch: str) -> None:
-    _one_of("dataset.source", dataset["source"], SOURCES)
+    _one_of("dataset.source", dataset["source"], tuple(SOURCES))
     _one_of("dataset.augment", dataset["augment"], AUGMENTATIONS)
     _one_of("dataset.normalisation", dataset["normalisation"], NORMALISATIONS)
     smallest = ARCHS[arch].min_image_size
@@ -116,11 +116,9 @@ def _validate_places(config: dict[str, Any]) -> None:
         return
     for key in ("runs_dir", "cache_dir"):
         try:
-            images, place = (
-                Path(path).expanduser().resolve()
-                for path in (config["dataset"]["path"], config[key])
-            )
-        except RuntimeError:  # No such home, or a link to itself: whoever opens it says so.
+            images = expanded("dataset.path", config["dataset"]["path"]).resolve()
+            place = expanded(key, config[key]).resolve()
+        except RuntimeError:  # A link to itself: whoever opens it says so.
             continue
         # What is hidden is never read as images.
         if place.is_relative_to(images) and not any(
@@ -201,15 +199,15 @@ def unknown_level(asked: str, contrast: str, known: Iterable[str]) -> UserError:
 def _levels(config: dict[str, Any], contrast: str) -> list[str]:
     """Returns what a run may be called in a table whose columns are the levels of a contrast."""
     # What is no part of the identity can be a factor too: where images lie.
-    keys = flatten(config) | flatten(identity_keys(config))
+    values = flatten(config) | flatten(identity_keys(config))
     side = arm(config)
     if contrast == "plain":
         return {
             "plain": ["plain"],
-            "residual": ["residual", f"residual {keys['shortcut']}"],
+            "residual": ["residual", f"residual {values['shortcut']}"],
             BASELINE: [],  # It stands beside the others, and nothing is compared with it.
         }[side]
-    return [str(config["recipe"]["name"] if contrast == "recipe" else keys[contrast])]
+    return [str(config["recipe"]["name"] if contrast == "recipe" else values[contrast])]
 
 
 def _spelled(level: str) -> str | float:
@@ -239,7 +237,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override)
     if key and isinstance(cause, ConfigKeyError | ConfigAttributeError):
-        return str(command.unknown_key(key))
+        return str(keys.unknown_key(key))
     if isinstance(error, MissingConfigException):
         options = ", ".join(error.options or [])
         return f"{first.rstrip('.')}. Allowed: {options}."
@@ -252,11 +250,11 @@ def _unreadable(word: str) -> str:
     name = key.lstrip("+~")
     if name.startswith("hydra"):
         return f"{word} cannot be read; in quotes it is text: {command.quoted(key, value)}."
-    if name not in command.known_keys() | command.groups():
-        return str(command.unknown_key(name))
-    if name in command.text_keys().keys() | command.groups():
+    if name not in keys.known_keys() | keys.groups():
+        return str(keys.unknown_key(name))
+    if name in keys.text_keys().keys() | keys.groups():
         return f"{word} cannot be read; if it is one value, type {command.quoted(key, value)}."
-    return f"{word} cannot be read; {name} takes {command.takes(name)}."
+    return f"{word} cannot be read; {name} takes {keys.takes(name)}."
 
 
 def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:

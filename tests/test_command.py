@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
-from ablation import command, jobs, store
+from ablation import command, jobs, keys, store
 from ablation.config import CONF_DIR, Config, UserError, flatten, to_plain
 
 TEXTS = [
@@ -75,8 +75,8 @@ def test_the_keys_that_take_text_are_those_of_the_schema():
     unset = {"train_split", "val_split", "data_dir", "path"}
     nullable = {f"dataset.{key}" for key in unset} | {"report.reference"}
     numbers = {"recipe.learning_rate", "recipe.batch_size"}
-    assert command.text_keys().keys() == (texts - numbers) | nullable
-    assert {key for key, is_nullable in command.text_keys().items() if is_nullable} == nullable
+    assert keys.text_keys().keys() == (texts - numbers) | nullable
+    assert {key for key, is_nullable in keys.text_keys().items() if is_nullable} == nullable
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -111,12 +111,7 @@ def is_ready(dataset: dict[str, Any], cache_dir: str | Path) -> bool:
         UserError: as `find`.
     """
     found = find(dataset, cache_dir)
-    # Of other sources nothing but the images can change.
-    return found is not None and (dataset["source"] != "folder" or _is_told(found, dataset))
-
-
-def _is_told(found: Cache, dataset: dict[str, Any]) -> bool:
-    return found.meta["left_out"] == grouped(sources.open_source(dataset).left_out)
+    return found is not None and found.meta["left_out"] == grouped(sources.unused(dataset))
 
 
 def find_fingerprint(fingerprint: str, cache_dir: str | Path) -> Cache | None:
@@ -159,7 +154,7 @@ def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) 
         ready = find(dataset, cache_dir)
         if ready:
             # The images are as they were, what lies beside them is not.
-            unused = {"left_out": grouped(source.left_out), "lost": source.lost}
+            unused = {"left_out": grouped(sources.unused(dataset)), "lost": source.lost}
             store.write_json(ready.directory / "meta.json", ready.meta | unused)
             return Cache(ready.directory)
         partial = Path(f"{directory}.partial")
@@ -233,7 +228,7 @@ def _build(
         "fingerprint": hashlib.sha256(fingerprints.encode()).hexdigest(),
         "mean": mean,
         "std": std,
-        "left_out": grouped(source.left_out),
+        "left_out": grouped(sources.unused(dataset)),
         "broken": grouped(broken),
         "lost": source.lost,
         "bytes": _bytes(directory),

@@ -3,7 +3,8 @@
 Counted as He15 Table 1 counts: products of weights with values, and of values with each other in
 attention. Normalisation, activation, pooling, addition and looking up an embedding count as 0.
 Each layer is counted from the shapes that it meets: those in the graph of a functional model, and
-those of one example of zeros in models and layers that are no graph.
+those of one example of zeros in models and layers that are no graph. A layer of a user's own that
+calls a framework's products by its name, such as `tf.matmul`, is counted without them.
 """
 
 import ast

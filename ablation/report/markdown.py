@@ -136,7 +136,9 @@ def certificate(found: Audit) -> str:
     elif found.confounds:
         parts.append(f"**Confounds.** The runs also differ in\n\n{_listed(found.confounds)}")
     else:
-        parts.append("**Confounds: none** in code, versions, processor, device and threads.")
+        parts.append(
+            "**Confounds: none** in code, versions, processor, device, threads and environment."
+        )
     if found.holes:
         parts.append(f"**Holes.**\n\n{_first(found.holes, _LISTED_AT_MOST)}")
     else:

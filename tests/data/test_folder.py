@@ -173,7 +173,7 @@ def test_a_broken_image_is_handed_out_by_name_without_pixels(file, damage, folde
 def left_out(root):
     """Returns the names of what is left out by reason."""
     found = {}
-    for reason, name in open_folder(root).left_out:
+    for reason, name in sources.unused(config("folder", path=str(root))):
         found.setdefault(reason, []).append(name)
     return found
 

@@ -3,6 +3,7 @@
 A module each; TensorFlow is imported only by the one that reads TensorFlow Datasets.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from ablation.data.sources.common import SPLITS, Example, LeftOut, Source
@@ -10,7 +11,7 @@ from ablation.data.sources.digits import Digits
 from ablation.data.sources.folder import Folder
 from ablation.data.sources.tfds import Tfds
 
-__all__ = ["SOURCES", "SPLITS", "Example", "LeftOut", "Source", "open_source", "state"]
+__all__ = ["SOURCES", "SPLITS", "Example", "Source", "open_source", "state", "unused"]
 
 SOURCES: dict[str, type[Source]] = {"digits": Digits, "tfds": Tfds, "folder": Folder}
 """The sources by the name that `dataset.source` gives them."""
@@ -37,3 +38,8 @@ def state(dataset: dict[str, Any]) -> str:
         UserError: the data set's own folder is missing.
     """
     return SOURCES[dataset["source"]].state(dataset)
+
+
+def unused(dataset: dict[str, Any]) -> Sequence[LeftOut]:
+    """Returns what is there and no example is made of; see `Source.unused`."""
+    return SOURCES[dataset["source"]].unused(dataset)

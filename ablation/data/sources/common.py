@@ -1,7 +1,7 @@
 """What every source has: examples, two splits, a state on disk."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -47,13 +47,11 @@ class Source(Protocol):
     Attributes:
         classes: their names, in the order of their labels.
         channels: 1 for grey, 3 for RGB.
-        left_out: what is there and no example is made of.
         lost: folders that would be classes if they held an image.
     """
 
     classes: tuple[str, ...]
     channels: int
-    left_out: tuple[LeftOut, ...]
     lost: tuple[str, ...]
 
     def __init__(self, dataset: dict[str, Any]): ...
@@ -68,6 +66,14 @@ class Source(Protocol):
     @staticmethod
     def state(dataset: dict[str, Any]) -> str:
         """Returns what `sources.state` does."""
+
+    @staticmethod
+    def unused(dataset: dict[str, Any]) -> Sequence[LeftOut]:
+        """Returns what is there and no example is made of; quick, and without TensorFlow.
+
+        Raises:
+            UserError: the data set's own folder is missing.
+        """
 
 
 def reject_splits(dataset: dict[str, Any]) -> None:

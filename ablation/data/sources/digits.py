@@ -13,7 +13,6 @@ class Digits:
 
     classes = tuple("0123456789")
     channels = 1
-    left_out: tuple[LeftOut, ...] = ()
     lost: tuple[str, ...] = ()
 
     def __init__(self, dataset: dict[str, Any]):
@@ -35,3 +34,8 @@ class Digits:
     def state(dataset: dict[str, Any]) -> str:
         """Returns nothing, because nothing lies on disk."""
         return ""
+
+    @staticmethod
+    def unused(dataset: dict[str, Any]) -> tuple[LeftOut, ...]:
+        """Returns nothing, because nothing lies beside the images."""
+        return ()

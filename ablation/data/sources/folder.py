@@ -63,11 +63,10 @@ class Folder:
         reject_splits(dataset)
         self._root = _folder(dataset)
         listing = _Listing(self._root)
-        self.left_out = tuple(listing.left_out)
         self.classes = _in_order({label for _, label, _ in listing.images})
         self.lost = _in_order(listing.folders - set(self.classes))
         if len(self.classes) < 2:
-            raise UserError(_too_few(self._root, self.classes, self.lost, self.left_out))
+            raise UserError(_too_few(self._root, self.classes, self.lost, listing.left_out))
         places = {name: i for i, name in enumerate(self.classes)}
         self._files: dict[str, list[tuple[Path, int]]] = {split: [] for split in SPLITS}
         for split, label, file in listing.images:
@@ -115,6 +114,11 @@ class Folder:
         """Returns a digest of the image files."""
         return digest_of(file for _, _, file in _Listing(_folder(dataset)).images)
 
+    @staticmethod
+    def unused(dataset: dict[str, Any]) -> list[LeftOut]:
+        """Returns the files and folders that are no images of a class."""
+        return _Listing(_folder(dataset)).left_out
+
 
 def _folder(dataset: dict[str, Any]) -> Path:
     if not dataset["path"]:
@@ -129,7 +133,8 @@ def _folder(dataset: dict[str, Any]) -> Path:
             raise unreadable(root, error) from None
         is_folder = False
     if not is_folder:
-        raise UserError(f"dataset.path={root} is not a folder.")
+        several = " To sweep several, put -m before the keys." if "," in dataset["path"] else ""
+        raise UserError(f"dataset.path={root} is not a folder.{several}")
     return root
 
 

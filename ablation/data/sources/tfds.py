@@ -37,7 +37,6 @@ from ablation.terminal import import_quietly
 class Tfds:
     """Any image classification set of TensorFlow Datasets, by name."""
 
-    left_out: tuple[LeftOut, ...] = ()
     lost: tuple[str, ...] = ()
 
     def __init__(self, dataset: dict[str, Any]):
@@ -188,9 +187,11 @@ class Tfds:
             try:
                 parts = tfds.core.ReadInstruction.from_spec(spec).to_absolute(infos)
             except (ValueError, AssertionError, KeyError) as error:
+                why = first_line(error).rstrip(".")
+                why = "" if why.startswith("Unknown split") else f" ({why})"
                 raise UserError(
-                    f"dataset.{key}_split={spec} is not a split of {self._name} "
-                    f"({first_line(error)}). It has {', '.join(infos)}; "
+                    f"dataset.{key}_split={spec} is not a split of {self._name}{why}. "
+                    f"It has {', '.join(infos)}; "
                     f"{self._suggestion(list(infos))}"
                 ) from None
             count = 0
@@ -240,6 +241,11 @@ class Tfds:
         """Returns a digest of the set's descriptions, of every version that is prepared."""
         name, _, _ = dataset["name"].partition(":")
         return digest_of(sorted((tfds_dir(dataset) / name).rglob("dataset_info.json")))
+
+    @staticmethod
+    def unused(dataset: dict[str, Any]) -> tuple[LeftOut, ...]:
+        """Returns nothing, because nothing lies beside the images."""
+        return ()
 
 
 def _open_builder(name: str, data_dir: Path) -> Any:
@@ -297,6 +303,8 @@ def _import_tensorflow() -> None:
                 f"A set of TensorFlow Datasets needs {package}, which is not installed: "
                 f"pip install {package}. {OFFLINE}"
             )
+    # Remarks about its own deprecated names, and about a set that is not there yet.
+    logging.getLogger("absl").setLevel(logging.ERROR)
     import_quietly("tensorflow")
 
 
