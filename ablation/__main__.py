@@ -26,7 +26,7 @@ def main() -> int:
 
     from ablation import command
     from ablation.config import CONF_DIR, UserError
-    from ablation.sweep import command_line, job
+    from ablation.running.sweep import command_line, job
     from ablation.validation import explain
 
     signal.signal(signal.SIGINT, interrupt)

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from ablation.models.specs import (
+from ablation.networks.specs import (
     ARCHS,
     BaselineSpec,
     ResNetSpec,

@@ -14,10 +14,11 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 from rich.text import Text
 
-from ablation import command, environment
+from ablation import command
 from ablation.config import CONF_DIR, UserError, to_plain
 from ablation.data.sources import open_source
-from ablation.models.specs import ARCHS
+from ablation.networks.specs import ARCHS
+from ablation.running import environment
 from ablation.terminal import EXIT_USER_ERROR, accept_any_text, import_quietly, open_console
 from ablation.validation import explain, validate
 
@@ -51,8 +52,8 @@ def _describe(config: dict) -> None:
     os.environ.clear()
     os.environ.update(variables)
     import_quietly(config["backend"])
-    from ablation.models import cost
-    from ablation.models.build import build
+    from ablation.networks import cost
+    from ablation.networks.build import build
 
     source = open_source(config["dataset"])
     size = config["dataset"]["image_size"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import yaml
 
-from ablation import store
 from ablation.config import UserError, first_line
+from ablation.records import store
 
 if TYPE_CHECKING:
     import keras
@@ -52,7 +52,7 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
 
     import keras  # Takes seconds, which the command line must not wait for.
 
-    from ablation.models.build import build
+    from ablation.networks.build import build
 
     keys = ("plain", "shortcut", "preact", "stride_on", "seed")
     with _as_trained(config["precision"]):

@@ -30,7 +30,7 @@ from ablation.config import (
     identity_keys,
 )
 from ablation.data.sources import SOURCES
-from ablation.models.specs import ARCHS, SHORTCUTS, STRIDE_ON, refusal
+from ablation.networks.specs import ARCHS, SHORTCUTS, STRIDE_ON, refusal
 
 AUGMENTATIONS = ("none", "flip", "crop_flip")
 NORMALISATIONS = ("unit", "signed", "standard", "pixel_mean")

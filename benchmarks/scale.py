@@ -2,10 +2,10 @@
 
     python benchmarks/scale.py [--runs 100 1000 10000] [--folder DIR]
 
-Generates studies of complete runs through `ablation.store`, each with its digests, in two shapes:
-"cells" (many combinations of factors, up to 25 seeds) and "seeds" (four cells, many seeds). Then
-starts each command in a fresh process. Nothing is trained. Prints markdown; times are medians of
-several repeats, but for the large studies.
+Generates studies of complete runs through `ablation.records.store`, each with its digests, in two
+shapes: "cells" (many combinations of factors, up to 25 seeds) and "seeds" (four cells, many seeds).
+Then starts each command in a fresh process. Nothing is trained. Prints markdown; times are medians
+of several repeats, but for the large studies.
 """
 
 import argparse
@@ -20,10 +20,11 @@ from unittest import mock
 import common
 from hydra import compose, initialize_config_dir
 
-from ablation import runner, store
 from ablation.config import CONF_DIR, to_plain
-from ablation.models.specs import ARCHS
-from ablation.store import Run
+from ablation.networks.specs import ARCHS
+from ablation.records import store
+from ablation.records.store import Run
+from ablation.running import runner
 
 REPEATS = 3
 QUICK = 100

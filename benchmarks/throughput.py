@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from common import machine, table
 
-from ablation import environment
+from ablation.running import environment
 
 CONTESTANTS = {
     "ablation, float32": ("ablation", "float32"),
@@ -258,7 +258,7 @@ def _keras_steps(order: dict[str, Any]) -> tuple[Callable[[int], list[float]], i
     import keras
 
     from ablation import backends
-    from ablation.models.cost import count
+    from ablation.networks.cost import count
     from ablation.training.callbacks import StepClock
     from ablation.training.train import compiled_model, set_up
 
@@ -311,7 +311,7 @@ def _of_keras_layers(model):
     """Returns the same network of Keras's own layers."""
     import keras
 
-    from ablation.models import layers
+    from ablation.networks import layers
 
     kinds = {
         layers.Conv2D: keras.layers.Conv2D,

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from ablation import store
 from ablation.config import CONF_DIR, to_plain
-from ablation.store import Run
+from ablation.records import store
+from ablation.records.store import Run
 from support import TINY
 
 # As in every child, so that what a test computes itself is rounded as in a run.

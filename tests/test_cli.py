@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablation import store
 from ablation.config import CONF_DIR, Config, flatten
-from ablation.models.specs import ARCHS
+from ablation.networks.specs import ARCHS
+from ablation.records import store
 from support import TINY
 
 

@@ -10,8 +10,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 
-from ablation import command, jobs, keys, store
+from ablation import command, keys
 from ablation.config import CONF_DIR, Config, UserError, flatten, to_plain
+from ablation.records import store
+from ablation.running import jobs
 
 TEXTS = [
     "1.10",

@@ -69,7 +69,9 @@ def test_flatten_joins_nested_keys_by_dots():
 
 
 def test_nothing_of_the_parent_process_imports_keras_or_a_backend():
-    modules = "ablation.__main__, ablation.report.write, ablation.worker, ablation.data.cache"
+    modules = (
+        "ablation.__main__, ablation.report.write, ablation.running.worker, ablation.data.cache"
+    )
     code = f"import {modules}, sys; print({{'tensorflow', 'jax', 'keras'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr

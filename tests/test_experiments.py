@@ -9,8 +9,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from ablation.config import CONF_DIR, to_plain
-from ablation.jobs import expand
-from ablation.sweep import Sweep
+from ablation.running.jobs import expand
+from ablation.running.sweep import Sweep
 
 FILES = sorted((CONF_DIR / "experiment").glob("*.yaml"))
 

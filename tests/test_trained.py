@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import ablation
-from ablation import store
 from ablation.config import UserError
 from ablation.data import cache
+from ablation.records import store
 
 KEYS = (
     "arch=preact15",

@@ -1,7 +1,7 @@
 """Where Keras's backends differ.
 
 No other part of the program asks which one it runs on, but for the kernels of batch normalisation
-(`models.layers`) and of the optimizers, and the gradients of `training.diagnostics`.
+(`networks.layers`) and of the optimizers, and the gradients of `training.diagnostics`.
 
 The modules beside this file offer what `Backend` lists. They load their framework, so they are
 for a child process; this file is readable without any.

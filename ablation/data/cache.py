@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from ablation import store
 from ablation.config import UserError, expanded
 from ablation.data import sources
 from ablation.data.facts import grouped
 from ablation.data.sources import Example, LeftOut
+from ablation.records import store
 from ablation.text import beginning
 
 _FORMAT = 2

@@ -93,9 +93,9 @@ def _sorted(words: list[str]) -> tuple[list[str], dict[str, str | None]]:
 
 def _report(folders: list[str], options: dict[str, str | None]) -> None:
     # Imported here, so that a wrong word is answered at once.
+    from ablation.analysis.study import load
     from ablation.report.compare import compare
     from ablation.report.write import write_report
-    from ablation.study import load
 
     if len(folders) == 2:
         if options:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.comparison import Comparison
-from ablation.effects import Effect
-from ablation.tables import ablation_table, cost_table, runs_table
+from ablation.analysis.comparison import Comparison
+from ablation.analysis.effects import Effect
+from ablation.analysis.tables import ablation_table, cost_table, runs_table
 
 
 @dataclass(frozen=True)

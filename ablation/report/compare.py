@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from ablation import store
-from ablation.comparison import LOCATIONS, level_key, protocol_columns, varying
+from ablation.analysis.comparison import LOCATIONS, level_key, protocol_columns, varying
+from ablation.analysis.study import Study, level_column
+from ablation.records import store
 from ablation.report.cells import Cells, number, percent
 from ablation.report.escapes import inline
 from ablation.report.markdown import table
-from ablation.study import Study, level_column
 
 _NET = ["dataset", "arch", "arm", "shortcut", "preact"]
 

@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from rich.cells import cell_len
 
-from ablation import store
-from ablation.comparison import combinations
-from ablation.effects import Effect
-from ablation.models.specs import ARCHS
+from ablation.analysis.comparison import combinations
+from ablation.analysis.effects import Effect
+from ablation.analysis.significance import t_half_width
+from ablation.networks.specs import ARCHS
+from ablation.records import store
 from ablation.report.axes import (
     LEVEL_LENGTH,
     WIDTH,
@@ -29,7 +30,6 @@ from ablation.report.axes import (
     row_title,
 )
 from ablation.report.fonts import drawn
-from ablation.significance import t_half_width
 
 _CELLS_AT_MOST = 12
 _PANELS_AT_MOST = 24

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablation import store
-from ablation.comparison import LOCATIONS, Comparison, combinations, varying
+from ablation.analysis.comparison import LOCATIONS, Comparison, combinations, varying
+from ablation.analysis.study import Study
 from ablation.data import cache
 from ablation.data.cache import Cache
+from ablation.records import store
 from ablation.report.axes import row_title
-from ablation.study import Study
 from ablation.text import utf8
 
 _CELLS_AT_MOST = 8

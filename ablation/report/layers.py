@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ablation.comparison import combinations
+from ablation.analysis.comparison import combinations
 from ablation.report.axes import (
     draw_range,
     label_log_axis,

@@ -9,13 +9,16 @@ from typing import Any
 import pandas as pd
 from rich.cells import cell_len
 
-from ablation import store
-from ablation.audit import Audit, Differences, audit, spans
-from ablation.comparison import Comparison, levels, varying
+from ablation.analysis.audit import Audit, Differences, audit, spans
+from ablation.analysis.comparison import Comparison, levels, varying
+from ablation.analysis.effects import NEAR_CHANCE_SHARE, Effect, foremost
+from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS
+from ablation.analysis.study import Study
+from ablation.analysis.tables import comparison_effects
 from ablation.config import BASELINE
 from ablation.data.cache import VERY_UNEQUAL
 from ablation.data.facts import by_class, named
-from ablation.effects import NEAR_CHANCE_SHARE, Effect, foremost
+from ablation.records import store
 from ablation.report.cells import (
     Cells,
     accuracy_cells,
@@ -25,9 +28,6 @@ from ablation.report.cells import (
     runs_cells,
 )
 from ablation.report.escapes import cell, code, inline, line
-from ablation.significance import EXACT_UP_TO, RANDOM_FLIPS
-from ablation.study import Study
-from ablation.tables import comparison_effects
 from ablation.terminal import counted
 from ablation.text import readable, visible
 

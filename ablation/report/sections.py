@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ablation import store, tables
-from ablation.comparison import Comparison, combinations
+from ablation.analysis import tables
+from ablation.analysis.comparison import Comparison, combinations
+from ablation.analysis.effects import foremost
+from ablation.analysis.study import Study
 from ablation.data.cache import Cache
-from ablation.effects import foremost
+from ablation.records import store
 from ablation.report import figures, layers, pictures
 from ablation.report.gallery import SEEDS_AT_MOST, Gallery
 from ablation.report.pictures import Guess
-from ablation.study import Study
 from ablation.text import readable
 
 _EFFECTS_AT_MOST = 40

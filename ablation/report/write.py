@@ -11,13 +11,14 @@ import matplotlib
 import pandas as pd
 from filelock import FileLock
 
-from ablation import store, tables
-from ablation.comparison import Comparison
+from ablation.analysis import tables
+from ablation.analysis.comparison import Comparison
+from ablation.analysis.study import load
+from ablation.records import store
 from ablation.report import cells, latex, markdown
 from ablation.report.fonts import drawing
 from ablation.report.gallery import Gallery, gallery
 from ablation.report.sections import Drawing, sections
-from ablation.study import load
 from ablation.text import READABLE, file_name
 
 _FOLDER = "report"

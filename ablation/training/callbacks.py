@@ -12,8 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from ablation import store
-from ablation.models.layers import deep_recursion
+from ablation.networks.layers import deep_recursion
+from ablation.records import store
 
 _PROGRESS_SECONDS = 1.0
 

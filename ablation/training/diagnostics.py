@@ -9,9 +9,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from ablation import store
 from ablation.data.pipeline import Batch, TrainBatches
-from ablation.models.layers import deep_recursion
+from ablation.networks.layers import deep_recursion
+from ablation.records import store
 
 _IMAGES = 64
 

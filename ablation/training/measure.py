@@ -40,7 +40,7 @@ def measure(config: dict[str, Any], started: float) -> dict[str, Any]:
         `peak_memory_bytes`.
     """
     from ablation.data import cache
-    from ablation.models import cost
+    from ablation.networks import cost
     from ablation.training.callbacks import StepClock
     from ablation.training.feed import train_dataset, val_dataset
     from ablation.training.train import compiled_model, open_batches, peak_memory_bytes, set_up

@@ -12,12 +12,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from ablation import backends, store
+from ablation import backends
 from ablation.data.cache import Cache
 from ablation.data.pipeline import TrainBatches, ValBatches, affine
-from ablation.models import cost
-from ablation.models.build import build
-from ablation.models.specs import ARCHS
+from ablation.networks import cost
+from ablation.networks.build import build
+from ablation.networks.specs import ARCHS
+from ablation.records import store
 from ablation.training.callbacks import (
     Checkpoint,
     DivergenceGuard,

@@ -1,6 +1,7 @@
 import shutil
 
-from ablation import store, study
+from ablation.analysis import study
+from ablation.records import store
 from ablation.report.compare import compare
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from ablation import study
+from ablation.analysis import study
 from ablation.report import figures
 from ablation.report.axes import label_log_axis
 

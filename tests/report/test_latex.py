@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from ablation import study
+from ablation.analysis import study
 from ablation.report import cells, latex
 from nasty import NAMES
 

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablation import store, study
+from ablation.analysis import study
+from ablation.records import store
 from ablation.report import layers, sections
 
 STEM, CONV, NARROW, SHORTCUT = "stem_conv", "a_conv", "b_conv", "a_shortcut_conv"

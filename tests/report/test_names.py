@@ -16,8 +16,9 @@ from matplotlib import font_manager, get_data_path, rcParams
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ablation import store, study
+from ablation.analysis import study
 from ablation.data import cache
+from ablation.records import store
 from ablation.report import axes, compare, markdown, write
 from ablation.report.fonts import drawing, drawn
 from ablation.report.write import write_report

@@ -4,8 +4,9 @@ import pytest
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from ablation import store, study
+from ablation.analysis import study
 from ablation.data import cache
+from ablation.records import store
 from ablation.report import markdown, pictures, write
 from ablation.report.gallery import gallery, spread
 from ablation.report.pictures import Guess

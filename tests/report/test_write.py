@@ -2,8 +2,8 @@ import matplotlib
 import pandas as pd
 import pytest
 
-from ablation import store
 from ablation.config import UserError
+from ablation.records import store
 from ablation.report import markdown, sections
 from ablation.report.write import write_report
 

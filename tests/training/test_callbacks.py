@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from ablation import store
+from ablation.records import store
 from ablation.training.callbacks import Checkpoint, KeptWeights
 
 

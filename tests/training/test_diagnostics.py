@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ablation import store
-from ablation.models.build import build
+from ablation.networks.build import build
+from ablation.records import store
 from ablation.training.diagnostics import Diagnostics
 from ablation.training.train import weights_digest
 

@@ -1,0 +1,1 @@
+"""From stored runs to answers: study, comparison, audit, effects, tables. Knows no network."""

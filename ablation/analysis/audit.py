@@ -1,0 +1,151 @@
+"""Whether the runs of one comparison may be compared: equal budget, confounds, holes."""
+
+import itertools
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ablation.analysis.comparison import LOCATIONS, Comparison, levels, once
+from ablation.config import CELL_KEYS
+from ablation.records import store
+from ablation.text import readable
+
+_BUDGET = {
+    "epochs": "epochs",
+    "history_epochs": "epochs finished",
+    "steps": "optimizer steps",
+    "examples_seen": "examples seen",
+    "schedule_completed": "share of the learning-rate schedule",
+    "train_fingerprint": "training images",
+    "val_fingerprint": "validation images",
+}
+
+_IMAGES = ("train_fingerprint", "val_fingerprint")
+_LISTED_AT_MOST = 10
+
+Differences = dict[str, dict[str, list[str]]]
+"""What differs, its values, and the runs that have each."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was checked before the runs of a comparison were compared.
+
+    Attributes:
+        runs: how many complete runs were checked.
+        unequal: parts of the training budget in which they differ; empty means PASS.
+        within: the factors that the study varies among whose equal levels it would be a PASS; none
+            if there are none, or if that too is a FAIL.
+        confounds: what else differs between them beside the factors and the seed.
+        holes: cells and seeds that are not there, one line each.
+    """
+
+    runs: int
+    unequal: Differences
+    within: tuple[str, ...]
+    confounds: Differences
+    holes: tuple[str, ...]
+
+    @property
+    def passes(self) -> bool:
+        """Whether every compared run had the same budget, images and order."""
+        return not self.unequal
+
+
+@once
+def audit(comparison: Comparison) -> Audit:
+    """Checks a comparison.
+
+    Equal budget: epochs, optimizer steps, examples, the end of the schedule, no early stop, the
+    same images and, for each seed, the same order. Confounds: everything in `provenance.json` that
+    can change a result. Keys of the configuration cannot differ here but for factors and seed,
+    because runs that differ in another key are another comparison.
+    """
+    complete = comparison.complete
+    unequal = _unequal(complete)
+    # `epochs`, `recipe.batch_size` or `dataset.image_size` as a factor is another budget by intent.
+    names = dict.fromkeys([*comparison.rows, comparison.contrast])
+    within = tuple(name for name in names if name not in (*CELL_KEYS, "net"))
+    if not (unequal and within) or any(
+        _unequal(runs) for _, runs in complete.groupby(list(within))
+    ):
+        within = ()
+    facts = [key for key in complete.columns if key.startswith("provenance.")]
+    confounds = {
+        key.removeprefix("provenance."): _by_value(complete, key)
+        for key in facts
+        if complete[key].nunique(dropna=False) > 1
+    }
+    return Audit(len(complete), unequal, within, confounds, tuple(_holes(comparison)))
+
+
+def _unequal(runs: pd.DataFrame) -> Differences:
+    """Returns the parts of the training budget in which runs differ."""
+    found = {
+        name: _by_value(runs, key)
+        for key, name in _BUDGET.items()
+        if runs[key].nunique(dropna=False) > 1
+    }
+    for seed, of_seed in runs.groupby("seed"):
+        if of_seed["order_sha256"].nunique(dropna=False) > 1:
+            found[f"order of the images at seed {seed}"] = _by_value(of_seed, "order_sha256")
+    return found
+
+
+def _by_value(runs: pd.DataFrame, key: str) -> dict[str, list[str]]:
+    return {
+        _said(value, group, key): list(group["run"])
+        for value, group in runs.groupby(key, dropna=False, sort=False)
+    }
+
+
+def _said(value: object, runs: pd.DataFrame, key: str) -> str:
+    """Returns a value in words: images are those of a folder, if they have one."""
+    if pd.isna(value):
+        return "unknown"
+    places = [place for name in LOCATIONS for place in runs[f"config.{name}"].dropna().unique()]
+    if key not in _IMAGES or not places:
+        return str(value)
+    return f"of {', '.join(map(readable, places))} ({str(value)[:8]})"
+
+
+def _holes(comparison: Comparison) -> Iterable[str]:
+    """Yields what is not there: cells without runs, runs that are not complete, missing seeds."""
+    rows, seeds = comparison.rows, set(comparison.runs["seed"])
+    runs = comparison.runs[[*rows, "column", "seed", "state", "reason"]]
+    groups = dict(iter(runs.groupby([*rows, "column"], sort=False)))
+    there = {key[:-1] for key in groups}
+    for key in itertools.product(*(levels(name, runs[name]) for name in rows)):
+        factors = dict(zip(rows, key, strict=True))
+        row = ", ".join(f"{name} {readable(str(value))}" for name, value in factors.items())
+        columns = [column for column in comparison.columns if comparison.exists(factors, column)]
+        if key not in there:
+            if columns:
+                yield f"{row}: missing"
+            continue
+        for column in columns:
+            if (*key, column) not in groups:
+                yield f"{row}, {readable(column)}: missing"
+                continue
+            cell = groups[*key, column]
+            broken = cell[cell["state"].to_numpy() != store.COMPLETE]
+            for seed, state, why in zip(
+                broken["seed"], broken["state"], broken["reason"], strict=True
+            ):
+                yield f"{row}, {readable(column)}, seed {seed}: {state}{f' ({why})' if why else ''}"
+            absent = seeds - set(cell["seed"])
+            if absent:
+                yield f"{row}, {readable(column)}: no seed {spans(absent)}"
+
+
+def spans(numbers: Collection[int]) -> str:
+    """Returns whole numbers in order, many neighbours as a span: "0 to 24, 30"."""
+    # Neighbours are equally far from their places in the order.
+    stretches = itertools.groupby(enumerate(sorted(numbers)), key=lambda pair: pair[1] - pair[0])
+    parts: list[str] = []
+    for _, stretch in stretches:
+        values = [number for _, number in stretch]
+        many = len(values) > _LISTED_AT_MOST
+        parts += [f"{values[0]} to {values[-1]}"] if many else map(str, values)
+    return ", ".join(parts)

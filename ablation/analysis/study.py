@@ -1,0 +1,338 @@
+"""A study read back from its run directories, as data frames. Imports no TensorFlow."""
+
+import contextlib
+import csv
+import math
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from ablation.analysis import tables
+from ablation.analysis.audit import Audit, audit
+from ablation.analysis.comparison import (
+    LOCATIONS,
+    Comparison,
+    comparisons,
+    levels,
+    protocol_columns,
+    varying,
+)
+from ablation.config import UserError, arm, first_line, flatten, identity_keys, result_keys
+from ablation.data.facts import caveats
+from ablation.records import store
+from ablation.records.provenance import CONFOUNDS
+from ablation.text import utf8
+
+_GROUPS = ("dataset", "recipe")
+"""Keys that stand for a group of keys, and whose level is the group's name."""
+
+_OF_THE_RUN = ("chance", "imbalance", "caveats", "uncounted")
+
+RESULTS = (
+    "loss",
+    "accuracy",
+    "val_loss",
+    "val_accuracy",
+    "trainable",
+    "total",
+    "multiply_adds",
+    "epochs",
+    "steps",
+    "steps_per_epoch",
+    "examples_seen",
+    "schedule_completed",
+    "train_images",
+    "val_images",
+    "train_fingerprint",
+    "val_fingerprint",
+    "order_sha256",
+    "weights_sha256",
+    "resumed_from_epoch",
+    "seconds_per_epoch",
+    "seconds",
+    "peak_memory_bytes",
+)
+"""The numbers of `result.json`, and the digests of what they rest on."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that a study's run directories hold.
+
+    Attributes:
+        directory: of the study.
+        factors: the keys that may differ between the cells of one table.
+        runs: one row a run: its name, state and reason; a column for each factor, `seed` and
+            `arm` ("plain", "residual" or "baseline"); `protocol`, equal for runs that may share a
+            table; every configuration key by its dotted name below "config."; the numbers of
+            `result.json`; what of `provenance.json` can change a result, below "provenance."; the
+            data's `fingerprint`; `history_epochs`, how many are in its history; `chance`, the
+            accuracy of always answering the most frequent class; `imbalance`, how many times as
+            many training images the largest class has as the smallest; `caveats`, of
+            classes that the accuracy says nothing of.
+        history: one row a run and finished epoch: `run` and the columns of `history.csv`.
+        problems: what could not be read, one line each.
+    """
+
+    directory: Path
+    factors: tuple[str, ...]
+    runs: pd.DataFrame
+    history: pd.DataFrame
+    problems: tuple[str, ...]
+
+    @property
+    def complete(self) -> pd.DataFrame:
+        """The rows of `runs` that are complete."""
+        return self.runs[self.runs["state"] == store.COMPLETE]
+
+    @property
+    def levels(self) -> dict[str, list[Any]]:
+        """The levels of each factor that the runs have, in their natural order."""
+        return {factor: levels(factor, self.runs[factor]) for factor in self.factors}
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """The level of each factor that others are compared with unless another is asked for."""
+        usual = {factor: known[0] for factor, known in self.levels.items()}
+        return usual | {"plain": True}
+
+    @property
+    def protocols(self) -> pd.Series:
+        """How many runs there are of each protocol."""
+        return self.runs["protocol"].value_counts()
+
+    def comparisons(
+        self, contrast: str = "plain", reference: str | None = None
+    ) -> list[Comparison]:
+        """Returns the comparisons that may each be one table; see `comparison.comparisons`."""
+        return comparisons(self.runs, self.factors, contrast, reference)
+
+    def audit(self, contrast: str = "plain", reference: str | None = None) -> list[Audit]:
+        """Returns what the audit of each comparison found."""
+        return [audit(comparison) for comparison in self.comparisons(contrast, reference)]
+
+    def table(self, contrast: str = "plain", reference: str | None = None) -> pd.DataFrame:
+        """Returns the ablation tables of all comparisons, one below the other."""
+        return self._concatenated(tables.ablation_table, contrast, reference)
+
+    def effects(self, contrast: str = "plain", reference: str | None = None) -> pd.DataFrame:
+        """Returns every effect of all comparisons: one row each, with its sentence."""
+        return self._concatenated(tables.effects_table, contrast, reference)
+
+    def predictions(self, run: str) -> pd.DataFrame:
+        """Returns what a run takes the validation images for, read from its directory.
+
+        Returns:
+            One row an image in stored order: `label`, `predicted` (numbers of classes) and
+            `confidence` (0 to 1).
+
+        Raises:
+            OSError, ValueError: the run has no predictions, or they are damaged.
+        """
+        columns = ("label", "predicted", "confidence")
+        try:
+            with np.load(self.directory / run / "predictions.npz") as stored:
+                return pd.DataFrame({name: stored[name] for name in columns})
+        except (EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise ValueError(f"predictions.npz: {first_line(error)}") from None
+
+    def diagnostics(self, run: str) -> pd.DataFrame:
+        """Returns what `diagnostics=true` measured in a run, read from its directory.
+
+        Returns:
+            One row an epoch (0 is before training) and convolution: `run` and the columns of
+            `diagnostics.csv`.
+
+        Raises:
+            OSError, ValueError: the run has no diagnostics, or they are damaged.
+        """
+        frame = pd.read_csv(self.directory / run / "diagnostics.csv")
+        if tuple(frame.columns) != store.DIAGNOSTIC_COLUMNS:
+            raise ValueError("diagnostics.csv: not the columns that were written")
+        frame.insert(0, "run", run)
+        return frame
+
+    def _concatenated(
+        self,
+        make: Callable[[Comparison], pd.DataFrame],
+        contrast: str,
+        reference: str | None,
+    ) -> pd.DataFrame:
+        parts = []
+        for one in self.comparisons(contrast, reference):
+            frame = make(one).copy()
+            frame.insert(0, "protocol", str(one.protocol or ""))
+            frame.insert(0, "dataset", one.dataset)
+            parts.append(frame)
+        return pd.concat(parts, ignore_index=True)
+
+
+def load(directory: str | Path) -> Study:
+    """Reads a study.
+
+    Args:
+        directory: such as "runs/main".
+
+    Raises:
+        UserError: there is no study in it.
+    """
+    directory = Path(directory).resolve()
+    runs: list[dict[str, Any]] = []
+    histories: dict[str, np.ndarray] = {}
+    problems = []
+    for path in store.run_directories(directory):
+        stored = store.Stored(path)
+        try:
+            runs.append(_read_run(path.name, stored))
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+            problems.append(f"{path.name}: {type(error).__name__}: {first_line(error)}")
+            continue
+        try:
+            histories[path.name] = _read_history(stored)
+        except (OSError, ValueError) as error:
+            problems.append(f"{path.name}: history.csv: {first_line(error)}")
+    if not runs:
+        found = f"; unreadable: {'; '.join(problems)}" if problems else ""
+        raise UserError(f"{directory} holds no runs{found}.")
+    factors = []
+    frame = pd.DataFrame(runs)
+    _settle_images(frame)
+    # The columns of a result are there even if no run is complete yet.
+    frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *RESULTS, *_OF_THE_RUN])))
+    for factor in store.factors(directory):
+        name = level_column(factor)
+        if name not in frame:
+            problems.append(f"study.json: {factor} is no key of the runs, so it is no factor")
+            continue
+        factors.append(factor)
+        # A missing value is a level like others, which no grouping may drop.
+        frame[factor] = frame[name].astype(object).where(frame[name].notna(), "none")
+    if "recipe" in factors:
+        frame["recipe"] += _departures(frame, factors)
+    frame["config.stride_on"] = _of_bottlenecks(frame)
+    frame["protocol"] = _protocols(frame, factors)
+    history = _history_frame(histories)
+    frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
+    return Study(directory, tuple(factors), frame, history, tuple(problems))
+
+
+def _settle_images(frame: pd.DataFrame) -> None:
+    """Fills in which images a run has, and gives each set of images one name for where it lies."""
+    # A run that failed before it saw its data belongs with those of its data set that did.
+    places = [f"config.{key}" for key in LOCATIONS]
+    fingerprints = frame.groupby(["config.dataset.name", *places], dropna=False)["fingerprint"]
+    frame["fingerprint"] = fingerprints.transform(lambda known: known.ffill().bfill())
+    # One folder may be typed in several ways, such as imgs and ./imgs: the first run's is its name.
+    for place in places:
+        first = frame.groupby(["config.dataset.name", "fingerprint"])[place].transform("first")
+        frame[place] = first.where(first.notna(), frame[place])
+
+
+def level_column(factor: str) -> str:
+    """Returns the column of `Study.runs` with the configured value of a factor."""
+    return f"config.{factor}.name" if factor in _GROUPS else f"config.{factor}"
+
+
+def _departures(frame: pd.DataFrame, factors: list[str]) -> pd.Series:
+    """Returns what sets runs apart that name one recipe but changed some of its keys."""
+    names = frame["config.recipe.name"]
+    keys = [
+        key
+        for key in frame.columns
+        if key.startswith("config.recipe.") and key.removeprefix("config.") not in factors
+    ]
+    texts = pd.Series("", index=frame.index)
+    for _, runs in frame.groupby(names):
+        differing = varying(runs, keys)
+        for run, row in runs[list(differing)].iterrows() if differing else ():
+            settings = (f"{key.rpartition('.')[2]}={value}" for key, value in row.items())
+            texts[run] = f" ({', '.join(settings)})"
+    return texts
+
+
+def _of_bottlenecks(frame: pd.DataFrame) -> pd.Series:
+    """Returns `stride_on`, for nets that have no choice of it as the others of their data set."""
+    known = frame["config.stride_on"].where(frame["config.stride_on"] != "none")
+    common = known.groupby(frame["dataset"]).transform("first")
+    return known.fillna(common).fillna("none")
+
+
+def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
+    status = stored.status
+    config = stored.config()
+    if not isinstance(config, dict):
+        raise ValueError("config.yaml holds no configuration")
+    canonical = {key: identity_keys(config)[key] for key in ("shortcut", "preact", "stride_on")}
+    keys = flatten(result_keys(config)) | canonical
+    keys |= {key: config["dataset"].get(key.removeprefix("dataset.")) for key in LOCATIONS}
+    name.encode()  # A frame takes no other, and no run is named so.
+    row = {
+        "run": name,
+        "state": status.state,
+        "reason": status.reason or "",
+        "arm": arm(config),
+        "seed": config["seed"],
+        **{
+            f"config.{key}": str(value) if isinstance(value, list) else value
+            for key, value in keys.items()
+        },
+        "config.recipe.name": config["recipe"]["name"],
+        "fingerprint": None,
+    }
+    with contextlib.suppress(FileNotFoundError):
+        provenance = stored.json("provenance.json")
+        row["fingerprint"] = provenance.get("fingerprint")
+        facts = flatten({key: provenance.get(key) or "" for key in (*CONFOUNDS, "earlier")})
+        row |= {f"provenance.{key}": str(value) for key, value in facts.items()}
+    if status.state == store.COMPLETE:
+        result = stored.json("result.json")
+        row |= {key: result[key] for key in RESULTS if key in result}
+        # What always answering the most frequent class scores; equal classes in older results.
+        counts = result.get("val_per_class") or [1] * len(result["classes"])
+        row["chance"] = max(counts) / sum(counts)
+        row["uncounted"] = ", ".join(result.get("uncounted", ()))
+        trained = result.get("train_per_class") or [1]
+        row["imbalance"] = max(trained) / min(trained) if min(trained) else math.inf
+        known = result["classes"][: len(counts)]
+        row["caveats"] = caveats(known, counts, result.get("lost") or [])
+    return {key: utf8(value) if isinstance(value, str) else value for key, value in row.items()}
+
+
+def _read_history(stored: store.Stored) -> np.ndarray:
+    """Returns float64 (epochs, columns of `history.csv`), without rows if there is none."""
+    try:
+        lines = stored.read("history.csv").decode().splitlines()
+    except FileNotFoundError:
+        lines = []
+    rows = [[row.get(column) for column in store.HISTORY_COLUMNS] for row in csv.DictReader(lines)]
+    return np.array(rows, float).reshape(len(rows), len(store.HISTORY_COLUMNS))
+
+
+def _history_frame(histories: dict[str, np.ndarray]) -> pd.DataFrame:
+    rows = [*histories.values(), np.empty((0, len(store.HISTORY_COLUMNS)))]
+    frame = pd.DataFrame(np.concatenate(rows), columns=store.HISTORY_COLUMNS)
+    names = np.repeat(np.array(list(histories), object), [len(one) for one in histories.values()])
+    frame.insert(0, "run", pd.Series(names, dtype=str))
+    return frame
+
+
+def _protocols(frame: pd.DataFrame, factors: list[str]) -> pd.Series:
+    """Returns for each run the values of all that is neither factor nor seed, as one text."""
+    columns = protocol_columns(frame, factors)
+    of_images = [factor for factor in factors if factor.startswith("dataset")]
+    if (
+        of_images == ["dataset"]
+        or (
+            # Levels such as another image size have images of their own, but each only one set.
+            frame.groupby(of_images)["fingerprint"].nunique() > 1
+        ).any()
+    ):
+        columns.append("fingerprint")
+    texts = ["; ".join(map(str, row)) for row in frame[columns].itertuples(index=False)]
+    return pd.Series(texts, index=frame.index)

@@ -1,0 +1,446 @@
+"""A run and its directory: identity, state, and files that appear whole or not at all.
+
+runs/<study>/<arch>-<plain|residual|baseline>-<dataset>-s<seed>-<8 hex of the identity>/
+    config.yaml      the resolved configuration
+    status.json      state, attempt, start, end, reason
+    history.csv      one row for each finished epoch
+    result.json      final metrics, cost, budget spent, time, memory
+    predictions.npz  label, predicted class and confidence for each validation image
+    diagnostics.csv  with diagnostics=true, one row for each epoch and convolution
+    provenance.json  commit, source digest, package versions, hardware, command line
+    progress.json    where a running run stands
+    log.txt          what the training process printed
+    checkpoint/      weights and optimizer after the last finished epoch, until complete
+    weights/         with keep_checkpoints, the weights after every so many epochs and the last
+    normalisation.npz  with keep_checkpoints, the scale and offset that make pixels inputs
+"""
+
+import contextlib
+import csv
+import functools
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from filelock import FileLock, Timeout
+
+from ablation.config import CELL_KEYS, UserError, arm, expanded, first_line
+from ablation.records.identity import identity
+from ablation.text import READABLE, file_name, readable
+
+PENDING, RUNNING, COMPLETE = "pending", "running", "complete"
+FAILED, DIVERGED, INTERRUPTED = "failed", "diverged", "interrupted"
+"""A run is interrupted if it was stopped from outside; the same command goes on with it."""
+
+HISTORY_COLUMNS = (
+    "epoch",
+    "loss",
+    "accuracy",
+    "val_loss",
+    "val_accuracy",
+    "learning_rate",
+    "seconds",
+)
+"""Of a finished epoch: `loss` and `accuracy` are means over its training steps, `val_loss` and
+`val_accuracy` follow it, `learning_rate` is that of the step to come, so 0 at the end of a cosine,
+and `seconds` count steps and validation, without checkpoint and diagnostics."""
+
+DIAGNOSTIC_COLUMNS = ("epoch", "layer", "depth", "kernel", "response_sd", "gradient_norm")
+
+_RUN_NAME = re.compile(r".+-s\d+-[0-9a-f]{8}")
+_RESULT_FILES = ("config.yaml", "history.csv", "provenance.json")
+_LOCK = ".lock"
+_TEMPORARY = ".writing"
+_BLOCK = re.compile(r"(?<=\n)(?=\w+:)")
+_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # Written in C where it was built.
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell of a study at one seed, before, while and after it is trained.
+
+    Attributes:
+        config: the resolved configuration.
+        fingerprint: of the data, from its cache.
+    """
+
+    config: dict[str, Any] = field(repr=False)
+    fingerprint: str
+
+    @cached_property
+    def identity(self) -> str:
+        """8 hex digits of the hash of all that decides the result."""
+        return identity(self.config, self.fingerprint)
+
+    @cached_property
+    def name(self) -> str:
+        """Name of the run's directory."""
+        net = f"{self.config['arch']}-{arm(self.config)}"
+        dataset = file_name(self.config["dataset"]["name"])
+        # The identity tells apart what the file name does not: it has the data set's name too.
+        return f"{net}-{dataset}-s{self.config['seed']}-{self.identity}"
+
+    @cached_property
+    def directory(self) -> Path:
+        """Where the run's files are."""
+        return study_directory(self.config) / self.name
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `status.json` holds.
+
+    Attributes:
+        state: one of the states above.
+        attempt: how often the run was started.
+        start: of the latest attempt, ISO 8601, UTC.
+        end: of the latest attempt, or None.
+        reason: why it is not complete, or None.
+    """
+
+    state: str = PENDING
+    attempt: int = 0
+    start: str | None = None
+    end: str | None = None
+    reason: str | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run came to an end of its own."""
+        return self.state in (COMPLETE, FAILED, DIVERGED)
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the run never began, or its process died without a word."""
+        return self.state == PENDING or (self.state == INTERRUPTED and self.end is None)
+
+    def begun(self) -> "Status":
+        """Returns the status of the next attempt."""
+        return Status(RUNNING, self.attempt + 1, start=now())
+
+    def ended(self, state: str, reason: str | None = None) -> "Status":
+        """Returns the status after an attempt has come to an end.
+
+        A reason may quote any name; it is kept as a person can read it.
+        """
+        return replace(self, state=state, end=now(), reason=readable(reason) if reason else None)
+
+
+def study_directory(config: dict[str, Any]) -> Path:
+    """Returns the directory of the study that a configuration belongs to."""
+    return expanded("runs_dir", config["runs_dir"]) / config["study"]
+
+
+def run_directories(study: Path) -> list[Path]:
+    """Returns the run directories of a study, by name."""
+    return sorted(path for path in study.glob("*/") if _RUN_NAME.fullmatch(path.name))
+
+
+def checkpoints(directory: Path) -> dict[int, Path]:
+    """Returns the whole files in a run's checkpoint/ or weights/, by the epochs they finished."""
+    return {
+        int(match[1]): path
+        for path in directory.glob("epoch-*")
+        if (match := re.fullmatch(r"epoch-(\d+)\.(npz|weights\.h5)", path.name))
+    }
+
+
+def resumable_epoch(directory: Path, at_most: int) -> int:
+    """Returns after which epoch a run goes on, 0 if it begins.
+
+    Args:
+        directory: of its checkpoint.
+        at_most: epochs in its history; a state beyond them is of no use.
+    """
+    return max((epoch for epoch in checkpoints(directory) if epoch <= at_most), default=0)
+
+
+def kept_epochs(config: dict[str, Any]) -> list[int]:
+    """Returns after which epochs `keep_checkpoints` keeps the weights of a run."""
+    every, epochs = config["keep_checkpoints"], config["epochs"]
+    return sorted({*range(every, epochs + 1, every), epochs}) if every else []
+
+
+def add_factors(study: Path, keys: list[str]) -> None:
+    """Adds the keys that a command sweeps to the study's factors, in `study.json`."""
+    study.mkdir(parents=True, exist_ok=True)
+    with FileLock(study / ".lock"):
+        known = factors(study)
+        write_json(study / "study.json", {"factors": list(dict.fromkeys(known + keys))})
+
+
+def factors(study: Path) -> list[str]:
+    """Returns the factors of a study: those of every study, then those that its commands swept.
+
+    Raises:
+        UserError: the file that names them is damaged.
+    """
+    try:
+        stored = read_json(study / "study.json")["factors"]
+        stored = [key for key in stored if isinstance(key, str) and key != "seed"]
+    except FileNotFoundError:
+        stored = []
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{study / 'study.json'} is damaged ({first_line(error)}); write the keys that the "
+            'study sweeps into it, such as {"factors": ["epochs"]}, or remove it if there are none.'
+        ) from None
+    return list(dict.fromkeys([*CELL_KEYS, *stored]))
+
+
+def run_lock(directory: Path) -> FileLock:
+    """Returns the lock that whoever trains a run holds; a process that dies lets go of it."""
+    return FileLock(directory / _LOCK)
+
+
+def is_free(directory: Path) -> bool:
+    """Returns whether nobody trains this run at the moment."""
+    if not (directory / _LOCK).exists():
+        return True
+    try:
+        with run_lock(directory).acquire(blocking=False):
+            return True
+    except Timeout:
+        return False
+
+
+class Stored:
+    """What a run's directory holds, each file read at most once and only when it is needed.
+
+    Args:
+        directory: of the run.
+    """
+
+    def __init__(self, directory: Path):
+        self._directory = directory
+        self._contents: dict[str, bytes] = {}
+
+    def read(self, name: str) -> bytes:
+        """Returns a file's content; raises OSError if it cannot be read."""
+        if name not in self._contents:
+            self._contents[name] = (self._directory / name).read_bytes()
+        return self._contents[name]
+
+    def json(self, name: str) -> dict[str, Any]:
+        """Returns a JSON object; raises OSError or ValueError with the file's name."""
+        return _json_object(name, self.read(name))
+
+    def config(self) -> Any:
+        """Returns the content of `config.yaml`; raises OSError or YAMLError."""
+        return read_yaml(self.read("config.yaml").decode())
+
+    @cached_property
+    def status(self) -> Status:
+        """The run's state as it really is.
+
+        A directory without a status is pending. A run that claims to be running although nobody
+        holds its lock is interrupted, and so is one with a damaged file: the same command repairs
+        it.
+        """
+        try:
+            status = Status(**self.json("status.json"))
+        except FileNotFoundError:
+            return Status()
+        except (OSError, ValueError, TypeError) as error:
+            return Status(INTERRUPTED, end="unknown", reason=f"damaged file ({first_line(error)})")
+        if status.state == COMPLETE and self.damage:
+            return replace(status, state=INTERRUPTED, reason=f"damaged file ({self.damage})")
+        if status.state == RUNNING and is_free(self._directory):
+            return replace(status, state=INTERRUPTED, reason="stopped before its last epoch")
+        return status
+
+    @cached_property
+    def damage(self) -> str | None:
+        """Why the run's result cannot be relied on, None if it can."""
+        try:
+            for name, digest in self.json("result.json").get("files", {}).items():
+                if hashlib.sha256(self.read(name)).hexdigest() != digest:
+                    return f"{name} is not as it was written"
+        except (OSError, ValueError) as error:
+            return first_line(error)
+        return None
+
+
+def read_status(directory: Path) -> Status:
+    """Returns a run's state as it really is, see `Stored.status`."""
+    return Stored(directory).status
+
+
+def file_digests(directory: Path) -> dict[str, str]:
+    """Returns the SHA-256 of each file that a result rests on, to be stored with the result."""
+    return {
+        name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in _RESULT_FILES
+    }
+
+
+def read_yaml(text: str) -> Any:
+    """Returns what `yaml.safe_load` returns, sooner if much of the text was seen before.
+
+    Reading YAML is what takes longest in a large study, and its configurations differ in few lines.
+    So the block of each top-level key is read once, wherever that is the same.
+
+    Raises:
+        YAMLError: it is no YAML.
+    """
+    try:
+        blocks = [_read_block(block) for block in _BLOCK.split(text)]
+    except yaml.YAMLError:
+        blocks = []  # Such as an alias for what stands in another block.
+    if not blocks or not all(isinstance(block, dict) for block in blocks):
+        return _load_yaml(text)
+    return {key: value for block in blocks for key, value in block.items()}
+
+
+@functools.lru_cache(maxsize=4096)
+def _read_block(text: str) -> Any:
+    return _load_yaml(text)
+
+
+def _load_yaml(text: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_YAML_LOADER)
+    except yaml.YAMLError:
+        # The one written in C takes no names that are no UTF-8.
+        return yaml.load(text, Loader=yaml.SafeLoader)
+
+
+def read_history(directory: Path) -> tuple[list[dict[str, Any]], bool]:
+    """Returns the rows of a run's history, and whether the file is whole.
+
+    Rows from the first damaged one on are left out; without a file there are none.
+    """
+    rows: list[dict[str, Any]] = []
+    try:
+        with (directory / "history.csv").open(newline="") as file:
+            for row in csv.DictReader(file):
+                rows.append({key: float(row[key]) for key in HISTORY_COLUMNS})
+                rows[-1]["epoch"] = int(rows[-1]["epoch"])
+    except FileNotFoundError:
+        return rows, True
+    except (OSError, csv.Error, KeyError, TypeError, ValueError):
+        return rows, False
+    return rows, True
+
+
+def write_status(directory: Path, status: Status) -> None:
+    """Replaces a run's status."""
+    write_json(directory / "status.json", asdict(status))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object; raises OSError or ValueError with the file's name."""
+    return _json_object(path.name, path.read_bytes())
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Replaces a JSON file, whole or not at all."""
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def write_yaml(path: Path, content: dict[str, Any]) -> None:
+    """Replaces a YAML file, whole or not at all."""
+    write_text(path, yaml.safe_dump(content, sort_keys=False))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces a text file, whole or not at all; it is UTF-8, whatever names are in the text."""
+    write_bytes(path, text.encode(errors=READABLE))
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Replaces a compressed NumPy archive, whole or not at all."""
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    write_bytes(path, content.getvalue())
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Replaces a CSV file, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replaces a file, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields where to write a file, which then takes its place whole, or not at all."""
+    # The same ending, from which NumPy and Keras take the format.
+    temporary = path.with_name(f"{_TEMPORARY}-{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def has_diagnostics(directory: Path) -> bool:
+    """Returns whether a run was trained with `diagnostics=true`."""
+    return (directory / "diagnostics.csv").exists()
+
+
+def log_tail(directory: Path, lines: int) -> list[str]:
+    """Returns the last lines of a run's log, none if it has no log."""
+    try:
+        text = (directory / "log.txt").read_text("utf-8", errors="backslashreplace")
+    except OSError:
+        return []
+    return [line[:200] for line in text.splitlines()[-lines:]]
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Removes what a killed process was still writing. The caller holds the run's lock."""
+    for path in directory.glob(f"{_TEMPORARY}-*"):
+        path.unlink()
+
+
+def forget(directory: Path) -> None:
+    """Removes what earlier attempts stored, but for the log. The caller holds the run's lock."""
+    for name in (
+        "status.json",
+        "result.json",
+        "history.csv",
+        "predictions.npz",
+        "diagnostics.csv",
+        "progress.json",
+        "provenance.json",
+        "normalisation.npz",
+    ):
+        (directory / name).unlink(missing_ok=True)
+    for name in ("checkpoint", "weights"):
+        shutil.rmtree(directory / name, ignore_errors=True)
+
+
+def _json_object(name: str, content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{name}: not an object")
+    return found
+
+
+def now() -> str:
+    """Returns the time as `Status` has it, ISO 8601 to the second, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""From a command to its trained runs: sweep, plan, child processes, progress."""

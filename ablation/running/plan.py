@@ -1,0 +1,183 @@
+"""What a sweep would do and how long it would take, without training anything."""
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from ablation import import_path
+from ablation.config import UserError, identity_keys
+from ablation.records import store
+from ablation.records.store import Run
+from ablation.running import environment, runner
+from ablation.terminal import counted, duration, open_console
+from ablation.validation import PRECISIONS
+
+_WIDTH_OF_FILES = 140
+_SHOWN_AT_MOST = 100
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What would become of one run; times and steps are those that are left."""
+
+    name: str
+    action: str
+    trains: bool
+    steps: int
+    seconds: float
+    cost: dict[str, Any]
+
+    def cells(self) -> list[str]:
+        """Returns the row as text."""
+        return [
+            self.name,
+            self.action,
+            f"{self.cost['trainable']:,}",
+            f"{self.cost['multiply_adds']:,}",
+            f"{self.steps:,}",
+            duration(self.seconds) if self.trains else "",
+            f"{self.cost['peak_memory_bytes'] / 2**30:.1f} GiB" if self.trains else "",
+        ]
+
+
+def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
+    """Prints the runs with their state, cost and estimated time, and the total.
+
+    Of very many it prints some, those that would be trained first, and counts the others.
+
+    Args:
+        runs: the runs of the sweep; their `threads` are those that they would get.
+        rerun: which finished runs would be trained again.
+        workers: runs that the launcher trains at a time.
+
+    Raises:
+        UserError: a few steps of a run could not be trained.
+    """
+    console = open_console()
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_FILES
+    measured: dict[str, dict[str, Any]] = {}
+    rows = [_row(run, rerun, measured) for run in runs]
+    table = Table(title=Text(f"Plan of {store.study_directory(runs[0].config)}"))
+    for column in ("run", "would be", "parameters", "multiply-adds", "steps", "time", "memory"):
+        left = column in ("run", "would be")
+        table.add_column(column, justify="left" if left else "right", overflow="fold")
+    due = [row for row in rows if row.trains]
+    many = len(rows) > _SHOWN_AT_MOST
+    ordered = [*due, *(row for row in rows if not row.trains)] if many else rows
+    for row in ordered[:_SHOWN_AT_MOST]:
+        table.add_row(*row.cells())
+    console.print(table)
+    if many:
+        counts = Counter(row.action for row in ordered[_SHOWN_AT_MOST:])
+        others = ", ".join(f"{count:,} {action}" for action, count in counts.items())
+        console.print(f"and {others}.", highlight=False)
+    together = f", {workers} at a time" if workers > 1 else ""
+    seconds = sum(row.seconds for row in due) / max(1, min(workers, len(due)))
+    console.print(
+        f"{len(due)} of {counted(len(runs), 'run')} to train{together}, "
+        f"about {duration(seconds)} in all."
+    )
+    if due:
+        training = [run for run, row in zip(runs, rows, strict=True) if row.trains]
+        console.print(_faster_precision(training, measured), highlight=False, soft_wrap=True)
+
+
+def _faster_precision(due: Sequence[Run], measured: dict[str, dict[str, Any]]) -> str:
+    """Returns which precision is the faster one for the network that takes longest.
+
+    Args:
+        due: the runs that would be trained, at least one.
+        measured: what has been timed, by network.
+    """
+    slowest = max(due, key=lambda run: measured[_network(run)]["epoch_seconds"])
+    seconds = {}
+    for precision in PRECISIONS:
+        run = replace(slowest, config=slowest.config | {"precision": precision})
+        if _network(run) not in measured:
+            print(f"timing a few steps of it in {precision}", file=sys.stderr)
+            measured[_network(run)] = _measure(run)
+        seconds[precision] = measured[_network(run)]["epoch_seconds"]
+    faster = min(seconds, key=lambda precision: seconds[precision])
+    times = " and ".join(f"{taken:.3g} s in {name}" for name, taken in seconds.items())
+    return f"precision={faster} is the faster here: an epoch of {slowest.name} takes {times}."
+
+
+def _row(run: Run, rerun: str, measured: dict[str, dict[str, Any]]) -> _Row:
+    """Returns what would become of a run; `measured` keeps what has been timed, by network."""
+    stored = store.Stored(run.directory)
+    trains = runner.is_due(stored.status, rerun)
+    if trains or stored.status.state != store.COMPLETE:
+        key = _network(run)
+        if key not in measured:
+            print(f"timing a few steps of {run.name}", file=sys.stderr)
+            measured[key] = _measure(run)
+        cost = measured[key]
+    else:
+        cost = stored.json("result.json")
+    epochs = _epochs_left(run, rerun) if trains else 0
+    return _Row(
+        run.name,
+        _action(stored.status, trains, run.config["epochs"] - epochs),
+        trains,
+        epochs * cost["steps_per_epoch"],
+        _seconds(cost, epochs) if trains else 0.0,
+        cost,
+    )
+
+
+def _action(status: store.Status, trains: bool, finished: int) -> str:
+    before = {store.FAILED: "failed before", store.DIVERGED: "diverged before"}
+    if status.state in before:
+        return f"trained again ({before[status.state]})" if trains else f"left ({status.state})"
+    if not trains:
+        return "reused"
+    return f"continued after epoch {finished}" if finished else "trained"
+
+
+def _network(run: Run) -> str:
+    """Returns what the time of a step depends on: all keys but these."""
+    keys = identity_keys(run.config)
+    for key in ("seed", "epochs"):
+        del keys[key]
+    for key in ("learning_rate", "warmup_learning_rate"):
+        del keys["recipe"][key]
+    return json.dumps([keys, run.config["threads"]], sort_keys=True)
+
+
+def _epochs_left(run: Run, rerun: str) -> int:
+    if rerun == "all":
+        return run.config["epochs"]
+    rows, _ = store.read_history(run.directory)
+    return run.config["epochs"] - store.resumable_epoch(run.directory / "checkpoint", len(rows))
+
+
+def _seconds(cost: dict[str, Any], epochs: int) -> float:
+    return (
+        cost["start_seconds"]
+        + epochs * cost["epoch_seconds"]
+        + (epochs - 1) * cost["checkpoint_seconds"]
+    )
+
+
+def _measure(run: Run) -> dict[str, Any]:
+    order = json.dumps({"config": run.config, "started": time.time()})
+    child = subprocess.run(
+        import_path.command("ablation.training.measure"),
+        input=order,
+        capture_output=True,
+        text=True,
+        env=environment.child(run.config),
+    )
+    if child.returncode:
+        reason = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
+        raise UserError(f"{run.name} cannot be trained: {reason}")
+    return json.loads(child.stdout)

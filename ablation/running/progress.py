@@ -1,0 +1,201 @@
+"""Shows where a study stands, by reading its run directories.
+
+So it works the same whoever trains: this process, another one, or a launcher's workers.
+"""
+
+import atexit
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from ablation.records import store
+from ablation.records.store import Run
+from ablation.terminal import duration
+
+_POLL_SECONDS = 0.5
+_PAUSE_SECONDS = 10.0
+"""Between two looks, at most, however long a look takes."""
+_SHARE = 0.05
+"""Of the time: what looking at the runs may take, and as much again writing the report."""
+_SETTLED_SECONDS = 2.0
+"""Longer than the tick of any file system's clock, within which two changes look like one."""
+
+
+class Monitor:
+    """Watches runs from a thread: live lines on a terminal, a line for each epoch elsewhere.
+
+    Args:
+        runs: the runs that are to be trained.
+        console: where to write.
+        on_ended: called, in the thread, after runs have ended, but not so often that it would take
+            more than a small share of the time.
+    """
+
+    def __init__(self, runs: Sequence[Run], console: Console, on_ended: Callable[[], object]):
+        self._runs = runs
+        self._console = console
+        self._on_ended = on_ended
+        self._open = {run.name: run for run in runs}
+        # A run that is trained again is over when it ends anew, not because it ended before.
+        self._ends_before = {run.name: store.read_status(run.directory).end for run in runs}
+        self._epochs = {run.name: len(store.read_history(run.directory)[0]) for run in runs}
+        self._epochs_at_start = sum(self._epochs.values())
+        self._running: dict[str, Run] = {}
+        self._seen: dict[str, int] = {}
+        self._ended = False
+        self._rest_until = 0.0
+        self._start = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def start(self) -> None:
+        """Begins to watch."""
+        self._thread.start()
+        # However the program ends, the terminal gets its cursor back.
+        atexit.register(self._give_up)
+
+    def stop(self) -> None:
+        """Shows the last state and ends; the report is then the caller's."""
+        atexit.unregister(self._give_up)
+        self._stop.set()
+        self._thread.join()
+
+    def _give_up(self) -> None:
+        self.stop()
+        if self._ended:
+            self._tell_of_ends()
+
+    def _watch(self) -> None:
+        live = Live(console=self._console, auto_refresh=False, transient=True)
+        pause = _POLL_SECONDS
+        with live if self._console.is_terminal else _Nothing():
+            while True:
+                stopping = self._stop.wait(pause)
+                start = time.monotonic()
+                self._poll(stopping)
+                pause = min(_PAUSE_SECONDS, max(_POLL_SECONDS, _rest(time.monotonic() - start)))
+                if self._console.is_terminal:
+                    live.update(self._table(), refresh=True)
+                if stopping:
+                    return
+                if self._ended and time.monotonic() >= self._rest_until:
+                    self._tell_of_ends()
+
+    def _poll(self, everything: bool) -> None:
+        for run in list(self._open.values()):
+            if everything or self._has_changed(run):
+                self._look_at(run)
+
+    def _has_changed(self, run: Run) -> bool:
+        """Returns whether a file was replaced in a run's directory since it was looked at."""
+        try:
+            changed = run.directory.stat().st_mtime_ns
+        except OSError:
+            return False
+        if self._seen.get(run.name) == changed:
+            return False
+        if time.time_ns() - changed > _SETTLED_SECONDS * 1e9:
+            self._seen[run.name] = changed
+        return True
+
+    def _look_at(self, run: Run) -> None:
+        self._report_epochs(run)
+        status = store.read_status(run.directory)
+        if status.state == store.RUNNING:
+            self._running[run.name] = run
+        stopped = status.state == store.INTERRUPTED and status.end is not None
+        if (status.is_final or stopped) and status.end != self._ends_before[run.name]:
+            del self._open[run.name]
+            self._running.pop(run.name, None)
+            self._ended = True
+            reason = f": {status.reason}" if status.reason else ""
+            self._console.print(
+                f"{run.name}  {status.state}{reason}", highlight=False, soft_wrap=True
+            )
+
+    def _tell_of_ends(self) -> None:
+        start = time.monotonic()
+        try:
+            self._on_ended()
+        except Exception as error:
+            # The runs go on; whoever ends the sweep meets the error again.
+            self._console.print(
+                f"The report could not be written: {error}", highlight=False, soft_wrap=True
+            )
+        self._ended = False
+        end = time.monotonic()
+        self._rest_until = end + _rest(end - start)
+
+    def _report_epochs(self, run: Run) -> None:
+        rows, _ = store.read_history(run.directory)
+        if not self._console.is_terminal:
+            for row in rows[self._epochs[run.name] :]:
+                self._console.print(
+                    f"{run.name}  epoch {row['epoch']}/{run.config['epochs']}  "
+                    f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  "
+                    f"val_loss {row['val_loss']:.4f}  "
+                    f"val_accuracy {row['val_accuracy']:.4f}  {row['seconds']:.1f} s",
+                    highlight=False,
+                    soft_wrap=True,
+                )
+        self._epochs[run.name] = len(rows)
+
+    def _table(self) -> Table:
+        """One line for the study and one for each run that is being trained."""
+        lines = Table.grid(padding=(0, 2))
+        done, total = len(self._runs) - len(self._open), len(self._runs)
+        lines.add_row("study", f"{done}/{total} runs", self._time_left())
+        for run in self._running.values():
+            if store.is_free(run.directory):
+                continue
+            progress = _progress(run.directory)
+            if progress:
+                lines.add_row(
+                    run.name,
+                    f"epoch {progress['epoch']}/{run.config['epochs']}",
+                    f"step {progress['step']}/{progress['steps_per_epoch']}",
+                    f"loss {progress['loss']:.4f}",
+                    f"accuracy {progress['accuracy']:.4f}",
+                )
+            else:
+                lines.add_row(run.name, "starting")
+        return lines
+
+    def _time_left(self) -> str:
+        """Time left if the remaining epochs take as long as those seen so far."""
+        total = sum(run.config["epochs"] for run in self._runs)
+        finished = sum(self._epochs.values())
+        for run in self._running.values():
+            progress = _progress(run.directory)
+            if progress and progress["epoch"] == self._epochs[run.name] + 1:
+                finished += progress["step"] / progress["steps_per_epoch"]
+        trained = finished - self._epochs_at_start
+        if trained < 0.5:
+            return "time left: measuring"
+        seconds = (time.monotonic() - self._start) / trained * (total - finished)
+        return f"time left: {duration(seconds)}"
+
+
+def _rest(seconds: float) -> float:
+    """Returns how long to rest after work of so many seconds, so that it keeps to its share."""
+    return seconds * (1 / _SHARE - 1)
+
+
+class _Nothing:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+
+def _progress(directory: Path) -> dict | None:
+    try:
+        return store.read_json(directory / "progress.json")
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,218 @@
+"""Runs one cell at one seed in a child process of its own. Imports no TensorFlow.
+
+A child of its own means that memory, seeds and threads of one run never reach the next, and that
+a crash takes one run only.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ablation import import_path
+from ablation.config import UserError
+from ablation.data import cache
+from ablation.records import store
+from ablation.records.store import Run, Status
+from ablation.running import environment
+from ablation.running.worker import EXIT_BUSY
+
+_POLL_SECONDS = 0.5
+
+
+def resolve(configs: Sequence[dict]) -> list[Run]:
+    """Returns the runs that configurations stand for, each data set looked at once.
+
+    Raises:
+        UserError: a data set has not been prepared, or holds fewer images than a batch.
+    """
+    fingerprints: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    runs = []
+    for config in configs:
+        key = data_key(config)
+        if key not in fingerprints:
+            found = cache.find(config["dataset"], config["cache_dir"])
+            if found is None:
+                raise UserError(f"the data set {config['dataset']['name']} has not been prepared.")
+            fingerprints[key] = found.fingerprint
+            counts[key] = found.count("train")
+        size = config["recipe"]["batch_size"]
+        if size > counts[key]:
+            raise UserError(
+                f"recipe.batch_size={size} is more than the {counts[key]} training images; "
+                f"use recipe.batch_size={counts[key]} or less."
+            )
+        runs.append(Run(config, fingerprints[key]))
+    return runs
+
+
+def data_key(config: dict) -> str:
+    """Returns what tells the data set of one configuration from that of another."""
+    return json.dumps([config["dataset"], config["cache_dir"]])
+
+
+def prepare(dataset: dict, cache_dir: str) -> None:
+    """Makes sure that a data set lies ready, in a child process, since TFDS loads TensorFlow.
+
+    Raises:
+        UserError: it cannot be had; the child has said why, or the folder is missing.
+    """
+    if cache.is_ready(dataset, cache_dir):
+        return
+    order = json.dumps({"dataset": dataset, "cache_dir": cache_dir})
+    child = subprocess.run(
+        import_path.command("ablation.data"), input=order, text=True, env=environment.inherited()
+    )
+    if child.returncode:
+        killed = f" ({_signal(child.returncode)})" if child.returncode < 0 else ""
+        raise UserError(
+            f"dataset={dataset['name']} could not be prepared{killed}, so nothing was trained."
+        )
+
+
+def is_due(status: Status, rerun: str) -> bool:
+    """Returns whether a run in this state is to be trained.
+
+    Args:
+        status: of the run.
+        rerun: "none" trains what is missing or was interrupted, "failed" also what failed or
+            diverged, "all" everything.
+    """
+    if rerun == "all":
+        return True
+    if status.state in (store.FAILED, store.DIVERGED):
+        return rerun == "failed"
+    return status.state != store.COMPLETE
+
+
+def train(run: Run, command: str) -> Status:
+    """Trains a run in a child process, waits for it and returns its state.
+
+    Args:
+        run: the run.
+        command: the command line that asked for it, for the record.
+
+    Raises:
+        KeyboardInterrupt: passed on after the child has ended.
+    """
+    before = store.read_status(run.directory)
+    order = {
+        "config": run.config,
+        "fingerprint": run.fingerprint,
+        "command": command,
+        "attempt": before.attempt,
+        "state": before.state,
+        "anew": run.config["rerun"] == "all",
+    }
+    with one_gpu() as visible:
+        code, complaint = _run_child(json.dumps(order), environment.child(run.config) | visible)
+    if code != EXIT_BUSY:
+        _record_death(run, before, code, complaint)
+    return store.read_status(run.directory)
+
+
+def _run_child(order: str, variables: dict[str, str]) -> tuple[int, str]:
+    """Runs the worker; returns its exit code and what it complained of before its log was open."""
+    child = subprocess.Popen(
+        import_path.command("ablation.running.worker"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=variables,
+        text=True,
+        # Ctrl-C reaches the parent alone, which then ends the child.
+        start_new_session=True,
+    )
+    assert child.stdin and child.stderr
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.write(f"{order}\n")
+            child.stdin.flush()
+        complaint = child.stderr.read().strip()
+        child.wait()
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+        child.stdin.close()
+        child.stderr.close()
+    return child.returncode, complaint
+
+
+@contextlib.contextmanager
+def one_gpu() -> Iterator[dict[str, str]]:
+    """Takes a GPU for one run, where there are several, and waits for one while all are taken.
+
+    Yields:
+        The environment variable that shows the run this GPU alone; {} where there is no choice.
+    """
+    gpus_here = gpus()
+    if len(gpus_here) < 2:
+        yield {}
+        return
+    while True:
+        for gpu in gpus_here:
+            lock = FileLock(Path(tempfile.gettempdir()) / f"ablation-{os.getuid()}-gpu-{gpu}.lock")
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                continue
+            try:
+                yield {"CUDA_VISIBLE_DEVICES": gpu}
+            finally:
+                lock.release()
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+def gpus() -> list[str]:
+    """Returns the GPUs that this process may use, without loading a framework."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [gpu for gpu in visible.split(",") if gpu]
+    return [str(i) for i in range(len(list(Path("/proc/driver/nvidia/gpus").glob("*"))))]
+
+
+def wait_or_take_over(run: Run, command: str) -> Status:
+    """Waits for a run that another process trains, and goes on with it if that process dies.
+
+    A sweep passes over what others are training; this is how it comes back in the end.
+
+    Returns:
+        How the run ended.
+    """
+    while not store.is_free(run.directory):
+        time.sleep(_POLL_SECONDS)
+    status = store.read_status(run.directory)
+    return train(run, command) if status.is_abandoned else status
+
+
+def _record_death(run: Run, before: Status, code: int, complaint: str) -> None:
+    """Records the end of a child that could not record it, or did not even begin."""
+    status = store.read_status(run.directory)
+    if code == 0 or not (status.is_abandoned or status == before):
+        return
+    run.directory.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(Timeout), store.run_lock(run.directory).acquire(timeout=1):
+        store.write_status(run.directory, _death(status, code, complaint))
+
+
+def _death(status: Status, code: int, complaint: str) -> Status:
+    if code < 0:
+        return status.ended(store.INTERRUPTED, _signal(code))
+    last = complaint.splitlines()[-1] if complaint else "see log.txt"
+    return status.ended(store.FAILED, f"ended with exit code {code}: {last}")
+
+
+def _signal(code: int) -> str:
+    """Returns by which signal a child was killed, from its exit code below 0."""
+    hint = " (out of memory?)" if -code == signal.SIGKILL else ""
+    return f"killed by {signal.Signals(-code).name}{hint}"

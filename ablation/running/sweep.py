@@ -1,0 +1,293 @@
+"""A sweep as Hydra runs it: the job for each cell, and what happens before and after them all.
+
+The callback plans the whole sweep before its first job starts, so that a bad value in the last
+cell stops it at once, then watches the run directories and keeps the report up to date. The jobs
+themselves are Hydra's business, so any of its launchers will do.
+"""
+
+import contextlib
+import itertools
+import os
+import shlex
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ablation import machine
+from ablation.config import COMMAND_KEYS, UserError, to_plain
+from ablation.records import store
+from ablation.records.store import Run, Status
+from ablation.running import environment, plan, runner
+from ablation.running.jobs import expand
+from ablation.running.progress import Monitor
+from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR, counted, open_console
+from ablation.validation import check_contrast, check_reference, explain, validate
+
+_NAMED_AT_MOST = 20
+_WITHOUT_REASON = "nothing says why, see its log.txt"
+
+
+def job(config: DictConfig) -> None:
+    """Trains one run, unless that is already done. Never raises for a run that fails."""
+    # With hydra.job.chdir=true it has moved, and every path is as it was typed.
+    os.chdir(HydraConfig.get().runtime.cwd)
+    given = {"threads": threads(config.threads, HydraConfig.get())}
+    (run,) = runner.resolve([to_plain(config) | given])
+    status = store.read_status(run.directory)
+    # Several jobs of a sweep may name one network in different words.
+    anew = not (status.is_final and (status.start or "") >= _begun())
+    if anew and runner.is_due(status, run.config["rerun"]):
+        runner.train(run, command_line())
+
+
+def threads(asked: int, hydra: Any) -> int:
+    """Returns the threads of a run: as asked for, else the cores that its launcher gives a job.
+
+    Args:
+        asked: the key `threads`.
+        hydra: Hydra's own part of the configuration.
+    """
+    if hydra.mode == RunMode.RUN:
+        return asked or _cores()  # No launcher has a part in a single run.
+    launcher = hydra.launcher
+    given = OmegaConf.select(launcher, "cpus_per_task")  # submitit
+    if "ray" in launcher:
+        given = OmegaConf.select(launcher, "ray.remote.num_cpus") or 1  # Ray's own default
+    return asked or int(given or max(1, _cores() // workers(launcher)))
+
+
+def workers(launcher: DictConfig) -> int:
+    """Returns how many jobs a launcher runs at a time on this machine, as far as it says."""
+    jobs = OmegaConf.select(launcher, "n_jobs") or 1  # joblib; -1 means all cores
+    return jobs if jobs > 0 else _cores()
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Not on macOS.
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def command_line() -> str:
+    """Returns the command as the user typed it, in a launcher's worker too."""
+    typed = shlex.join(["python", "-m", "ablation", *sys.argv[1:]])
+    return os.environ.setdefault("ABLATION_COMMAND", typed)
+
+
+def _begun() -> str:
+    """Returns when the sweep began, in a launcher's worker too; like the times in `Status`."""
+    return os.environ.setdefault("ABLATION_BEGUN", store.now())
+
+
+def remarks(runs: Sequence[Run]) -> Iterator[str]:
+    """Yields what of the user's environment no run gets, and what will be slow on this machine."""
+    left = environment.set_aside()
+    if left:
+        named = ", ".join(f"{name}={value}" for name, value in left.items())
+        yield f"not handed to the runs, because it could change their results: {named}"
+    precisions = {run.config["precision"] for run in runs}
+    if "mixed_bfloat16" in precisions and machine.lacks_bfloat16() and not runner.gpus():
+        yield (
+            "precision=mixed_bfloat16 will be slow: this processor has no instructions for it "
+            "(AVX512_BF16 or AMX_BF16); plan=true measures float32 beside it"
+        )
+
+
+class StudyCallback(Callback):
+    """Plans, watches and reports a sweep. Named in `conf/config.yaml`, called by Hydra."""
+
+    def __init__(self) -> None:
+        self._sweep: Sweep | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves out the sweep, whose thread stays here when a launcher ships the callback."""
+        return {"_sweep": None}
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Plans a single run."""
+        with _errors_end_the_program():
+            self._begin(config, [to_plain(config)], [])
+
+    def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Reports a single run."""
+        self._end()
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Plans every run of the sweep."""
+        with _errors_end_the_program():
+            self._begin(config, *expand(config))
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Reports the sweep."""
+        self._end()
+
+    def _begin(self, config: DictConfig, jobs: list[dict[str, Any]], swept: list[str]) -> None:
+        if not jobs:
+            raise UserError("the command names no run: one of its ranges or globs is empty.")
+        _begun()
+        launcher = config.hydra.launcher
+        given = {"threads": threads(jobs[0]["threads"], config.hydra)}
+        self._sweep = Sweep([job | given for job in jobs], swept)
+        self._sweep.prepare()
+        if jobs[0]["plan"]:
+            self._sweep.plan(workers(launcher))
+            sys.exit(0)
+        if not self._sweep.begin():
+            # Hydra would still compose and launch every job.
+            self._end()
+            sys.exit(0)
+
+    def _end(self) -> None:
+        assert self._sweep
+        with _errors_end_the_program():
+            if not self._sweep.end():
+                sys.exit(EXIT_RUNS_MISSING)
+
+
+@contextlib.contextmanager
+def _errors_end_the_program() -> Iterator[None]:
+    """Turns errors into SystemExit, the only one that Hydra lets a callback raise."""
+    try:
+        yield
+    except (UserError, HydraException, OSError, OmegaConfBaseException) as error:
+        print(f"ablation: {explain(error)}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(EXIT_USER_ERROR)
+
+
+class Sweep:
+    """All runs of one command, from the plan to the report.
+
+    Args:
+        configs: the resolved configuration of each job.
+        swept: the keys that the command varies.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+
+    def __init__(self, configs: list[dict[str, Any]], swept: list[str]):
+        if "experiment" in swept:
+            raise UserError("experiment cannot be swept: each has a sweep and a study of its own.")
+        for key in COMMAND_KEYS:
+            if key in {name.split(".")[0] for name in swept}:
+                raise UserError(f"{key} is one for the whole command and cannot be swept.")
+        for config in configs:
+            validate(config)
+        self._configs = configs
+        self._swept = swept
+        self._console = open_console(stderr=True)
+        self._directory = store.study_directory(configs[0])
+        factors = list(dict.fromkeys([*store.factors(self._directory), *swept]))
+        contrast, reference = configs[0]["report"]["contrast"], configs[0]["report"]["reference"]
+        check_contrast(contrast, factors)
+        check_reference(reference, contrast, itertools.chain(configs, self._stored_configs()))
+        self._runs: list[Run] = []
+        self._monitor: Monitor | None = None
+
+    def _stored_configs(self) -> Iterator[dict[str, Any]]:
+        for directory in store.run_directories(self._directory):
+            with contextlib.suppress(OSError, yaml.YAMLError, UserError):
+                yield store.Stored(directory).config()
+
+    def prepare(self) -> None:
+        """Makes sure that every data set lies ready, which the identity of a run needs.
+
+        Raises:
+            UserError: a data set cannot be had, or is smaller than a batch.
+        """
+        for config in {runner.data_key(config): config for config in self._configs}.values():
+            runner.prepare(config["dataset"], config["cache_dir"])
+        # Cells that name the same network in different words are one run.
+        self._runs = list({run.name: run for run in runner.resolve(self._configs)}.values())
+
+    def plan(self, workers: int) -> None:
+        """Prints what would be trained and how long that would take."""
+        plan.show(self._runs, self._configs[0]["rerun"], workers)
+
+    def begin(self) -> bool:
+        """Says what will be trained and starts to watch; returns whether anything will be.
+
+        Raises:
+            UserError: the study's folder cannot be written.
+        """
+        try:
+            store.add_factors(self._directory, self._swept)
+        except OSError as error:
+            raise UserError(f"{self._directory} cannot be written: {error}") from None
+        rerun = self._configs[0]["rerun"]
+        statuses = [(run, store.read_status(run.directory)) for run in self._runs]
+        due = [(run, status) for run, status in statuses if runner.is_due(status, rerun)]
+        for remark in remarks(self._runs):
+            self._console.print(remark, soft_wrap=True, highlight=False)
+        self._announce([one for one in statuses if not runner.is_due(one[1], rerun)], due)
+        self._monitor = Monitor([run for run, _ in due], self._console, self._write_report)
+        self._monitor.start()
+        return bool(due)
+
+    def end(self) -> bool:
+        """Writes and prints the report; returns whether every run is complete."""
+        assert self._monitor
+        ends = [(run, runner.wait_or_take_over(run, command_line())) for run in self._runs]
+        self._monitor.stop()
+        self._write_report(partial(print, flush=True))
+        print(f"Report: {self._directory / 'report.md'}")
+        left = [(run, status) for run, status in ends if status.state != store.COMPLETE]
+        for run, status in left:
+            self._console.print(
+                f"{status.state}: {run.name}: {status.reason or _WITHOUT_REASON}", soft_wrap=True
+            )
+        if any(status.state in (store.FAILED, store.DIVERGED) for _, status in left):
+            self._console.print("The same command with rerun=failed tries these again.")
+        for run, status in ends:
+            if status.state == store.COMPLETE:
+                self._tell_missing_weights(run)
+        return not left
+
+    def _announce(self, kept: list[tuple[Run, Status]], due: list[tuple[Run, Status]]) -> None:
+        for run, status in kept[:_NAMED_AT_MOST]:
+            left_out = run.config["diagnostics"] and not store.has_diagnostics(run.directory)
+            without = ", so without diagnostics; rerun=all trains it anew" if left_out else ""
+            self._console.print(
+                f"{run.name}  {status.state} already, not trained again{without}", soft_wrap=True
+            )
+        if len(kept) > _NAMED_AT_MOST:
+            self._console.print(f"and {len(kept) - _NAMED_AT_MOST} more that are not trained again")
+        counts = Counter(status.state for _, status in due)
+        states = f" ({', '.join(f'{n} {state}' for state, n in counts.items())})" if due else ""
+        self._console.print(
+            f"{self._directory}: {counted(len(self._runs), 'run')}, {len(due)} to train{states}"
+        )
+
+    def _tell_missing_weights(self, run: Run) -> None:
+        """Says which of the weights that were asked for a complete run does not have."""
+        kept = store.checkpoints(run.directory / "weights")
+        missing = [epoch for epoch in store.kept_epochs(run.config) if epoch not in kept]
+        if missing:
+            self._console.print(
+                f"{run.name} has no weights of epoch {', '.join(map(str, missing))}, because "
+                "keep_checkpoints was another when it was trained; with rerun=all it is trained "
+                "again and keeps them.",
+                soft_wrap=True,
+                highlight=False,
+            )
+
+    def _write_report(self, tell: Callable[[str], object] | None = None) -> None:
+        # Imported here, because pandas and Matplotlib would delay every plan and every error.
+        from ablation.report.write import write_report
+
+        options = self._configs[0]["report"]
+        write_report(self._directory, options["contrast"], options["reference"], tell)

@@ -1,0 +1,128 @@
+"""The child process that trains one run and keeps its directory.
+
+Started by `ablation.running.runner` as `python -m ablation.running.worker`. The first line of
+standard input is the order: a JSON object with `config`, `fingerprint`, `command`, `anew` (forget
+what is stored) and `attempt` and `state` as the parent knows them: the child trains only if since
+then no other attempt has begun or ended. Standard input stays open for as long as the parent lives;
+when it closes, the child ends too.
+"""
+
+import errno
+import json
+import os
+import shutil
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+from filelock import Timeout
+
+from ablation.config import UserError, first_line
+from ablation.records import store
+from ablation.records.store import Run
+
+EXIT_FAILED = 1
+EXIT_BUSY = 3
+"""Another process trains this run."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LOCK_SECONDS = 2.0  # Longer than the moment for which a reader tries the lock.
+
+
+def main() -> int:
+    """Trains the ordered run; returns the exit code."""
+    order = json.loads(sys.stdin.readline())
+    run = Run(order["config"], order["fingerprint"])
+    run.directory.mkdir(parents=True, exist_ok=True)
+    try:
+        with store.run_lock(run.directory).acquire(timeout=_LOCK_SECONDS):
+            status = store.read_status(run.directory)
+            ended = status.is_final and status.state != order["state"]
+            if ended or status.attempt != order["attempt"]:
+                return 0  # Another process was quicker, however that ended.
+            return _attempt(run, order["command"], order["anew"])
+    except Timeout:
+        return EXIT_BUSY
+
+
+def _attempt(run: Run, command: str, anew: bool) -> int:
+    """Trains a run whose lock is held and records how that ended."""
+    directory = run.directory
+    status = store.read_status(directory)
+    _log_to(directory / "log.txt")
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    store.remove_unfinished(directory)
+    if anew:
+        store.forget(directory)
+    status = status.begun()
+    print(f"--- attempt {status.attempt}, {status.start}, process {os.getpid()}", flush=True)
+    try:
+        # An earlier attempt may have been stopped just after it had stored its result.
+        finished = store.Stored(directory).damage is None
+        if not finished:
+            store.write_yaml(directory / "config.yaml", run.config)
+        store.write_status(directory, status)
+        diverged = None if finished else _train(run, command)
+        status = status.ended(store.DIVERGED if diverged else store.COMPLETE, diverged)
+    except Exception as error:
+        traceback.print_exc()
+        if isinstance(error, OSError) and error.errno in _FULL:
+            # No fault of the run: the same command goes on with it.
+            status = status.ended(store.INTERRUPTED, os.strerror(error.errno))
+        else:
+            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            status = status.ended(store.FAILED, kind + first_line(error))
+    (directory / "progress.json").unlink(missing_ok=True)
+    if status.state == store.COMPLETE:
+        # Before the run counts as complete, so that a complete run never keeps a checkpoint.
+        shutil.rmtree(directory / "checkpoint", ignore_errors=True)
+    store.write_status(directory, status)
+    return 0 if status.state == store.COMPLETE else EXIT_FAILED
+
+
+def _train(run: Run, command: str) -> str | None:
+    """Trains and stores the result; returns why the run diverged, None if it did not."""
+    # Imported only now, because Keras and its backend take seconds and print to the log.
+    from ablation.data import cache
+    from ablation.records import provenance
+    from ablation.training.callbacks import DivergenceError
+    from ablation.training.train import train
+
+    directory = run.directory
+    data = cache.find(run.config["dataset"], run.config["cache_dir"])
+    if data is None or data.fingerprint != run.fingerprint:
+        raise UserError("the data set changed after the sweep had begun; start the sweep again.")
+    facts = {
+        "fingerprint": run.fingerprint,
+        "image_shape": data.image_shape,
+        "classes": data.meta["classes"],
+    } | provenance.collect(run.config, command)
+    if store.checkpoints(directory / "checkpoint"):
+        facts["earlier"] = provenance.earlier(directory / "provenance.json", facts)
+    store.write_json(directory / "provenance.json", facts)
+    try:
+        result = train(run.config, data, directory)
+    except DivergenceError as divergence:
+        return str(divergence)
+    store.write_json(directory / "result.json", result | {"files": store.file_digests(directory)})
+    return None
+
+
+def _log_to(path: Path) -> None:
+    """Sends everything that this process and its libraries print to a file."""
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        os.dup2(log, stream.fileno())
+    os.close(log)
+
+
+def _end_with_parent() -> None:
+    """Waits for the end of standard input, then ends this process at once."""
+    os.read(0, 1)  # Not sys.stdin, whose lock this thread would still hold at a normal end.
+    os._exit(EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+import pytest
+
+from ablation.analysis import study
+from ablation.analysis.audit import spans
+from ablation.records import store
+from ablation.report import markdown
+
+
+def _audit(folder):
+    return study.load(folder / "main").audit()[0]
+
+
+def test_equal_runs_pass_without_confounds_or_holes(stored_run, tmp_path):
+    for plain in ("true", "false"):
+        for seed in (0, 1):
+            stored_run(f"plain={plain}", f"seed={seed}")
+    found = _audit(tmp_path)
+    assert found.passes and not found.confounds and not found.holes
+    text = markdown.certificate(found)
+    assert "PASS" in text and "Confounds: none" in text and "Holes: none" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "name"),
+    [
+        ("steps", 55, "optimizer steps"),
+        ("epochs", 4, "epochs"),
+        ("examples_seen", 1, "examples seen"),
+        ("schedule_completed", 0.5, "share of the learning-rate schedule"),
+        ("val_fingerprint", "other", "validation images"),
+        ("order_sha256", "other", "order of the images at seed 0"),
+    ],
+)
+def test_an_unequal_budget_fails_and_names_runs_and_values(stored_run, tmp_path, key, value, name):
+    stored_run("plain=true")
+    different = stored_run("plain=false", **{key: value})
+    found = _audit(tmp_path)
+    assert not found.passes
+    assert found.unequal[name][str(value)] == [different.name]
+    text = markdown.certificate(found)
+    assert "FAIL" in text and f"{name} {value}: {different.name}" in text
+
+
+def test_a_run_that_stopped_early_fails(stored_run, tmp_path):
+    stored_run("plain=true")
+    short = stored_run("plain=false")
+    lines = (short / "history.csv").read_text().splitlines(keepends=True)
+    (short / "history.csv").write_text("".join(lines[:-1]))
+    assert short.name in _audit(tmp_path).unequal["epochs finished"]["4"]
+
+
+@pytest.mark.parametrize("facts", [{"source_sha256": "s2"}, {"threads": 1}, {"python": "3.13"}])
+def test_whatever_else_differs_is_a_confound_and_no_failure(stored_run, tmp_path, facts):
+    stored_run("plain=true")
+    different = stored_run("plain=false", provenance=facts)
+    found = _audit(tmp_path)
+    assert found.passes
+    ((name, values),) = found.confounds.items()
+    assert name in facts
+    assert values[str(facts[name])] == [different.name]
+
+
+def test_package_versions_are_compared_one_by_one(stored_run, tmp_path):
+    stored_run("plain=true", provenance={"packages": {"keras": "3.15.1", "numpy": "2.4.6"}})
+    stored_run("plain=false", provenance={"packages": {"keras": "3.14.0", "numpy": "2.4.6"}})
+    assert list(_audit(tmp_path).confounds) == ["packages.keras"]
+
+
+def test_holes_name_missing_cells_failed_runs_and_absent_seeds(stored_run, tmp_path):
+    stored_run("arch=34", "plain=true", "seed=0")
+    stored_run("arch=34", "plain=false", "seed=0")
+    stored_run("arch=34", "plain=false", "seed=1")
+    stored_run("arch=50", "plain=false", "seed=0", state=store.DIVERGED, reason="loss became nan")
+    holes = "\n".join(_audit(tmp_path).holes)
+    assert "arch 34, plain: no seed 1" in holes
+    assert "arch 50, plain: missing" in holes
+    assert "arch 50, residual, seed 0: diverged (loss became nan)" in holes
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [([], ""), ([3], "3"), ([2, 0, 1], "0, 1, 2"), ([*range(25), 30], "0 to 24, 30")],
+)
+def test_many_neighbouring_seeds_are_a_span(numbers, text):
+    assert spans(numbers) == text
+
+
+def test_a_budget_that_is_varied_on_purpose_is_checked_within_its_levels(stored_run, tmp_path):
+    for epochs in (5, 10):
+        for plain in ("true", "false"):
+            stored_run(f"epochs={epochs}", f"plain={plain}", steps=22 * epochs)
+    store.add_factors(tmp_path / "main", ["epochs"])
+    (found,) = study.load(tmp_path / "main").audit()
+    assert not found.passes
+    assert found.within == ("epochs",)
+    assert "PASS among runs of equal epochs" in markdown.certificate(found)
+    stored_run("arch=50", "epochs=5", steps=1)
+    assert study.load(tmp_path / "main").audit()[0].within == ()
+
+
+def test_one_run_is_equal_to_nothing(stored_run, tmp_path):
+    stored_run()
+    (found,) = study.load(tmp_path / "main").audit()
+    assert "nothing to compare yet** (1 run)" in markdown.certificate(found)
+
+
+def test_images_of_several_places_are_named_by_them(stored_run, tmp_path):
+    for place in ("clean", "noisy "):
+        directory = stored_run(data=place)
+        config = store.Stored(directory).config()
+        dataset = config["dataset"] | {"path": place}
+        store.write_yaml(directory / "config.yaml", config | {"dataset": dataset})
+    store.add_factors(tmp_path / "main", ["dataset.path"])
+    (found,) = study.load(tmp_path / "main").audit()
+    assert {*found.unequal["training images"]} == {
+        "of clean (train cl)",
+        r"of noisy\x20 (train no)",
+    }
+    assert found.within == ("dataset.path",)

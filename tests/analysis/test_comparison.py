@@ -1,0 +1,264 @@
+import pytest
+
+from ablation.analysis import study
+from ablation.config import UserError
+from ablation.records import store
+
+
+@pytest.fixture
+def shortcuts(stored_run, tmp_path):
+    for arch in (20, 32):
+        stored_run(f"arch={arch}", "plain=true", val_accuracy=0.5)
+        stored_run(f"arch={arch}", "shortcut=zero_pad", val_accuracy=0.6)
+        stored_run(f"arch={arch}", "shortcut=projection", val_accuracy=0.7)
+    return study.load(tmp_path / "main")
+
+
+def test_the_usual_contrast_is_residual_against_plain(stored_run, tmp_path):
+    stored_run("plain=true")
+    stored_run("plain=false")
+    (found,) = study.load(tmp_path / "main").comparisons()
+    assert (found.reference, found.columns, found.rows) == (
+        "plain",
+        ["plain", "residual"],
+        ("arch",),
+    )
+
+
+def test_shortcuts_are_compared_with_none(shortcuts):
+    (found,) = shortcuts.comparisons("shortcut")
+    assert found.columns == ["none", "zero_pad", "projection"]
+    assert found.rows == ("arch",)
+
+
+def test_another_level_can_be_the_reference(shortcuts):
+    (found,) = shortcuts.comparisons("shortcut", "zero_pad")
+    assert found.columns == ["zero_pad", "none", "projection"]
+    table = shortcuts.table("shortcut", "zero_pad")
+    assert table["projection - zero_pad"].tolist() == pytest.approx([0.1, 0.1])
+
+
+def test_depth_can_be_the_contrast_with_the_nets_as_rows(shortcuts):
+    (found,) = shortcuts.comparisons("arch")
+    assert found.columns == ["20", "32"]
+    assert found.rows == ("net",)
+    assert len(shortcuts.table("arch")) == 3
+
+
+def test_a_swept_number_can_be_the_contrast(stored_run, tmp_path):
+    for rate in (0.01, 0.1):
+        stored_run(f"recipe.learning_rate={rate}", val_accuracy=rate)
+    store.add_factors(tmp_path / "main", ["recipe.learning_rate"])
+    (found,) = study.load(tmp_path / "main").comparisons("recipe.learning_rate")
+    assert found.columns == ["0.01", "0.1"]
+    assert found.rows == ("arch",)
+
+
+def test_an_unknown_contrast_or_reference_names_the_allowed(shortcuts):
+    with pytest.raises(UserError, match=r"report.contrast=epochs.*arch, plain, shortcut"):
+        shortcuts.comparisons("epochs")
+    with pytest.raises(UserError, match=r"report.reference=big.*none, zero_pad, projection"):
+        shortcuts.comparisons("shortcut", "big")
+
+
+def test_the_study_gives_tables_effects_levels_and_protocols(shortcuts):
+    assert shortcuts.levels["shortcut"] == ["none", "zero_pad", "projection"]
+    assert shortcuts.reference["shortcut"] == "none" and shortcuts.reference["arch"] == "20"
+    assert shortcuts.protocols.tolist() == [6]
+    effects = shortcuts.effects()
+    assert effects["kind"].value_counts().to_dict() == {
+        "contrast": 4,
+        "main effect": 3,
+        "interaction": 2,
+    }
+    assert effects.loc[effects["kind"] == "contrast", "mean"].tolist() == pytest.approx(
+        [0.1, 0.1, 0.2, 0.2]
+    )
+
+
+@pytest.fixture
+def with_baselines(stored_run, tmp_path):
+    """A small net with both arms, two baselines and, as the last net, a ResNet."""
+    for seed in (0, 1):
+        stored_run("arch=preact15", "plain=true", f"seed={seed}", val_accuracy=0.5)
+        stored_run("arch=preact15", f"seed={seed}", val_accuracy=0.75)
+        for arch in ("vgg16", "densenet121"):
+            stored_run(f"arch={arch}", f"seed={seed}", val_accuracy=0.625)
+    return study.load(tmp_path / "main")
+
+
+def test_baselines_have_a_column_of_their_own_that_no_difference_counts(with_baselines):
+    (found,) = with_baselines.comparisons()
+    assert found.rows == ("arch",)
+    assert (found.columns, found.others) == (["plain", "residual", "baseline"], ["residual"])
+    table = with_baselines.table().set_index("arch")
+    assert list(table.index) == ["preact15", "vgg16", "densenet121"]
+    assert not [name for name in table.columns if "baseline" in name and " - " in name]
+    assert table.loc["preact15", "residual - plain"] == 0.25
+    assert table.loc["vgg16", "baseline"] == 0.625 and table.loc["vgg16", "baseline n"] == 2
+    notes = table[["plain note", "residual note", "baseline note"]]
+    assert notes.loc["preact15"].tolist() == ["", "", "–"]
+    assert notes.loc["vgg16"].tolist() == ["–", "–", ""]
+    (effect,) = with_baselines.effects().itertuples()
+    assert (effect.where, effect.family, effect.n) == ("arch preact15", 1, 2)
+
+
+def test_a_net_that_cannot_be_is_no_hole_and_one_that_can_is(with_baselines, stored_run, tmp_path):
+    assert with_baselines.audit()[0].holes == ()
+    stored_run("arch=20", val_accuracy=0.5)
+    stored_run("arch=20", "preact=true", "seed=1", val_accuracy=0.5)
+    holes = study.load(tmp_path / "main").audit()[0].holes
+    assert sorted(hole for hole in holes if ", plain" in hole) == [
+        "arch 20, preact False, plain: missing",
+        "arch 20, preact True, plain: missing",
+    ]
+    assert not [hole for hole in holes if "preact15" in hole or "vgg16" in hole]
+
+
+@pytest.mark.parametrize(
+    ("contrast", "columns", "others"),
+    [
+        ("shortcut", ["none", "projection", "baseline"], ["projection"]),
+        ("arch", ["preact15", "vgg16", "densenet121"], []),
+        ("preact", ["own"], []),
+    ],
+)
+def test_baselines_stand_beside_whatever_is_compared(with_baselines, contrast, columns, others):
+    (found,) = with_baselines.comparisons(contrast)
+    assert (found.columns, found.others) == (columns, others)
+    assert with_baselines.audit(contrast)[0].holes == ()
+    effects = with_baselines.effects(contrast)
+    assert not effects["where"].str.contains("vgg16").any()
+    assert (effects["n"] == 2).all()
+
+
+def test_a_baseline_cannot_be_the_reference_of_the_arms(with_baselines):
+    with pytest.raises(UserError, match=r"report\.reference=baseline"):
+        with_baselines.comparisons("plain", "baseline")
+    (found,) = with_baselines.comparisons("arch", "vgg16")
+    assert found.others == ["densenet121"]
+
+
+def test_a_baseline_alone_is_a_table_without_differences(stored_run, tmp_path):
+    stored_run("arch=vgg16", val_accuracy=0.5)
+    loaded = study.load(tmp_path / "main")
+    (found,) = loaded.comparisons()
+    assert (found.columns, found.reference, found.others) == (["baseline"], None, [])
+    assert loaded.effects().empty
+
+
+def test_a_swept_recipe_is_compared_within_each_net(stored_run, tmp_path):
+    for recipe, gain in (("sgd", 0), ("adam", 0.125)):
+        for net in (["arch=preact15", "plain=true"], ["arch=preact15"], ["arch=vgg16"]):
+            stored_run(*net, f"recipe={recipe}", val_accuracy=0.5 + gain)
+    store.add_factors(tmp_path / "main", ["recipe"])
+    effects = study.load(tmp_path / "main").effects("recipe", "sgd")
+    contrasts = effects[effects["kind"] == "contrast"]
+    assert contrasts["where"].tolist() == [
+        "arch preact15, net plain",
+        "arch preact15, net residual",
+        "arch vgg16, net baseline",
+    ]
+    assert contrasts["mean"].tolist() == [0.125] * 3
+    # The net is compared where one architecture comes in several kinds, and only there.
+    mains = effects.loc[effects["kind"] == "main effect", ["name", "n"]].to_numpy().tolist()
+    assert mains == [["recipe adam - sgd", 1], ["net residual - plain", 1]]
+
+
+def test_a_choice_that_one_family_lacks_makes_no_row(stored_run, tmp_path):
+    stored_run("arch=20")
+    stored_run("arch=preact15")
+    assert study.load(tmp_path / "main").comparisons()[0].rows == ("arch",)
+
+
+def test_a_table_of_recipes_is_headed_by_what_is_no_part_of_them(stored_run, tmp_path):
+    for recipe in ("sgd", "adam"):
+        for epochs in (5, 6):
+            stored_run(f"recipe={recipe}", f"epochs={epochs}")
+    store.add_factors(tmp_path / "main", ["recipe"])
+    found = study.load(tmp_path / "main").comparisons("recipe")
+    assert [comparison.protocol for comparison in found] == [{"epochs": 5}, {"epochs": 6}]
+
+
+def test_a_recipe_with_a_changed_key_is_another_level(stored_run, tmp_path):
+    for overrides, accuracy in (
+        (["recipe=sgd"], 0.6),
+        (["recipe=sgd", "recipe.learning_rate=0.5"], 0.2),
+        (["recipe=adam"], 0.7),
+    ):
+        stored_run(*overrides, val_accuracy=accuracy)
+    store.add_factors(tmp_path / "main", ["recipe"])
+    (found,) = study.load(tmp_path / "main").comparisons("recipe")
+    assert set(found.columns) == {"adam", "sgd (learning_rate=0.01)", "sgd (learning_rate=0.5)"}
+    counts = found.runs.groupby("column").size()
+    assert (counts == 1).all()
+
+
+def test_two_versions_of_the_images_are_never_averaged(stored_run, tmp_path):
+    for size in (8, 16):
+        stored_run("arch=20", f"dataset.image_size={size}", data=f"{size} px")
+    store.add_factors(tmp_path / "main", ["dataset.image_size"])
+    assert len(study.load(tmp_path / "main").comparisons()) == 1
+    stored_run("arch=20", "plain=true", "dataset.image_size=8", data="8 px, anew")
+    for comparison in study.load(tmp_path / "main").comparisons():
+        assert comparison.runs["fingerprint"].nunique() == 1
+
+
+def test_a_choice_that_a_net_does_not_have_is_no_other_protocol(stored_run, tmp_path):
+    stored_run("arch=34", "stride_on=3x3")
+    stored_run("arch=50", "stride_on=1x1")
+    (found,) = study.load(tmp_path / "main").comparisons()
+    assert set(found.runs["arch"]) == {"34", "50"}
+
+
+def test_a_swept_choice_leaves_no_holes_for_nets_that_do_not_have_it(stored_run, tmp_path):
+    for stride_on in ("1x1", "3x3"):
+        stored_run("arch=50", f"stride_on={stride_on}")
+    stored_run("arch=34")
+    store.add_factors(tmp_path / "main", ["stride_on"])
+    loaded = study.load(tmp_path / "main")
+    assert loaded.audit()[0].holes == loaded.audit("stride_on")[0].holes == ()
+
+
+def test_the_framework_that_is_the_default_is_the_reference(stored_run, tmp_path):
+    for backend in ("jax", "tensorflow"):
+        stored_run(f"backend={backend}")
+    store.add_factors(tmp_path / "main", ["backend"])
+    (found,) = study.load(tmp_path / "main").comparisons("backend")
+    assert found.reference == "tensorflow"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "baseline",
+        "plain",
+        "arch",
+        "net",
+        "z n",
+        "z sd",
+        "z - z n",
+        "run",
+        "dataset",
+        "preact",
+        "protocol",
+    ],
+)
+def test_a_level_may_have_the_name_of_anything(name, stored_run, tmp_path):
+    for path, accuracy in ((name, 0.25), ("z", 0.75)):
+        directory = stored_run(data=path, val_accuracy=accuracy)
+        config = store.Stored(directory).config()
+        dataset = config["dataset"] | {"path": path}
+        store.write_yaml(directory / "config.yaml", config | {"dataset": dataset})
+    store.add_factors(tmp_path / "main", ["dataset.path"])
+    loaded = study.load(tmp_path / "main")
+    for reference, difference in ((name, 0.5), ("z", -0.5)):
+        (found,) = loaded.comparisons("dataset.path", reference)
+        assert found.reference.strip("'") == reference
+        (row,) = loaded.table("dataset.path", reference).to_dict("records")
+        assert row["arch"] == "34"
+        assert row[found.columns[1]] - row[found.columns[0]] == difference
+        assert row[f"{found.columns[0]} n"] == 1
+        assert row[found.difference(found.columns[1])] == difference
+    (usual,) = loaded.comparisons("dataset.path")
+    assert usual.reference is not None and len(usual.others) == 1

@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+
+from ablation.analysis import study, tables
+from ablation.records import store
+from ablation.report import markdown
+
+
+def _comparison(folder, position=0):
+    return study.load(folder / "main").comparisons()[position]
+
+
+def test_the_table_has_a_row_an_arch_and_the_paired_difference(stored_run, tmp_path):
+    stored_run("arch=50", "plain=true", val_accuracy=0.2)
+    stored_run("arch=50", "plain=false", val_accuracy=0.7)
+    stored_run("arch=34", "plain=true", val_accuracy=0.6)
+    stored_run("arch=34", "plain=false", val_accuracy=0.9)
+    table = tables.ablation_table(_comparison(tmp_path))
+    assert table["arch"].tolist() == ["34", "50"]
+    np.testing.assert_allclose(table["plain"], [0.6, 0.2])
+    np.testing.assert_allclose(table["residual - plain"], [0.3, 0.5])
+    assert table["residual - plain n"].tolist() == [1, 1]
+
+
+def test_the_difference_pairs_seeds_and_leaves_out_those_without_a_partner(stored_run, tmp_path):
+    for seed, plain, residual in ((0, 0.1, 0.4), (1, 0.3, 0.5)):
+        stored_run("plain=true", f"seed={seed}", val_accuracy=plain)
+        stored_run("plain=false", f"seed={seed}", val_accuracy=residual)
+    stored_run("plain=false", "seed=2", val_accuracy=0.9)
+    row = tables.ablation_table(_comparison(tmp_path)).iloc[0]
+    assert row["plain"] == pytest.approx(0.2)
+    assert row["residual"] == pytest.approx(0.6)
+    assert (row["plain n"], row["residual n"], row["residual - plain n"]) == (2, 3, 2)
+    assert row["residual - plain"] == pytest.approx(0.25)
+    assert row["plain sd"] == pytest.approx(np.std([0.1, 0.3], ddof=1))
+
+
+def test_missing_failed_and_diverged_cells_stay_and_are_named(stored_run, tmp_path):
+    stored_run("arch=34", "plain=true", state=store.FAILED, reason="out of memory")
+    stored_run("arch=34", "plain=false", val_accuracy=0.9)
+    stored_run("arch=50", "plain=false", state=store.DIVERGED, reason="loss became nan")
+    loaded = study.load(tmp_path / "main")
+    text = markdown.report(loaded, loaded.comparisons(), [[]])
+    rows = [line for line in text.splitlines() if line.startswith(("| 34 ", "| 50 "))]
+    row34, row50 = rows[:2]
+    assert "failed" in row34 and "90.00 (n=1)" in row34
+    assert "missing" in row50 and "diverged" in row50
+    assert "out of memory" in text and "loss became nan" in text
+
+
+def test_a_cell_with_some_failed_seeds_says_so(stored_run, tmp_path):
+    stored_run("seed=0", val_accuracy=0.8)
+    stored_run("seed=1", state=store.FAILED, reason="killed")
+    row = tables.ablation_table(_comparison(tmp_path)).iloc[0]
+    assert (row["residual n"], row["residual note"]) == (1, "1 failed")
+
+
+def test_each_data_set_and_protocol_has_its_own_table(stored_run, tmp_path):
+    stored_run()
+    stored_run("epochs=6")
+    stored_run("dataset=mnist")
+    found = study.load(tmp_path / "main").comparisons()
+    assert sorted((c.dataset, tuple(c.protocol.items())) for c in found) == [
+        ("digits", (("epochs", 5),)),
+        ("digits", (("epochs", 6),)),
+        ("mnist", ()),
+    ]
+
+
+def test_several_shortcuts_are_columns_beside_one_plain(stored_run, tmp_path):
+    stored_run("arch=20", "plain=true", val_accuracy=0.5)
+    stored_run("arch=20", "shortcut=zero_pad", val_accuracy=0.6)
+    stored_run("arch=20", "shortcut=projection", val_accuracy=0.7)
+    table = tables.ablation_table(_comparison(tmp_path))
+    assert len(table) == 1
+    assert table["residual zero_pad - plain"][0] == pytest.approx(0.1)
+    assert table["residual projection - plain"][0] == pytest.approx(0.2)
+
+
+def test_auto_shortcuts_of_two_families_share_one_column(stored_run, tmp_path):
+    stored_run("arch=20")
+    stored_run("arch=34")
+    assert _comparison(tmp_path).columns == ["residual"]
+
+
+def test_another_factor_makes_rows(stored_run, tmp_path):
+    for preact in ("true", "false"):
+        for plain in ("true", "false"):
+            stored_run("arch=20", f"preact={preact}", f"plain={plain}")
+    table = tables.ablation_table(_comparison(tmp_path))
+    assert table[["arch", "preact"]].to_numpy().tolist() == [["20", False], ["20", True]]
+
+
+def test_the_cost_table_holds_complete_cells_only(stored_run, tmp_path):
+    stored_run("plain=true", trainable=10, seconds_per_epoch=2.0)
+    stored_run("plain=true", "seed=1", trainable=10, seconds_per_epoch=4.0)
+    stored_run("plain=false", state=store.FAILED)
+    table = tables.cost_table(_comparison(tmp_path))
+    assert table["column"].tolist() == ["plain"]
+    assert table["parameters"].tolist() == [10]
+    assert table["seconds_per_epoch"].tolist() == [3.0]
+
+
+def test_one_seed_has_no_spread_and_several_show_theirs(stored_run, tmp_path):
+    stored_run("seed=0", val_accuracy=0.8)
+    assert "±" not in markdown.accuracy(_comparison(tmp_path))
+    stored_run("seed=1", val_accuracy=0.9)
+    text = markdown.accuracy(_comparison(tmp_path))
+    assert "85.00 ± 7.07 (n=2)" in text
+
+
+def test_a_study_without_a_plain_net_says_what_could_be_compared(stored_run, tmp_path):
+    for shortcut in ("zero_pad", "projection"):
+        stored_run("arch=20", f"shortcut={shortcut}")
+    text = markdown.accuracy(_comparison(tmp_path))
+    assert "No run is plain" in text
+    assert "`report.contrast=shortcut`" in text
+
+
+def test_levels_that_do_not_speak_for_themselves_are_named(stored_run, tmp_path):
+    for preact in ("true", "false"):
+        stored_run("arch=20", f"preact={preact}")
+    (found,) = study.load(tmp_path / "main").comparisons("preact")
+    assert "preact True − False" in markdown.accuracy(found)
+    (effect,) = tables.comparison_effects(found)
+    assert effect.sentence().startswith("preact True minus False at arch 20")

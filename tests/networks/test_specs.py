@@ -1,0 +1,46 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ablation.networks
+from ablation.networks.specs import ARCHS
+
+# He15 Table 1, and §4.2 with n = (depth - 2) / 6.
+BLOCKS = {
+    "18": (2, 2, 2, 2),
+    "34": (3, 4, 6, 3),
+    "50": (3, 4, 6, 3),
+    "101": (3, 4, 23, 3),
+    "152": (3, 8, 36, 3),
+    "20": (3, 3, 3),
+    "32": (5, 5, 5),
+    "44": (7, 7, 7),
+    "56": (9, 9, 9),
+    "110": (18, 18, 18),
+    "1202": (200, 200, 200),
+}
+
+
+@pytest.mark.parametrize("arch", BLOCKS)
+def test_blocks_per_stage_are_the_papers(arch):
+    assert ARCHS[arch].blocks == BLOCKS[arch]
+
+
+@pytest.mark.parametrize("arch", BLOCKS)
+def test_depth_is_the_number_of_weighted_layers(arch):
+    per_block = {"basic": 2, "bottleneck": 3}[ARCHS[arch].block]
+    assert int(arch) == 1 + per_block * sum(ARCHS[arch].blocks) + 1
+
+
+@pytest.mark.parametrize("module", ["ablation.networks.specs", "ablation.config"])
+def test_importing_it_loads_neither_tensorflow_nor_keras(module):
+    script = (
+        f"import sys, {module}; print({{'tensorflow', 'keras'}} & sys.modules.keys() or 'none')"
+    )
+    root = Path(ablation.networks.__file__).parents[2]
+    child = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert child.stdout.strip() == "none"

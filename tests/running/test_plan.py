@@ -1,0 +1,90 @@
+import pytest
+
+from ablation.records import store
+from ablation.records.store import Run, Status
+from ablation.running import plan
+
+COST = {
+    "trainable": 1,
+    "multiply_adds": 1,
+    "steps_per_epoch": 10,
+    "start_seconds": 10.0,
+    "epoch_seconds": 60.0,
+    "checkpoint_seconds": 2.0,
+    "peak_memory_bytes": 2**30,
+}
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    names = []
+
+    def measure(run):
+        names.append(run.name)
+        slow = run.config["precision"] == "mixed_bfloat16"
+        return COST | ({"epoch_seconds": 100.0} if slow else {})
+
+    monkeypatch.setattr(plan, "_measure", measure)
+    return names
+
+
+def _run(config, tmp_path, *overrides):
+    return Run(config(*overrides, f"runs_dir={tmp_path}"), "data")
+
+
+def _interrupted(run, epochs, saved):
+    """Writes what a run leaves that was killed after so many epochs."""
+    (run.directory / "checkpoint").mkdir(parents=True)
+    (run.directory / "checkpoint" / f"epoch-{saved}.npz").touch()
+    rows = [dict.fromkeys(store.HISTORY_COLUMNS, 1) | {"epoch": e + 1} for e in range(epochs)]
+    store.write_csv(run.directory / "history.csv", store.HISTORY_COLUMNS, rows)
+    store.write_status(run.directory, Status().begun())
+
+
+def test_a_run_takes_its_start_its_epochs_and_the_checkpoints_between(
+    config, tmp_path, measured, capsys
+):
+    plan.show([_run(config, tmp_path)], "none", workers=1)
+    # 10 + 5 x 60 + 4 x 2 seconds
+    assert "0:05:18" in capsys.readouterr().out
+
+
+def test_what_is_saved_is_not_counted_again(config, tmp_path, measured, capsys):
+    run = _run(config, tmp_path)
+    _interrupted(run, epochs=3, saved=3)
+    plan.show([run], "none", workers=1)
+    shown = capsys.readouterr().out
+    # 10 + 2 x 60 + 2 seconds
+    assert "continued after epoch 3" in shown and "0:02:12" in shown
+    plan.show([run], "all", workers=1)
+    assert "0:05:18" in capsys.readouterr().out
+
+
+def test_a_checkpoint_beyond_the_history_is_not_counted(config, tmp_path, measured, capsys):
+    run = _run(config, tmp_path)
+    _interrupted(run, epochs=1, saved=2)
+    plan.show([run], "none", workers=1)
+    assert "0:05:18" in capsys.readouterr().out
+
+
+def test_workers_share_the_time(config, tmp_path, measured, capsys):
+    runs = [_run(config, tmp_path, f"seed={seed}") for seed in range(4)]
+    plan.show(runs, "none", workers=2)
+    assert "4 of 4 runs to train, 2 at a time, about 0:10:36 in all" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("key", "times"),
+    [("seed=1", 1), ("epochs=9", 1), ("recipe.learning_rate=1", 1), ("threads=1", 2)],
+)
+def test_a_network_is_timed_once(config, tmp_path, measured, key, times):
+    plan.show([_run(config, tmp_path), _run(config, tmp_path, key)], "none", workers=1)
+    assert len(measured) == times + 1  # And once in the other precision.
+
+
+@pytest.mark.parametrize("given", ["float32", "mixed_bfloat16"])
+def test_the_faster_precision_is_named(config, tmp_path, measured, capsys, given):
+    run = _run(config, tmp_path, f"precision={given}")
+    plan.show([run], "none", workers=1)
+    assert "precision=float32 is the faster here" in capsys.readouterr().out
+    assert len(measured) == 2

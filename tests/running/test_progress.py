@@ -1,0 +1,95 @@
+import io
+import os
+import time
+
+import pytest
+from rich.console import Console
+
+from ablation.records import store
+from ablation.records.store import Run, Status
+from ablation.running import progress
+from ablation.running.progress import Monitor
+
+
+@pytest.fixture
+def runs(config, tmp_path):
+    return [Run(config(f"seed={seed}", f"runs_dir={tmp_path}"), "data") for seed in (0, 1)]
+
+
+@pytest.fixture
+def printed():
+    return io.StringIO()
+
+
+def _end(run):
+    run.directory.mkdir(parents=True, exist_ok=True)
+    store.write_status(run.directory, Status().begun().ended(store.FAILED, "why"))
+
+
+def _wait_until(condition):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
+
+
+def test_an_end_is_told_and_the_next_one_waits_for_its_share_of_the_time(
+    runs, printed, monkeypatch
+):
+    monkeypatch.setattr(progress, "_rest", lambda seconds: 0.0 if seconds < 0.2 else 1e6)
+    monkeypatch.setattr(progress, "_POLL_SECONDS", 0.01)
+    told = []
+    monitor = Monitor(
+        runs, Console(file=printed), lambda: told.append(printed.getvalue()) or time.sleep(0.3)
+    )
+    monitor.start()
+    for i, run in enumerate(runs):
+        _end(run)
+        _wait_until(lambda name=run.name: f"{name}  failed: why" in printed.getvalue())
+        _wait_until(lambda: told)
+        assert len(told) == 1, i
+    monitor.stop()
+    assert len(told) == 1
+    assert runs[0].name in told[0]
+
+
+def test_a_rest_keeps_the_work_to_its_share():
+    assert 2 / (2 + progress._rest(2)) == pytest.approx(0.05)
+
+
+def test_a_report_that_cannot_be_written_stops_nothing(runs, printed, monkeypatch):
+    monkeypatch.setattr(progress, "_POLL_SECONDS", 0.01)
+
+    def fail():
+        raise OSError("no room")
+
+    monitor = Monitor(runs, Console(file=printed), fail)
+    monitor.start()
+    for run in runs:
+        _end(run)
+        _wait_until(lambda name=run.name: name in printed.getvalue())
+    monitor.stop()
+    assert "could not be written: no room" in printed.getvalue()
+
+
+def test_only_what_has_changed_is_read(runs, printed, monkeypatch):
+    begun, pending = runs
+    begun.directory.mkdir(parents=True)
+    store.write_status(begun.directory, Status().begun())
+    os.utime(begun.directory, (1e9, 1e9))
+    monitor = Monitor(runs, Console(file=printed), lambda: None)
+    looked = []
+    original = store.read_status
+    monkeypatch.setattr(
+        store, "read_status", lambda path: looked.append(path.name) or original(path)
+    )
+    for _ in range(3):
+        monitor._poll(everything=False)
+    assert looked == [begun.name]
+    _end(pending)
+    # It has just changed, and may change again within the same tick of the clock.
+    pending_looks = monitor._has_changed(pending), monitor._has_changed(pending)
+    assert pending_looks == (True, True)
+    monitor._poll(everything=False)
+    assert pending.name in looked and f"{pending.name}  failed" in printed.getvalue()

@@ -1,0 +1,57 @@
+import threading
+
+import pytest
+
+from ablation.records import store
+from ablation.records.store import Status
+from ablation.running import runner
+
+
+@pytest.mark.parametrize(
+    ("state", "due"),
+    [
+        (store.PENDING, {"none", "failed", "all"}),
+        (store.INTERRUPTED, {"none", "failed", "all"}),
+        (store.FAILED, {"failed", "all"}),
+        (store.DIVERGED, {"failed", "all"}),
+        (store.COMPLETE, {"all"}),
+    ],
+)
+def test_what_each_rerun_trains(state, due):
+    assert {
+        rerun for rerun in ("none", "failed", "all") if runner.is_due(Status(state), rerun)
+    } == due
+
+
+@pytest.fixture
+def two_gpus(monkeypatch, tmp_path):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+
+
+def test_each_child_sees_a_gpu_of_its_own(two_gpus):
+    with runner.one_gpu() as first, runner.one_gpu() as second:
+        assert {first["CUDA_VISIBLE_DEVICES"], second["CUDA_VISIBLE_DEVICES"]} == {"3", "5"}
+
+
+def test_a_child_waits_for_a_gpu_to_be_free(two_gpus):
+    got = []
+
+    def third():
+        with runner.one_gpu() as variables:
+            got.append(variables)
+
+    with runner.one_gpu(), runner.one_gpu():
+        waiting = threading.Thread(target=third)
+        waiting.start()
+        waiting.join(1)
+        assert not got
+    waiting.join(10)
+    assert got[0]["CUDA_VISIBLE_DEVICES"] in ("3", "5")
+
+
+@pytest.mark.parametrize("visible", ["", "0"])
+def test_without_a_choice_nothing_is_set(monkeypatch, visible):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    with runner.one_gpu() as variables:
+        assert variables == {}
