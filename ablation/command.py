@@ -5,6 +5,7 @@ of a key whose type is text is put in Hydra's quotes before Hydra sees it, and w
 `key=value` are answered here with the spelling that is.
 """
 
+import contextlib
 import random
 import re
 import shlex
@@ -59,6 +60,7 @@ def arranged(words: Sequence[str]) -> list[str]:
         raise UserError(f"{' and '.join(sorted(modes))} exclude each other; give one of them.")
     if "--resolve" in names and not names & {"-c", "--cfg", "-h", "--help"}:
         raise UserError("--resolve goes with --cfg: --cfg job --resolve.")
+    keys.admit(_archs(rest, options))
     _check_files(rest, options)
     # Every experiment is a sweep of its own.
     sweeps = any(re.match(r"experiment=|hydra\.mode=MULTIRUN$", word) for word in rest)
@@ -88,6 +90,7 @@ def without_options(words: Sequence[str]) -> list[str]:
         UserError: a word cannot be read; the message says how it is written.
     """
     check_characters(words)
+    keys.admit(_archs(words, ()))
     for place, word in enumerate(words):
         if word.startswith("-"):
             raise _unknown_option(word, words[place + 1 :], "--help, --version")
@@ -260,12 +263,12 @@ def _override(word: str, sweeps: bool) -> str:
     elif key in keys.text_keys():
         nullable = keys.text_keys()[key]
     else:
-        return word
+        return f"{prefix}{keys.full(key)}={value}"
     if value == "???":
         raise UserError(f"{word} cannot be given: ??? stands for a value that is missing.")
     if sweeps:
-        return f"{prefix}{key}={_swept(key, value, nullable)}"
-    return f"{prefix}{key}={_text(value, nullable)}"
+        return f"{prefix}{keys.full(key)}={_swept(key, value, nullable)}"
+    return f"{prefix}{keys.full(key)}={_text(value, nullable)}"
 
 
 def _swept(key: str, typed: str, nullable: bool) -> str:
@@ -346,15 +349,36 @@ def quoted(key: str, value: str) -> str:
     return shlex.quote(f"{key}={_in_quotes(value, Quote.double)}")
 
 
+def _archs(words: Sequence[str], options: Sequence[str]) -> Iterator[str]:
+    """Yields the networks that a command names, by itself or in the experiment that it chooses."""
+    for word in words:
+        key, _, value = word.lstrip("+").partition("=")
+        if key == "arch":
+            yield from (bare.strip("\"'") for bare in _several(value) or [])
+    for path, group in _chosen_files(words, options):
+        if group != "experiment":
+            continue
+        with contextlib.suppress(OSError, UnicodeDecodeError, yaml.YAMLError, TypeError):
+            typed = flatten(dict(yaml.load(path.read_text(), yaml.BaseLoader) or {}))
+            for key in ("arch", "hydra.sweeper.params.arch"):
+                yield from _several(str(typed.get(key, ""))) or []
+
+
 def _check_files(words: Sequence[str], options: Sequence[str]) -> None:
     """Raises UserError if YAML takes a text of a chosen file, such as 1.10, for something else."""
+    for path, group in _chosen_files(words, options):
+        _check_file(path, group)
+
+
+def _chosen_files(words: Sequence[str], options: Sequence[str]) -> Iterator[tuple[Path, str]]:
+    """Yields the files of `conf/` and of other such folders that a command chooses by name."""
     folders = [CONF_DIR, *_config_dirs(options)]
     for word in words:
         group, _, choices = word.partition("=")
         names = _several(choices) or [] if group in keys.groups() else []
         for path in (folder / group / f"{name}.yaml" for name in names for folder in folders):
             if path.is_file():
-                _check_file(path, group)
+                yield path, group
 
 
 def _config_dirs(options: Sequence[str]) -> Iterator[Path]:

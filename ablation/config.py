@@ -3,6 +3,7 @@
 `conf/` holds what a study sets; `validation` says what is out of range. No TensorFlow.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,9 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from ablation.networks.specs import (
-    ARCHS,
-    BaselineSpec,
-    ResNetSpec,
-    chooses_stride,
-)
-
 BACKENDS = ("tensorflow", "jax")
-CELL_KEYS = ("arch", "plain", "shortcut", "preact", "dataset")
-"""The factors of every study; keys that a command sweeps join them."""
+CELL_KEYS = ("arch", "dataset")
+"""The factors of every study, like each part of a network; keys that a command sweeps join them."""
 
 COMMAND_KEYS = (
     "study",
@@ -35,11 +29,8 @@ COMMAND_KEYS = (
 """Keys of the command as a whole: where things lie and how the work is done; no result depends
 on them."""
 
-BASELINE = "baseline"
-"""The arm of nets that stand beside an ablation and not in it."""
-
-OWN_ORDER = "own"
-"""What `preact` is for a net that has no choice of its block order."""
+RECORD_KEY = "network"
+"""What a run's config.yaml has beside the configuration: what is on record of its network."""
 
 _NOT_IDENTITY_IN = {"dataset": ("data_dir", "path"), "recipe": ("name",)}
 
@@ -89,7 +80,7 @@ class RecipeConfig:
 class ReportConfig:
     """What the report compares."""
 
-    contrast: str = "plain"
+    contrast: str | None = None
     reference: str | None = None
 
 
@@ -98,10 +89,7 @@ class Config:
     """Everything a command may set; `conf/config.yaml` explains each key."""
 
     arch: str = "34"
-    plain: bool = False
-    shortcut: str = "auto"
-    preact: bool = False
-    stride_on: str = "1x1"
+    parts: dict[str, Any] = field(default_factory=dict)
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
     recipe: RecipeConfig = field(default_factory=RecipeConfig)
     epochs: int = 5
@@ -120,7 +108,12 @@ class Config:
     report: ReportConfig = field(default_factory=ReportConfig)
 
 
-ConfigStore.instance().store(name="schema", node=Config)
+def declare_parts(names: Iterable[str]) -> None:
+    """Makes the parts of the networks that a command names keys of its configuration."""
+    ConfigStore.instance().store(name="schema", node=Config(parts=dict.fromkeys(names, MISSING)))
+
+
+declare_parts(())
 OmegaConf.register_new_resolver("expanduser", lambda path: str(expanded("runs_dir", path)))
 
 
@@ -148,43 +141,38 @@ def expanded(key: str, path: str | Path) -> Path:
 def to_plain(config: DictConfig) -> dict[str, Any]:
     """Returns the resolved configuration as nested dicts, without Hydra's own part.
 
+    Of the parts it holds those that were given.
+
     Raises:
         MissingMandatoryValue: a key without a default was not given.
     """
-    keys = [str(key) for key in config if key != "hydra"]
+    keys = [str(key) for key in config if key not in ("hydra", "parts")]
     plain = OmegaConf.to_container(
         OmegaConf.masked_copy(config, keys), resolve=True, throw_on_missing=True
     )
     assert isinstance(plain, dict)
+    given = [name for name in config.parts if not OmegaConf.is_missing(config.parts, name)]
+    parts = OmegaConf.masked_copy(config.parts, given)
+    parts._set_parent(config)
+    plain["parts"] = OmegaConf.to_container(parts, resolve=True)
     return {str(key): value for key, value in plain.items()}
 
 
 def result_keys(config: dict[str, Any]) -> dict[str, Any]:
     """Returns the part of a configuration that decides the result."""
-    keys = {key: value for key, value in config.items() if key not in COMMAND_KEYS}
-    for group, left_out in _NOT_IDENTITY_IN.items():
-        keys[group] = {key: value for key, value in config[group].items() if key not in left_out}
+    left_out = (*COMMAND_KEYS, RECORD_KEY)
+    keys = {key: value for key, value in config.items() if key not in left_out}
+    for group, others in _NOT_IDENTITY_IN.items():
+        keys[group] = {key: value for key, value in config[group].items() if key not in others}
     return keys
 
 
 def identity_keys(config: dict[str, Any]) -> dict[str, Any]:
     """Returns `result_keys` in one canonical form.
 
-    Two commands that name the same network in different words get the same keys: `auto` becomes
-    the shortcut that it stands for, a plain net has none, a basic block no choice of stride. Nets
-    that are no ResNets have an order of their own, whatever `preact` says. Of a recipe, what its
-    optimizer or schedule does not read counts as not set.
+    Of a recipe, what its optimizer or schedule does not read counts as not set.
     """
     keys = result_keys(config)
-    spec = ARCHS[config["arch"]]
-    if config["plain"]:
-        keys["shortcut"] = "none"
-    elif config["shortcut"] == "auto":
-        keys["shortcut"] = spec.default_shortcut
-    if not chooses_stride(spec):
-        keys["stride_on"] = "none"
-    if not isinstance(spec, ResNetSpec):
-        keys["preact"] = OWN_ORDER
     defaults = vars(RecipeConfig())
     keys["recipe"] |= {key: defaults[key] for key in _unread(config["recipe"])}
     return keys
@@ -202,13 +190,6 @@ def _unread(recipe: dict[str, Any]) -> set[str]:
     if recipe["schedule"] != "step":
         unread |= {"milestones", "milestone_factor"}
     return unread
-
-
-def arm(config: dict[str, Any]) -> str:
-    """Returns on which side of the ablation a net stands: "plain", "residual" or BASELINE."""
-    if isinstance(ARCHS[config["arch"]], BaselineSpec):
-        return BASELINE
-    return "plain" if config["plain"] else "residual"
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -17,10 +17,10 @@ from rich.text import Text
 from ablation import command
 from ablation.config import CONF_DIR, UserError, to_plain
 from ablation.data.sources import open_source
-from ablation.networks.specs import ARCHS
+from ablation.networks.registry import ARCHS
 from ablation.running import environment
 from ablation.terminal import EXIT_USER_ERROR, accept_any_text, import_quietly, open_console
-from ablation.validation import explain, validate
+from ablation.validation import explain, validated
 
 
 def main() -> int:
@@ -39,8 +39,7 @@ def main() -> int:
         words = command.without_options(sys.argv[1:])
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             config = to_plain(OmegaConf.create(compose("config", overrides=words)))
-        validate(config)
-        _describe(config)
+        _describe(validated(config))
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
         print(f"ablation.describe: {explain(error)}", file=sys.stderr)
         return EXIT_USER_ERROR
@@ -57,12 +56,11 @@ def _describe(config: dict) -> None:
 
     source = open_source(config["dataset"])
     size = config["dataset"]["image_size"]
-    keys = ("plain", "shortcut", "preact", "stride_on")
     model = build(
         config["arch"],
         (size, size, source.channels),
         len(source.classes),
-        **{key: config[key] for key in keys},
+        **config["parts"],
     )
     model.summary(line_length=110)
     table = Table(title=Text(f"{model.name} for {config['dataset']['name']}, stage by stage"))

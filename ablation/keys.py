@@ -1,16 +1,20 @@
 """The keys of a command: which there are, which are text, what each takes. No TensorFlow.
 
-All of it is read off the typed `Config` and `conf/`.
+All of it is read off the typed `Config`, `conf/` and the signatures of the networks that the
+command names.
 """
 
 import difflib
 import functools
 import typing
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
-from ablation.config import CONF_DIR, Config, UserError, flatten
+from ablation.config import CONF_DIR, Config, UserError, declare_parts, flatten
+from ablation.networks import registry
+from ablation.networks.registry import BARE, Network, typed
+from ablation.networks.signature import Part, spelled
 
 _TAKES = {
     "list": "numbers in brackets, such as [0.5,0.75]",
@@ -20,16 +24,58 @@ _TAKES = {
 }
 
 
-@functools.cache
+_networks: list[Network] = []
+"""Those that the command names."""
+
+
+def admit(archs: Iterable[str]) -> None:
+    """Makes keys of the parts of the networks that a command names.
+
+    Args:
+        archs: as typed; a name that nothing bears is left to `validation`.
+
+    Raises:
+        UserError: a network of the user's own cannot be found or read.
+    """
+    _networks.clear()
+    for arch in dict.fromkeys(archs):
+        if arch in registry.ARCHS or registry.is_own(arch):
+            _networks.append(registry.find(arch))
+    if not _networks:
+        _networks.append(registry.find(Config().arch))
+    declare_parts(_parts())
+
+
 def text_keys() -> Mapping[str, bool]:
     """Returns the keys whose type is text, and whether each may be null."""
-    return {key: kind is not str for key, kind in _kinds(Config) if kind in (str, str | None)}
+    texts = {key: kind is not str for key, kind in _kinds(Config) if kind in (str, str | None)}
+    for name, parts in _parts().items():
+        if all(part.is_text for part in parts):
+            nullable = any(part.nullable for part in parts)
+            texts |= {f"parts.{name}": nullable, typed(name): nullable}
+    return texts
 
 
-@functools.cache
 def known_keys() -> Set[str]:
     """Returns every key with a value of its own."""
-    return flatten(asdict(Config())).keys()
+    keys = [key for key in flatten(asdict(Config())) if key != "parts"]
+    for name in _parts():
+        keys += [typed(name), f"parts.{name}"]
+    return dict.fromkeys(keys).keys()
+
+
+def full(key: str) -> str:
+    """Returns a key as the configuration has it: a part may be typed without `parts.`."""
+    return f"parts.{key}" if key in BARE else key
+
+
+def _parts() -> dict[str, list[Part]]:
+    """Returns the parts of the named networks; two of them may each have one of that name."""
+    found: dict[str, list[Part]] = {}
+    for network in _networks:
+        for name, part in network.parts.items():
+            found.setdefault(name, []).append(part)
+    return found
 
 
 @functools.cache
@@ -41,6 +87,10 @@ def groups() -> Set[str]:
 def unknown_key(key: str) -> UserError:
     """Returns the error of a key that is none, with those that are."""
     group, _, word = key.rpartition(".")
+    if group == "parts":
+        return registry.unknown_part(word, _networks)
+    if key in _parts():
+        return UserError(f"unknown key {key}. It is a part of the network: parts.{key}=...")
     keys = [name for name in known_keys() if name.rpartition(".")[0] == group]
     keys = keys or list(known_keys())
     # By the last word, since a long group's name makes any two of its keys alike.
@@ -54,6 +104,9 @@ def unknown_key(key: str) -> UserError:
 
 def takes(key: str) -> str:
     """Returns in words what the value of a key that is no text may be."""
+    parts = _parts().get(full(key).removeprefix("parts."), [])
+    if parts:
+        return " or ".join(dict.fromkeys(part.allowed() for part in parts))
     kind = str(dict(_kinds(Config))[key])
     for name, words in _TAKES.items():
         if name in kind:
@@ -65,6 +118,9 @@ def example(key: str) -> str:
     """Returns a value that a key may have."""
     if key in groups():
         return sorted(path.stem for path in (CONF_DIR / key).glob("*.yaml"))[0]
+    parts = _parts().get(full(key).removeprefix("parts."), [])
+    if parts:
+        return spelled((*parts[0].levels, parts[0].default)[0])
     default = flatten(asdict(Config()))[key]
     if isinstance(default, bool):
         return "true"

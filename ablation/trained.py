@@ -54,13 +54,13 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
 
     from ablation.networks.build import build
 
-    keys = ("plain", "shortcut", "preact", "stride_on", "seed")
     with _as_trained(config["precision"]):
         network = build(
             config["arch"],
             tuple(facts["image_shape"]),
             len(facts["classes"]),
-            **{key: config[key] for key in keys},
+            seed=config["seed"],
+            **config["parts"],
         )
         network.load_weights(kept[max(kept) if epoch is None else epoch])
         pixels = keras.Input(facts["image_shape"], name="pixels")

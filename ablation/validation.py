@@ -7,7 +7,7 @@ import importlib.util
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from hydra.errors import MissingConfigException, OverrideParseException
@@ -19,18 +19,10 @@ from omegaconf.errors import (
 )
 
 from ablation import command, keys
-from ablation.config import (
-    BACKENDS,
-    BASELINE,
-    UserError,
-    arm,
-    expanded,
-    first_line,
-    flatten,
-    identity_keys,
-)
+from ablation.config import BACKENDS, Config, UserError, expanded, first_line, flatten
 from ablation.data.sources import SOURCES
-from ablation.networks.specs import ARCHS, SHORTCUTS, STRIDE_ON, refusal
+from ablation.networks import registry
+from ablation.networks.registry import ARCHS
 
 AUGMENTATIONS = ("none", "flip", "crop_flip")
 NORMALISATIONS = ("unit", "signed", "standard", "pixel_mean")
@@ -40,19 +32,27 @@ RERUNS = ("none", "failed", "all")
 SCHEDULES = ("constant", "cosine", "step")
 
 
-def validate(config: dict[str, Any]) -> None:
-    """Checks every value that needs no look at the data.
+_OWN = ", or a network of your own, such as my_nets.py:build"
+
+
+def validated(config: dict[str, Any]) -> dict[str, Any]:
+    """Checks every value that needs no look at the data, and settles the network's parts.
+
+    Of the parts that were given, those that the network does not have are left out: they are for
+    another one of the same command.
 
     Args:
         config: the resolved configuration, as `to_plain` returns it.
+
+    Returns:
+        The configuration with every part that changes something; see `registry.Network.settled`.
 
     Raises:
         UserError: a value is not allowed; the message names the key, the value and what is allowed.
     """
     _check_keys(config)
-    _one_of("arch", config["arch"], tuple(ARCHS))
-    _one_of("shortcut", config["shortcut"], SHORTCUTS)
-    _one_of("stride_on", config["stride_on"], STRIDE_ON)
+    if not registry.is_own(config["arch"]):
+        _one_of("arch", config["arch"], tuple(ARCHS), _OWN)
     _one_of("backend", config["backend"], BACKENDS)
     if importlib.util.find_spec(config["backend"]) is None:
         raise UserError(
@@ -66,12 +66,13 @@ def validate(config: dict[str, Any]) -> None:
     _at_least("threads", config["threads"], 0)
     _at_least("keep_checkpoints", config["keep_checkpoints"], 0)
     _check_study(config["study"])
-    refused = refusal(config["arch"], config)
-    if refused:
-        raise UserError(refused)
-    _validate_dataset(config["dataset"], config["arch"])
+    network = registry.find(config["arch"])
+    given = {name: level for name, level in config["parts"].items() if name in network.parts}
+    parts = network.settled(given)
+    _validate_dataset(config["dataset"], config["arch"], network.image_size(parts))
     _validate_places(config)
     _validate_recipe(config["recipe"])
+    return config | {"parts": parts}
 
 
 def _check_study(study: str) -> None:
@@ -90,18 +91,18 @@ def _check_study(study: str) -> None:
 
 def _check_keys(config: dict[str, Any]) -> None:
     """Raises UserError if a key was added or taken away, which Hydra's + and ~ can do."""
-    given, known = flatten(config).keys(), keys.known_keys()
+    given = {key for key in flatten(config) if not key.startswith("parts.")}
+    known = flatten(asdict(Config())).keys() - {"parts"}
     for key in given - known:
         raise keys.unknown_key(key)
     for key in known - given:
         raise UserError(f"{key} cannot be taken away.")
 
 
-def _validate_dataset(dataset: dict[str, Any], arch: str) -> None:
+def _validate_dataset(dataset: dict[str, Any], arch: str, smallest: int) -> None:
     _one_of("dataset.source", dataset["source"], tuple(SOURCES))
     _one_of("dataset.augment", dataset["augment"], AUGMENTATIONS)
     _one_of("dataset.normalisation", dataset["normalisation"], NORMALISATIONS)
-    smallest = ARCHS[arch].min_image_size
     if dataset["image_size"] < smallest:
         raise UserError(
             f"dataset.image_size={dataset['image_size']} is too small for arch={arch}, "
@@ -158,66 +159,6 @@ def _validate_recipe(recipe: dict[str, Any]) -> None:
         )
 
 
-def check_contrast(contrast: str, factors: Sequence[str]) -> None:
-    """Raises UserError unless the levels of a factor can be compared."""
-    allowed = [factor for factor in factors if factor not in ("dataset", "seed")]
-    if contrast not in allowed:
-        raise UserError(
-            f"report.contrast={contrast} is not a factor of this study. "
-            f"Allowed: {', '.join(allowed)}."
-        )
-
-
-def check_reference(reference: str | None, contrast: str, configs: Iterable[dict]) -> None:
-    """Raises UserError unless one of some configurations has this level of a contrast."""
-    if reference is None:
-        return
-    known: dict[str, None] = {}
-    for config in configs:
-        levels = _levels(config, contrast)
-        if find_level(reference, levels):
-            return
-        known |= dict.fromkeys(levels)
-    raise unknown_level(reference, contrast, known)
-
-
-def find_level(asked: str, known: Iterable[str]) -> str | None:
-    """Returns the level that is meant, in another spelling too, such as 1e-1 for 0.1."""
-    known = list(known)
-    if asked in known:  # Others, such as Pets and pets or 1.1 and 1.10, may be spelled alike.
-        return asked
-    return next((level for level in known if _spelled(level) == _spelled(asked)), None)
-
-
-def unknown_level(asked: str, contrast: str, known: Iterable[str]) -> UserError:
-    """Returns the error of a reference that no run has."""
-    return UserError(
-        f"report.reference={asked} is no level of {contrast}. Allowed: {', '.join(known)}."
-    )
-
-
-def _levels(config: dict[str, Any], contrast: str) -> list[str]:
-    """Returns what a run may be called in a table whose columns are the levels of a contrast."""
-    # What is no part of the identity can be a factor too: where images lie.
-    values = flatten(config) | flatten(identity_keys(config))
-    side = arm(config)
-    if contrast == "plain":
-        return {
-            "plain": ["plain"],
-            "residual": ["residual", f"residual {values['shortcut']}"],
-            BASELINE: [],  # It stands beside the others, and nothing is compared with it.
-        }[side]
-    return [str(config["recipe"]["name"] if contrast == "recipe" else values[contrast])]
-
-
-def _spelled(level: str) -> str | float:
-    """Returns what the spellings of a level have in common."""
-    try:
-        return float(level)
-    except ValueError:
-        return level.lower()
-
-
 def explain(error: Exception) -> str:
     """Returns one line that says what is wrong with a command and what is allowed.
 
@@ -257,7 +198,7 @@ def _unreadable(word: str) -> str:
     return f"{word} cannot be read; {name} takes {keys.takes(name)}."
 
 
-def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
+def _one_of(key: str, value: str, allowed: tuple[str, ...], others: str = "") -> None:
     if value in allowed:
         return
     bare = value.strip("[](), =")
@@ -267,7 +208,7 @@ def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
         hint = " To sweep, put -m before the keys: python -m ablation -m ..."
     else:
         hint = ""
-    raise UserError(f"{key}={value} is not known. Allowed: {', '.join(allowed)}.{hint}")
+    raise UserError(f"{key}={value} is not known. Allowed: {', '.join(allowed)}{others}.{hint}")
 
 
 def _at_least(key: str, value: int, least: int) -> None:

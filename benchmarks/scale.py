@@ -18,13 +18,15 @@ from typing import Any
 from unittest import mock
 
 import common
+from ablation.networks.specs import ARCHS
 from hydra import compose, initialize_config_dir
 
 from ablation.config import CONF_DIR, to_plain
-from ablation.networks.specs import ARCHS
+from ablation.networks import registry
 from ablation.records import store
 from ablation.records.store import Run
 from ablation.running import runner
+from ablation.validation import validated
 
 REPEATS = 3
 QUICK = 100
@@ -49,7 +51,7 @@ Levels = dict[str, list[Any]]
 def shapes(runs: int) -> dict[str, Levels]:
     """Returns the levels of each factor of a study of so many runs, by the name of its shape."""
     archs, preacts, rates, seeds = SIZES[runs]
-    plain: Levels = {"plain": [True, False]}
+    plain: Levels = {"parts.plain": [True, False]}
     return {
         "cells": {"arch": list(ARCHS)[:archs]}
         | plain
@@ -79,25 +81,26 @@ def generate(folder: Path, study: str, levels: Levels) -> None:
         config = to_plain(compose("config", overrides=[f"study={study}"]))
     config |= {"runs_dir": str(folder / "runs"), "cache_dir": str(folder / "cache"), "threads": 2}
     runner.prepare(config["dataset"], config["cache_dir"])
-    fingerprint = runner.resolve([config])[0].fingerprint
+    fingerprint = runner.resolve([validated(config)])[0].fingerprint
     store.add_factors(folder / "runs" / study, list(levels))
     with mock.patch("os.fsync"):
         for values in itertools.product(*levels.values()):
-            _write(Run(_with(config, dict(zip(levels, values, strict=True))), fingerprint))
+            changed = _with(config, dict(zip(levels, values, strict=True)))
+            _write(Run(changed, registry.record(changed), fingerprint))
 
 
 def _with(config: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    changed = config | {"recipe": dict(config["recipe"])}
+    changed = config | {group: dict(config[group]) for group in ("recipe", "parts")}
     for key, value in values.items():
         group, _, word = key.rpartition(".")
         (changed[group] if group else changed)[word] = value
-    return changed
+    return validated(changed)
 
 
 def _write(run: Run) -> None:
     config, directory = run.config, run.directory
     directory.mkdir()
-    store.write_yaml(directory / "config.yaml", config)
+    store.write_yaml(directory / "config.yaml", run.described)
     facts = {"fingerprint": run.fingerprint, "source_sha256": 64 * "0", "python": "3.11.0"}
     packages = {"tensorflow": "2.21.0", "keras": "3.15.1", "numpy": "2.4.6"}
     machine = {"platform": "Linux", "processor": "none", "devices": ["CPU"], "threads": 2}
@@ -114,7 +117,12 @@ def _history(config: dict[str, Any], noise: float) -> Iterator[tuple[float, ...]
     """Yields epochs that learn: deep plain nets and low rates less, each run a little different."""
     depth = math.log10(int(config["arch"]))
     rate = config["recipe"]["learning_rate"]
-    best = 0.97 - (0.3 * depth if config["plain"] else 0.05) - 0.002 / rate + 0.1 * (noise - 0.5)
+    best = (
+        0.97
+        - (0.3 * depth if config["parts"]["plain"] else 0.05)
+        - 0.002 / rate
+        + 0.1 * (noise - 0.5)
+    )
     for epoch in range(1, config["epochs"] + 1):
         accuracy = best * (1 - math.exp(-epoch / 2)) + 0.05
         loss = 2.5 * (1 - accuracy)
@@ -205,7 +213,7 @@ def start_up(folder: Path) -> Iterator[list[str]]:
 
     A mistake is answered on standard error, so that its first line is its end.
     """
-    levels: Levels = {"arch": ["34", "50"], "plain": [True, False]}
+    levels: Levels = {"arch": ["34", "50"], "parts.plain": [True, False]}
     study = "few"
     if not (folder / "runs" / study).exists():
         generate(folder, study, levels)

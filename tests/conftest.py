@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
+from ablation import command
 from ablation.config import CONF_DIR, to_plain
+from ablation.networks import registry
 from ablation.records import store
-from ablation.records.store import Run
-from support import TINY
+from support import TINY, run_of
 
 # As in every child, so that what a test computes itself is rounded as in a run.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
@@ -52,11 +53,15 @@ def tiny_study(cli, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def config():
-    """Composes the real conf/ with overrides."""
+    """Composes the real conf/ with overrides and settles the network's parts."""
 
     def composed(*overrides):
+        words = command.without_options(overrides)
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            return to_plain(compose("config", overrides=list(overrides)))
+            composed = to_plain(compose("config", overrides=words))
+        if composed["arch"] not in registry.ARCHS:
+            return composed
+        return composed | {"parts": registry.find(composed["arch"]).settled(composed["parts"])}
 
     return composed
 
@@ -74,9 +79,9 @@ def stored_run(config, tmp_path):
         provenance=None,
         **result,
     ):
-        run = Run(config(*overrides, f"runs_dir={tmp_path}"), data)
+        run = run_of(config(*overrides, f"runs_dir={tmp_path}"), data)
         run.directory.mkdir(parents=True)
-        store.write_yaml(run.directory / "config.yaml", run.config)
+        store.write_yaml(run.directory / "config.yaml", run.described)
         status = store.Status().begun().ended(state, reason)
         store.write_status(run.directory, status)
         facts = {"fingerprint": data, "source_sha256": "s1", "threads": 2} | (provenance or {})

@@ -5,6 +5,15 @@ import signal
 import subprocess
 import sys
 
+from ablation.networks import registry
+from ablation.records.store import Run
+
+
+def run_of(config, fingerprint="data"):
+    """Returns the run of a settled configuration."""
+    return Run(config, registry.record(config), fingerprint)
+
+
 TINY = ("arch=20", "epochs=2", "recipe.batch_size=256", "dataset.image_size=8")
 """Keys of a run that is trained in a second once TensorFlow is loaded."""
 

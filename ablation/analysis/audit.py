@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ablation.analysis.comparison import LOCATIONS, Comparison, levels, once
-from ablation.config import CELL_KEYS
 from ablation.records import store
 from ablation.text import readable
 
@@ -66,7 +65,8 @@ def audit(comparison: Comparison) -> Audit:
     unequal = _unequal(complete)
     # `epochs`, `recipe.batch_size` or `dataset.image_size` as a factor is another budget by intent.
     names = dict.fromkeys([*comparison.rows, comparison.contrast])
-    within = tuple(name for name in names if name not in (*CELL_KEYS, "net"))
+    own = {"arch", "dataset", *comparison.parts}  # No budget hangs on them.
+    within = tuple(name for name in names if name not in own)
     if not (unequal and within) or any(
         _unequal(runs) for _, runs in complete.groupby(list(within))
     ):
@@ -116,7 +116,7 @@ def _holes(comparison: Comparison) -> Iterable[str]:
     runs = comparison.runs[[*rows, "column", "seed", "state", "reason"]]
     groups = dict(iter(runs.groupby([*rows, "column"], sort=False)))
     there = {key[:-1] for key in groups}
-    for key in itertools.product(*(levels(name, runs[name]) for name in rows)):
+    for key in itertools.product(*(levels(runs[name]) for name in rows)):
         factors = dict(zip(rows, key, strict=True))
         row = ", ".join(f"{name} {readable(str(value))}" for name, value in factors.items())
         columns = [column for column in comparison.columns if comparison.exists(factors, column)]

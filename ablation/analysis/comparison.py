@@ -1,7 +1,7 @@
 """Which runs of a study may stand in one table, and how: rows, columns, reference."""
 
 import functools
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -9,14 +9,17 @@ from weakref import WeakKeyDictionary
 
 import pandas as pd
 
-from ablation.config import BACKENDS, BASELINE, OWN_ORDER
-from ablation.networks.specs import ARCHS, SHORTCUTS, BaselineSpec, ResNetSpec, Spec, chooses_stride
+from ablation.config import BACKENDS
+from ablation.factors import (
+    ABSENT,
+    Factor,
+    Label,
+    find_factor,
+    find_level,
+    unknown_level,
+)
 from ablation.records import store
 from ablation.text import utf8
-from ablation.validation import check_contrast, find_level, unknown_level
-
-NET_FACTORS = ("plain", "shortcut")
-"""Together they say what kind of net a run is: plain, or residual with one kind of shortcut."""
 
 LOCATIONS = ("dataset.path", "dataset.data_dir")
 """Where images lie: a name for them in headings and rows. What they are is their fingerprint."""
@@ -29,10 +32,16 @@ class Comparison:
     Attributes:
         dataset: name of the data set.
         protocol: what sets this comparison apart from others of the data set, {} if it is alone.
-        contrast: the factor whose levels are the columns.
-        reference: the level that the others are compared with, None if no run has it.
-        rows: the factors that make a row.
-        runs: the rows of `Study.runs` that belong to it, with `column` added, the contrast's level.
+        contrast: what a table calls the factor whose levels are the columns.
+        reference: the level that the others are compared with, None if there is no other.
+        rows: what a table calls the factors that make a row, each a column of `runs`.
+        runs: the rows of `Study.runs` that belong to it, but for nets that do not exist; with the
+            columns `rows` and `column`, the contrast's level.
+        prefix: what stands before a level of the contrast, which does not say of what it is one.
+        parts: the parts that make rows or the column, by what a table calls them.
+        folded: for each level of such a part that names levels of other parts too, all of them.
+        refused: rows and columns whose net the network's own function has refused to build.
+        all_parts: of the networks of the study.
     """
 
     dataset: str
@@ -41,6 +50,11 @@ class Comparison:
     reference: str | None
     rows: tuple[str, ...]
     runs: pd.DataFrame
+    prefix: str
+    parts: dict[str, Factor]
+    folded: dict[str, dict[str, str]]
+    refused: frozenset[tuple]
+    all_parts: tuple[Factor, ...]
 
     @cached_property
     def complete(self) -> pd.DataFrame:
@@ -50,7 +64,7 @@ class Comparison:
     @cached_property
     def columns(self) -> list[str]:
         """The contrast's levels, the reference first."""
-        found = levels(self.contrast, self.runs["column"])
+        found = levels(self.runs["column"])
         return sorted(found, key=lambda level: level != self.reference)
 
     @cached_property
@@ -72,32 +86,21 @@ class Comparison:
         """Returns the name of a column minus the reference."""
         return f"{column} - {self.reference}"
 
-    @property
-    def prefix(self) -> str:
-        """What stands before a level where levels do not say what they are levels of."""
-        return "" if self.contrast in NET_FACTORS else f"{self.contrast} "
-
-    @property
-    def column_title(self) -> str:
-        """What the columns are."""
-        return "net" if self.contrast in NET_FACTORS else self.contrast
-
     def exists(self, row: dict[str, Any], column: str) -> bool:
-        """Returns whether there can be a net of some row and column; see `specs` for which can.
+        """Returns whether there can be a net of some row and column.
 
         Args:
             row: values of the factors in `rows`.
             column: a level of the contrast.
         """
-        cell = row | {self.column_title: column}
-        if "arch" not in cell:
-            return True
-        spec = ARCHS[cell["arch"]]
-        if "preact" in cell and (cell["preact"] == OWN_ORDER) == isinstance(spec, ResNetSpec):
+        if (*(row[name] for name in self.rows), column) in self.refused:
             return False
-        if "stride_on" in cell and (cell["stride_on"] == "none") == chooses_stride(spec):
-            return False
-        return "net" not in cell or _has_net(spec, cell["net"])
+        named = row | {self.contrast: column}
+        cell = {"arch": named["arch"]} if "arch" in named else {}
+        for name, factor in self.parts.items():
+            cell |= self.folded.get(named[name], {factor.key: named[name]})
+        factors = {factor.key: factor for factor in self.all_parts}
+        return all(factors[key].fits(cell) for key in cell if key != "arch")
 
     def _rows_of_reference(self) -> pd.DataFrame:
         """Returns the row factors of the runs whose row has the reference."""
@@ -126,21 +129,23 @@ def once(function: Callable[[Comparison], Result]) -> Callable[[Comparison], Res
 def comparisons(
     runs: pd.DataFrame,
     factors: Sequence[str],
-    contrast: str = "plain",
+    parts: Mapping[str, Factor],
+    contrast: str | None = None,
     reference: str | None = None,
 ) -> list[Comparison]:
     """Splits a study into the comparisons that may each be one table.
 
     Args:
         runs: one row a run, as in `Study.runs`.
-        factors: the study's factors.
-        contrast: the factor whose levels are compared.
-        reference: the level to compare with; by default plain, no shortcut, or the first level.
+        factors: keys of the study's factors.
+        parts: those of them that are parts of networks, by key.
+        contrast: the factor whose levels are compared; by default the first part that varies.
+        reference: the level to compare with; by default the contrast's own, or the first.
 
     Raises:
         UserError: the contrast is no factor of the study, or no run has the reference.
     """
-    check_contrast(contrast, factors)
+    key = find_factor(contrast, factors) if contrast else _usual_contrast(runs, parts)
     found = []
     for dataset, of_dataset in runs.groupby("dataset", sort=False):
         of_protocols = [
@@ -150,28 +155,31 @@ def comparisons(
         # In the order of what sets them apart, not of the names of their runs.
         of_protocols.sort(key=lambda one: [level_key(value) for value in one[0].values()])
         for protocol, of_protocol in of_protocols:
-            rows, columned = _rows_and_columns(of_protocol, factors, contrast)
-            known = levels(contrast, columned["column"])
-            its_reference = _reference(contrast, reference, known)
-            found.append(
-                Comparison(str(dataset), protocol, contrast, its_reference, rows, columned)
-            )
+            if (of_protocol["state"] != store.REFUSED).any():
+                layout = _Layout(of_protocol, factors, parts, key)
+                found.append(layout.comparison(str(dataset), protocol, reference))
     if reference and not any(one.reference for one in found):
-        known = levels(contrast, pd.concat([one.runs["column"] for one in found]))
-        raise unknown_level(reference, contrast, known)
+        known = levels(pd.concat([one.runs["column"] for one in found]))
+        raise unknown_level(reference, key, known)
     return found
 
 
-def levels(factor: str, values: pd.Series) -> list[Any]:
+def _usual_contrast(runs: pd.DataFrame, parts: Mapping[str, Factor]) -> str:
+    """Returns the first part that varies, or else the first that a net has, or else "arch"."""
+    several = [key for key in parts if _varies(runs, key)]
+    return next(iter([*several, *parts]), "arch")
+
+
+def _varies(runs: pd.DataFrame, key: str) -> bool:
+    """Returns whether a part has several levels in one architecture."""
+    levels_of = runs.loc[~runs[key].isin([ABSENT]), ["arch", key]]
+    real = levels_of[[level.place > 0 for level in levels_of[key]]]
+    return bool((real.groupby("arch")[key].nunique() > 1).any())
+
+
+def levels(values: pd.Series) -> list[Any]:
     """Returns the distinct values of a factor in their natural order."""
-    nets = ["plain", "residual", *(f"residual {kind}" for kind in SHORTCUTS), BASELINE]
-    orders = {
-        "arch": list(ARCHS),
-        "shortcut": ["none", *SHORTCUTS, BASELINE],
-        "backend": list(BACKENDS),
-    }
-    known = orders.get(factor, nets)
-    return sorted(pd.unique(values), key=lambda value: level_key(value, known))
+    return sorted(pd.unique(values), key=lambda value: level_key(value, BACKENDS))
 
 
 def combinations(runs: pd.DataFrame, factors: Sequence[str]) -> list[tuple]:
@@ -179,12 +187,14 @@ def combinations(runs: pd.DataFrame, factors: Sequence[str]) -> list[tuple]:
     if not factors:
         return [()]
     found = runs[list(factors)].drop_duplicates().itertuples(index=False, name=None)
-    orders = [levels(factor, runs[factor]) for factor in factors]
+    orders = [levels(runs[factor]) for factor in factors]
     return sorted(found, key=lambda key: [o.index(v) for o, v in zip(orders, key, strict=True)])
 
 
 def level_key(value: Any, known: Sequence[Hashable] = ()) -> tuple:
     """Returns what to sort levels by: a given order first, then numbers, then text."""
+    if isinstance(value, Label):
+        return 0, value.place, ""
     if value in known:
         return 0, list(known).index(value), ""
     try:
@@ -212,30 +222,120 @@ def varying(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, list[Any]]
     return {column: found for column, found in values.items() if len(found) > 1}
 
 
-def _rows_and_columns(
-    runs: pd.DataFrame, factors: Sequence[str], contrast: str
-) -> tuple[tuple[str, ...], pd.DataFrame]:
-    """Returns the row factors and the runs with `net`, what kind of net, and `column`."""
-    others = [f for f in factors if f not in ("arch", "dataset", contrast, *NET_FACTORS)]
-    inner = ["arch", *varying(runs, others)]
-    if runs.loc[runs["preact"] != OWN_ORDER, "preact"].nunique() < 2 and "preact" in inner:
-        inner.remove("preact")  # It varies with the architecture alone.
-    if contrast not in ("arch", *NET_FACTORS):
-        inner.append(contrast)
-    residual = runs[runs["arm"] == "residual"]
-    several = (residual.groupby(inner)["shortcut"].nunique() > 1).any()
-    of_residual = runs["arm"] + " " + runs["shortcut"] if several else runs["arm"]
-    runs = runs.assign(net=runs["arm"].where(runs["arm"] != "residual", of_residual))
-    rows = [name for name in inner if name != contrast]
-    if contrast == "plain":
-        return tuple(rows), runs.assign(column=runs["net"])
-    if contrast == "shortcut":
-        column = runs["shortcut"].where(runs["arm"] != BASELINE, BASELINE)
-        return tuple(rows), runs.assign(column=column)
-    if runs["net"].nunique() > 1:
-        rows.append("net")
-    rows = rows or ["net"]
-    return tuple(rows), runs.assign(column=_distinct(runs[contrast].astype(str), rows))
+class _Layout:
+    """Which factors of some runs make rows, and what their columns are.
+
+    A part that hangs on another, such as which shortcut a net with shortcuts has, makes no rows of
+    its own: its levels stand beside those of the other.
+
+    Args:
+        runs: of one data set under one protocol.
+        factors: keys of the study's factors.
+        parts: those of them that are parts, by key.
+        contrast: key of the factor whose levels are the columns.
+    """
+
+    def __init__(
+        self,
+        runs: pd.DataFrame,
+        factors: Sequence[str],
+        parts: Mapping[str, Factor],
+        contrast: str,
+    ):
+        self._runs = runs
+        self._parts = parts
+        self._contrast = contrast
+        self._folded: dict[str, dict[str, str]] = {}
+        others = [key for key in factors if key not in ("arch", "dataset", "seed", contrast)]
+        varying_parts = [key for key in parts if key in others and _varies(runs, key)]
+        rows = ["arch"] if contrast != "arch" else []
+        rows += list(varying(runs, [key for key in others if key not in parts]))
+        whole = [*varying_parts, contrast]
+        inner = {
+            key: parent
+            for key in varying_parts
+            if (parent := next((one for one in parts[key].within if one in whole), None))
+        }
+        rows += [key for key in varying_parts if key not in inner]
+        # The contrast may hang on a part: then its levels say which of that part's there is.
+        outer = parts[contrast].within if contrast in parts else []
+        self._rows = [key for key in rows if key not in outer]
+        if not self._rows:
+            self._rows = [next((key for key in parts if key != contrast), "dataset")]
+        for key, parent in inner.items():
+            self._fold(key, parent, rows)
+
+    def _fold(self, key: str, parent: str, rows: Sequence[str]) -> None:
+        """Puts the levels of a part beside those of the part that it hangs on."""
+        frame = self._runs
+        applies = pd.Series([level.place > 0 for level in frame[key]], index=frame.index)
+        groups = [name for name in rows if name != parent]
+        if not (frame[applies].groupby([*groups, parent])[key].nunique() > 1).any():
+            return
+        folded = [
+            outer.beside(
+                inner if inner.speaks else Label(f"{self._title(key)} {inner}", inner.place)
+            )
+            if there
+            else outer
+            for outer, inner, there in zip(frame[parent], frame[key], applies, strict=True)
+        ]
+        for label, outer, inner in zip(folded, frame[parent], frame[key], strict=True):
+            before = self._folded.get(outer, {parent: outer})
+            self._folded[label] = before | ({key: inner} if label != outer else {})
+        self._runs = frame.assign(**{parent: pd.Series(folded, frame.index, object)})
+
+    def _title(self, key: str) -> str:
+        return self._parts[key].title if key in self._parts else key
+
+    def comparison(
+        self, dataset: str, protocol: dict[str, Any], reference: str | None
+    ) -> Comparison:
+        """Returns the comparison of the runs."""
+        runs, contrast = self._runs, self._contrast
+        names = {key: self._title(key) for key in (*self._rows, contrast)}
+        taken = {*runs.columns, "dataset", "protocol", "column"} - names.keys()
+        for key, name in names.items():
+            if name != key and (name in taken or list(names.values()).count(name) > 1):
+                names[key] = key
+        columns = runs[contrast]
+        if contrast not in self._parts:
+            columns = columns.astype(str)
+        quoted = _distinct(columns, [names[key] for key in self._rows])
+        for level, shown in zip(columns, quoted, strict=True):
+            if contrast in self._parts and shown != level:
+                self._folded[shown] = self._folded.get(level, {contrast: level})
+        columns = quoted
+        shown = {names[key]: runs[key] for key in self._rows} | {"column": columns}
+        runs = runs.assign(**shown)
+        there = runs["state"] != store.REFUSED
+        rows = tuple(names[key] for key in self._rows)
+        refused = runs.loc[~there, [*rows, "column"]].itertuples(index=False, name=None)
+        column = runs.loc[there, "column"]
+        speaks = all(getattr(level, "speaks", level == ABSENT) for level in column)
+        return Comparison(
+            dataset,
+            protocol,
+            names[contrast],
+            self._reference(reference, levels(column)),
+            rows,
+            runs[there],
+            "" if speaks else f"{names[contrast]} ",
+            {names[key]: self._parts[key] for key in names if key in self._parts},
+            self._folded,
+            frozenset(refused),
+            tuple(self._parts.values()),
+        )
+
+    def _reference(self, asked: str | None, known: list[str]) -> str | None:
+        # A network that has no such part stands beside the others and not among them.
+        known = [level for level in known if level != ABSENT]
+        if asked is not None:
+            return find_level(utf8(asked), known) or find_level(f"'{utf8(asked)}'", known)
+        if len(known) < 2:
+            return None
+        own = self._parts[self._contrast].reference if self._contrast in self._parts else None
+        return next((level for level in known if level == own), known[0])
 
 
 def _distinct(names: pd.Series, rows: Sequence[str]) -> pd.Series:
@@ -244,24 +344,11 @@ def _distinct(names: pd.Series, rows: Sequence[str]) -> pd.Series:
     taken = {*rows, "dataset", "protocol"}
     taken |= {f"{one} - {other}" for one in found for other in found}
     taken |= {f"{one} {what}" for one in found for what in ("sd", "n", "note")}
-    return names.where(~names.isin(taken), "'" + names + "'")
-
-
-def _has_net(spec: Spec, net: str) -> bool:
-    """Returns whether an architecture comes as this kind of net."""
-    if isinstance(spec, BaselineSpec) or net == BASELINE:
-        return isinstance(spec, BaselineSpec) and net == BASELINE
-    shortcut = net.removeprefix("residual ")
-    return shortcut not in SHORTCUTS or shortcut in spec.choices["shortcut"]
-
-
-def _reference(contrast: str, asked: str | None, known: list[str]) -> str | None:
-    if contrast in NET_FACTORS:  # Of others it may be a level like any.
-        known = [level for level in known if level != BASELINE]
-    if asked is None:
-        usual = ["plain"] if contrast == "plain" else known[:1]
-        return next((level for level in usual if level in known), None)
-    return find_level(utf8(asked), known) or find_level(f"'{utf8(asked)}'", known)
+    known = {name: name for name in found if name not in taken}
+    for name in set(found) - known.keys():
+        quoted = f"'{name}'"
+        known[name] = Label(quoted, name.place, name.speaks) if isinstance(name, Label) else quoted
+    return pd.Series([known[name] for name in names], names.index, object)
 
 
 def _protocol(

@@ -289,7 +289,7 @@ def effects(
             mains.append(_mean(list(of_row.values())).effect("main effect", pair, ""))
             interactions += _interactions(of_row, rows, pair)
     for i, factor in enumerate(rows):
-        mains += _main_effects(cells, i, factor, levels(factor, runs[factor]))
+        mains += _main_effects(cells, i, factor, levels(runs[factor]))
     return [*with_p_values(contrasts), *with_p_values(mains), *with_p_values(interactions)]
 
 

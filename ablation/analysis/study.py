@@ -23,8 +23,9 @@ from ablation.analysis.comparison import (
     protocol_columns,
     varying,
 )
-from ablation.config import UserError, arm, first_line, flatten, identity_keys, result_keys
+from ablation.config import UserError, first_line, flatten, result_keys
 from ablation.data.facts import caveats
+from ablation.factors import ABSENT, Factor, Label, labels, of_parts
 from ablation.records import store
 from ablation.records.provenance import CONFOUNDS
 from ablation.text import utf8
@@ -68,9 +69,10 @@ class Study:
     Attributes:
         directory: of the study.
         factors: the keys that may differ between the cells of one table.
+        parts: those of them that are parts of networks, by key.
         runs: one row a run: its name, state and reason; a column for each factor, `seed` and
-            `arm` ("plain", "residual" or "baseline"); `protocol`, equal for runs that may share a
-            table; every configuration key by its dotted name below "config."; the numbers of
+            `family`; `protocol`, equal for runs that may share a table; every configuration key by
+            its dotted name below "config."; the numbers of
             `result.json`; what of `provenance.json` can change a result, below "provenance."; the
             data's `fingerprint`; `history_epochs`, how many are in its history; `chance`, the
             accuracy of always answering the most frequent class; `imbalance`, how many times as
@@ -82,6 +84,7 @@ class Study:
 
     directory: Path
     factors: tuple[str, ...]
+    parts: dict[str, Factor]
     runs: pd.DataFrame
     history: pd.DataFrame
     problems: tuple[str, ...]
@@ -94,13 +97,14 @@ class Study:
     @property
     def levels(self) -> dict[str, list[Any]]:
         """The levels of each factor that the runs have, in their natural order."""
-        return {factor: levels(factor, self.runs[factor]) for factor in self.factors}
+        return {factor: levels(self.runs[factor]) for factor in self.factors}
 
     @property
     def reference(self) -> dict[str, Any]:
         """The level of each factor that others are compared with unless another is asked for."""
         usual = {factor: known[0] for factor, known in self.levels.items()}
-        return usual | {"plain": True}
+        own = {key: part.reference for key, part in self.parts.items()}
+        return usual | {key: level for key, level in own.items() if level in self.levels[key]}
 
     @property
     def protocols(self) -> pd.Series:
@@ -108,20 +112,20 @@ class Study:
         return self.runs["protocol"].value_counts()
 
     def comparisons(
-        self, contrast: str = "plain", reference: str | None = None
+        self, contrast: str | None = None, reference: str | None = None
     ) -> list[Comparison]:
         """Returns the comparisons that may each be one table; see `comparison.comparisons`."""
-        return comparisons(self.runs, self.factors, contrast, reference)
+        return comparisons(self.runs, self.factors, self.parts, contrast, reference)
 
-    def audit(self, contrast: str = "plain", reference: str | None = None) -> list[Audit]:
+    def audit(self, contrast: str | None = None, reference: str | None = None) -> list[Audit]:
         """Returns what the audit of each comparison found."""
         return [audit(comparison) for comparison in self.comparisons(contrast, reference)]
 
-    def table(self, contrast: str = "plain", reference: str | None = None) -> pd.DataFrame:
+    def table(self, contrast: str | None = None, reference: str | None = None) -> pd.DataFrame:
         """Returns the ablation tables of all comparisons, one below the other."""
         return self._concatenated(tables.ablation_table, contrast, reference)
 
-    def effects(self, contrast: str = "plain", reference: str | None = None) -> pd.DataFrame:
+    def effects(self, contrast: str | None = None, reference: str | None = None) -> pd.DataFrame:
         """Returns every effect of all comparisons: one row each, with its sentence."""
         return self._concatenated(tables.effects_table, contrast, reference)
 
@@ -161,7 +165,7 @@ class Study:
     def _concatenated(
         self,
         make: Callable[[Comparison], pd.DataFrame],
-        contrast: str,
+        contrast: str | None,
         reference: str | None,
     ) -> pd.DataFrame:
         parts = []
@@ -184,12 +188,15 @@ def load(directory: str | Path) -> Study:
     """
     directory = Path(directory).resolve()
     runs: list[dict[str, Any]] = []
+    networks: list[tuple[str, dict[str, Any]]] = []
     histories: dict[str, np.ndarray] = {}
     problems = []
     for path in store.run_directories(directory):
         stored = store.Stored(path)
         try:
             runs.append(_read_run(path.name, stored))
+            config = stored.config()
+            networks.append((config["arch"], config["network"]["parts"]))
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
             problems.append(f"{path.name}: {type(error).__name__}: {first_line(error)}")
             continue
@@ -200,13 +207,19 @@ def load(directory: str | Path) -> Study:
     if not runs:
         found = f"; unreadable: {'; '.join(problems)}" if problems else ""
         raise UserError(f"{directory} holds no runs{found}.")
-    factors = []
+    parts = of_parts(networks)
+    factors = list(parts)
     frame = pd.DataFrame(runs)
+    for key in parts:  # As they are, since pandas would take a label for any text.
+        known = [row.get(key, Label(ABSENT)) for row in runs]
+        frame[key] = pd.Series(known, frame.index, object)
     _settle_images(frame)
     # The columns of a result are there even if no run is complete yet.
     frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *RESULTS, *_OF_THE_RUN])))
     for factor in store.factors(directory):
         name = level_column(factor)
+        if factor in parts:
+            continue
         if name not in frame:
             problems.append(f"study.json: {factor} is no key of the runs, so it is no factor")
             continue
@@ -215,11 +228,12 @@ def load(directory: str | Path) -> Study:
         frame[factor] = frame[name].astype(object).where(frame[name].notna(), "none")
     if "recipe" in factors:
         frame["recipe"] += _departures(frame, factors)
-    frame["config.stride_on"] = _of_bottlenecks(frame)
     frame["protocol"] = _protocols(frame, factors)
     history = _history_frame(histories)
     frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
-    return Study(directory, tuple(factors), frame, history, tuple(problems))
+    # In the order of a table: the network, its parts, then what else was varied.
+    factors.sort(key=lambda factor: (factor != "arch", factor not in parts))
+    return Study(directory, tuple(factors), parts, frame, history, tuple(problems))
 
 
 def _settle_images(frame: pd.DataFrame) -> None:
@@ -256,27 +270,23 @@ def _departures(frame: pd.DataFrame, factors: list[str]) -> pd.Series:
     return texts
 
 
-def _of_bottlenecks(frame: pd.DataFrame) -> pd.Series:
-    """Returns `stride_on`, for nets that have no choice of it as the others of their data set."""
-    known = frame["config.stride_on"].where(frame["config.stride_on"] != "none")
-    common = known.groupby(frame["dataset"]).transform("first")
-    return known.fillna(common).fillna("none")
-
-
 def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
     status = stored.status
     config = stored.config()
     if not isinstance(config, dict):
         raise ValueError("config.yaml holds no configuration")
-    canonical = {key: identity_keys(config)[key] for key in ("shortcut", "preact", "stride_on")}
-    keys = flatten(result_keys(config)) | canonical
+    if "network" not in config:
+        raise ValueError("config.yaml is of an earlier edition, train the run anew")
+    network = config["network"]["parts"]
+    keys = flatten(result_keys(config))
     keys |= {key: config["dataset"].get(key.removeprefix("dataset.")) for key in LOCATIONS}
     name.encode()  # A frame takes no other, and no run is named so.
     row = {
         "run": name,
         "state": status.state,
         "reason": status.reason or "",
-        "arm": arm(config),
+        "family": config["network"]["family"],
+        **labels(config["parts"], network),
         "seed": config["seed"],
         **{
             f"config.{key}": str(value) if isinstance(value, list) else value
@@ -301,7 +311,7 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
         row["imbalance"] = max(trained) / min(trained) if min(trained) else math.inf
         known = result["classes"][: len(counts)]
         row["caveats"] = caveats(known, counts, result.get("lost") or [])
-    return {key: utf8(value) if isinstance(value, str) else value for key, value in row.items()}
+    return {key: utf8(value) if type(value) is str else value for key, value in row.items()}
 
 
 def _read_history(stored: store.Stored) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""Networks by name. Import `specs` alone where TensorFlow must not be loaded."""
+"""Networks: which there are, what they can be asked for, how they are built, what they cost."""

@@ -8,27 +8,32 @@ running mean, so that what it validates means little before about a thousand ste
 import keras
 
 from ablation.networks.layers import BatchNormalization, layer_seed
-from ablation.networks.specs import BaselineSpec
+
+SMALLEST_IMAGE = 32
 
 
 def baseline(
-    spec: BaselineSpec, input_shape: tuple[int, int, int], classes: int, seed: int
+    input_shape: tuple[int, int, int], classes: int, *, application: str, name: str, seed: int = 0
 ) -> keras.Model:
     """Returns an untrained baseline.
 
     Args:
-        spec: which one.
         input_shape: height, width and channels, in pixels.
         classes: number of logits.
+        application: its name in keras.applications.
+        name: what a command calls it.
         seed: of the initial weights, which depend on it and on a layer's name only.
 
     Returns:
         The model from (batch, height, width, channels) to float32 logits. Its layers, their names
         and the kinds of their initializers are those of Keras.
     """
-    application = getattr(keras.applications, spec.application)
-    model = application(
-        weights=None, input_shape=input_shape, classes=classes, classifier_activation=None
+    model = getattr(keras.applications, application)(
+        weights=None,
+        input_shape=input_shape,
+        classes=classes,
+        classifier_activation=None,
+        name=name,
     )
     logits = model.layers[-1].name
 

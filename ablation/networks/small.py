@@ -23,36 +23,64 @@ import keras
 from keras import layers
 
 from ablation.networks.layers import bn_relu, he_normal
-from ablation.networks.specs import SmallSpec
+
+PARTS = {
+    "plain": {
+        "title": "net",
+        "labels": {True: "plain", False: "residual"},
+        "reference": True,
+        "neutral": False,
+    },
+}
+SMALLEST_IMAGE = 4
+
+_STEM, _UNITS, _WIDTHS, _DENSE = 8, 2, (16, 32, 64), 128
+
+
+def small(
+    input_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    name: str,
+    seed: int = 0,
+    plain: bool = False,
+) -> keras.Model:
+    """Builds the net.
+
+    Args:
+        input_shape: height, width and channels, in pixels.
+        classes: number of logits.
+        name: of the net.
+        seed: of the initial weights, which depend on it and on a layer's name only.
+        plain: leave out every shortcut and the addition it feeds, and nothing else.
+
+    Returns:
+        A functional model, float images (batch, height, width, channels) to float32 logits.
+    """
+    return _Small(plain, seed).model(
+        input_shape, classes, f"{'plain' if plain else 'residual'}_{name}"
+    )
 
 
 @dataclass(frozen=True)
-class SmallNet:
-    """One network and the choices that an ablation varies.
+class _Small:
+    """One net; see `small` for what each field does."""
 
-    Attributes:
-        spec: stages and widths.
-        plain: leave out every shortcut and the addition it feeds, and nothing else.
-        seed: of the initial weights, which depend on it and on a layer's name only.
-    """
-
-    spec: SmallSpec
     plain: bool
     seed: int
 
     def model(self, input_shape: tuple[int, int, int], classes: int, name: str) -> keras.Model:
         """Returns the model from (batch, height, width, channels) to float32 logits."""
         inputs = keras.Input(input_shape, name="images")
-        x = self._conv(inputs, self.spec.stem, 3, "stem_conv")
+        x = self._conv(inputs, _STEM, 3, "stem_conv")
         x = layers.ReLU(name="stem_relu")(x)
-        stages = zip(self.spec.units, self.spec.widths, strict=True)
-        for stage, (units, width) in enumerate(stages, start=1):
+        for stage, width in enumerate(_WIDTHS, start=1):
             if stage > 1:
                 x = layers.MaxPooling2D(2, name=f"stage{stage - 1}_pool")(x)
-            for unit in range(1, units + 1):
+            for unit in range(1, _UNITS + 1):
                 x = self._unit(x, width, f"stage{stage}_unit{unit}")
         x = layers.Flatten(name="flatten")(x)
-        x = self._dense(x, self.spec.dense, "dense")
+        x = self._dense(x, _DENSE, "dense")
         x = layers.ReLU(name="dense_relu")(x)
         # Logits stay float32 under mixed precision, for the sake of the softmax.
         return keras.Model(inputs, self._dense(x, classes, "logits", dtype="float32"), name=name)

@@ -11,10 +11,6 @@ from typing import Any
 from ablation.config import flatten, identity_keys
 
 NEUTRAL: dict[str, Any] = {
-    "plain": False,
-    "shortcut": "none",
-    "preact": False,
-    "stride_on": "none",
     "dataset.train_split": None,
     "dataset.val_split": None,
     "dataset.augment": "none",
@@ -32,21 +28,33 @@ NEUTRAL: dict[str, Any] = {
     "deterministic": True,
 }
 """The level of each key at which it changes nothing. A new key joins with the level that stands for
-how it was before; no level is ever changed, whatever becomes the default."""
+how it was before; no level is ever changed, whatever becomes the default. Those of a network's
+parts stand beside the network."""
+
+_OF_THE_NETWORK = ("arch", "parts")
 
 
 def departures(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns the canonical keys of a configuration that are not neutral, joined by dots."""
-    keys = flatten(identity_keys(config)).items()
-    return {key: value for key, value in keys if key not in NEUTRAL or value != NEUTRAL[key]}
+    """Returns the canonical keys of a configuration that are not neutral, joined by dots.
+
+    The network's own keys are left out.
+    """
+    keys = {key: of for key, of in identity_keys(config).items() if key not in _OF_THE_NETWORK}
+    return {
+        key: value
+        for key, value in flatten(keys).items()
+        if key not in NEUTRAL or value != NEUTRAL[key]
+    }
 
 
-def identity(config: dict[str, Any], fingerprint: str) -> str:
+def identity(config: dict[str, Any], network: dict[str, Any], fingerprint: str) -> str:
     """Returns 8 hex digits of the hash of all that decides a result.
 
     Args:
         config: the resolved configuration.
+        network: what identifies the network: its name and the parts that are not neutral; of a
+            user's own, its code.
         fingerprint: of the data.
     """
-    facts = json.dumps([departures(config), fingerprint], sort_keys=True)
+    facts = json.dumps([departures(config), network, fingerprint], sort_keys=True)
     return hashlib.sha256(facts.encode()).hexdigest()[:8]

@@ -1,6 +1,6 @@
 """A run and its directory: identity, state, and files that appear whole or not at all.
 
-runs/<study>/<arch>-<plain|residual|baseline>-<dataset>-s<seed>-<8 hex of the identity>/
+runs/<study>/<network>-<data set>-s<seed>-<8 hex of the identity>/
     config.yaml      the resolved configuration
     status.json      state, attempt, start, end, reason
     history.csv      one row for each finished epoch
@@ -35,13 +35,16 @@ import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
-from ablation.config import CELL_KEYS, UserError, arm, expanded, first_line
+from ablation.config import CELL_KEYS, RECORD_KEY, UserError, expanded, first_line
 from ablation.records.identity import identity
 from ablation.text import READABLE, file_name, readable
 
 PENDING, RUNNING, COMPLETE = "pending", "running", "complete"
 FAILED, DIVERGED, INTERRUPTED = "failed", "diverged", "interrupted"
 """A run is interrupted if it was stopped from outside; the same command goes on with it."""
+
+REFUSED = "refused"
+"""The network's function has said that there is no such network."""
 
 HISTORY_COLUMNS = (
     "epoch",
@@ -60,10 +63,30 @@ DIAGNOSTIC_COLUMNS = ("epoch", "layer", "depth", "kernel", "response_sd", "gradi
 
 _RUN_NAME = re.compile(r".+-s\d+-[0-9a-f]{8}")
 _RESULT_FILES = ("config.yaml", "history.csv", "provenance.json")
+_ON_RECORD = ("family", "parts", "source")
 _LOCK = ".lock"
 _TEMPORARY = ".writing"
 _BLOCK = re.compile(r"(?<=\n)(?=\w+:)")
 _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # Written in C where it was built.
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is on record of a run's network.
+
+    Attributes:
+        name: for people: what the command calls it and the parts that set it apart.
+        family: what it shares with those that differ in depth alone; a line may join them.
+        identity: what identifies it; see `identity.identity`.
+        parts: what a report must know of each of its parts; see `factors.of_part`.
+        source: the SHA-256 of the code of each of its modules, {} if it is the project's own.
+    """
+
+    name: str
+    family: str
+    identity: dict[str, Any] = field(repr=False)
+    parts: dict[str, dict[str, Any]] = field(repr=False)
+    source: dict[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -72,21 +95,29 @@ class Run:
 
     Attributes:
         config: the resolved configuration.
+        network: what it trains.
         fingerprint: of the data, from its cache.
     """
 
     config: dict[str, Any] = field(repr=False)
+    network: Network
     fingerprint: str
 
     @cached_property
     def identity(self) -> str:
         """8 hex digits of the hash of all that decides the result."""
-        return identity(self.config, self.fingerprint)
+        return identity(self.config, self.network.identity, self.fingerprint)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What config.yaml holds: the configuration, and what is on record of the network."""
+        network = {key: value for key, value in vars(self.network).items() if key in _ON_RECORD}
+        return self.config | {RECORD_KEY: network}
 
     @cached_property
     def name(self) -> str:
         """Name of the run's directory."""
-        net = f"{self.config['arch']}-{arm(self.config)}"
+        net = self.network.name
         dataset = file_name(self.config["dataset"]["name"])
         # The identity tells apart what the file name does not: it has the data set's name too.
         return f"{net}-{dataset}-s{self.config['seed']}-{self.identity}"
@@ -118,7 +149,7 @@ class Status:
     @property
     def is_final(self) -> bool:
         """Whether the run came to an end of its own."""
-        return self.state in (COMPLETE, FAILED, DIVERGED)
+        return self.state in (COMPLETE, FAILED, DIVERGED, REFUSED)
 
     @property
     def is_abandoned(self) -> bool:

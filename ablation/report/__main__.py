@@ -18,7 +18,7 @@ from ablation.config import UserError
 from ablation.terminal import EXIT_USER_ERROR, accept_any_text
 
 _EPILOG = """options are written as in the sweep:
-  report.contrast=KEY      the factor whose levels are compared (plain)
+  report.contrast=KEY      the factor whose levels are compared (the first part)
   report.reference=LEVEL   the level that the others are compared with
 
 examples:
@@ -102,7 +102,7 @@ def _report(folders: list[str], options: dict[str, str | None]) -> None:
             raise UserError("options are for the report of one study, not for a comparison of two.")
         print(compare(load(folders[0]), load(folders[1])))
         return
-    contrast = options.get("report.contrast") or "plain"
+    contrast = options.get("report.contrast")
     show = partial(print, flush=True)
     write_report(folders[0], contrast, options.get("report.reference"), tell=show)
     print(f"Report: {Path(folders[0]) / 'report.md'}")

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 from rich.cells import cell_len
 
-from ablation.config import BASELINE
+from ablation.factors import ABSENT
 from ablation.report.fonts import drawn
 from ablation.text import readable
 
@@ -21,7 +21,7 @@ from ablation.text import readable
 _COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _LINES = ("--", "-", "-.", ":")
 _MARKERS = ("s", "o", "^", "D", "v", "P", ">")
-_BASELINE: dict[str, Any] = {"color": "#000000", "linestyle": (0, (5, 1)), "marker": "*"}
+_ABSENT: dict[str, Any] = {"color": "#000000", "linestyle": (0, (5, 1)), "marker": "*"}
 WIDTH = 14.0
 """Of a figure, inches, at most."""
 ABREAST = 4
@@ -92,7 +92,7 @@ def row_title(rows: Sequence[str], key: Sequence[Any]) -> str:
 
 
 def _level(factor: str, level: Any) -> str:
-    if factor == "net":
+    if getattr(level, "speaks", False):
         return str(level)
     if factor == "arch":
         return f"depth {level}" if level.isdigit() else level
@@ -136,13 +136,10 @@ def draw_range(
 
 
 def line_style(columns: Sequence[str], column: str) -> dict[str, Any]:
-    """Returns the line of a level: plain is dashed wherever it stands, and residual solid."""
-    if column == BASELINE:
-        return _BASELINE
-    usual = [name for name in ("plain", "residual") if name in columns]
-    order = usual if "plain" in usual else ["plain", *usual]
-    order += [name for name in columns if name not in order]
-    i = order.index(column)
+    """Returns the line of a level: by its place, so that the first, the reference, is dashed."""
+    if column == ABSENT:
+        return _ABSENT
+    i = list(columns).index(column)
     return {
         "color": _COLORS[i % len(_COLORS)],
         "linestyle": _LINES[i % len(_LINES)],

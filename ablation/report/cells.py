@@ -77,7 +77,7 @@ def cost_cells(comparison: Comparison) -> Cells:
         ]
         for _, row in cost_table(comparison).iterrows()
     ]
-    return Cells([*comparison.rows, comparison.column_title, *header], rows)
+    return Cells([*comparison.rows, comparison.contrast, *header], rows)
 
 
 def runs_cells(runs: pd.DataFrame) -> Cells:

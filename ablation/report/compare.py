@@ -9,7 +9,7 @@ from ablation.report.cells import Cells, number, percent
 from ablation.report.escapes import inline
 from ablation.report.markdown import table
 
-_NET = ["dataset", "arch", "arm", "shortcut", "preact"]
+_FIRST = ["dataset", "arch"]
 
 
 def compare(one: Study, other: Study) -> str:
@@ -39,7 +39,7 @@ def _protocol(one: Study, other: Study, names: tuple[str, str]) -> str:
     keys = [key for key in one.runs.columns if key.startswith(prefixes)]
     keys += [key for key in other.runs.columns if key.startswith(prefixes) and key not in keys]
     cells = {f"config.{key}" for key in _cell_keys(one, other)}
-    cells |= {"config.plain", "config.dataset.name", "config.seed"}
+    cells |= {"config.dataset.name", "config.seed"}
     if _values(one.runs, "fingerprint") == _values(other.runs, "fingerprint"):
         cells |= {f"config.{key}" for key in LOCATIONS}  # The same images, wherever they lie.
     rows = []
@@ -59,10 +59,21 @@ def _values(runs: pd.DataFrame, key: str) -> str:
 
 
 def _cell_keys(one: Study, other: Study) -> list[str]:
-    """Returns what makes a cell: every factor of either study but the one that `arm` stands for."""
+    """Returns what makes a cell: every factor of either study that varies in one of them."""
     factors = dict.fromkeys([*one.factors, *other.factors, *_inner(one), *_inner(other)])
-    own = {*_NET, "plain"}
-    return [*_NET, *(factor for factor in factors if factor not in own)]
+    return [
+        *_FIRST,
+        *(
+            factor
+            for factor in factors
+            if factor not in _FIRST
+            and (
+                factor not in one.parts | other.parts
+                or len({_values(one.runs, factor), _values(other.runs, factor)}) > 1
+                or "," in _values(one.runs, factor)
+            )
+        ),
+    ]
 
 
 def _inner(study: Study) -> list[str]:

@@ -15,7 +15,6 @@ from rich.cells import cell_len
 from ablation.analysis.comparison import combinations
 from ablation.analysis.effects import Effect
 from ablation.analysis.significance import t_half_width
-from ablation.networks.specs import ARCHS
 from ablation.records import store
 from ablation.report.axes import (
     LEVEL_LENGTH,
@@ -184,7 +183,9 @@ def final_accuracy(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[st
     keys = [*others, *along, "column"]
     accuracies = dict(iter(runs[complete].groupby(keys, sort=False)["val_accuracy"]))
     broken = dict(iter(runs[~complete].groupby(keys, sort=False)["state"]))
-    joined = [False, *(_line(along, one) == _line(along, two) for one, two in pairwise(places))]
+    families = dict(zip(runs["arch"], runs["family"], strict=True))
+    lines = [_line(along, place, families) for place in places]
+    joined = [False, *(one == two for one, two in pairwise(lines))]
     figure, grid = _grid(len(panels), len(places), len(columns))
     # Side by side, so that intervals of one cell do not hide each other.
     apart = min(0.12, 0.8 / len(columns))
@@ -241,10 +242,10 @@ def _grid(panels: int, places: int, columns: int) -> tuple[Figure, np.ndarray]:
     return figure, figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
 
 
-def _line(factors: Sequence[str], key: Sequence[Any]) -> tuple:
+def _line(factors: Sequence[str], key: Sequence[Any], families: dict[str, str]) -> tuple:
     """Returns what cells have in common that a line may join: all but how far along it they are."""
     *others, last = key
-    return *others, getattr(ARCHS.get(last), "family", last) if factors[-1] == "arch" else ""
+    return *others, families[last] if factors[-1] == "arch" else ""
 
 
 def _draw_cells(

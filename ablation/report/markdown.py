@@ -15,9 +15,9 @@ from ablation.analysis.effects import NEAR_CHANCE_SHARE, Effect, foremost
 from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS
 from ablation.analysis.study import Study
 from ablation.analysis.tables import comparison_effects
-from ablation.config import BASELINE
 from ablation.data.cache import VERY_UNEQUAL
 from ablation.data.facts import by_class, named
+from ablation.factors import ABSENT
 from ablation.records import store
 from ablation.report.cells import (
     Cells,
@@ -153,8 +153,11 @@ def accuracy(comparison: Comparison) -> str:
     text = "Validation accuracy after the final epoch, %; differences in points; n is seeds."
     if (seeds > 1).any():
         text += " ± is the standard deviation over seeds; differences are paired by seed."
-    if BASELINE in set(comparison.runs["arm"]):
-        text += " Baselines are nets of their own kind, for the scale; no difference counts them."
+    if ABSENT in comparison.columns:
+        text += (
+            f" '{ABSENT}' is a net that has no {comparison.contrast} to choose, for the scale; no "
+            "difference counts it."
+        )
     text += _chance(comparison.complete)
     return f"{text}\n\n{table(accuracy_cells(comparison))}{_without_reference(comparison)}"
 
@@ -163,10 +166,8 @@ def _without_reference(comparison: Comparison) -> str:
     """Returns why nothing is subtracted, if that is so, and what could be compared instead."""
     if comparison.reference is not None:
         return ""
-    several = [name for name in comparison.rows if name != "net"]
-    several.append("shortcut")
-    several = list(varying(comparison.runs, several))
-    text = f"\n\nNo run is {'plain' if comparison.contrast == 'plain' else 'the reference'}, "
+    several = list(varying(comparison.runs, comparison.rows))
+    text = f"\n\nAll runs have one level of {comparison.contrast}, "
     text += "so there are no differences and no effects."
     if several:
         text += f" `report.contrast={several[-1]}` compares the levels of {several[-1]}."
@@ -232,10 +233,10 @@ def conditions(study: Study, comparison: Comparison) -> str:
     facts += [("training images", "train_images"), ("validation images", "val_images")]
     groups = ("config.dataset.", "config.recipe.")
     keys = [key for key in runs.columns if key.startswith(groups)]
-    keys += ["config.stride_on", "config.backend", "config.precision", "config.deterministic"]
+    keys += ["config.backend", "config.precision", "config.deterministic"]
     facts += [(key.removeprefix("config."), key) for key in keys]
     rows = [["seeds", spans(set(runs["seed"]))]]
-    rows += [[name, ", ".join(map(_plain, levels(key, runs[key].dropna())))] for name, key in facts]
+    rows += [[name, ", ".join(map(_plain, levels(runs[key].dropna())))] for name, key in facts]
     for split in ("train", "val"):
         digests = {str(digest)[:8] for digest in runs[f"{split}_fingerprint"].dropna()}
         rows.append([f"{split} images, SHA-256", ", ".join(sorted(digests))])

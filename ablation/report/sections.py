@@ -79,7 +79,7 @@ def sections(study: Study, comparison: Comparison, shown: Gallery | None) -> lis
         shown: the images and predictions to show of it.
     """
     found = [_curves(study, comparison), _why(study, comparison)]
-    if comparison.contrast != "plain":  # The levels of others, such as 0.1, do not say of what.
+    if comparison.prefix:  # Levels such as 0.1 do not say of what.
         for drawing in (drawing for section in found for drawing in section.drawings):
             for legend in drawing.figure.legends:
                 legend.set_title(comparison.contrast)

@@ -30,7 +30,7 @@ _OWN = re.compile(
 
 def write_report(
     directory: str | Path,
-    contrast: str = "plain",
+    contrast: str | None = None,
     reference: str | None = None,
     tell: Callable[[str], object] | None = None,
 ) -> None:
@@ -38,7 +38,7 @@ def write_report(
 
     Args:
         directory: of the study, such as "runs/main".
-        contrast: the factor whose levels are compared.
+        contrast: the factor whose levels are compared; None for the first part that varies.
         reference: the level that the others are compared with, None for the usual one.
         tell: takes the certificates, ablation tables and effects in markdown, for the terminal,
             and does so before the figures are drawn, which takes most of the time.

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -19,6 +20,7 @@ from filelock import FileLock, Timeout
 from ablation import import_path
 from ablation.config import UserError
 from ablation.data import cache
+from ablation.networks import registry
 from ablation.records import store
 from ablation.records.store import Run, Status
 from ablation.running import environment
@@ -50,7 +52,7 @@ def resolve(configs: Sequence[dict]) -> list[Run]:
                 f"recipe.batch_size={size} is more than the {counts[key]} training images; "
                 f"use recipe.batch_size={counts[key]} or less."
             )
-        runs.append(Run(config, fingerprints[key]))
+        runs.append(Run(config, registry.record(config), fingerprints[key]))
     return runs
 
 
@@ -106,6 +108,7 @@ def train(run: Run, command: str) -> Status:
     before = store.read_status(run.directory)
     order = {
         "config": run.config,
+        "network": asdict(run.network),
         "fingerprint": run.fingerprint,
         "command": command,
         "attempt": before.attempt,

@@ -6,7 +6,6 @@ themselves are Hydra's business, so any of its launchers will do.
 """
 
 import contextlib
-import itertools
 import os
 import shlex
 import sys
@@ -25,14 +24,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation import machine
-from ablation.config import COMMAND_KEYS, UserError, to_plain
+from ablation.config import COMMAND_KEYS, RECORD_KEY, UserError, to_plain
+from ablation.factors import check_reference, find_factor, of_parts
+from ablation.networks import registry
 from ablation.records import store
 from ablation.records.store import Run, Status
 from ablation.running import environment, plan, runner
 from ablation.running.jobs import expand
 from ablation.running.progress import Monitor
 from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR, counted, open_console
-from ablation.validation import check_contrast, check_reference, explain, validate
+from ablation.validation import explain, validated
 
 _NAMED_AT_MOST = 20
 _WITHOUT_REASON = "nothing says why, see its log.txt"
@@ -43,7 +44,7 @@ def job(config: DictConfig) -> None:
     # With hydra.job.chdir=true it has moved, and every path is as it was typed.
     os.chdir(HydraConfig.get().runtime.cwd)
     given = {"threads": threads(config.threads, HydraConfig.get())}
-    (run,) = runner.resolve([to_plain(config) | given])
+    (run,) = runner.resolve([validated(to_plain(config)) | given])
     status = store.read_status(run.directory)
     # Several jobs of a sweep may name one network in different words.
     anew = not (status.is_final and (status.start or "") >= _begun())
@@ -185,23 +186,31 @@ class Sweep:
         for key in COMMAND_KEYS:
             if key in {name.split(".")[0] for name in swept}:
                 raise UserError(f"{key} is one for the whole command and cannot be swept.")
-        for config in configs:
-            validate(config)
-        self._configs = configs
+        self._configs = configs = [validated(config) for config in configs]
         self._swept = swept
         self._console = open_console(stderr=True)
         self._directory = store.study_directory(configs[0])
-        factors = list(dict.fromkeys([*store.factors(self._directory), *swept]))
-        contrast, reference = configs[0]["report"]["contrast"], configs[0]["report"]["reference"]
-        check_contrast(contrast, factors)
-        check_reference(reference, contrast, itertools.chain(configs, self._stored_configs()))
+        self._check_report(configs[0]["report"]["contrast"], configs[0]["report"]["reference"])
         self._runs: list[Run] = []
         self._monitor: Monitor | None = None
 
-    def _stored_configs(self) -> Iterator[dict[str, Any]]:
+    def _check_report(self, contrast: str | None, reference: str | None) -> None:
+        """Raises UserError unless the report can compare what it is asked to."""
+        if not contrast:
+            return
+        known = list(self._known_configs())
+        parts = of_parts((config["arch"], network) for config, network in known)
+        factors = dict.fromkeys([*store.factors(self._directory), *self._swept, *parts])
+        check_reference(reference, find_factor(contrast, list(factors)), known)
+
+    def _known_configs(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """Yields the configurations of the command and of the study's runs, and their parts."""
+        for config in self._configs:
+            yield config, registry.record(config).parts
         for directory in store.run_directories(self._directory):
-            with contextlib.suppress(OSError, yaml.YAMLError, UserError):
-                yield store.Stored(directory).config()
+            with contextlib.suppress(OSError, yaml.YAMLError, KeyError, TypeError):
+                config = store.Stored(directory).config()
+                yield config, config[RECORD_KEY]["parts"]
 
     def prepare(self) -> None:
         """Makes sure that every data set lies ready, which the identity of a run needs.

@@ -1,10 +1,10 @@
 """The child process that trains one run and keeps its directory.
 
 Started by `ablation.running.runner` as `python -m ablation.running.worker`. The first line of
-standard input is the order: a JSON object with `config`, `fingerprint`, `command`, `anew` (forget
-what is stored) and `attempt` and `state` as the parent knows them: the child trains only if since
-then no other attempt has begun or ended. Standard input stays open for as long as the parent lives;
-when it closes, the child ends too.
+standard input is the order: a JSON object with `config`, `network`, `fingerprint`, `command`,
+`anew` (forget what is stored) and `attempt` and `state` as the parent knows them: the child trains
+only if since then no other attempt has begun or ended. Standard input stays open for as long as the
+parent lives; when it closes, the child ends too.
 """
 
 import errno
@@ -20,7 +20,7 @@ from filelock import Timeout
 
 from ablation.config import UserError, first_line
 from ablation.records import store
-from ablation.records.store import Run
+from ablation.records.store import Network, Run
 
 EXIT_FAILED = 1
 EXIT_BUSY = 3
@@ -33,7 +33,7 @@ _LOCK_SECONDS = 2.0  # Longer than the moment for which a reader tries the lock.
 def main() -> int:
     """Trains the ordered run; returns the exit code."""
     order = json.loads(sys.stdin.readline())
-    run = Run(order["config"], order["fingerprint"])
+    run = Run(order["config"], Network(**order["network"]), order["fingerprint"])
     run.directory.mkdir(parents=True, exist_ok=True)
     try:
         with store.run_lock(run.directory).acquire(timeout=_LOCK_SECONDS):
@@ -61,7 +61,7 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
         # An earlier attempt may have been stopped just after it had stored its result.
         finished = store.Stored(directory).damage is None
         if not finished:
-            store.write_yaml(directory / "config.yaml", run.config)
+            store.write_yaml(directory / "config.yaml", run.described)
         store.write_status(directory, status)
         diverged = None if finished else _train(run, command)
         status = status.ended(store.DIVERGED if diverged else store.COMPLETE, diverged)

@@ -17,7 +17,6 @@ from ablation.data.cache import Cache
 from ablation.data.pipeline import TrainBatches, ValBatches, affine
 from ablation.networks import cost
 from ablation.networks.build import build
-from ablation.networks.specs import ARCHS
 from ablation.records import store
 from ablation.training.callbacks import (
     Checkpoint,
@@ -139,11 +138,8 @@ def compiled_model(config: dict[str, Any], cache: Cache, total_steps: int) -> ke
         config["arch"],
         cache.image_shape,
         len(cache.meta["classes"]),
-        plain=config["plain"],
-        shortcut=config["shortcut"],
-        preact=config["preact"],
-        stride_on=config["stride_on"],
         seed=config["seed"],
+        **config["parts"],
     )
     model.compile(
         build_optimizer(config["recipe"], total_steps),
@@ -166,7 +162,7 @@ def diagnostics(
     finished: int,
 ) -> Diagnostics:
     """Returns the callback that measures the layers of a run, after so many finished epochs."""
-    preact = config["preact"] or ARCHS[config["arch"]].always_preact
+    preact = bool(config["parts"].get("preact"))
     file = directory / "diagnostics.csv"
     return Diagnostics(file, model, batches, finished=finished, preact=preact)
 

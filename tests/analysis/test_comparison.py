@@ -62,8 +62,8 @@ def test_an_unknown_contrast_or_reference_names_the_allowed(shortcuts):
 
 
 def test_the_study_gives_tables_effects_levels_and_protocols(shortcuts):
-    assert shortcuts.levels["shortcut"] == ["none", "zero_pad", "projection"]
-    assert shortcuts.reference["shortcut"] == "none" and shortcuts.reference["arch"] == "20"
+    assert shortcuts.levels["parts.shortcut"] == ["none", "zero_pad", "projection"]
+    assert shortcuts.reference["parts.shortcut"] == "none" and shortcuts.reference["arch"] == "20"
     assert shortcuts.protocols.tolist() == [6]
     effects = shortcuts.effects()
     assert effects["kind"].value_counts().to_dict() == {
@@ -90,13 +90,13 @@ def with_baselines(stored_run, tmp_path):
 def test_baselines_have_a_column_of_their_own_that_no_difference_counts(with_baselines):
     (found,) = with_baselines.comparisons()
     assert found.rows == ("arch",)
-    assert (found.columns, found.others) == (["plain", "residual", "baseline"], ["residual"])
+    assert (found.columns, found.others) == (["plain", "residual", "as it is"], ["residual"])
     table = with_baselines.table().set_index("arch")
-    assert list(table.index) == ["preact15", "vgg16", "densenet121"]
-    assert not [name for name in table.columns if "baseline" in name and " - " in name]
+    assert list(table.index) == ["densenet121", "preact15", "vgg16"]
+    assert not [name for name in table.columns if "as it is" in name and " - " in name]
     assert table.loc["preact15", "residual - plain"] == 0.25
-    assert table.loc["vgg16", "baseline"] == 0.625 and table.loc["vgg16", "baseline n"] == 2
-    notes = table[["plain note", "residual note", "baseline note"]]
+    assert table.loc["vgg16", "as it is"] == 0.625 and table.loc["vgg16", "as it is n"] == 2
+    notes = table[["plain note", "residual note", "as it is note"]]
     assert notes.loc["preact15"].tolist() == ["", "", "–"]
     assert notes.loc["vgg16"].tolist() == ["–", "–", ""]
     (effect,) = with_baselines.effects().itertuples()
@@ -109,8 +109,8 @@ def test_a_net_that_cannot_be_is_no_hole_and_one_that_can_is(with_baselines, sto
     stored_run("arch=20", "preact=true", "seed=1", val_accuracy=0.5)
     holes = study.load(tmp_path / "main").audit()[0].holes
     assert sorted(hole for hole in holes if ", plain" in hole) == [
-        "arch 20, preact False, plain: missing",
-        "arch 20, preact True, plain: missing",
+        "arch 20, preact false, plain: missing",
+        "arch 20, preact true, plain: missing",
     ]
     assert not [hole for hole in holes if "preact15" in hole or "vgg16" in hole]
 
@@ -118,9 +118,8 @@ def test_a_net_that_cannot_be_is_no_hole_and_one_that_can_is(with_baselines, sto
 @pytest.mark.parametrize(
     ("contrast", "columns", "others"),
     [
-        ("shortcut", ["none", "projection", "baseline"], ["projection"]),
-        ("arch", ["preact15", "vgg16", "densenet121"], []),
-        ("preact", ["own"], []),
+        ("plain", ["plain", "residual", "as it is"], ["residual"]),
+        ("arch", ["densenet121", "preact15", "vgg16"], []),
     ],
 )
 def test_baselines_stand_beside_whatever_is_compared(with_baselines, contrast, columns, others):
@@ -133,8 +132,8 @@ def test_baselines_stand_beside_whatever_is_compared(with_baselines, contrast, c
 
 
 def test_a_baseline_cannot_be_the_reference_of_the_arms(with_baselines):
-    with pytest.raises(UserError, match=r"report\.reference=baseline"):
-        with_baselines.comparisons("plain", "baseline")
+    with pytest.raises(UserError, match=r"report\.reference=as it is"):
+        with_baselines.comparisons("plain", "as it is")
     (found,) = with_baselines.comparisons("arch", "vgg16")
     assert found.others == ["densenet121"]
 
@@ -143,7 +142,7 @@ def test_a_baseline_alone_is_a_table_without_differences(stored_run, tmp_path):
     stored_run("arch=vgg16", val_accuracy=0.5)
     loaded = study.load(tmp_path / "main")
     (found,) = loaded.comparisons()
-    assert (found.columns, found.reference, found.others) == (["baseline"], None, [])
+    assert (found.columns, found.reference, found.others) == (["vgg16"], None, [])
     assert loaded.effects().empty
 
 
@@ -157,7 +156,7 @@ def test_a_swept_recipe_is_compared_within_each_net(stored_run, tmp_path):
     assert contrasts["where"].tolist() == [
         "arch preact15, net plain",
         "arch preact15, net residual",
-        "arch vgg16, net baseline",
+        "arch vgg16, net as it is",
     ]
     assert contrasts["mean"].tolist() == [0.125] * 3
     # The net is compared where one architecture comes in several kinds, and only there.
@@ -215,7 +214,7 @@ def test_a_swept_choice_leaves_no_holes_for_nets_that_do_not_have_it(stored_run,
     for stride_on in ("1x1", "3x3"):
         stored_run("arch=50", f"stride_on={stride_on}")
     stored_run("arch=34")
-    store.add_factors(tmp_path / "main", ["stride_on"])
+    store.add_factors(tmp_path / "main", ["parts.stride_on"])
     loaded = study.load(tmp_path / "main")
     assert loaded.audit()[0].holes == loaded.audit("stride_on")[0].holes == ()
 
@@ -231,7 +230,7 @@ def test_the_framework_that_is_the_default_is_the_reference(stored_run, tmp_path
 @pytest.mark.parametrize(
     "name",
     [
-        "baseline",
+        "as it is",
         "plain",
         "arch",
         "net",

@@ -10,7 +10,7 @@ def test_one_row_a_run_and_one_a_run_and_epoch(stored_run, tmp_path):
     stored_run("plain=true", val_accuracy=0.25)
     stored_run("plain=false", "seed=1", val_accuracy=0.75)
     loaded = study.load(tmp_path / "main")
-    assert sorted(loaded.runs["arm"]) == ["plain", "residual"]
+    assert sorted(loaded.runs["parts.plain"]) == ["plain", "residual"]
     assert sorted(loaded.runs["val_accuracy"]) == [0.25, 0.75]
     assert len(loaded.history) == 10
     assert loaded.history.groupby("run")["epoch"].max().tolist() == [5, 5]

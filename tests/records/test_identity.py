@@ -1,38 +1,58 @@
 """A finished run keeps its name, whatever becomes of the program."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from ablation.config import COMMAND_KEYS, Config, flatten
-from ablation.records import identity as module
+from ablation.networks import registry, signature
 from ablation.records.identity import NEUTRAL, departures, identity
 
 RECORDED = json.loads(Path(__file__).with_name("identities.json").read_text())
 """Never edited: a new identity of an old run would train it anew. New cases may join."""
 
-ALWAYS = {"arch", "seed", "epochs", "dataset.name", "dataset.source", "dataset.image_size"}
+ALWAYS = {"seed", "epochs", "dataset.name", "dataset.source", "dataset.image_size"}
 ALWAYS |= {"recipe.optimizer", "recipe.learning_rate", "recipe.batch_size"}
 NO_PART = {"dataset.data_dir", "dataset.path", "recipe.name"}
 
 
+def _identity(config, fingerprint="fingerprint"):
+    return identity(config, registry.record(config).identity, fingerprint)
+
+
 @pytest.mark.parametrize("recorded", RECORDED, ids=lambda one: " ".join(one["overrides"]))
 def test_recorded_identities_hold(config, recorded):
-    assert identity(config(*recorded["overrides"]), "fingerprint") == recorded["identity"]
+    assert _identity(config(*recorded["overrides"])) == recorded["identity"]
 
 
 def test_a_key_that_is_added_renames_nothing(config, monkeypatch):
-    before = [identity(config(*one["overrides"]), "fingerprint") for one in RECORDED]
+    before = [_identity(config(*one["overrides"])) for one in RECORDED]
     monkeypatch.setitem(NEUTRAL, "label_smoothing", 0.0)
     monkeypatch.setitem(NEUTRAL, "recipe.nesterov", False)
     configs = [config(*one["overrides"]) | {"label_smoothing": 0.0} for one in RECORDED]
     for one in configs:
         one["recipe"] |= {"nesterov": False}
-    assert [identity(one, "fingerprint") for one in configs] == before
+    assert [_identity(one) for one in configs] == before
     configs[0]["label_smoothing"] = 0.1
-    assert identity(configs[0], "fingerprint") != before[0]
+    assert _identity(configs[0]) != before[0]
+
+
+def test_a_part_that_is_added_renames_nothing(config, monkeypatch):
+    before = [_identity(config(*one["overrides"])) for one in RECORDED]
+    read = signature.read
+
+    def with_another(*arguments):
+        found = read(*arguments)
+        part = signature.Part(
+            "drop", (bool,), (False, True), False, False, "drop", neutral=(False,)
+        )
+        return replace(found, parts=found.parts | {"drop": part})
+
+    monkeypatch.setattr(signature, "read", with_another)
+    assert [_identity(config(*one["overrides"])) for one in RECORDED] == before
+    assert _identity(config("parts.drop=true")) != _identity(config())
 
 
 def test_another_default_renames_nothing(config):
@@ -45,10 +65,18 @@ def test_another_default_renames_nothing(config):
 
 def test_every_key_that_decides_a_result_has_a_neutral_level_or_is_always_named():
     keys = {key for key in flatten(asdict(Config())) if key.split(".")[0] not in COMMAND_KEYS}
-    assert keys == set(NEUTRAL) | ALWAYS | NO_PART
+    assert keys - {"arch", "parts"} == set(NEUTRAL) | ALWAYS | NO_PART
+
+
+@pytest.mark.parametrize("arch", ["34", "50", "20", "preact15"])
+def test_every_part_of_the_named_networks_has_a_neutral_level(arch):
+    assert all(part.neutral for part in registry.find(arch).parts.values())
+
+
+def test_neutral_levels_are_frozen_apart_from_what_is_always_named():
     assert not set(NEUTRAL) & (ALWAYS | NO_PART)
 
 
 def test_other_images_are_another_run(config):
-    assert identity(config(), "one") != identity(config(), "other")
-    assert len(module.identity(config(), "one")) == 8
+    assert _identity(config(), "one") != _identity(config(), "other")
+    assert len(_identity(config())) == 8

@@ -5,12 +5,13 @@ import yaml
 
 from ablation.config import UserError
 from ablation.records import store
-from ablation.records.store import Run, Status
+from ablation.records.store import Status
 from nasty import NAMES
+from support import run_of
 
 
 def test_a_run_is_named_by_what_it_is(config):
-    run = Run(config("arch=50", "plain=true", "seed=3"), "fingerprint")
+    run = run_of(config("arch=50", "plain=true", "seed=3"), "fingerprint")
     assert run.name.startswith("50-plain-digits-s3-")
     assert run.directory.parts[-3:-1] == ("runs", "main")
     assert len(run.identity) == 8 and int(run.identity, 16) >= 0
@@ -21,11 +22,11 @@ def test_a_run_is_named_by_what_it_is(config):
     [
         (["arch=preact15", "plain=true"], "preact15-plain-"),
         (["arch=preact15"], "preact15-residual-"),
-        (["arch=vgg16"], "vgg16-baseline-"),
+        (["arch=vgg16"], "vgg16-digits-"),
     ],
 )
-def test_a_baseline_is_neither_plain_nor_residual(config, overrides, start):
-    assert Run(config(*overrides), "fingerprint").name.startswith(start)
+def test_a_run_is_named_by_the_parts_that_its_network_has(config, overrides, start):
+    assert run_of(config(*overrides), "fingerprint").name.startswith(start)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_weights_are_kept_every_so_many_epochs_and_at_the_end(config, every, epo
 
 
 def test_other_data_is_another_run(config):
-    assert Run(config(), "one").name != Run(config(), "other").name
+    assert run_of(config(), "one").name != run_of(config(), "other").name
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
@@ -193,7 +194,7 @@ def test_every_name_survives_being_stored(name, config, tmp_path):
 def test_every_data_set_gives_a_run_a_directory(name, config, tmp_path):
     keys = config(f"runs_dir={tmp_path}")
     runs = [
-        Run(keys | {"dataset": keys["dataset"] | {"name": one}}, "fingerprint")
+        run_of(keys | {"dataset": keys["dataset"] | {"name": one}}, "fingerprint")
         for one in (name, f"{name}.", name.swapcase() + "1")
     ]
     for run in runs:

@@ -1,8 +1,9 @@
 import pytest
 
 from ablation.records import store
-from ablation.records.store import Run, Status
+from ablation.records.store import Status
 from ablation.running import plan
+from support import run_of
 
 COST = {
     "trainable": 1,
@@ -29,7 +30,7 @@ def measured(monkeypatch):
 
 
 def _run(config, tmp_path, *overrides):
-    return Run(config(*overrides, f"runs_dir={tmp_path}"), "data")
+    return run_of(config(*overrides, f"runs_dir={tmp_path}"), "data")
 
 
 def _interrupted(run, epochs, saved):

@@ -6,14 +6,15 @@ import pytest
 from rich.console import Console
 
 from ablation.records import store
-from ablation.records.store import Run, Status
+from ablation.records.store import Status
 from ablation.running import progress
 from ablation.running.progress import Monitor
+from support import run_of
 
 
 @pytest.fixture
 def runs(config, tmp_path):
-    return [Run(config(f"seed={seed}", f"runs_dir={tmp_path}"), "data") for seed in (0, 1)]
+    return [run_of(config(f"seed={seed}", f"runs_dir={tmp_path}"), "data") for seed in (0, 1)]
 
 
 @pytest.fixture

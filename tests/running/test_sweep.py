@@ -3,8 +3,8 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from ablation import machine
-from ablation.records.store import Run
 from ablation.running import runner, sweep
+from support import run_of
 
 
 def _hydra(launcher, mode=RunMode.MULTIRUN):
@@ -51,5 +51,5 @@ def test_a_precision_that_this_processor_lacks_is_told(
 ):
     monkeypatch.setattr(machine, "lacks_bfloat16", lambda: lacks)
     monkeypatch.setattr(runner, "gpus", lambda: gpus)
-    said = " ".join(sweep.remarks([Run(config(f"precision={precision}"), "data")]))
+    said = " ".join(sweep.remarks([run_of(config(f"precision={precision}"), "data")]))
     assert ("mixed_bfloat16 will be slow" in said) == told

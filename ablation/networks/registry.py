@@ -1,0 +1,233 @@
+"""The networks that have a name, and what any network can be asked for. No Keras.
+
+He15 is He et al. 2015, "Deep Residual Learning for Image Recognition", arXiv 1512.03385.
+"""
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ablation.config import UserError
+from ablation.networks import signature
+from ablation.networks.signature import AUTO, Part, spelled
+from ablation.records.store import Network as Record
+from ablation.text import beginning, file_name
+
+BARE = ("plain", "shortcut", "preact", "stride_on")
+"""Parts that a command may also name without `parts.` in front."""
+
+_SET = ("name", "seed")
+"""Arguments that a named network gets from the run."""
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network function and what it can be asked for.
+
+    Attributes:
+        arch: what the command calls it.
+        path: of the file that defines the function.
+        function: its name.
+        parts: by name.
+        bound: arguments that its name sets.
+        smallest_image: height and width in pixels below which it cannot be built; see `signature`.
+        is_named: whether it is one of `ARCHS`, not the user's own.
+    """
+
+    arch: str
+    path: Path
+    function: str
+    parts: dict[str, Part]
+    bound: dict[str, Any] = field(default_factory=dict)
+    smallest_image: int | Mapping[str, Mapping[Any, int]] = 1
+    is_named: bool = True
+
+    def settled(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the level of each part that changes something, in one canonical form.
+
+        Args:
+            given: levels of parts as a command gave them; the others have their defaults.
+
+        Raises:
+            UserError: a part or a level is not allowed.
+        """
+        for name in given:
+            if name not in self.parts:
+                raise unknown_part(name, [self])
+        levels = {}
+        for name, part in self.parts.items():
+            try:
+                levels[name] = part.level(given[name]) if name in given else part.default
+            except ValueError:
+                raise UserError(
+                    f"{typed(name)}={spelled(given[name])} is not for arch={self.arch}. "
+                    f"Allowed: {part.allowed()}."
+                ) from None
+        arguments = self.bound | levels
+        for name, part in self.parts.items():
+            if part.usual and levels[name] == AUTO:
+                argument, stands_for = part.usual
+                levels[name] = arguments[name] = stands_for[arguments[argument]]
+        return {
+            name: level
+            for name, level in levels.items()
+            if all(arguments[key] in known for key, known in self.parts[name].applies.items())
+        }
+
+    def without_effect(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """Returns the given parts that change nothing beside the others, and where they would."""
+        settled = self.settled(given)
+        found = {}
+        for name in given:
+            conditions = {
+                key: " or ".join(map(spelled, known))
+                for key, known in self.parts[name].applies.items()
+                if key in self.parts
+            }
+            if name not in settled:
+                where = " and ".join(f"{key}={levels}" for key, levels in conditions.items())
+                found[name] = where or "other networks"
+        return found
+
+    def image_size(self, parts: Mapping[str, Any]) -> int:
+        """Returns the smallest height and width, in pixels, that it takes with some parts."""
+        if isinstance(self.smallest_image, int):
+            return self.smallest_image
+        arguments = self.bound | dict(parts)
+        return math.prod(sizes[arguments[key]] for key, sizes in self.smallest_image.items())
+
+    def departing(self, parts: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the settled parts that an identity names: those that are not neutral."""
+        return {
+            name: level
+            for name, level in parts.items()
+            if self._usual(name, self.parts[name].neutral) != (level,)
+        }
+
+    def _usual(self, name: str, level: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Returns a level, or instead of "auto" the one that it stands for."""
+        usual = self.parts[name].usual
+        return (usual[1][self.bound[usual[0]]],) if usual and level == (AUTO,) else level
+
+    def readable(self, parts: Mapping[str, Any]) -> str:
+        """Returns what a directory calls it: its name and the parts that set it apart."""
+        words = [self.arch if self.is_named else f"{self.path.stem}.{self.function}"]
+        for name, level in parts.items():
+            part = self.parts[name]
+            usual = part.usual[1].values() if part.usual else [part.default]
+            if (part.labels and len(part.levels) == 2) or level not in usual:
+                words.append(part.label(level) if part.labels else f"{name}_{spelled(level)}")
+        return beginning("-".join(map(file_name, words)))
+
+    def record(self, parts: Mapping[str, Any]) -> Record:
+        """Returns what is on record of a run of it with some settled parts."""
+        if self.is_named:
+            identity = {"arch": self.arch, "parts": self.departing(parts)}
+            family = str(self.bound.get("family", self.arch))
+            return Record(self.readable(parts), family, identity, self._facts(), {})
+        from ablation.networks import source
+
+        code = source.digests(source.locate(self.arch))
+        identity = {"function": self.function, "parts": dict(parts), "source": code}
+        return Record(self.readable(parts), self.arch, identity, self._facts(), code)
+
+    def _facts(self) -> dict[str, dict[str, Any]]:
+        """Returns what a report must know of its parts, without those that it never has."""
+        found = {}
+        for name, part in self.parts.items():
+            set_here = part.applies.keys() & self.bound.keys()
+            bound = [self.bound[key] in part.applies[key] for key in set_here]
+            if not all(bound):
+                continue
+            found[name] = {
+                "title": part.title,
+                "levels": [level for level in part.levels if not (part.usual and level == AUTO)],
+                "labels": [list(pair) for pair in part.labels],
+                "elsewhere": part.elsewhere,
+                "reference": part.reference,
+                "applies": {
+                    key: list(known) for key, known in part.applies.items() if key in self.parts
+                },
+            }
+        return found
+
+
+def typed(name: str) -> str:
+    """Returns a part as a command names it."""
+    return name if name in BARE else f"parts.{name}"
+
+
+def unknown_part(name: str, networks: Iterable[Network]) -> UserError:
+    """Returns the error of a part that none of some networks has."""
+    of_parts: dict[str, list[Network]] = {}
+    for one in networks:
+        of_parts.setdefault(", ".join(map(typed, one.parts)) or "none", []).append(one)
+    said = []
+    for parts, ones in of_parts.items():
+        close = difflib.get_close_matches(name, ones[0].parts, n=1)
+        hint = f" Did you mean {typed(close[0])}?" if close else ""
+        archs = ",".join(one.arch for one in ones)
+        said.append(f"{typed(name)} is no part of arch={archs}.{hint} Parts: {parts}.")
+    return UserError(" ".join(said))
+
+
+def is_own(arch: str) -> bool:
+    """Returns whether a name is one of a network of the user's own."""
+    return ":" in arch or arch.endswith(".py")
+
+
+def find(arch: str) -> Network:
+    """Returns a network by what a command calls it.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if arch in ARCHS:
+        file, function, bound = ARCHS[arch]
+        path = _HERE / file
+        read = signature.read(path, function, (*_SET, *bound))
+        return Network(arch, path, function, read.parts, bound, read.smallest_image)
+    if not is_own(arch):
+        raise UserError(
+            f"arch={arch} is not known. Allowed: {', '.join(ARCHS)}, or a network of your own, "
+            "such as my_nets.py:build or package.module:build."
+        )
+    from ablation.networks import source
+
+    located = source.locate(arch)
+    read = signature.read(located.path, located.function)
+    return Network(
+        arch, located.path, located.function, read.parts, {}, read.smallest_image, is_named=False
+    )
+
+
+def record(config: Mapping[str, Any]) -> Record:
+    """Returns what is on record of the network of a validated configuration."""
+    return find(config["arch"]).record(config["parts"])
+
+
+def _resnet(family: str, block: str, *blocks: int) -> tuple[str, str, dict[str, Any]]:
+    return "resnet.py", "resnet", {"family": family, "block": block, "blocks": blocks}
+
+
+ARCHS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "18": _resnet("imagenet", "basic", 2, 2, 2, 2),
+    "34": _resnet("imagenet", "basic", 3, 4, 6, 3),
+    "50": _resnet("imagenet", "bottleneck", 3, 4, 6, 3),
+    "101": _resnet("imagenet", "bottleneck", 3, 4, 23, 3),
+    "152": _resnet("imagenet", "bottleneck", 3, 8, 36, 3),
+    # He15 §4.2: 6n + 2 layers.
+    **{
+        str(depth): _resnet("cifar", "basic", *[(depth - 2) // 6] * 3)
+        for depth in (20, 32, 44, 56, 110, 1202)
+    },
+    "preact15": ("small.py", "small", {}),
+    "vgg16": ("baselines.py", "baseline", {"application": "VGG16"}),
+    "densenet121": ("baselines.py", "baseline", {"application": "DenseNet121"}),
+}
+"""File, function and bound arguments of each named network."""

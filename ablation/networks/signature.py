@@ -1,0 +1,309 @@
+"""What a network function can be asked for, read off its source without running it.
+
+A network is a function `build(input_shape, classes, *, part: annotation = default, ...)`. Each
+keyword-only argument is a part. What a signature cannot say may stand beside the function as a
+constant named `PARTS`, a literal: see `Part`. No Keras, and nothing of the file is executed.
+"""
+
+import ast
+import difflib
+import functools
+import tokenize
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ablation.config import UserError
+
+AUTO = "auto"
+"""The level that stands for another one, which `PARTS` names by `usual`."""
+
+_KINDS = {"bool": bool, "int": int, "float": float, "str": str}
+_Levels = tuple[tuple[type, ...], tuple[Any, ...], bool]
+"""The kinds of an annotation, its levels if they are listed, and whether it allows None."""
+
+_FACTS = ("title", "labels", "elsewhere", "reference", "neutral", "applies", "usual")
+_TYPES = "bool, int, float, str, Literal[...], or one of these | None"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A switch of a network: a keyword-only argument of the function that builds it.
+
+    Attributes:
+        name: of the argument.
+        kinds: the types that a level may have: bool, int, float or str.
+        levels: all that it may be, () where any value of its kinds will do.
+        nullable: whether None is a level too.
+        default: its level where nothing else is asked for.
+        title: what a table calls it.
+        labels: what a table calls its levels where they speak for themselves, pairs of level and
+            label; others stand beside the part's title.
+        elsewhere: what a table says of nets to which it does not apply.
+        reference: the level that others are compared with; the default unless `PARTS` says so.
+        neutral: pairs of one level, the frozen one that an identity does not mention; () for none.
+        applies: arguments and their levels, at all of which this part changes something;
+            elsewhere its levels are one and the same network.
+        usual: an argument, and for each of its values the level that "auto" stands for.
+    """
+
+    name: str
+    kinds: tuple[type, ...]
+    levels: tuple[Any, ...]
+    nullable: bool
+    default: Any
+    title: str
+    labels: tuple[tuple[Any, str], ...] = ()
+    elsewhere: str = "-"
+    reference: Any = None
+    neutral: tuple[Any, ...] = ()
+    applies: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    usual: tuple[str, Mapping[Any, Any]] | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether every level is text, so that `1.10` is not a number."""
+        return self.kinds == (str,)
+
+    def allowed(self) -> str:
+        """Returns in words what it may be."""
+        words = [spelled(level) for level in self.levels]
+        if not words:
+            takes = {bool: "true, false", int: "a whole number", float: "a number", str: "a text"}
+            words = [takes[kind] for kind in self.kinds]
+        return ", ".join(words + (["null"] if self.nullable and None not in self.levels else []))
+
+    def level(self, value: Any) -> Any:
+        """Returns the level that a value of the command line stands for.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if value is None and self.nullable:
+            return None
+        same = [level for level in self.levels if (type(level), level) == (type(value), value)]
+        same += [level for level in self.levels if spelled(level) == spelled(value)]
+        if same:
+            return same[0]
+        if not self.levels and type(value) in self.kinds:
+            return value
+        if not self.levels and float in self.kinds and type(value) is int:
+            return float(value)
+        raise ValueError(f"{spelled(value)} is not allowed")
+
+    def label(self, level: Any) -> str:
+        """Returns what a table calls one of its levels."""
+        for known, label in self.labels:
+            if type(known) is type(level) and known == level:
+                return label
+        return spelled(level)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a network function can be asked for.
+
+    Attributes:
+        parts: by name, in their order.
+        smallest_image: see `smallest_image`; a number, or for arguments a number for each value.
+    """
+
+    parts: dict[str, Part]
+    smallest_image: int | Mapping[str, Mapping[Any, int]]
+
+
+def spelled(level: Any) -> str:
+    """Returns a level as it is typed on the command line."""
+    if level is None:
+        return "null"
+    return str(level).lower() if isinstance(level, bool) else str(level)
+
+
+def read(path: Path, function: str, arguments: tuple[str, ...] = ()) -> Signature:
+    """Returns the signature of a function.
+
+    Args:
+        path: of the file that defines it.
+        function: its name.
+        arguments: keyword-only arguments that are no parts, because a name such as "34" sets them.
+
+    Raises:
+        UserError: the file cannot be read or parsed, has no such function, or the function is not
+            of the form that a network has.
+    """
+    return _read(path, function, arguments, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@functools.lru_cache(maxsize=64)
+def _read(path: Path, function: str, arguments: tuple[str, ...], modified: int) -> Signature:
+    try:
+        with tokenize.open(path) as file:
+            tree = ast.parse(file.read(), str(path))
+    except SyntaxError as error:
+        raise UserError(f"{path.name}, line {error.lineno}: SyntaxError: {error.msg}") from None
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+    constants = _constants(tree)
+    definition = _definition(tree, function, path)
+    given = definition.args
+    if len(given.posonlyargs) + len(given.args) - len(given.defaults) > 2 or (
+        not given.vararg and len(given.posonlyargs) + len(given.args) < 2
+    ):
+        raise UserError(
+            f"{path.name}, line {definition.lineno}: {function} must take two arguments by "
+            f"position, (input_shape, classes, *, ...)."
+        )
+    declared = _literal(constants.get("PARTS"), constants) or {}
+    parts = {}
+    for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
+        if argument.arg not in arguments:
+            where = f"{path.name}, line {argument.lineno}: part {argument.arg} of {function}"
+            parts[argument.arg] = _part(argument, default, constants, where)
+    for name, facts in declared.items():
+        parts = _with_facts(parts, name, facts, f"{path.name}: PARTS")
+    smallest = _literal(constants.get("SMALLEST_IMAGE"), constants)
+    return Signature(parts, 1 if smallest is None else smallest)
+
+
+def _definition(tree: ast.Module, function: str, path: Path) -> ast.FunctionDef:
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    for node in reversed(functions):  # The last one counts, as in Python.
+        if node.name == function:
+            return node
+    names = [node.name for node in functions if not node.name.startswith("_")]
+    close = difflib.get_close_matches(function, names, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise UserError(
+        f"{path.name} defines no function {function}.{hint} Functions: "
+        f"{', '.join(names) or 'none'}."
+    )
+
+
+def _constants(tree: ast.Module) -> dict[str, ast.expr]:
+    """Returns what is assigned to names at the top of a module, the last assignment of each."""
+    found: dict[str, ast.expr] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            found |= {one.id: node.value for one in node.targets if isinstance(one, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            found[node.target.id] = node.value
+        elif type(node).__name__ == "TypeAlias":  # Python 3.12: type Norm = Literal[...]
+            found[node.name.id] = node.value  # type: ignore[attr-defined]
+    return found
+
+
+def _literal(node: ast.expr | None, constants: dict[str, ast.expr]) -> Any:
+    """Returns a literal, or what a constant of the module is; raises ValueError for others."""
+    for _ in range(8):  # Constants may name each other.
+        if not isinstance(node, ast.Name):
+            break
+        node = constants.get(node.id, ast.Constant(...))
+    return None if node is None else ast.literal_eval(node)
+
+
+def _part(
+    argument: ast.arg, default: ast.expr | None, constants: dict[str, ast.expr], where: str
+) -> Part:
+    if default is None:
+        raise UserError(f"{where} needs a default, the level of the full network.")
+    try:
+        level = _literal(default, constants)
+    except ValueError:
+        level = ...
+    if not (level is None or isinstance(level, bool | int | float | str)):
+        raise UserError(f"{where} needs a default that is true, false, a number, a text or None.")
+    annotation = argument.annotation
+    if annotation is None and level is None:
+        raise UserError(f"{where} needs an annotation: {_TYPES}.")
+    annotation = annotation or ast.Name(type(level).__name__)
+    try:
+        kinds, levels, nullable = _annotated(annotation, constants)
+    except ValueError:
+        raise UserError(
+            f"{where} is annotated {ast.unparse(annotation)}; a part is {_TYPES}."
+        ) from None
+    nullable = nullable or level is None
+    if kinds == (bool,) and not levels:
+        levels = (True, False) if level else (False, True)
+    part = Part(argument.arg, kinds, levels, nullable, level, argument.arg, reference=level)
+    try:
+        level = part.level(level)
+    except ValueError:
+        raise UserError(
+            f"{where} has the default {spelled(level)}. Allowed: {part.allowed()}."
+        ) from None
+    return replace(part, default=level, reference=level)
+
+
+def _annotated(node: ast.expr, constants: dict[str, ast.expr]) -> _Levels:
+    """Returns the kinds and levels of an annotation and whether it allows None.
+
+    Raises:
+        ValueError: it is none of `_TYPES`.
+    """
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        try:
+            node = ast.parse(node.value, mode="eval").body
+        except SyntaxError as error:
+            raise ValueError from error
+    if isinstance(node, ast.Constant) and node.value is None:
+        return (), (), True
+    if isinstance(node, ast.Name) and node.id in _KINDS:
+        return (_KINDS[node.id],), (), False
+    if isinstance(node, ast.Name) and node.id in constants:
+        return _annotated(constants[node.id], {k: v for k, v in constants.items() if k != node.id})
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return _union([node.left, node.right], constants)
+    if isinstance(node, ast.Subscript):
+        return _subscript(node, constants)
+    raise ValueError
+
+
+def _subscript(node: ast.Subscript, constants: dict[str, ast.expr]) -> _Levels:
+    inside = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    outer = ast.unparse(node.value).rpartition(".")[2]
+    if outer in ("Optional", "Union"):
+        return _union([*inside, *[ast.Constant(None)] * (outer == "Optional")], constants)
+    levels = tuple(ast.literal_eval(one) for one in inside)
+    kinds = tuple(dict.fromkeys(type(one) for one in levels if one is not None))
+    if outer != "Literal" or not all(kind in _KINDS.values() for kind in kinds):
+        raise ValueError
+    return kinds, tuple(one for one in levels if one is not None), None in levels
+
+
+def _union(nodes: list[ast.expr], constants: dict[str, ast.expr]) -> _Levels:
+    kinds: tuple[type, ...] = ()
+    levels: tuple[Any, ...] = ()
+    nullable = False
+    for node in nodes:
+        its_kinds, its_levels, its_null = _annotated(node, constants)
+        if kinds and its_kinds and bool(levels) != bool(its_levels):
+            raise ValueError  # Such as Literal["a"] | int, whose levels cannot be listed.
+        kinds, levels = (*kinds, *its_kinds), (*levels, *its_levels)
+        nullable = nullable or its_null
+    return tuple(dict.fromkeys(kinds)), levels, nullable
+
+
+def _with_facts(parts: dict[str, Part], name: str, facts: Any, where: str) -> dict[str, Part]:
+    """Returns the parts with what `PARTS` says of one of them."""
+    if name not in parts:
+        return parts  # Of another function in the same file.
+    unknown = [key for key in facts if key not in _FACTS] if isinstance(facts, dict) else [facts]
+    if unknown:
+        raise UserError(
+            f'{where}["{name}"] has {unknown[0]!r}. Allowed: {", ".join(_FACTS)}, in a dict.'
+        )
+    part = parts[name]
+    changes: dict[str, Any] = {
+        key: facts[key] for key in ("title", "elsewhere", "reference") if key in facts
+    }
+    if "labels" in facts:
+        changes["labels"] = tuple(facts["labels"].items())
+    if "neutral" in facts:
+        changes["neutral"] = (facts["neutral"],)
+    if "applies" in facts:
+        changes["applies"] = {key: tuple(levels) for key, levels in facts["applies"].items()}
+    if "usual" in facts:
+        changes["usual"] = facts["usual"]
+    return parts | {name: replace(part, **changes)}
