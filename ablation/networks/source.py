@@ -1,0 +1,391 @@
+"""What a user's network consists of as code: its file and the local modules that it imports.
+
+Nothing but `load` runs any of it, and nothing here loads Keras.
+"""
+
+import ast
+import hashlib
+import importlib
+import os
+import sys
+import sysconfig
+import tokenize
+import traceback
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablation.config import UserError
+
+_SPELLING = "a network of one's own is written path/to/my_nets.py:build or package.module:build"
+_INSTALLED = ("site-packages", "dist-packages")
+_OWN_PACKAGE = __name__.partition(".")[0]
+_LIBRARY = [Path(os.path.realpath(sysconfig.get_path(place))) for place in ("stdlib", "platstdlib")]
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where a network is.
+
+    Attributes:
+        path: the file.
+        function: what builds the network, a name in that file.
+        module: the dotted name that the file is imported as.
+        root: the folder that must be on `sys.path` for that and for the file's own imports.
+    """
+
+    path: Path
+    function: str
+    module: str
+    root: Path
+
+
+def locate(name: str) -> Located:
+    """Finds a network without running any code.
+
+    A file inside a package, which is a folder with an `__init__.py`, is imported by its dotted
+    name, so that its relative imports work. A dotted name is looked for in the working folder
+    first and then on `sys.path`.
+
+    Args:
+        name: "path/to/my_nets.py:build" or "package.module:build".
+
+    Raises:
+        UserError: there is no such file, module or function, or the file cannot be read.
+
+    Example:
+        >>> locate("keras.applications.vgg16:VGG16").module
+        'keras.applications.vgg16'
+    """
+    place, colon, function = name.rpartition(":")
+    if not colon or not place:
+        raise UserError(f"arch={name} names no function; {_SPELLING}.")
+    if not function.isidentifier():
+        raise UserError(f"arch={name}: '{function}' is not the name of a function; {_SPELLING}.")
+    if place.endswith(".py") or "/" in place or os.sep in place:
+        path, module, root = _located_file(place)
+    else:
+        path, module, root = _located_module(place)
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        raise UserError(
+            f"{path.name} has the name of a module of Python itself; give the file another name."
+        )
+    _check_function(path, function)
+    return Located(path, function, module, root)
+
+
+def local_modules(located: Located) -> list[Path]:
+    """Returns the network's file and every local module that it imports, directly or not.
+
+    Imports are read from the code, wherever in it they stand. A module is local if it belongs
+    neither to Python nor to an installed package; where the network itself is in an installed
+    package, the modules of that package are local too. Modules that do not exist are left out,
+    and so are compiled ones.
+
+    Raises:
+        UserError: one of them cannot be read.
+    """
+    return list(dict.fromkeys(path for path, _ in _modules(located).values()))
+
+
+def digests(located: Located) -> dict[str, str]:
+    """Returns the SHA-256 of the code of each local module, by the name that it is imported as.
+
+    Comments, layout, docstrings and other strings that stand alone change nothing. What counts is
+    the syntax tree, written without what is empty, so that the minor version of Python changes
+    nothing either as long as it parses the same code to the same nodes.
+
+    Raises:
+        UserError: one of them cannot be read.
+    """
+    modules = _modules(located)
+    return {name: _code_digest(modules[name][1]) for name in sorted(modules)}
+
+
+def digest(located: Located) -> str:
+    """Returns one SHA-256 over `digests` and their names, wherever the files lie.
+
+    Which function of the file builds the network is not part of it.
+    """
+    lines = [f"{name} {code}\n" for name, code in digests(located).items()]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def load(located: Located) -> Callable[..., Any]:
+    """Imports the file and returns the function; what the file itself raises comes through.
+
+    The root goes on `sys.path` behind Python's own modules and before installed ones, the working
+    folder to its end.
+
+    Raises:
+        UserError: another module of that name is there already, or there is no such function.
+    """
+    sys.path[:] = _search_path(located.root)
+    importlib.invalidate_caches()
+    module = importlib.import_module(located.module)
+    found = Path(getattr(module, "__file__", None) or "")
+    if os.path.realpath(found) != os.path.realpath(located.path):
+        raise UserError(
+            f"{located.path.name} cannot be imported, because '{located.module}' is "
+            f"{found.parent / found.name} already; give the file another name."
+        )
+    function = getattr(module, located.function, None)
+    if not callable(function):
+        raise UserError(f"{located.path.name} has no function '{located.function}'.")
+    return function
+
+
+def user_error(error: BaseException, files: Collection[Path]) -> str:
+    """Says in one line where in a user's files an error arose.
+
+    Args:
+        error: what importing or building the network raised.
+        files: the user's files, see `local_modules`.
+
+    Returns:
+        "my_nets.py, line 12: NameError: name 'x' is not defined", of the innermost call that
+        stands in one of the files; without a place if there is none.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{_at(Path(error.filename), error.lineno)}{type(error).__name__}: {error.msg}"
+    known = {os.path.realpath(file) for file in files}
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if os.path.realpath(frame.filename) in known]
+    place = _at(Path(inside[-1].filename), inside[-1].lineno) if inside else ""
+    message = " ".join(str(error).split())
+    return f"{place}{type(error).__name__}{': ' if message else ''}{message}"
+
+
+def _located_file(place: str) -> tuple[Path, str, Path]:
+    path = Path(os.path.abspath(Path(place).expanduser()))  # noqa: PTH100 Keeps symbolic links.
+    if path.suffix != ".py":
+        raise UserError(f"{place} is not a .py file; {_SPELLING}.")
+    if not path.is_file():
+        raise UserError(f"There is no file {path}; {_SPELLING}.")
+    root = path.parent
+    parts = [] if path.name == "__init__.py" else [path.stem]
+    while (root / "__init__.py").is_file() and root != root.parent:
+        parts.insert(0, root.name)
+        root = root.parent
+    return path, ".".join(parts), root
+
+
+def _located_module(module: str) -> tuple[Path, str, Path]:
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise UserError(f"'{module}' is not the name of a module; {_SPELLING}.")
+    folders = [Path.cwd(), *map(Path, filter(None, sys.path))]
+    for folder in folders:
+        path = _find(module, [folder])
+        if path is not None:
+            return path, module, folder
+    raise UserError(
+        f"There is no module '{module}' in the working folder or on Python's path; {_SPELLING}."
+    )
+
+
+def _find(module: str, folders: list[Path]) -> Path | None:
+    """Returns the file of a module as Python would find it, None if it has none."""
+    head, _, rest = module.partition(".")
+    without_init = []
+    for folder in folders:
+        package = folder / head
+        if (package / "__init__.py").is_file():
+            return _find(rest, [package]) if rest else package / "__init__.py"
+        if (folder / f"{head}.py").is_file():
+            return None if rest else folder / f"{head}.py"
+        if package.is_dir():
+            without_init.append(package)
+    return _find(rest, without_init) if rest and without_init else None
+
+
+def _search_path(root: Path) -> list[str]:
+    """Returns `sys.path` with the root behind the standard library and the working folder last."""
+    entries = [entry for entry in sys.path if entry and Path(entry) != root]
+    library = [entry for entry in entries if _is_library(Path(entry)) or entry.endswith(".zip")]
+    others = [entry for entry in entries if entry not in library]
+    return list(dict.fromkeys([*library, str(root), *others, str(Path.cwd())]))
+
+
+def _is_library(path: Path) -> bool:
+    """Returns whether a file or folder belongs to Python itself."""
+    real = Path(os.path.realpath(path))
+    return any(real.is_relative_to(folder) for folder in _LIBRARY) and not _is_installed(real)
+
+
+def _is_installed(path: Path) -> bool:
+    return any(part in _INSTALLED for part in path.parts)
+
+
+def _modules(located: Located) -> dict[str, tuple[Path, ast.Module]]:
+    """Returns file and code of the local modules by the names that they are imported as."""
+    folders = list(map(Path, _search_path(located.root)))
+    top = located.module.partition(".")[0]
+    found: dict[str, tuple[Path, ast.Module]] = {}
+    seen: set[str] = set()
+    waiting = [located.module, *_parents(located.module)]
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        path = located.path if name == located.module else _find(name, folders)
+        if path is not None and _is_local(name, path, top):
+            found[name] = path, _parse(path)
+            waiting += _imported(found[name][1], name, path.name == "__init__.py", folders)
+    return found
+
+
+def _is_local(name: str, path: Path, network: str) -> bool:
+    top = name.partition(".")[0]
+    if top == network:
+        return True
+    foreign = top == _OWN_PACKAGE or top in sys.stdlib_module_names
+    return not (foreign or _is_library(path) or _is_installed(path))
+
+
+def _parents(module: str) -> list[str]:
+    """Returns the packages that Python imports on its way to a module."""
+    parts = module.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _imported(tree: ast.AST, module: str, is_package: bool, folders: list[Path]) -> Iterator[str]:
+    """Yields the names of what may be modules among all that the code imports."""
+    package = module if is_package else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = _from(node, package, folders)
+        elif isinstance(node, ast.Call):
+            names = _by_call(node)
+        else:
+            continue
+        for name in names:
+            yield name
+            yield from _parents(name)
+
+
+def _from(node: ast.ImportFrom, package: str, folders: list[Path]) -> list[str]:
+    """Returns what `from base import names` may import, names that are submodules among it."""
+    base = node.module or ""
+    if node.level:
+        parts = package.split(".") if package else []
+        kept = parts[: len(parts) - node.level + 1]
+        base = ".".join([*kept, *([base] if base else [])])
+    if not base:
+        return []
+    names = [alias.name for alias in node.names]
+    if names == ["*"]:
+        path = _find(base, folders)
+        names = _public(path) if path is not None and path.name == "__init__.py" else []
+    return [base, *(f"{base}.{name}" for name in names)]
+
+
+def _public(path: Path) -> list[str]:
+    """Returns the names in a package's `__all__`, whose submodules `import *` imports."""
+    if _is_installed(path) or _is_library(path):
+        return []
+    return [
+        constant.value
+        for node in ast.walk(_parse(path))
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and node.value is not None
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name) and target.id == "__all__"
+        for constant in ast.walk(node.value)
+        if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
+    ]
+
+
+def _by_call(node: ast.Call) -> list[str]:
+    """Returns the module that `import_module("name")` or `__import__("name")` imports."""
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else None
+    called = node.func.id if isinstance(node.func, ast.Name) else called
+    if called not in ("import_module", "__import__") or not node.args:
+        return []
+    name = getattr(node.args[0], "value", None)
+    return [name] if isinstance(name, str) and name and not name.startswith(".") else []
+
+
+def _parse(path: Path) -> ast.Module:
+    """Returns the syntax tree of a file; tells the user where there is none."""
+    try:
+        with tokenize.open(path) as file:
+            return ast.parse(file.read(), str(path))
+    except SyntaxError as error:
+        what = f"{type(error).__name__}: {error.msg}"
+        raise UserError(f"{_at(path, error.lineno)}{what}") from None
+    except (OSError, ValueError) as error:  # Decoding errors and null bytes are ValueErrors.
+        raise UserError(f"{path} cannot be read: {error}") from None
+
+
+def _at(path: Path, line: int | None) -> str:
+    name = f"{path.parent.name}/{path.name}" if path.name == "__init__.py" else path.name
+    return f"{name}, line {line}: " if line else f"{name}: "
+
+
+def _check_function(path: Path, function: str) -> None:
+    """Tells the user if nothing in a file can be the function."""
+    tree = _parse(path)
+    names = {name for node in ast.walk(tree) for name in _bound(node)}
+    if names.isdisjoint({function, "*", "__getattr__"}):
+        defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+        there = f"its functions are {', '.join(defined)}" if defined else "it has none"
+        raise UserError(f"{path.name} has no function '{function}'; {there}.")
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """Yields the names that a node gives a meaning."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.Import | ast.ImportFrom):
+        yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+
+
+def _code_digest(tree: ast.Module) -> str:
+    code = hashlib.sha256()
+    for token in _tokens(tree):
+        code.update(f"{token}\n".encode("utf-8", "surrogatepass"))
+    return code.hexdigest()
+
+
+def _tokens(tree: ast.AST) -> Iterator[str]:
+    """Yields a syntax tree in one order for every version of Python.
+
+    Newer versions add fields, which are empty in older code; what is empty is left out.
+    """
+    stack: list[Any] = [tree]  # Not recursive: a long sum is a deep tree.
+    while stack:
+        item = stack.pop()
+        if isinstance(item, ast.AST):
+            fields = [(name, getattr(item, name, None)) for name in sorted(item._fields)]
+            kept = [(name, _kept(value)) for name, value in fields if name != "kind"]
+            kept = [(name, value) for name, value in kept if value is not None and value != []]
+            yield f"{type(item).__name__} {len(kept)}"
+            for name, value in reversed(kept):
+                stack += [value, _Name(name)]
+        elif isinstance(item, list):
+            yield f"list {len(item)}"
+            stack += reversed(item)
+        else:
+            yield item if isinstance(item, _Name) else repr(item)
+
+
+class _Name(str):
+    """The name of a field, as distinct from a string in the code."""
+
+
+def _kept(value: Any) -> Any:
+    """Returns a field without docstrings and other strings that stand alone."""
+    if not isinstance(value, list):
+        return value
+    return [item for item in value if not _is_alone(item)]
+
+
+def _is_alone(item: Any) -> bool:
+    if not (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant)):
+        return False
+    return isinstance(item.value.value, str)
