@@ -1,0 +1,427 @@
+"""Lets the layers that two networks share start from the same weights.
+
+A network from a function that knows nothing of this project has Keras's own layer names and random
+draws, and both shift as soon as one part is taken out. So its layers are aligned with those of a
+reference network by what they are, in the order of the graph, and get the reference's weights.
+
+Keras is loaded by the functions that need it, so whoever only compares digests is spared it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+_STEPS = 3
+"""How far the surroundings reach that tell apart layers of the same kind."""
+
+_NOT_KIND = ("name", "seed", "dtype", "trainable", "build_config")
+
+
+@dataclass(eq=False)
+class _Entry:
+    """A layer with variables of its own, as it stands in a network.
+
+    Attributes:
+        layer: the layer.
+        name: the name that its author gave it, None if it is Keras's.
+        core: what its initial values are drawn from: class, initializers and shapes of kernels.
+        features: what tells apart layers of one core: all of its configuration, its surroundings.
+        variables: those of its own, not of layers inside it.
+    """
+
+    layer: keras.Layer
+    name: str | None
+    core: str
+    features: tuple[str, ...]
+    variables: list[Any]
+
+
+@dataclass
+class _Graph:
+    """What is inside a model or composite layer: operations in order, and who feeds whom."""
+
+    operations: list[Any]
+    before: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    after: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
+
+
+def pair(model: keras.Model, reference: keras.Model, seed: int) -> None:
+    """Gives a model the reference's initial weights in every layer that the two share.
+
+    Layers are shared that have the same name, if their author named them, and are drawn alike:
+    same class, same initializers, same shape of the kernels. All others are aligned in the order
+    of the graph, or where there is none in the order in which they were made, as a longest common
+    subsequence of layers that are drawn alike. Where that leaves a choice, all else in the
+    layers' configuration and the layers around them decide.
+
+    What the reference lacks is drawn anew, from `seed`, from what is drawn and from how many such
+    layers came before: two models of one seed agree in what both have beyond the reference. Of a
+    shared layer, this holds for a variable that the reference's layer lacks.
+
+    Values that are all equal, as zeros and ones, stay as they are. The states of random
+    generators, such as those of dropout, are shared like weights.
+
+    Args:
+        model: the network to be trained, as built; its weights are replaced.
+        reference: the network of the reference levels, built from the same random state in every
+            run of a seed.
+        seed: the run's.
+
+    Raises:
+        ValueError: one of them is not built, so that it has no weights yet.
+    """
+    for network in (model, reference):
+        if not network.built:
+            raise ValueError(
+                f"The network '{network.name}' has no weights yet; build it, or call it on an "
+                "input, before it is returned."
+            )
+    entries, theirs = _entries(model), _entries(reference)
+    partners = {id(entry): partner for entry, partner in _aligned(entries, theirs)}
+    counts: Counter[str] = Counter()
+    for entry in entries:
+        left = _copy(partners.get(id(entry)), entry)
+        if left:
+            key = f"{entry.core} {[_variable_name(entry.variables[place]) for place in left]}"
+            _redraw(entry, left, f"{seed} {counts[key]} {key}")
+            counts[key] += 1
+
+
+def initial_digests(model: keras.Model) -> list[tuple[str, int]]:
+    """Returns what tells whether two models start alike.
+
+    Returns:
+        For each trainable variable eight hex digits of the SHA-256 of its shape and bytes, and the
+        number of its parameters.
+    """
+    found = []
+    for variable in model.trainable_variables:
+        value = np.ascontiguousarray(_value(variable))
+        code = hashlib.sha256(f"{value.shape} {value.dtype}".encode() + value.tobytes())
+        found.append((code.hexdigest()[:8], value.size))
+    return found
+
+
+def shared(a: Iterable[Sequence], b: Iterable[Sequence]) -> int:
+    """Returns how many parameters start equal in two models.
+
+    Args:
+        a: the `initial_digests` of one.
+        b: those of the other.
+
+    Example:
+        >>> shared([("0f", 9), ("0f", 9), ("77", 4)], [("0f", 9), ("12", 4)])
+        9
+    """
+    both = Counter(map(tuple, a)) & Counter(map(tuple, b))
+    return sum(size * count for (_, size), count in both.items())
+
+
+def _value(variable: Any) -> np.ndarray:
+    import keras
+
+    return keras.ops.convert_to_numpy(variable.value)
+
+
+def _entries(model: keras.Model) -> list[_Entry]:
+    """Returns the layers with variables of their own, each once."""
+    found, seen = [], {id(model)}
+    waiting = [_inside(model)]
+    while waiting:
+        layer, surroundings = next(waiting[-1], (None, ()))
+        if layer is None:
+            waiting.pop()
+        elif id(layer) not in seen:
+            seen.add(id(layer))
+            if variables := _variables(layer):
+                features = (_kind(layer), *surroundings)
+                found.append(_Entry(layer, _own_name(layer), _core(layer), features, variables))
+            waiting.append(_inside(layer))
+    if own := _variables(model):
+        found.append(_Entry(model, None, _core(model), ("",) * (2 * _STEPS + 2), own))
+    return found
+
+
+def _inside(owner: Any) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """Yields the operations directly inside a model or layer, and what stands around each."""
+    if not getattr(owner, "_layers", None):
+        return
+    graph = _graph(owner)
+    labels = {id(operation): _label(operation) for operation in graph.operations}
+    for operation in graph.operations:
+        around = [_around(operation, edges, labels) for edges in (graph.after, graph.before)]
+        yield operation, (type(owner).__name__, *around[0], *around[1])
+
+
+def _graph(owner: Any) -> _Graph:
+    """Returns what is inside a functional model, or else its layers one behind another."""
+    outputs: Any = getattr(owner, "outputs", None)
+    functional = isinstance(outputs, list) and all(map(_node, outputs))
+    graph = _traced(outputs, owner.inputs) if functional else _Graph([])
+    there = set(map(id, graph.operations))
+    others = [layer for layer in owner._layers if id(layer) not in there]
+    for first, second in itertools.pairwise(others):
+        graph.after[id(first)].append(second)
+        graph.before[id(second)].append(first)
+    graph.operations += others
+    return graph
+
+
+def _traced(outputs: Sequence[Any], inputs: Sequence[Any]) -> _Graph:
+    """Follows a functional model from its outputs to its inputs.
+
+    A branch comes as a whole, in the order in which the operation behind it takes its inputs. By
+    depth, as Keras has it, parallel branches would change places as soon as one got longer.
+    """
+    graph, ends = _Graph([]), set(map(id, inputs))
+    done: set[int] = set()
+    stack = [(node, False) for node in map(_node, reversed(outputs))]
+    while stack:
+        node, fed = stack.pop()
+        if node is None or (id(node) in done and not fed):
+            continue
+        tensors = [tensor for tensor in node.input_tensors if id(tensor) not in ends]
+        feeding = [other for other in map(_node, tensors) if other is not None]
+        if fed:
+            graph.operations.append(node.operation)
+            for other in feeding:
+                graph.before[id(node.operation)].append(other.operation)
+                graph.after[id(other.operation)].append(node.operation)
+        else:
+            done.add(id(node))
+            stack.append((node, True))
+            stack += [(other, False) for other in reversed(feeding)]
+    graph.operations = list({id(one): one for one in graph.operations}.values())
+    return graph
+
+
+def _node(tensor: Any) -> Any:
+    """Returns the call that put out a tensor of a functional model."""
+    history = getattr(tensor, "_keras_history", None)
+    return history and history.operation._inbound_nodes[history.node_index]
+
+
+def _around(operation: Any, edges: dict[int, list[Any]], labels: dict[int, str]) -> list[str]:
+    """Returns what stands one, two and more steps away in one direction."""
+    steps, ring = [], [operation]
+    for _ in range(_STEPS):
+        ring = list({id(other): other for one in ring for other in edges[id(one)]}.values())
+        steps.append(" ".join(sorted(labels[id(other)] for other in ring)))
+    return steps
+
+
+def _label(operation: Any) -> str:
+    name = _own_name(operation) or type(operation).__name__
+    return f"{name} {_shapes(_variables(operation))}"
+
+
+def _own_name(operation: Any) -> str | None:
+    """Returns the name that an author gave, None if Keras made it from the class."""
+    words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", type(operation).__name__)
+    automatic = re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
+    return None if re.fullmatch(rf"{automatic}(_\d+)?", operation.name) else operation.name
+
+
+def _variables(operation: Any) -> list[Any]:
+    """Returns the variables of a layer itself, the states of random generators last."""
+    trainable = getattr(operation, "_trainable_variables", [])
+    others = getattr(operation, "_non_trainable_variables", [])
+    generators = getattr(operation, "_seed_generators", [])
+    return [*trainable, *others, *(generator.state for generator in generators)]
+
+
+def _shapes(variables: Iterable[Any]) -> list[tuple[int, ...]]:
+    """Returns the shapes of kernels, which are drawn; those of all variables if there are none."""
+    shapes = [tuple(map(int, variable.shape)) for variable in variables]
+    return [shape for shape in shapes if len(shape) > 1] or shapes
+
+
+def _core(layer: keras.Layer) -> str:
+    """Returns what a layer's initial values are drawn from.
+
+    Of Keras's own layers that is known. Of others every argument may be part of it.
+    """
+    config = _config(layer)
+    if type(layer).__module__.partition(".")[0] == "keras":
+        config = {key: value for key, value in config.items() if key.endswith("initializer")}
+    return f"{_class(layer)} {_shapes(_variables(layer))} {_written(config)}"
+
+
+def _kind(layer: keras.Layer) -> str:
+    shapes = [tuple(variable.shape) for variable in _variables(layer)]
+    return f"{_class(layer)} {shapes} {_written(_config(layer))}"
+
+
+def _class(layer: Any) -> str:
+    return f"{type(layer).__module__}.{type(layer).__qualname__}"
+
+
+def _config(layer: keras.Layer) -> dict[str, Any]:
+    if getattr(layer, "_layers", None):  # What is inside is compared on its own.
+        return {}
+    try:
+        return layer.get_config()
+    except Exception:  # It is the user's own code, and saving a layer is no duty of it.
+        return {}
+
+
+def _written(config: dict[str, Any]) -> str:
+    return json.dumps(_without_names(config), sort_keys=True, default=str)
+
+
+def _without_names(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {str(key): _without_names(part) for key, part in value.items()}
+        return {key: part for key, part in kept.items() if key not in _NOT_KIND}
+    return [_without_names(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _aligned(ours: list[_Entry], theirs: list[_Entry]) -> Iterator[tuple[_Entry, _Entry]]:
+    """Yields the pairs of layers that two networks share."""
+    by_name = _same_name(ours, theirs)
+    yield from by_name
+    ours, theirs = _without(by_name, ours), _without(by_name, theirs)
+    while found := _common_subsequence(ours, theirs):
+        yield from found
+        # Once more if some are left: layers that were made in another order cross each other.
+        ours, theirs = _without(found, ours), _without(found, theirs)
+
+
+def _without(pairs: list[tuple[_Entry, _Entry]], entries: list[_Entry]) -> list[_Entry]:
+    paired = {id(entry) for pair in pairs for entry in pair}
+    return [entry for entry in entries if id(entry) not in paired]
+
+
+def _same_name(ours: list[_Entry], theirs: list[_Entry]) -> list[tuple[_Entry, _Entry]]:
+    named = _by_name(theirs)
+    both = [(entry, named[name]) for name, entry in _by_name(ours).items() if name in named]
+    return [(entry, partner) for entry, partner in both if entry.core == partner.core]
+
+
+def _by_name(entries: list[_Entry]) -> dict[str, _Entry]:
+    """Returns the layers whose author gave them a name that no other has."""
+    counts = Counter(entry.name for entry in entries)
+    return {entry.name: entry for entry in entries if entry.name and counts[entry.name] == 1}
+
+
+def _common_subsequence(ours: list[_Entry], theirs: list[_Entry]) -> list[tuple[_Entry, _Entry]]:
+    """Returns the pairs of the best alignment that crosses itself nowhere.
+
+    Best has most layers with kernels, then most layers, then most in common around them.
+    """
+    if not (ours and theirs):
+        return []
+    best = np.zeros((len(ours) + 1, len(theirs) + 1))
+    for row, scores in enumerate(_scores(ours, theirs), start=1):
+        matched = best[row - 1, :-1] + scores
+        matched[scores == 0] = 0
+        best[row, 1:] = np.maximum.accumulate(np.maximum(best[row - 1, 1:], matched))
+    pairs, row, column = [], len(ours), len(theirs)
+    while row and column:
+        if best[row, column] == best[row - 1, column]:
+            row -= 1
+        elif best[row, column] == best[row, column - 1]:
+            column -= 1
+        else:
+            row, column = row - 1, column - 1
+            pairs.append((ours[row], theirs[column]))
+    return pairs[::-1]
+
+
+def _scores(ours: list[_Entry], theirs: list[_Entry]) -> Iterator[np.ndarray]:
+    """Yields for each of our layers what a pair with each of theirs is worth, 0 if nothing."""
+    codes: dict[str, int] = {}
+
+    def coded(texts: Iterable[str]) -> list[int]:
+        return [codes.setdefault(text, len(codes)) for text in texts]
+
+    cores = np.array(coded(entry.core for entry in theirs))
+    features = np.array([coded(entry.features) for entry in theirs])
+    smallest = 1 / (1 + min(len(ours), len(theirs)))  # So many of these are less than 1.
+    for entry in ours:
+        has_kernel = any(len(variable.shape) > 1 for variable in entry.variables)
+        in_common = (features == coded(entry.features)).mean(axis=1)
+        worth = (1 if has_kernel else smallest) + smallest**2 * in_common
+        yield np.where(cores == coded([entry.core]), worth, 0)
+
+
+def _copy(source: _Entry | None, entry: _Entry) -> list[int]:
+    """Copies drawn values from the source; returns the places of those that it does not have."""
+    there = _keyed(source.variables) if source else {}
+    left = []
+    for place, (key, variable) in enumerate(_keyed(entry.variables).items()):
+        drawn = _is_drawn(variable)
+        if drawn and key in there:
+            if _is_drawn(there[key]):
+                variable.assign(_value(there[key]))
+        elif drawn:
+            left.append(place)
+    return left
+
+
+def _keyed(variables: list[Any]) -> dict[tuple[str, tuple[int, ...], int], Any]:
+    """Returns variables by name, shape and how many such came before."""
+    counts: Counter = Counter()
+    keyed = {}
+    for variable in variables:
+        key = _variable_name(variable), tuple(map(int, variable.shape))
+        keyed[*key, counts[key]] = variable
+        counts[key] += 1
+    return keyed
+
+
+def _variable_name(variable: Any) -> str:
+    """Returns a variable's name, without the number that Keras gives those without a name."""
+    return re.sub(r"^variable_\d+$", "variable", variable.name)
+
+
+def _is_drawn(variable: Any) -> bool:
+    """Returns whether a variable is not all of one value."""
+    value = _value(variable)
+    return value.size > 0 and bool((value != value.flat[0]).any())
+
+
+def _redraw(entry: _Entry, places: list[int], text: str) -> None:
+    """Draws some of a layer's variables anew, as the layer itself draws them when it is made.
+
+    A layer that Keras cannot make a second time keeps what it has.
+    """
+    layer: Any = entry.layer
+    with _seeded(int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])):
+        try:
+            twin = type(layer).from_config(layer.get_config())
+            if not twin.built:
+                twin.build_from_config(layer.get_build_config() or {})
+        except Exception:  # It is the user's own code, and saving a layer is no duty of it.
+            return
+    drawn = _variables(twin)
+    if [tuple(one.shape) for one in drawn] == [tuple(one.shape) for one in entry.variables]:
+        for place in places:
+            entry.variables[place].assign(_value(drawn[place]))
+
+
+@contextlib.contextmanager
+def _seeded(number: int) -> Iterator[None]:
+    """Sets Python's and NumPy's generators, from which initializers without a seed draw one."""
+    before, arrays = random.getstate(), np.random.get_state()
+    random.seed(number)
+    np.random.seed(number)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(arrays)
