@@ -151,10 +151,9 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
         OmegaConf.masked_copy(config, keys), resolve=True, throw_on_missing=True
     )
     assert isinstance(plain, dict)
-    given = [name for name in config.parts if not OmegaConf.is_missing(config.parts, name)]
-    parts = OmegaConf.masked_copy(config.parts, given)
-    parts._set_parent(config)
-    plain["parts"] = OmegaConf.to_container(parts, resolve=True)
+    if "parts" in config:
+        given = [name for name in config.parts if not OmegaConf.is_missing(config.parts, name)]
+        plain["parts"] = {name: config.parts[name] for name in given}
     return {str(key): value for key, value in plain.items()}
 
 

@@ -4,6 +4,7 @@ from ablation import import_path
 
 import_path.tidy()  # Before anything else is imported.
 
+import contextlib
 import os
 import sys
 
@@ -14,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 from rich.text import Text
 
-from ablation import command
+from ablation import command, keys
 from ablation.config import CONF_DIR, UserError, to_plain
 from ablation.data.sources import open_source
 from ablation.networks.registry import ARCHS
@@ -28,9 +29,11 @@ def main() -> int:
     accept_any_text()
     if {"-h", "--help"} & set(sys.argv):
         print(__doc__)
-        print("Keys: arch plain shortcut preact stride_on dataset backend;")
-        print("see python -m ablation --help.")
-        print(f"arch is one of {' '.join(ARCHS)}.")
+        print("Keys: arch, parts of the network, dataset, backend; see python -m ablation --help.")
+        print(f"arch is one of {' '.join(ARCHS)}, or my_nets.py:build.")
+        with contextlib.suppress(UserError):
+            command.without_options([word for word in sys.argv[1:] if not word.startswith("-")])
+            print(keys.help_on_parts())
         return 0
     if "--version" in sys.argv:
         print(command.version())
@@ -53,15 +56,15 @@ def _describe(config: dict) -> None:
     import_quietly(config["backend"])
     from ablation.networks import cost
     from ablation.networks.build import build
+    from ablation.networks.own import RefusedError
 
     source = open_source(config["dataset"])
     size = config["dataset"]["image_size"]
-    model = build(
-        config["arch"],
-        (size, size, source.channels),
-        len(source.classes),
-        **config["parts"],
-    )
+    shape = size, size, source.channels
+    try:
+        model = build(config["arch"], shape, len(source.classes), **config["parts"])
+    except (RefusedError, ValueError) as error:
+        raise UserError(f"there is no such net: {error}") from None
     model.summary(line_length=110)
     table = Table(title=Text(f"{model.name} for {config['dataset']['name']}, stage by stage"))
     for column in ("stage", "output", "blocks", "shortcuts", "parameters", "multiply-adds"):

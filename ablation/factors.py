@@ -13,11 +13,15 @@ ABSENT = "as it is"
 """The level of a part in a network that has no such part."""
 
 
+LAST = 10**6
+
+
 class Label(str):
     """A level of a part as tables show it, which knows its place among the others.
 
     Attributes:
-        place: in the natural order of levels.
+        place: in the natural order of levels; 0 where a part changes nothing, `LAST` where there is
+            no such part.
         speaks: whether it says by itself of what it is a level.
     """
 
@@ -32,6 +36,11 @@ class Label(str):
 
     def __reduce__(self) -> tuple:
         return Label, (str(self), self.place, self.speaks)
+
+    @property
+    def applies(self) -> bool:
+        """Whether a part has this level, and not none."""
+        return 0 < self.place < LAST
 
     def beside(self, other: "Label") -> "Label":
         """Returns one label of two factors, of which the other lies within this one."""
@@ -124,14 +133,14 @@ def labels(parts: Mapping[str, Any], network: Mapping[str, Mapping[str, Any]]) -
     }
 
 
-def of_parts(networks: Iterable[tuple[str, Mapping[str, Mapping[str, Any]]]]) -> dict[str, Factor]:
+def of_parts(networks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Factor]:
     """Returns the factors that the parts of networks are, by key.
 
     Args:
-        networks: architectures, and what is on record of each of their parts.
+        networks: for each architecture, what is on record of each of its parts.
     """
     found: dict[str, Factor] = {}
-    for arch, parts in networks:
+    for arch, parts in networks.items():
         for name, facts in parts.items():
             reference = label(facts, facts["reference"])
             factor = found.setdefault(

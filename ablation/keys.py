@@ -69,6 +69,20 @@ def full(key: str) -> str:
     return f"parts.{key}" if key in BARE else key
 
 
+def help_on_parts() -> str:
+    """Returns what the parts of the named networks are, their levels and defaults."""
+    lines = []
+    for network in _networks:
+        lines.append(f"Parts of arch={network.arch}, the default first")
+        width = max((len(typed(name)) for name in network.parts), default=0)
+        for name, part in network.parts.items():
+            levels = [spelled(part.default), *(part.allowed().split(", "))]
+            lines.append(f"  {typed(name):{width}}  {', '.join(dict.fromkeys(levels))}")
+        if not network.parts:
+            lines.append("  none")
+    return "\n".join(lines)
+
+
 def _parts() -> dict[str, list[Part]]:
     """Returns the parts of the named networks; two of them may each have one of that name."""
     found: dict[str, list[Part]] = {}
@@ -120,7 +134,9 @@ def example(key: str) -> str:
         return sorted(path.stem for path in (CONF_DIR / key).glob("*.yaml"))[0]
     parts = _parts().get(full(key).removeprefix("parts."), [])
     if parts:
-        return spelled((*parts[0].levels, parts[0].default)[0])
+        return (
+            "true" if bool in parts[0].kinds else spelled((*parts[0].levels, parts[0].default)[0])
+        )
     default = flatten(asdict(Config()))[key]
     if isinstance(default, bool):
         return "true"

@@ -8,6 +8,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
+from ablation import command
 from ablation.config import CONF_DIR, to_plain
 from ablation.running.jobs import expand
 from ablation.running.sweep import Sweep
@@ -32,7 +33,9 @@ def commands(file):
 
 def planned(arguments):
     """The cells of a command and the keys that it sweeps, composed as the command line does."""
-    overrides = [argument for argument in arguments if argument != "-m"]
+    overrides = command.arranged([argument for argument in arguments if argument != "-m"])
+    if "-m" in arguments:
+        overrides = command.arranged(arguments)[1:]
     mode = RunMode.MULTIRUN if "-m" in arguments else RunMode.RUN
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         config = GlobalHydra.instance().hydra.compose_config("config", overrides, mode)
@@ -71,7 +74,7 @@ def test_a_header_says_what_it_is_in_lines_that_fit(file):
 )
 def test_the_nets_of_a_study(name, cells):
     found, _ = planned([f"experiment={name}"])
-    assert {(cell["arch"], cell["plain"]) for cell in found} == cells
+    assert {(cell["arch"], cell["parts"].get("plain", False)) for cell in found} == cells
 
 
 def test_the_published_recipes_are_what_the_studies_train_by():

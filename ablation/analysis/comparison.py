@@ -1,6 +1,7 @@
 """Which runs of a study may stand in one table, and how: rows, columns, reference."""
 
 import functools
+import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ import pandas as pd
 
 from ablation.config import BACKENDS
 from ablation.factors import (
-    ABSENT,
+    LAST,
     Factor,
     Label,
     find_factor,
@@ -172,8 +173,7 @@ def _usual_contrast(runs: pd.DataFrame, parts: Mapping[str, Factor]) -> str:
 
 def _varies(runs: pd.DataFrame, key: str) -> bool:
     """Returns whether a part has several levels in one architecture."""
-    levels_of = runs.loc[~runs[key].isin([ABSENT]), ["arch", key]]
-    real = levels_of[[level.place > 0 for level in levels_of[key]]]
+    real = runs.loc[[level.applies for level in runs[key]], ["arch", key]]
     return bool((real.groupby("arch")[key].nunique() > 1).any())
 
 
@@ -194,13 +194,14 @@ def combinations(runs: pd.DataFrame, factors: Sequence[str]) -> list[tuple]:
 def level_key(value: Any, known: Sequence[Hashable] = ()) -> tuple:
     """Returns what to sort levels by: a given order first, then numbers, then text."""
     if isinstance(value, Label):
-        return 0, value.place, ""
+        number = float(value) if re.fullmatch(r"[\d.]+(e-?\d+)?", value) else 0.0
+        return 0, value.place, number, str(value)
     if value in known:
-        return 0, list(known).index(value), ""
+        return 0, list(known).index(value), 0.0, ""
     try:
-        return 1, float(value), ""
+        return 1, 0, float(value), ""
     except (TypeError, ValueError):
-        return 2, 0.0, str(value)
+        return 2, 0, 0.0, str(value)
 
 
 def protocol_columns(runs: pd.DataFrame, factors: Sequence[str]) -> list[str]:
@@ -268,7 +269,7 @@ class _Layout:
     def _fold(self, key: str, parent: str, rows: Sequence[str]) -> None:
         """Puts the levels of a part beside those of the part that it hangs on."""
         frame = self._runs
-        applies = pd.Series([level.place > 0 for level in frame[key]], index=frame.index)
+        applies = pd.Series([level.applies for level in frame[key]], index=frame.index)
         groups = [name for name in rows if name != parent]
         if not (frame[applies].groupby([*groups, parent])[key].nunique() > 1).any():
             return
@@ -312,7 +313,7 @@ class _Layout:
         rows = tuple(names[key] for key in self._rows)
         refused = runs.loc[~there, [*rows, "column"]].itertuples(index=False, name=None)
         column = runs.loc[there, "column"]
-        speaks = all(getattr(level, "speaks", level == ABSENT) for level in column)
+        speaks = all(getattr(level, "speaks", False) for level in column)
         return Comparison(
             dataset,
             protocol,
@@ -329,7 +330,8 @@ class _Layout:
 
     def _reference(self, asked: str | None, known: list[str]) -> str | None:
         # A network that has no such part stands beside the others and not among them.
-        known = [level for level in known if level != ABSENT]
+        if self._contrast in self._parts:
+            known = [level for level in known if getattr(level, "place", 0) < LAST]
         if asked is not None:
             return find_level(utf8(asked), known) or find_level(f"'{utf8(asked)}'", known)
         if len(known) < 2:

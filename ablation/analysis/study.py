@@ -4,7 +4,7 @@ import contextlib
 import csv
 import math
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,9 @@ from ablation.analysis.comparison import (
     protocol_columns,
     varying,
 )
-from ablation.config import UserError, first_line, flatten, result_keys
+from ablation.config import RECORD_KEY, UserError, first_line, flatten, result_keys
 from ablation.data.facts import caveats
-from ablation.factors import ABSENT, Factor, Label, labels, of_parts
+from ablation.factors import ABSENT, LAST, Factor, Label, labels, of_parts
 from ablation.records import store
 from ablation.records.provenance import CONFOUNDS
 from ablation.text import utf8
@@ -188,15 +188,20 @@ def load(directory: str | Path) -> Study:
     """
     directory = Path(directory).resolve()
     runs: list[dict[str, Any]] = []
-    networks: list[tuple[str, dict[str, Any]]] = []
+    networks: dict[str, dict[str, Any]] = {}
     histories: dict[str, np.ndarray] = {}
     problems = []
+    sources = store.current_sources(directory)
     for path in store.run_directories(directory):
         stored = store.Stored(path)
         try:
-            runs.append(_read_run(path.name, stored))
+            row = _read_run(path.name, stored)
             config = stored.config()
-            networks.append((config["arch"], config["network"]["parts"]))
+            if config[RECORD_KEY]["source"] != sources.get(config["arch"], {}):
+                problems.append(f"{path.name}: left out, {config['arch']} was edited since")
+                continue
+            networks[config["arch"]] = config[RECORD_KEY]["parts"]
+            runs.append(row)
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
             problems.append(f"{path.name}: {type(error).__name__}: {first_line(error)}")
             continue
@@ -207,18 +212,16 @@ def load(directory: str | Path) -> Study:
     if not runs:
         found = f"; unreadable: {'; '.join(problems)}" if problems else ""
         raise UserError(f"{directory} holds no runs{found}.")
-    parts = of_parts(networks)
-    factors = list(parts)
     frame = pd.DataFrame(runs)
-    for key in parts:  # As they are, since pandas would take a label for any text.
-        known = [row.get(key, Label(ABSENT)) for row in runs]
-        frame[key] = pd.Series(known, frame.index, object)
     _settle_images(frame)
     # The columns of a result are there even if no run is complete yet.
     frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *RESULTS, *_OF_THE_RUN])))
+    parts = of_parts(networks)
+    _add_labels(frame, runs, parts)
+    factors = ["arch", *parts]
     for factor in store.factors(directory):
         name = level_column(factor)
-        if factor in parts:
+        if factor in factors:
             continue
         if name not in frame:
             problems.append(f"study.json: {factor} is no key of the runs, so it is no factor")
@@ -231,9 +234,19 @@ def load(directory: str | Path) -> Study:
     frame["protocol"] = _protocols(frame, factors)
     history = _history_frame(histories)
     frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
-    # In the order of a table: the network, its parts, then what else was varied.
-    factors.sort(key=lambda factor: (factor != "arch", factor not in parts))
     return Study(directory, tuple(factors), parts, frame, history, tuple(problems))
+
+
+def _add_labels(
+    frame: pd.DataFrame, runs: list[dict[str, Any]], parts: Mapping[str, Factor]
+) -> None:
+    """Adds the columns of the architecture and of every part of a network."""
+    absent = Label(ABSENT, LAST, True)
+    columns = {key: [row.get(key, absent) for row in runs] for key in parts}
+    columns["arch"] = [Label(row["config.arch"], 1 + row["place"]) for row in runs]
+    for key, levels_of_runs in columns.items():
+        # As they are, since pandas would take a label for any text.
+        frame[key] = pd.Series(levels_of_runs, frame.index, object)
 
 
 def _settle_images(frame: pd.DataFrame) -> None:
@@ -275,9 +288,9 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
     config = stored.config()
     if not isinstance(config, dict):
         raise ValueError("config.yaml holds no configuration")
-    if "network" not in config:
+    if RECORD_KEY not in config:
         raise ValueError("config.yaml is of an earlier edition, train the run anew")
-    network = config["network"]["parts"]
+    network = config[RECORD_KEY]["parts"]
     keys = flatten(result_keys(config))
     keys |= {key: config["dataset"].get(key.removeprefix("dataset.")) for key in LOCATIONS}
     name.encode()  # A frame takes no other, and no run is named so.
@@ -285,7 +298,8 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
         "run": name,
         "state": status.state,
         "reason": status.reason or "",
-        "family": config["network"]["family"],
+        "family": config[RECORD_KEY]["family"],
+        "place": config[RECORD_KEY]["place"],
         **labels(config["parts"], network),
         "seed": config["seed"],
         **{

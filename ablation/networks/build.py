@@ -7,6 +7,7 @@ import keras
 
 from ablation.config import UserError
 from ablation.networks import registry
+from ablation.networks.own import own
 
 
 def build(
@@ -31,7 +32,8 @@ def build(
         A model from float images (batch, height, width, channels) to float32 logits.
 
     Raises:
-        ValueError: an argument is not allowed, or the network refuses the combination.
+        ValueError: an argument is not allowed.
+        RefusedError, UserError: what the user's own network raises, see `own`.
 
     Example:
         >>> build("20", (32, 32, 3), 10).count_params()
@@ -51,9 +53,7 @@ def build(
     if classes < 2:
         raise ValueError(f"classes must be 2 or more. Received: classes={classes}")
     if not network.is_named:
-        from ablation.networks.source import load, locate
-
-        return load(locate(arch))(input_shape, classes, **levels)
+        return own(network, input_shape, classes, seed, levels)
     module = importlib.import_module(f"{__package__}.{network.path.stem}")
     function = getattr(module, network.function)
     return function(input_shape, classes, name=arch, seed=seed, **network.bound, **levels)

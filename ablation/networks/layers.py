@@ -137,6 +137,19 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
 
+@keras.saving.register_keras_serializable("ablation")
+class LogProbabilities(keras.layers.Layer):
+    """The logarithm of probabilities: logits whose softmax is these probabilities.
+
+    So a network that ends in a softmax is trained by the same loss as others, which is its
+    cross-entropy.
+    """
+
+    def call(self, inputs):
+        """Returns log(p), of p at least 1e-7 as in Keras's own loss."""
+        return ops.log(ops.clip(ops.cast(inputs, self.compute_dtype), 1e-7, 1.0))
+
+
 def bn_relu(x, name: str, relu: bool = True):
     """Applies batch normalisation and, unless told otherwise, a ReLU.
 

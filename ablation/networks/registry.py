@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.config import UserError
-from ablation.networks import signature
+from ablation.networks import signature, source
 from ablation.networks.signature import AUTO, Part, spelled
 from ablation.records.store import Network as Record
 from ablation.text import beginning, file_name
@@ -129,12 +129,11 @@ class Network:
         if self.is_named:
             identity = {"arch": self.arch, "parts": self.departing(parts)}
             family = str(self.bound.get("family", self.arch))
-            return Record(self.readable(parts), family, identity, self._facts(), {})
-        from ablation.networks import source
-
+            place = list(ARCHS).index(self.arch)
+            return Record(self.readable(parts), place, family, identity, self._facts(), {})
         code = source.digests(source.locate(self.arch))
         identity = {"function": self.function, "parts": dict(parts), "source": code}
-        return Record(self.readable(parts), self.arch, identity, self._facts(), code)
+        return Record(self.readable(parts), len(ARCHS), self.arch, identity, self._facts(), code)
 
     def _facts(self) -> dict[str, dict[str, Any]]:
         """Returns what a report must know of its parts, without those that it never has."""
@@ -146,7 +145,7 @@ class Network:
                 continue
             found[name] = {
                 "title": part.title,
-                "levels": [level for level in part.levels if not (part.usual and level == AUTO)],
+                "levels": _reference_first(part),
                 "labels": [list(pair) for pair in part.labels],
                 "elsewhere": part.elsewhere,
                 "reference": part.reference,
@@ -155,6 +154,13 @@ class Network:
                 },
             }
         return found
+
+
+def _reference_first(part: Part) -> list[Any]:
+    """Returns the levels that a net can have, in the order of a table."""
+    levels = [level for level in part.levels if not (part.usual and level == AUTO)]
+    first = [level for level in levels if level == part.reference]
+    return [*first, *(level for level in levels if level not in first)]
 
 
 def typed(name: str) -> str:
@@ -197,8 +203,6 @@ def find(arch: str) -> Network:
             f"arch={arch} is not known. Allowed: {', '.join(ARCHS)}, or a network of your own, "
             "such as my_nets.py:build or package.module:build."
         )
-    from ablation.networks import source
-
     located = source.locate(arch)
     read = signature.read(located.path, located.function)
     return Network(

@@ -136,6 +136,13 @@ def load(located: Located) -> Callable[..., Any]:
     return function
 
 
+def is_raised_in(error: BaseException, files: Collection[Path]) -> bool:
+    """Returns whether a user's own code raised an error, and not a library that it called."""
+    frames = traceback.extract_tb(error.__traceback__)
+    known = {os.path.realpath(file) for file in files}
+    return bool(frames) and os.path.realpath(frames[-1].filename) in known
+
+
 def user_error(error: BaseException, files: Collection[Path]) -> str:
     """Says in one line where in a user's files an error arose.
 

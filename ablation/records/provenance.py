@@ -27,7 +27,7 @@ CONFOUNDS = {
 """What can change a result although the configuration is the same, and cannot be fixed, with the
 way in which it does. What can be fixed is in `environment`."""
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 _PACKAGES = (
     "ablation",
     "keras",

@@ -24,7 +24,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -63,7 +63,7 @@ DIAGNOSTIC_COLUMNS = ("epoch", "layer", "depth", "kernel", "response_sd", "gradi
 
 _RUN_NAME = re.compile(r".+-s\d+-[0-9a-f]{8}")
 _RESULT_FILES = ("config.yaml", "history.csv", "provenance.json")
-_ON_RECORD = ("family", "parts", "source")
+_ON_RECORD = ("place", "family", "parts", "source")
 _LOCK = ".lock"
 _TEMPORARY = ".writing"
 _BLOCK = re.compile(r"(?<=\n)(?=\w+:)")
@@ -76,6 +76,7 @@ class Network:
 
     Attributes:
         name: for people: what the command calls it and the parts that set it apart.
+        place: among others in a table.
         family: what it shares with those that differ in depth alone; a line may join them.
         identity: what identifies it; see `identity.identity`.
         parts: what a report must know of each of its parts; see `factors.of_part`.
@@ -83,6 +84,7 @@ class Network:
     """
 
     name: str
+    place: int
     family: str
     identity: dict[str, Any] = field(repr=False)
     parts: dict[str, dict[str, Any]] = field(repr=False)
@@ -203,12 +205,30 @@ def kept_epochs(config: dict[str, Any]) -> list[int]:
     return sorted({*range(every, epochs + 1, every), epochs}) if every else []
 
 
-def add_factors(study: Path, keys: list[str]) -> None:
-    """Adds the keys that a command sweeps to the study's factors, in `study.json`."""
+def add_factors(
+    study: Path, keys: list[str], sources: Mapping[str, dict[str, str]] | None = None
+) -> None:
+    """Adds the keys that a command sweeps to the study's factors, in `study.json`.
+
+    Args:
+        study: its directory.
+        keys: that the command sweeps.
+        sources: the code of each of the user's own networks, as it is now.
+    """
     study.mkdir(parents=True, exist_ok=True)
     with FileLock(study / ".lock"):
-        known = factors(study)
-        write_json(study / "study.json", {"factors": list(dict.fromkeys(known + keys))})
+        known = list(dict.fromkeys(factors(study) + keys))
+        code = current_sources(study) | dict(sources or {})
+        write_json(study / "study.json", {"factors": known} | ({"sources": code} if code else {}))
+
+
+def current_sources(study: Path) -> dict[str, dict[str, str]]:
+    """Returns the code of the users' own networks that a study's last command has trained."""
+    try:
+        found = read_json(study / "study.json").get("sources", {})
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def factors(study: Path) -> list[str]:

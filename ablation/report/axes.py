@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 from rich.cells import cell_len
 
-from ablation.factors import ABSENT
+from ablation.factors import LAST
 from ablation.report.fonts import drawn
 from ablation.text import readable
 
@@ -137,7 +137,7 @@ def draw_range(
 
 def line_style(columns: Sequence[str], column: str) -> dict[str, Any]:
     """Returns the line of a level: by its place, so that the first, the reference, is dashed."""
-    if column == ABSENT:
+    if getattr(column, "place", 0) == LAST:
         return _ABSENT
     i = list(columns).index(column)
     return {

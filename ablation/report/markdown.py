@@ -153,7 +153,7 @@ def accuracy(comparison: Comparison) -> str:
     text = "Validation accuracy after the final epoch, %; differences in points; n is seeds."
     if (seeds > 1).any():
         text += " ± is the standard deviation over seeds; differences are paired by seed."
-    if ABSENT in comparison.columns:
+    if comparison.contrast in comparison.parts and ABSENT in comparison.columns:
         text += (
             f" '{ABSENT}' is a net that has no {comparison.contrast} to choose, for the scale; no "
             "difference counts it."

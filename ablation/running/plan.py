@@ -1,19 +1,21 @@
 """What a sweep would do and how long it would take, without training anything."""
 
+import contextlib
 import json
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import yaml
 from rich.table import Table
 from rich.text import Text
 
 from ablation import import_path
-from ablation.config import UserError, identity_keys
+from ablation.config import RECORD_KEY, UserError, identity_keys
 from ablation.records import store
 from ablation.records.store import Run
 from ablation.running import environment, runner
@@ -37,6 +39,8 @@ class _Row:
 
     def cells(self) -> list[str]:
         """Returns the row as text."""
+        if not self.cost:
+            return [self.name, self.action, *[""] * 5]
         return [
             self.name,
             self.action,
@@ -86,6 +90,8 @@ def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
         f"{len(due)} of {counted(len(runs), 'run')} to train{together}, "
         f"about {duration(seconds)} in all."
     )
+    for line in _obsolete(runs):
+        console.print(line, highlight=False, soft_wrap=True)
     if due:
         training = [run for run, row in zip(runs, rows, strict=True) if row.trains]
         console.print(_faster_precision(training, measured), highlight=False, soft_wrap=True)
@@ -115,12 +121,16 @@ def _row(run: Run, rerun: str, measured: dict[str, dict[str, Any]]) -> _Row:
     """Returns what would become of a run; `measured` keeps what has been timed, by network."""
     stored = store.Stored(run.directory)
     trains = runner.is_due(stored.status, rerun)
-    if trains or stored.status.state != store.COMPLETE:
+    if trains or stored.status.state not in (store.COMPLETE, store.REFUSED):
         key = _network(run)
         if key not in measured:
             print(f"timing a few steps of {run.name}", file=sys.stderr)
             measured[key] = _measure(run)
         cost = measured[key]
+        if "refused" in cost:
+            return _Row(run.name, f"no such net: {cost['refused']}", False, 0, 0.0, {})
+    elif stored.status.state == store.REFUSED:
+        return _Row(run.name, f"no such net: {stored.status.reason}", False, 0, 0.0, {})
     else:
         cost = stored.json("result.json")
     epochs = _epochs_left(run, rerun) if trains else 0
@@ -132,6 +142,21 @@ def _row(run: Run, rerun: str, measured: dict[str, dict[str, Any]]) -> _Row:
         _seconds(cost, epochs) if trains else 0.0,
         cost,
     )
+
+
+def _obsolete(runs: Sequence[Run]) -> Iterator[str]:
+    """Yields which finished runs an edit of a user's network has made obsolete."""
+    now = {run.config["arch"]: run.network.source for run in runs if run.network.source}
+    if not now:
+        return
+    for directory in store.run_directories(store.study_directory(runs[0].config)):
+        with contextlib.suppress(OSError, KeyError, TypeError, yaml.YAMLError):
+            config = store.Stored(directory).config()
+            before, source = config[RECORD_KEY]["source"], now.get(config["arch"])
+            if source is not None and before != source:
+                names = {name for name, _ in before.items() ^ source.items()}
+                changed = ", ".join(sorted(names))
+                yield f"{directory.name} is obsolete: {config['arch']} has changed ({changed})."
 
 
 def _action(status: store.Status, trains: bool, finished: int) -> str:

@@ -92,7 +92,7 @@ def is_due(status: Status, rerun: str) -> bool:
         return True
     if status.state in (store.FAILED, store.DIVERGED):
         return rerun == "failed"
-    return status.state != store.COMPLETE
+    return status.state not in (store.COMPLETE, store.REFUSED)
 
 
 def train(run: Run, command: str) -> Status:

@@ -199,7 +199,7 @@ class Sweep:
         if not contrast:
             return
         known = list(self._known_configs())
-        parts = of_parts((config["arch"], network) for config, network in known)
+        parts = of_parts({config["arch"]: network for config, network in known})
         factors = dict.fromkeys([*store.factors(self._directory), *self._swept, *parts])
         check_reference(reference, find_factor(contrast, list(factors)), known)
 
@@ -234,7 +234,9 @@ class Sweep:
             UserError: the study's folder cannot be written.
         """
         try:
-            store.add_factors(self._directory, self._swept)
+            own = {run.config["arch"]: run.network.source for run in self._runs}
+            sources = {arch: source for arch, source in own.items() if source}
+            store.add_factors(self._directory, self._swept, sources)
         except OSError as error:
             raise UserError(f"{self._directory} cannot be written: {error}") from None
         rerun = self._configs[0]["rerun"]
@@ -254,8 +256,9 @@ class Sweep:
         self._monitor.stop()
         self._write_report(partial(print, flush=True))
         print(f"Report: {self._directory / 'report.md'}")
-        left = [(run, status) for run, status in ends if status.state != store.COMPLETE]
-        for run, status in left:
+        told = [(run, status) for run, status in ends if status.state != store.COMPLETE]
+        left = [(run, status) for run, status in told if status.state != store.REFUSED]
+        for run, status in told:
             self._console.print(
                 f"{status.state}: {run.name}: {status.reason or _WITHOUT_REASON}", soft_wrap=True
             )

@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from ablation.config import UserError, first_line
+from ablation.networks import registry, source
 from ablation.records import store
 from ablation.records.store import Network, Run
 
@@ -63,28 +64,37 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
         if not finished:
             store.write_yaml(directory / "config.yaml", run.described)
         store.write_status(directory, status)
-        diverged = None if finished else _train(run, command)
-        status = status.ended(store.DIVERGED if diverged else store.COMPLETE, diverged)
+        end = (store.COMPLETE, None) if finished else _train(run, command)
+        status = status.ended(*end)
     except Exception as error:
         traceback.print_exc()
         if isinstance(error, OSError) and error.errno in _FULL:
             # No fault of the run: the same command goes on with it.
             status = status.ended(store.INTERRUPTED, os.strerror(error.errno))
         else:
-            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-            status = status.ended(store.FAILED, kind + first_line(error))
+            status = status.ended(store.FAILED, _reason(error, run))
     (directory / "progress.json").unlink(missing_ok=True)
     if status.state == store.COMPLETE:
         # Before the run counts as complete, so that a complete run never keeps a checkpoint.
         shutil.rmtree(directory / "checkpoint", ignore_errors=True)
     store.write_status(directory, status)
-    return 0 if status.state == store.COMPLETE else EXIT_FAILED
+    return 0 if status.state in (store.COMPLETE, store.REFUSED) else EXIT_FAILED
 
 
-def _train(run: Run, command: str) -> str | None:
-    """Trains and stores the result; returns why the run diverged, None if it did not."""
+def _reason(error: Exception, run: Run) -> str:
+    """Returns an error in one line; one of the user's code with its file and line."""
+    if isinstance(error, UserError):
+        return first_line(error)
+    if not run.network.source:
+        return f"{type(error).__name__}: {first_line(error)}"
+    return source.user_error(error, source.local_modules(source.locate(run.config["arch"])))
+
+
+def _train(run: Run, command: str) -> tuple[str, str | None]:
+    """Trains and stores the result; returns the state in which it ended, and why."""
     # Imported only now, because Keras and its backend take seconds and print to the log.
     from ablation.data import cache
+    from ablation.networks.own import RefusedError
     from ablation.records import provenance
     from ablation.training.callbacks import DivergenceError
     from ablation.training.train import train
@@ -93,6 +103,11 @@ def _train(run: Run, command: str) -> str | None:
     data = cache.find(run.config["dataset"], run.config["cache_dir"])
     if data is None or data.fingerprint != run.fingerprint:
         raise UserError("the data set changed after the sweep had begun; start the sweep again.")
+    if registry.record(run.config).source != run.network.source:
+        raise UserError(
+            f"the code of arch={run.config['arch']} changed after the sweep had begun; start it "
+            "again."
+        )
     facts = {
         "fingerprint": run.fingerprint,
         "image_shape": data.image_shape,
@@ -104,9 +119,11 @@ def _train(run: Run, command: str) -> str | None:
     try:
         result = train(run.config, data, directory)
     except DivergenceError as divergence:
-        return str(divergence)
+        return store.DIVERGED, str(divergence)
+    except RefusedError as refusal:
+        return store.REFUSED, str(refusal)
     store.write_json(directory / "result.json", result | {"files": store.file_digests(directory)})
-    return None
+    return store.COMPLETE, None
 
 
 def _log_to(path: Path) -> None:

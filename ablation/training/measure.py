@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ablation.config import UserError
 from ablation.terminal import import_quietly
 
 _STEPS = 5
@@ -22,7 +23,16 @@ def main() -> int:
     """Measures the ordered run; returns the exit code."""
     order = json.loads(sys.stdin.read())
     import_quietly(order["config"]["backend"])
-    json.dump(measure(order["config"], order["started"]), sys.stdout)
+    from ablation.networks.own import RefusedError
+
+    try:
+        found = measure(order["config"], order["started"])
+    except RefusedError as refusal:
+        found = {"refused": str(refusal)}
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    json.dump(found, sys.stdout)
     return 0
 
 

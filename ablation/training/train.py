@@ -17,6 +17,7 @@ from ablation.data.cache import Cache
 from ablation.data.pipeline import TrainBatches, ValBatches, affine
 from ablation.networks import cost
 from ablation.networks.build import build
+from ablation.networks.pairing import initial_digests
 from ablation.records import store
 from ablation.training.callbacks import (
     Checkpoint,
@@ -55,6 +56,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
     batches, val = open_batches(config, cache)
     steps = batches.steps_per_epoch
     model = compiled_model(config, cache, epochs * steps)
+    initial = initial_digests(model)
     checkpoint = Checkpoint(directory / "checkpoint", epochs)
     rows, whole = store.read_history(directory)
     if not whole:
@@ -103,6 +105,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
         parts["diagnostics"] = one.seconds  # Most of it is in "build" and "epoch_ends" too.
     return {
         **result,
+        "initial": initial,
         "schedule_completed": int(model.optimizer.iterations) / (epochs * steps),
         "resumed_from_epoch": finished,
         "seconds": round(time.perf_counter() - start, 3),
@@ -162,9 +165,8 @@ def diagnostics(
     finished: int,
 ) -> Diagnostics:
     """Returns the callback that measures the layers of a run, after so many finished epochs."""
-    preact = bool(config["parts"].get("preact"))
     file = directory / "diagnostics.csv"
-    return Diagnostics(file, model, batches, finished=finished, preact=preact)
+    return Diagnostics(file, model, batches, finished=finished)
 
 
 def predict(model: keras.Model, batches: ValBatches) -> dict[str, np.ndarray]:

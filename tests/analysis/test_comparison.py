@@ -92,7 +92,7 @@ def test_baselines_have_a_column_of_their_own_that_no_difference_counts(with_bas
     assert found.rows == ("arch",)
     assert (found.columns, found.others) == (["plain", "residual", "as it is"], ["residual"])
     table = with_baselines.table().set_index("arch")
-    assert list(table.index) == ["densenet121", "preact15", "vgg16"]
+    assert list(table.index) == ["preact15", "vgg16", "densenet121"]
     assert not [name for name in table.columns if "as it is" in name and " - " in name]
     assert table.loc["preact15", "residual - plain"] == 0.25
     assert table.loc["vgg16", "as it is"] == 0.625 and table.loc["vgg16", "as it is n"] == 2
@@ -119,7 +119,7 @@ def test_a_net_that_cannot_be_is_no_hole_and_one_that_can_is(with_baselines, sto
     ("contrast", "columns", "others"),
     [
         ("plain", ["plain", "residual", "as it is"], ["residual"]),
-        ("arch", ["densenet121", "preact15", "vgg16"], []),
+        ("arch", ["preact15", "vgg16", "densenet121"], []),
     ],
 )
 def test_baselines_stand_beside_whatever_is_compared(with_baselines, contrast, columns, others):

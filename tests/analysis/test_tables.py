@@ -88,7 +88,7 @@ def test_another_factor_makes_rows(stored_run, tmp_path):
         for plain in ("true", "false"):
             stored_run("arch=20", f"preact={preact}", f"plain={plain}")
     table = tables.ablation_table(_comparison(tmp_path))
-    assert table[["arch", "preact"]].to_numpy().tolist() == [["20", False], ["20", True]]
+    assert table[["arch", "preact"]].to_numpy().tolist() == [["20", "false"], ["20", "true"]]
 
 
 def test_the_cost_table_holds_complete_cells_only(stored_run, tmp_path):
@@ -109,18 +109,26 @@ def test_one_seed_has_no_spread_and_several_show_theirs(stored_run, tmp_path):
     assert "85.00 ± 7.07 (n=2)" in text
 
 
-def test_a_study_without_a_plain_net_says_what_could_be_compared(stored_run, tmp_path):
+def test_a_study_with_one_level_says_what_could_be_compared(stored_run, tmp_path):
+    for rate in (0.1, 0.2):
+        stored_run("arch=20", f"recipe.learning_rate={rate}")
+    store.add_factors(tmp_path / "main", ["recipe.learning_rate"])
+    text = markdown.accuracy(_comparison(tmp_path))
+    assert "All runs have one level of net" in text
+    assert "`report.contrast=recipe.learning_rate`" in text
+
+
+def test_the_part_that_varies_is_compared_unasked(stored_run, tmp_path):
     for shortcut in ("zero_pad", "projection"):
         stored_run("arch=20", f"shortcut={shortcut}")
-    text = markdown.accuracy(_comparison(tmp_path))
-    assert "No run is plain" in text
-    assert "`report.contrast=shortcut`" in text
+    found = _comparison(tmp_path)
+    assert (found.contrast, found.columns) == ("shortcut", ["zero_pad", "projection"])
 
 
 def test_levels_that_do_not_speak_for_themselves_are_named(stored_run, tmp_path):
     for preact in ("true", "false"):
         stored_run("arch=20", f"preact={preact}")
     (found,) = study.load(tmp_path / "main").comparisons("preact")
-    assert "preact True − False" in markdown.accuracy(found)
+    assert "preact true − false" in markdown.accuracy(found)
     (effect,) = tables.comparison_effects(found)
-    assert effect.sentence().startswith("preact True minus False at arch 20")
+    assert effect.sentence().startswith("preact true minus false at arch 20")

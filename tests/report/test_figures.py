@@ -5,6 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from ablation.analysis import study
+from ablation.factors import LAST, Label
 from ablation.report import figures
 from ablation.report.axes import label_log_axis
 
@@ -172,7 +173,7 @@ def test_long_curves_have_few_markers():
 
 
 def test_twenty_levels_and_the_baseline_differ_in_grey_too():
-    columns = [*(f"level {i}" for i in range(20)), "baseline"]
+    columns = [*(f"level {i}" for i in range(20)), Label("as it is", LAST)]
     styles = [figures.line_style(columns, column) for column in columns]
     assert len({(style["marker"], style["linestyle"]) for style in styles}) == 21
     assert len({(style["marker"], style["color"]) for style in styles}) == 21
@@ -205,6 +206,7 @@ def _many_cells(archs, rates):
     return pd.DataFrame(
         {
             "arch": arch,
+            "family": "cifar",
             "rate": rate,
             "column": column,
             "seed": seed,

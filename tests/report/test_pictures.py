@@ -136,7 +136,7 @@ def test_a_baseline_is_drawn_beside_rows_of_many_columns(stored_run, tmp_path):
     _predict(stored_run("arch=vgg16"), range(10), label=range(10))
     cells = [(cell.row, cell.column) for cell in _gallery(tmp_path / "main").cells]
     assert cells[:2] == [("depth 34", "plain"), ("depth 34", "residual zero_pad")]
-    assert cells[4:] == [("vgg16", "baseline")]
+    assert cells[4:] == [("vgg16", "as it is")]
 
 
 def test_images_that_not_all_runs_have_seen_are_told_apart(stored_run, tmp_path):

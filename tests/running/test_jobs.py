@@ -6,6 +6,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from ablation import keys
 from ablation.config import CONF_DIR, to_plain
 from ablation.running import jobs
 from ablation.validation import explain
@@ -13,6 +14,7 @@ from ablation.validation import explain
 
 @pytest.fixture
 def hydra():
+    keys.admit(())
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         yield
 
@@ -37,7 +39,7 @@ def _by_hydra(split):
 
 
 SWEEPS = [
-    ["arch=20,56", "plain=true,false", "seed=range(3)"],
+    ["arch=20,56", "parts.plain=true,false", "seed=range(3)"],
     ["dataset=cifar10,mnist", "recipe=he2015_cifar,adam", "seed=0,1", "arch=20"],
     ["recipe=glob(*)", "recipe.learning_rate=1e-3,5"],
     ["arch=choice(34,50)", "recipe.learning_rate=range(0.1,0.4,0.1)"],
@@ -60,7 +62,6 @@ ERRORS = [
     ["arch=34,50", "archh=3"],
     ["epochs=5,x"],
     ["seed=1,null"],
-    ["plain=true,maybe"],
     ["recipe.learning_rate=1,???"],
     ["recipe.milestones=[0.5],[a]"],
     ["recipe.milestones.0=1,2"],
@@ -90,7 +91,7 @@ def test_hydra_composes_once_for_each_combination_of_choices(hydra, monkeypatch)
     composed = []
     monkeypatch.setattr(jobs, "compose", lambda *a, **k: composed.append(a) or compose(*a, **k))
     split = _split(
-        ["dataset=digits,mnist", "recipe=sgd,adam", "seed=range(50)", "plain=true,false"]
+        ["dataset=digits,mnist", "recipe=sgd,adam", "seed=range(50)", "parts.plain=true,false"]
     )
     assert len(jobs.configurations("config", split)) == 400
     assert len(composed) == 4

@@ -1,0 +1,121 @@
+"""Builds a network of the user's own, for a process that may load Keras and run their code."""
+
+import random
+import sys
+from typing import Any
+
+import keras
+import numpy as np
+
+from ablation.config import UserError
+from ablation.networks import source
+from ablation.networks.layers import LogProbabilities
+from ablation.networks.pairing import pair
+from ablation.networks.registry import Network
+
+_PROBED = 4
+
+
+class RefusedError(Exception):
+    """The function has said by ValueError that there is no such network."""
+
+
+def own(
+    network: Network, input_shape: tuple[int, int, int], classes: int, seed: int, parts: dict
+) -> keras.Model:
+    """Returns a network of the user's own, as the project trains them.
+
+    It starts from the weights of the full network, which all parts have their defaults in, wherever
+    the two share a layer; see `pairing`.
+
+    Args:
+        network: which one.
+        input_shape: height, width and channels, in pixels.
+        classes: number of classes.
+        seed: of the initial weights.
+        parts: the level of each.
+
+    Returns:
+        A functional model, float images (batch, height, width, channels) to float32 logits; of a
+        network that puts out probabilities, their logarithms.
+
+    Raises:
+        RefusedError: a ValueError that the user's own code has raised.
+        UserError: anything else that the user's code raised, in one line with file and line, or
+            what it returned is no such network.
+    """
+    located = source.locate(network.arch)
+    files = source.local_modules(located)
+    try:
+        function = source.load(located)
+        model = _seeded(function, input_shape, classes, seed, parts)
+    except UserError:
+        raise
+    except ValueError as error:
+        if source.is_raised_in(error, files):
+            raise RefusedError(" ".join(str(error).split())) from error
+        raise UserError(source.user_error(error, files)) from error
+    except Exception as error:
+        raise UserError(source.user_error(error, files)) from error
+    defaults = network.settled({})
+    if parts != defaults:
+        try:
+            reference = _seeded(function, input_shape, classes, seed, defaults)
+        except Exception:
+            print("The full network cannot be built, so weights are not paired with it.")
+        else:
+            pair(model, reference, seed)
+    return _logits(model, input_shape, classes, network.arch)
+
+
+def _seeded(function: Any, input_shape: tuple, classes: int, seed: int, parts: dict) -> Any:
+    """Returns what the function builds from the random state of a seed, with weights."""
+    keras.backend.clear_session(free_memory=False)
+    random.seed(seed)  # Keras draws the seeds of layers from here.
+    np.random.seed(seed % 2**32)
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].random.set_seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+    built = function(input_shape, classes, **parts)
+    if isinstance(built, keras.Model):
+        if not isinstance(built, keras.src.models.functional.Functional) or not built.built:
+            built(np.zeros((1, *input_shape), np.float32))
+        return built
+    torch = sys.modules.get("torch")
+    if torch and isinstance(built, torch.nn.Module):
+        if keras.backend.backend() != "torch":
+            raise TypeError("the function returned a torch.nn.Module, which needs backend=torch")
+        from ablation.networks.torch_module import wrap
+
+        return wrap(built, input_shape, classes)
+    raise TypeError(
+        f"the function returned {type(built).__name__}; a network is a keras.Model, or with "
+        "backend=torch a torch.nn.Module"
+    )
+
+
+def _logits(
+    model: keras.Model, input_shape: tuple[int, int, int], classes: int, arch: str
+) -> keras.Model:
+    """Returns the model from one batch of images to float32 logits."""
+    images = keras.Input(input_shape, name="images")
+    outputs = model(images)
+    if not isinstance(outputs, keras.KerasTensor) or tuple(outputs.shape) != (None, classes):
+        shape = getattr(outputs, "shape", type(outputs).__name__)
+        raise UserError(
+            f"arch={arch} puts out {shape}; a network puts out (batch, classes), here "
+            f"(batch, {classes})."
+        )
+    inputs = model.inputs[0] if getattr(model, "inputs", None) else images
+    outputs = model.outputs[0] if getattr(model, "outputs", None) else outputs
+    probe = np.random.default_rng(0).random((_PROBED, *input_shape), np.float32)
+    values = keras.ops.convert_to_numpy(keras.ops.cast(model(probe, training=False), "float32"))
+    if (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=0.01):
+        outputs = LogProbabilities(dtype="float32", name="log_probabilities")(outputs)
+    elif keras.backend.standardize_dtype(outputs.dtype) != "float32":
+        # Logits stay float32 under mixed precision, for the sake of the softmax.
+        outputs = keras.layers.Activation("linear", dtype="float32", name="logits_float32")(outputs)
+    elif inputs is not images:
+        return model
+    return keras.Model(inputs, outputs, name=model.name)
