@@ -24,7 +24,7 @@ def main() -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from ablation import command, keys
+    from ablation import command
     from ablation.config import CONF_DIR, UserError
     from ablation.running.sweep import command_line, job
     from ablation.validation import explain
@@ -43,8 +43,6 @@ def main() -> int:
         # Hydra then passes its errors on, which `explain` puts in one line.
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)()
-        if {"-h", "--help"} & set(sys.argv):
-            print(keys.help_on_parts())
     except (UserError, HydraException, OmegaConfBaseException) as error:
         print(f"ablation: {explain(error)}", file=sys.stderr)
         return EXIT_USER_ERROR

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from ablation.config import CONF_DIR, Config, UserError, declare_parts, flatten
 from ablation.networks import registry
 from ablation.networks.registry import BARE, Network, typed
@@ -81,6 +83,9 @@ def help_on_parts() -> str:
         if not network.parts:
             lines.append("  none")
     return "\n".join(lines)
+
+
+OmegaConf.register_new_resolver("help_on_parts", help_on_parts)
 
 
 def _parts() -> dict[str, list[Part]]:

@@ -36,7 +36,8 @@ def accuracy_cells(comparison: Comparison) -> Cells:
     signs = [
         f"{comparison.prefix}{column} − {comparison.reference}" for column in comparison.others
     ]
-    return Cells([*comparison.rows, *comparison.columns, *signs], rows)
+    columns = [f"{comparison.prefix}{column}" for column in comparison.columns]
+    return Cells([*comparison.rows, *columns, *signs], rows)
 
 
 def effect_cells(effects: Sequence[Effect]) -> Cells:
