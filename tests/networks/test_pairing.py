@@ -157,6 +157,7 @@ def test_what_is_drawn_anew_is_drawn_as_before_and_moves_no_generator():
     before = [keras.ops.convert_to_numpy(one.value) for one in _kernels(model)]
     pair(model, reference, 0)
     assert (random.getstate(), np.random.get_state()[1].tolist()) == state
+    assert len({one.numpy().tobytes() for one in _kernels(model)}) == len(before)
     for value, one in zip(before, _kernels(model), strict=True):
         assert one.numpy().std() == pytest.approx(value.std(), rel=1)
         assert abs(one.numpy()).max() <= np.sqrt(6 / sum(_fans(value.shape)))
