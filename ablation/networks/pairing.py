@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _STEPS = 3
 """How far the surroundings reach that tell apart layers of the same kind."""
 
+_WEIGHTS = np.array([2, 2, 4, 2, 1, 4, 2, 1]) / 18
+"""Of an entry's features; what stands nearest counts most."""
+
 _NOT_KIND = ("name", "seed", "dtype", "trainable", "build_config")
 
 
@@ -39,7 +42,8 @@ class _Entry:
         layer: the layer.
         name: the name that its author gave it, None if it is Keras's.
         core: what its initial values are drawn from: class, initializers and shapes of kernels.
-        features: what tells apart layers of one core: all of its configuration, its surroundings.
+        features: what tells apart layers of one core: its configuration, what it is in, what comes
+            behind it, nearest first, and what before.
         variables: those of its own, not of layers inside it.
     """
 
@@ -161,7 +165,11 @@ def _inside(owner: Any) -> Iterator[tuple[Any, tuple[str, ...]]]:
     if not getattr(owner, "_layers", None):
         return
     graph = _graph(owner)
-    labels = {id(operation): _label(operation) for operation in graph.operations}
+    labels = {
+        id(operation): _label(operation)
+        for operation in graph.operations
+        if _variables(operation) or len(graph.before[id(operation)]) < 2
+    }
     for operation in graph.operations:
         around = [_around(operation, edges, labels) for edges in (graph.after, graph.before)]
         yield operation, (type(owner).__name__, *around[0], *around[1])
@@ -216,11 +224,16 @@ def _node(tensor: Any) -> Any:
 
 
 def _around(operation: Any, edges: dict[int, list[Any]], labels: dict[int, str]) -> list[str]:
-    """Returns what stands one, two and more steps away in one direction."""
+    """Returns what stands one, two and more steps away in one direction.
+
+    What has no label only joins branches, and comes and goes with them: it is looked through.
+    """
     steps, ring = [], [operation]
     for _ in range(_STEPS):
-        ring = list({id(other): other for one in ring for other in edges[id(one)]}.values())
-        steps.append(" ".join(sorted(labels[id(other)] for other in ring)))
+        near = [other for one in ring for other in edges[id(one)]]
+        near += [far for one in near if id(one) not in labels for far in edges[id(one)]]
+        ring = list({id(one): one for one in near if id(one) in labels}.values())
+        steps.append(" ".join(sorted(labels[id(one)] for one in ring)))
     return steps
 
 
@@ -354,7 +367,7 @@ def _scores(ours: list[_Entry], theirs: list[_Entry]) -> Iterator[np.ndarray]:
     smallest = 1 / (1 + min(len(ours), len(theirs)))  # So many of these are less than 1.
     for entry in ours:
         has_kernel = any(len(variable.shape) > 1 for variable in entry.variables)
-        in_common = (features == coded(entry.features)).mean(axis=1)
+        in_common = (features == coded(entry.features)) @ _WEIGHTS
         worth = (1 if has_kernel else smallest) + smallest**2 * in_common
         yield np.where(cores == coded([entry.core]), worth, 0)
 

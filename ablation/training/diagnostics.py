@@ -256,7 +256,7 @@ def _objective(model: keras.Model, measured: list[keras.layers.Layer], batch: Ba
         calls = _Calls()
         with calls.watched(leaves), keras.StatelessScope(state_mapping=mapping):
             outputs = model(images, training=True)
-            value = loss(labels, outputs)
+            value = ops.mean(loss(labels, outputs))  # A loss by its name is one of each image.
         responses = calls.responses(measured)
         # Keys are texts because JAX sorts them.
         return value, {str(place): _deviation(each) for place, each in responses.items()}
