@@ -76,7 +76,7 @@ def _describe(config: dict) -> None:
             stage.name,
             "x".join(map(str, stage.output)),
             str(stage.blocks or ""),
-            ", ".join(shortcuts) or "none",
+            ", ".join(shortcuts),
             f"{stage.parameters:,}",
             f"{stage.multiply_adds:,}",
         )
@@ -88,6 +88,8 @@ def _describe(config: dict) -> None:
         f"multiply-adds of one image {counts.multiply_adds:,}",
         highlight=False,
     )
+    if counts.uncounted:
+        console.print(f"not counted: {', '.join(counts.uncounted)}", highlight=False)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ from typing import Any
 from unittest import mock
 
 import common
-from ablation.networks.specs import ARCHS
 from hydra import compose, initialize_config_dir
 
 from ablation.config import CONF_DIR, to_plain
 from ablation.networks import registry
+from ablation.networks.registry import ARCHS
 from ablation.records import store
 from ablation.records.store import Run
 from ablation.running import runner

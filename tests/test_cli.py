@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from ablation.config import CONF_DIR, Config, flatten
-from ablation.networks.specs import ARCHS
+from ablation.networks.registry import ARCHS
 from ablation.records import store
 from support import TINY
 

@@ -72,7 +72,7 @@ class Effect:
 
     @property
     def name(self) -> str:
-        """The difference in short, such as "residual - plain" or "arch 50 - 34"."""
+        """The difference in short, such as "se true - false" or "arch 50 - 34"."""
         return self.named("-")
 
     def named(self, minus: str) -> str:

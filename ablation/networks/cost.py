@@ -62,10 +62,17 @@ class Stage:
 
 
 def by_stage(model: keras.Model) -> list[Stage]:
-    """Counts a network of `build` stage by stage, reading the stages off its layers' names."""
+    """Counts a network stage by stage, reading the stages off its layers' names.
+
+    Where no name tells a stage, every layer that costs something is a line.
+    """
     groups: dict[str, list[keras.layers.Layer]] = {}
     layers = [x for x in model.layers if not isinstance(x, keras.layers.InputLayer)]
     parts = [_PART.match(layer.name) for layer in layers]
+    adds = count_multiply_adds(model).by_layer
+    if not any(parts):
+        costly = [x for x in layers if x.trainable_weights or adds.get(x.name)]
+        return [_stage(layer.name, [layer], adds) for layer in costly]
     # The head is what follows the last part; in between, a layer without a part's name joins
     # the part before it.
     body = max(i for i, part in enumerate(parts) if part)
@@ -73,8 +80,15 @@ def by_stage(model: keras.Model) -> list[Stage]:
     for i, (layer, part) in enumerate(zip(layers, parts, strict=True)):
         name = part[1] if part else name if i < body else "head"
         groups.setdefault(name, []).append(layer)
-    adds = count_multiply_adds(model).by_layer
     return [_stage(name, layers, adds) for name, layers in groups.items()]
+
+
+def _output_shape(layer: keras.layers.Layer) -> tuple[int, ...]:
+    """Returns the shape of a layer's output for one image, () if it has several or is no graph."""
+    try:
+        return tuple(layer.output.shape[1:])
+    except AttributeError:
+        return ()
 
 
 def _stage(name: str, layers: list[keras.layers.Layer], multiply_adds: dict[str, int]) -> Stage:
@@ -84,7 +98,7 @@ def _stage(name: str, layers: list[keras.layers.Layer], multiply_adds: dict[str,
     additions = sum(layer.endswith("_add") for layer in names)
     return Stage(
         name,
-        layers[-1].output.shape[1:],
+        _output_shape(layers[-1]),
         len({match[1] for match in map(_BLOCK.search, names) if match}),
         additions - projections - zero_pads,
         projections,

@@ -23,7 +23,7 @@ _EPILOG = """options are written as in the sweep:
 
 examples:
   python -m ablation.report runs/main
-  python -m ablation.report runs/main report.contrast=shortcut report.reference=zero_pad
+  python -m ablation.report runs/main report.contrast=norm report.reference=batch
   python -m ablation.report runs/before runs/after     what changed between two studies
 """
 

@@ -76,7 +76,7 @@ def gradients(layers: pd.DataFrame, rows: Sequence[str], columns: Sequence[str])
 
 
 def _main_path(layers: pd.DataFrame, last: bool) -> pd.DataFrame:
-    """Returns the convolutions that are not on a shortcut, at each run's last or first epoch."""
+    """Returns the convolutions of the main path, at each run's last or first epoch."""
     shown = layers[layers["depth"].notna()]
     epochs = shown.groupby("run")["epoch"].transform("max" if last else "min")
     return shown[shown["epoch"] == epochs]

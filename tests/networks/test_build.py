@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import ablation.networks
+from ablation.networks import registry
 from ablation.networks.build import build
-from ablation.networks.specs import ARCHS
 
 IMAGENET = ["18", "34", "50", "101", "152"]
 DEPTHS = [*IMAGENET, "20", "32", "44", "56", "110", "1202"]
@@ -54,7 +54,9 @@ def test_the_smallest_image_ends_as_one_pixel(arch, smallest):
 
 @pytest.mark.parametrize("arch", DEPTHS)
 def test_auto_stands_for_the_papers_option(arch):
-    assert ARCHS[arch].default_shortcut == ("projection" if arch in IMAGENET else "zero_pad")
+    assert registry.find(arch).settled({})["shortcut"] == (
+        "projection" if arch in IMAGENET else "zero_pad"
+    )
 
 
 @pytest.mark.parametrize(("arch", "option"), [("20", "zero_pad"), ("18", "projection")])

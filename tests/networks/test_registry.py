@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import ablation.networks
-from ablation.networks.specs import ARCHS
+from ablation.networks.registry import find
 
 # He15 Table 1, and §4.2 with n = (depth - 2) / 6.
 BLOCKS = {
@@ -25,16 +25,17 @@ BLOCKS = {
 
 @pytest.mark.parametrize("arch", BLOCKS)
 def test_blocks_per_stage_are_the_papers(arch):
-    assert ARCHS[arch].blocks == BLOCKS[arch]
+    assert tuple(find(arch).bound["blocks"]) == BLOCKS[arch]
 
 
 @pytest.mark.parametrize("arch", BLOCKS)
 def test_depth_is_the_number_of_weighted_layers(arch):
-    per_block = {"basic": 2, "bottleneck": 3}[ARCHS[arch].block]
-    assert int(arch) == 1 + per_block * sum(ARCHS[arch].blocks) + 1
+    bound = find(arch).bound
+    per_block = {"basic": 2, "bottleneck": 3}[bound["block"]]
+    assert int(arch) == 1 + per_block * sum(bound["blocks"]) + 1
 
 
-@pytest.mark.parametrize("module", ["ablation.networks.specs", "ablation.config"])
+@pytest.mark.parametrize("module", ["ablation.networks.registry", "ablation.config"])
 def test_importing_it_loads_neither_tensorflow_nor_keras(module):
     script = (
         f"import sys, {module}; print({{'tensorflow', 'keras'}} & sys.modules.keys() or 'none')"

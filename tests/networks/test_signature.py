@@ -1,0 +1,129 @@
+"""A signature is read without running the file."""
+
+import textwrap
+
+import pytest
+
+from ablation.config import UserError
+from ablation.networks import signature
+
+HEAD = "from typing import Literal, Optional, Union\nimport no_such_module\n"
+
+
+@pytest.fixture
+def parts_of(tmp_path):
+    def read(arguments, before="", function="build"):
+        path = tmp_path / "nets.py"
+        code = f"{HEAD}{before}\ndef build(input_shape, classes, *, {arguments}):\n    raise 1\n"
+        path.write_text(textwrap.dedent(code))
+        return signature.read(path, function).parts
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("argument", "levels", "default"),
+    [
+        ("se: bool = True", (True, False), True),
+        ("se=False", (False, True), False),
+        ("norm: Literal['batch', 'none'] = 'batch'", ("batch", "none"), "batch"),
+        ("heads: Literal[1, 2, 4] = 4", (1, 2, 4), 4),
+        ("act: 'Literal[\"relu\", \"gelu\"]' = 'relu'", ("relu", "gelu"), "relu"),
+        ("rate: float = 0.5", (), 0.5),
+        ("rate: float = 1", (), 1.0),
+        ("rate: float = -1.5", (), -1.5),
+        ("width: int = WIDTH", (), 64),
+        ("width: int | None = None", (), None),
+        ("width: Optional[int] = 3", (), 3),
+        ("kind: Union[Literal['a'], None] = None", ("a",), None),
+        ("kind: Kind = 'x'", ("x", "y"), "x"),
+        ("name: str = 'a'", (), "a"),
+        ("width: int = None", (), None),
+    ],
+)
+def test_levels_and_default_are_those_of_the_annotation(parts_of, argument, levels, default):
+    (part,) = parts_of(argument, "WIDTH = 64\nKind = Literal['x', 'y']").values()
+    assert (part.levels, part.default) == (levels, default)
+    assert type(part.default) is type(default)
+    assert part.reference == default
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("se: bool", "part se of build needs a default"),
+        ("se: list = True", "annotated list; a part is bool, int"),
+        ("se: Literal[[1]] = 1", "annotated Literal"),
+        ("se=None", "needs an annotation"),
+        ("se: bool = [1]", "needs a default that is true, false, a number"),
+        ("se: bool = other()", "needs a default that is true, false, a number"),
+        ("norm: Literal['a', 'b'] = 'c'", "has the default c. Allowed: a, b"),
+        ("width: int = 1.5", "has the default 1.5. Allowed: a whole number"),
+    ],
+)
+def test_a_signature_that_is_none_is_told_with_its_line(parts_of, argument, told):
+    with pytest.raises(UserError, match=r"nets\.py, line 4") as error:
+        parts_of(argument)
+    assert told in str(error.value)
+
+
+def test_an_unknown_function_names_those_there_are(parts_of):
+    with pytest.raises(UserError, match=r"no function biuld\. Did you mean build\?.*: build"):
+        parts_of("a=1", function="biuld")
+
+
+def test_a_file_with_a_syntax_error_is_told_with_its_line(tmp_path):
+    (tmp_path / "nets.py").write_text("x = 1\ndef build(:\n")
+    with pytest.raises(UserError, match=r"nets\.py, line 2: SyntaxError"):
+        signature.read(tmp_path / "nets.py", "build")
+
+
+@pytest.mark.parametrize("arguments", ["", "shape", "a, b, c", "*, a=1"])
+def test_a_function_takes_shape_and_classes_by_position(tmp_path, arguments):
+    (tmp_path / "nets.py").write_text(f"def build({arguments}): pass")
+    with pytest.raises(UserError, match="two arguments by position"):
+        signature.read(tmp_path / "nets.py", "build")
+
+
+@pytest.mark.parametrize(
+    ("argument", "typed", "level"),
+    [
+        ("se: bool = True", False, False),
+        ("norm: Literal['1x1', '3'] = '3'", 3, "3"),
+        ("heads: Literal[1, 2] = 1", "2", 2),
+        ("rate: float = 0.5", 1, 1.0),
+        ("width: int | None = 4", None, None),
+        ("flag: Literal[True, 'auto'] = 'auto'", True, True),
+        ("flag: Literal[True, 'auto'] = 'auto'", "true", True),
+    ],
+)
+def test_what_is_typed_becomes_a_level(parts_of, argument, typed, level):
+    (part,) = parts_of(argument).values()
+    assert part.level(typed) == level and type(part.level(typed)) is type(level)
+
+
+@pytest.mark.parametrize(
+    ("argument", "typed"),
+    [
+        ("se: bool = True", 1),
+        ("se: bool = True", "yes"),
+        ("norm: Literal['a'] = 'a'", "b"),
+        ("width: int = 1", True),
+        ("width: int = 1", 1.5),
+        ("width: int = 1", None),
+        ("rate: float = 1", "a"),
+    ],
+)
+def test_what_is_no_level_is_refused(parts_of, argument, typed):
+    (part,) = parts_of(argument).values()
+    with pytest.raises(ValueError, match="not allowed"):
+        part.level(typed)
+
+
+def test_what_a_signature_cannot_say_stands_beside_it(parts_of):
+    before = "PARTS = {'plain': {'labels': {True: 'plain', False: 'residual'}, 'reference': True}}"
+    part = parts_of("plain: bool = False", before)["plain"]
+    assert (part.reference, part.default) == (True, False)
+    assert part.labels == ((True, "plain"), (False, "residual"))
+    with pytest.raises(UserError, match=r'PARTS\["plain"\] has \'colour\'. Allowed: title'):
+        parts_of("plain: bool = False", "PARTS = {'plain': {'colour': 1}}")

@@ -1,0 +1,44 @@
+"""Which room may know which: analysis and reports know no network and no framework."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import ablation
+
+ROOT = Path(ablation.__file__).parent
+FORBIDDEN = ("ablation.networks", "ablation.training", "ablation.data.sources", "keras", "tensorflow")
+
+
+def _files(*rooms):
+    return [path for room in rooms for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def _imports(path):
+    """Every module that a file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+@pytest.mark.parametrize("path", _files("analysis", "records", "report"), ids=lambda p: p.stem)
+def test_what_is_on_record_is_read_without_networks_training_or_sources(path):
+    assert not [name for name in _imports(path) if name.startswith(FORBIDDEN)]
+
+
+@pytest.mark.parametrize("path", _files("networks"), ids=lambda p: p.stem)
+def test_a_network_knows_no_training_no_report_and_no_data(path):
+    rooms = ("ablation.training", "ablation.report", "ablation.analysis", "ablation.data")
+    assert not [name for name in _imports(path) if name.startswith(rooms)]
+
+
+@pytest.mark.parametrize(
+    "path", [*_files("analysis", "records", "report"), ROOT / "factors.py"], ids=lambda p: p.stem
+)
+@pytest.mark.parametrize("word", ["plain", "preact", "stride_on", "shortcut", "baseline"])
+def test_the_core_has_no_word_for_what_is_ablated(path, word):
+    assert not re.search(rf"\b{word}\b", path.read_text())
