@@ -17,7 +17,7 @@ from ablation.networks.specs import (
     chooses_stride,
 )
 
-BACKENDS = ("tensorflow", "jax")
+BACKENDS = ("tensorflow", "jax", "torch")
 CELL_KEYS = ("arch", "plain", "shortcut", "preact", "dataset")
 """The factors of every study; keys that a command sweeps join them."""
 

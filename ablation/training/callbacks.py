@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from ablation import backends
 from ablation.networks.layers import deep_recursion
 from ablation.records import store
 
@@ -20,6 +21,22 @@ _PROGRESS_SECONDS = 1.0
 
 class DivergenceError(Exception):
     """The loss is no longer a finite number."""
+
+
+class EpochSeeds(keras.callbacks.Callback):
+    """Seeds each epoch by itself, for networks that draw from their framework's generator.
+
+    Args:
+        seed: of the run.
+    """
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self._seed = seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Seeds the backend."""
+        backends.current().begin_epoch(self._seed, epoch)
 
 
 class DivergenceGuard(keras.callbacks.Callback):

@@ -146,6 +146,8 @@ def _gradients(objective: Callable) -> Callable:
         import jax  # Only this backend has it.
 
         return jax.jit(jax.grad(objective, has_aux=True))
+    if keras.backend.backend() == "torch":
+        return _torch_gradients(objective)
     import tensorflow as tf
 
     @tf.function(autograph=False)  # Tracing costs a second or two, each epoch then a third.
@@ -153,5 +155,22 @@ def _gradients(objective: Callable) -> Callable:
         with tf.GradientTape() as tape:  # It watches variables of itself.
             value, deviations = objective(trainable, frozen)
         return tape.gradient(value, trainable), deviations
+
+    return gradients
+
+
+def _torch_gradients(objective: Callable) -> Callable:
+    """Returns the same on PyTorch."""
+    import torch  # Only this backend has it.
+
+    def gradients(trainable, frozen):
+        before = [value.clone() for value in frozen]
+        value, deviations = objective(trainable, frozen)
+        found = torch.autograd.grad(value, trainable, allow_unused=True)
+        # A torch.nn.Module, which knows nothing of stateless calls, has changed its own.
+        with torch.no_grad():
+            for now, then in zip(frozen, before, strict=True):
+                now.copy_(then)
+        return found, [deviation.detach() for deviation in deviations]
 
     return gradients
