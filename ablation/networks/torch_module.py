@@ -53,8 +53,9 @@ def _arranged(module: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Returns images (batch, height, width, channels) in the order that a module wants."""
     if getattr(module, "channels_last", False):
         return images
-    # In memory too, because modules flatten with `view`, which needs it.
-    return images.movedim(-1, 1).contiguous()
+    # In memory too, because modules flatten with `view`, which needs it. `contiguous` would leave a
+    # single channel as it is, with strides that make convolutions put out the other order.
+    return images.movedim(-1, 1).clone(memory_format=torch.contiguous_format)
 
 
 @dataclass(frozen=True)

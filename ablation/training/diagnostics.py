@@ -133,7 +133,8 @@ def _objective(probe: keras.Model, loss: keras.losses.Loss, batch: Batch) -> Cal
     images, labels = batch
 
     def objective(trainable, frozen):
-        (logits, *responses), _ = probe.stateless_call(trainable, frozen, images, training=True)
+        outputs, _ = probe.stateless_call(trainable, frozen, images, training=True)
+        logits, *responses = keras.tree.flatten(outputs)  # A single output comes without a list.
         deviations = [ops.std(ops.cast(response, "float32")) for response in responses]
         return loss(labels, logits), deviations
 
