@@ -33,10 +33,18 @@ class EpochSeeds(keras.callbacks.Callback):
     def __init__(self, seed: int):
         super().__init__()
         self._seed = seed
+        self._epoch = 0
 
     def on_epoch_begin(self, epoch, logs=None):
+        """Remembers the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
         """Seeds the backend."""
-        backends.current().begin_epoch(self._seed, epoch)
+        # Not when the epoch begins: after that Keras may start the stream of batches, for which
+        # PyTorch draws a number, but only in the first epoch of a fit.
+        if batch == 0:
+            backends.current().begin_epoch(self._seed, self._epoch)
 
 
 class DivergenceGuard(keras.callbacks.Callback):
