@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-BACKENDS = ("tensorflow", "jax")
+BACKENDS = ("tensorflow", "jax", "torch")
 CELL_KEYS = ("arch", "dataset")
 """The factors of every study, like each part of a network; keys that a command sweeps join them."""
 

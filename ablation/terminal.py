@@ -48,13 +48,13 @@ def duration(seconds: float) -> str:
 
 
 def import_quietly(framework: str) -> None:
-    """Imports TensorFlow or JAX without its greeting.
+    """Imports a framework without its greeting.
 
     TensorFlow greets every import with lines about its build, and some of them come before it
     reads the log level, so standard error is closed for that while.
 
     Args:
-        framework: "tensorflow" or "jax".
+        framework: "tensorflow", "jax" or "torch".
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     kept = os.dup(2)

@@ -19,7 +19,7 @@ def _stem(path):
         (["epochs=0"], ["epochs=0", "1 or more"]),
         (["seed=-1"], ["seed=-1"]),
         (["study=../other"], ["study", "letters"]),
-        (["backend=mxnet"], ["backend=mxnet", "tensorflow", "jax"]),
+        (["backend=theano"], ["backend=theano", "tensorflow", "jax", "torch"]),
         (["precision=float8"], ["precision=float8", "mixed_bfloat16"]),
         (["dataset.image_size=31"], ["image_size=31", "arch=34", "32 or more"]),
         (["arch=20", "dataset.image_size=3"], ["image_size=3", "arch=20", "4 or more"]),

@@ -226,8 +226,8 @@ def varying(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, list[Any]]
 class _Layout:
     """Which factors of some runs make rows, and what their columns are.
 
-    A part that hangs on another, such as which kind of branch a net with branches has, makes no rows of
-    its own: its levels stand beside those of the other.
+    A part that hangs on another, such as which kind of branch a net with branches has, makes no
+    rows of its own: its levels stand beside those of the other.
 
     Args:
         runs: of one data set under one protocol.

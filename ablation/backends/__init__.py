@@ -31,6 +31,16 @@ class Backend(Protocol):
     def set_up(self, config: dict[str, Any]) -> None:
         """Sets seed, threads and determinism for this process, before any model."""
 
+    def begin_epoch(self, seed: int, epoch: int) -> None:
+        """Seeds what a training step draws from beside the model's own variables.
+
+        So an epoch draws the same numbers whether the run was stopped before it or not.
+
+        Args:
+            seed: of the run.
+            epoch: from 0.
+        """
+
     def dataset(self, stream: Callable[[], Iterator[Batch]], steps: int) -> Any:
         """Returns batches as `Model.fit` takes them, prepared while the step before is computed.
 

@@ -30,6 +30,10 @@ def set_up(config: dict[str, Any]) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
+def begin_epoch(seed: int, epoch: int) -> None:
+    """Does nothing: all random numbers come from the model's variables."""
+
+
 def dataset(stream: Callable[[], Iterator[Batch]], steps: int) -> tf.data.Dataset:
     """Returns a tf.data.Dataset, which needs no `steps`; see `Backend.dataset`."""
     signature = tuple(tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in next(stream()))

@@ -106,19 +106,25 @@ def _taps(kernel, first: tuple[int, int], count: tuple[int, int]):
 
 @keras.saving.register_keras_serializable("ablation")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras's batch normalisation of the last axis, on TensorFlow through its fused kernel.
+    """Keras's batch normalisation of the last axis, through the fused kernel of the backend.
 
     Keras composes the layer from elementwise operations; the fused kernel passes over the
-    activations fewer times, which `benchmarks/` shows. Other backends fuse by compiling.
+    activations fewer times, which `benchmarks/` shows. JAX fuses by compiling.
     """
 
     def call(self, inputs, training=None, mask=None):
         """Normalises (batch, height, width, channels); the dtype stays that of the input."""
-        if keras.backend.backend() != "tensorflow":
-            return super().call(inputs, training=training, mask=mask)
+        use_batch = bool(training and self.trainable)
+        match keras.backend.backend():
+            case "tensorflow":
+                return self._on_tensorflow(inputs, use_batch)
+            case "torch":
+                return self._on_torch(inputs, use_batch)
+        return super().call(inputs, training=training, mask=mask)
+
+    def _on_tensorflow(self, inputs, use_batch):
         import tensorflow as tf  # Only this backend has the kernel.
 
-        use_batch = bool(training and self.trainable)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=self.gamma,
@@ -129,12 +135,32 @@ class BatchNormalization(keras.layers.BatchNormalization):
             is_training=use_batch,
         )
         if use_batch:
-            # The kernel returns the unbiased variance; Keras keeps a running mean of the biased.
             count = tf.cast(tf.size(inputs) / inputs.shape[-1], variance.dtype)
-            variance = variance * (count - 1) / count
-            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+            self._move(mean, variance, count)
         return outputs
+
+    def _on_torch(self, inputs, use_batch):
+        import torch  # Only this backend has the kernel.
+
+        scale, offset, mean, variance = map(
+            ops.convert_to_tensor, (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        )
+        if use_batch:  # A running mean that forgets all at once is this batch's.
+            mean, variance = torch.zeros_like(mean), torch.zeros_like(variance)
+        images = torch.movedim(inputs, -1, 1)
+        outputs, *_ = torch.native_batch_norm(
+            images, scale, offset, mean, variance, use_batch, 1.0, self.epsilon
+        )
+        if use_batch:
+            self._move(mean, variance, inputs.numel() // inputs.shape[-1])
+        return torch.movedim(outputs, 1, -1)
+
+    def _move(self, mean, variance, count):
+        """Adds a batch, of so many pixels, to the running statistics."""
+        # The kernels return the unbiased variance; Keras keeps a running mean of the biased.
+        variance = variance * (count - 1) / count
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + batch * (1 - self.momentum))
 
 
 @keras.saving.register_keras_serializable("ablation")

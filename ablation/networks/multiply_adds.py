@@ -81,6 +81,8 @@ def _count(layer: Any, args: Any, kwargs: Any, output: keras.KerasTensor) -> Cou
     shapes = [*_shapes([args, kwargs]), tuple(output.shape)]
     if any(None in shape[1:] for shape in shapes[:-1]):
         return Counted({}, {layer.name: type(layer).__name__})
+    if isinstance(layer, layers.TorchModuleWrapper):
+        return _count_torch(layer, shapes[:-1])
     rule = _rule(layer)
     if rule and rule.whole:
         *inputs, out = ((1, *shape[1:]) for shape in shapes)
@@ -91,6 +93,15 @@ def _count(layer: Any, args: Any, kwargs: Any, output: keras.KerasTensor) -> Cou
         computes = isinstance(layer, keras.Layer) and _computes_itself(layer)
         return Counted({}, {layer.name: type(layer).__name__} if computes else {})
     return _run(layer, args, kwargs)
+
+
+def _count_torch(layer: keras.layers.TorchModuleWrapper, inputs: Sequence[Shape]) -> Counted:
+    """Counts a layer of PyTorch on one example of zeros."""
+    from ablation.networks.torch_multiply_adds import count_module  # It loads PyTorch.
+
+    zeros = [keras.ops.zeros((1, *shape[1:])) for shape in inputs]
+    total, uncounted = count_module(layer.module, lambda: layer(*zeros, training=False))
+    return Counted({"": total}, {name or layer.name: kind for name, kind in uncounted.items()})
 
 
 def _run(network: keras.Layer, args: Any, kwargs: Any) -> Counted:
@@ -288,6 +299,11 @@ def _each_step(layer, inputs, output):
     return None if counted.uncounted else inputs[0][1] * counted.total
 
 
+def _torch_module(layer, inputs, output):
+    counted = _count_torch(layer, inputs)
+    return None if counted.uncounted else counted.total
+
+
 def _copies(layer, inputs, output):
     return 0
 
@@ -349,7 +365,7 @@ _RULES: dict[type, _Rule] = {
     layers.ConvLSTM3D: _Rule(_recurrent),
     layers.RNN: _Rule(_recurrent),
     layers.TimeDistributed: _Rule(_each_step),
-    layers.TorchModuleWrapper: _Rule(_unknown),
+    layers.TorchModuleWrapper: _Rule(_torch_module),
     layers.JaxLayer: _Rule(_unknown),
     layers.TFSMLayer: _Rule(_unknown),
 }

@@ -174,7 +174,7 @@ def percent_axis(axes: Axes) -> None:
 
 
 def label_log_axis(axes: Axes) -> None:
-    """Labels a logarithmic axis with numbers as one writes them: 1, 2, 5, or powers of ten over many decades.
+    """Labels a logarithmic axis with bare numbers: 1, 2, 5, or powers of ten over many decades.
 
     Over less than a factor of five they are equally far apart, or one alone might be left.
     """

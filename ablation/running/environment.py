@@ -35,6 +35,9 @@ NUMERICAL = (
 )
 """These decide the bits of a result."""
 
+BY_BACKEND = ("XLA_FLAGS", "CUBLAS_WORKSPACE_CONFIG")
+"""So do these, which only one backend gets."""
+
 ALLOCATOR = (
     Setting("MALLOC_ARENA_MAX", "1", "each thread's arena grows and is given back on its own"),
     Setting("MALLOC_MMAP_MAX_", "0", "each large array would be mapped and unmapped anew"),
@@ -112,6 +115,9 @@ def child(config: dict[str, Any]) -> dict[str, str]:
             settings["NPROC"] = str(config["threads"])
         if config["deterministic"]:
             settings["XLA_FLAGS"] = "--xla_gpu_deterministic_ops=true"
+    if config["backend"] == "torch" and config["deterministic"]:
+        # Without it PyTorch refuses deterministic products on a GPU.
+        settings["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     return defaults | inherited() | settings
 
 
@@ -131,7 +137,7 @@ def set_aside() -> dict[str, str]:
 
 def recorded() -> dict[str, str]:
     """Returns what of the environment of this process belongs to the provenance of a result."""
-    names = [*(setting.name for setting in NUMERICAL), "XLA_FLAGS", *RECORDED]
+    names = [*(setting.name for setting in NUMERICAL), *BY_BACKEND, *RECORDED]
     return {name: os.environ[name] for name in names if name in os.environ}
 
 

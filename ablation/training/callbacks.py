@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from ablation import backends
 from ablation.networks.layers import deep_recursion
 from ablation.records import store
 
@@ -20,6 +21,30 @@ _PROGRESS_SECONDS = 1.0
 
 class DivergenceError(Exception):
     """The loss is no longer a finite number."""
+
+
+class EpochSeeds(keras.callbacks.Callback):
+    """Seeds each epoch by itself, for networks that draw from their framework's generator.
+
+    Args:
+        seed: of the run.
+    """
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self._seed = seed
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Remembers the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Seeds the backend."""
+        # Not when the epoch begins: after that Keras may start the stream of batches, for which
+        # PyTorch draws a number, but only in the first epoch of a fit.
+        if batch == 0:
+            backends.current().begin_epoch(self._seed, self._epoch)
 
 
 class DivergenceGuard(keras.callbacks.Callback):

@@ -277,6 +277,8 @@ def _gradients(objective: Callable) -> Callable:
         import jax  # Only this backend has it.
 
         return jax.jit(jax.grad(objective, has_aux=True))
+    if keras.backend.backend() == "torch":
+        return _torch_gradients(objective)
     import tensorflow as tf
 
     @tf.function(autograph=False)  # Tracing costs a second or two, each epoch then a third.
@@ -285,5 +287,22 @@ def _gradients(objective: Callable) -> Callable:
             value, deviations = objective(trainable, frozen)
         zero = tf.UnconnectedGradients.ZERO
         return tape.gradient(value, trainable, unconnected_gradients=zero), deviations
+
+    return gradients
+
+
+def _torch_gradients(objective: Callable) -> Callable:
+    """Returns the same on PyTorch."""
+    import torch  # Only this backend has it.
+
+    def gradients(trainable, frozen):
+        before = [value.clone() for value in frozen]
+        value, deviations = objective(trainable, frozen)
+        found = torch.autograd.grad(value, trainable, allow_unused=True, materialize_grads=True)
+        # A torch.nn.Module, which knows nothing of stateless calls, has changed its own.
+        with torch.no_grad():
+            for now, then in zip(frozen, before, strict=True):
+                now.copy_(then)
+        return found, {key: deviation.detach() for key, deviation in deviations.items()}
 
     return gradients

@@ -22,6 +22,7 @@ from ablation.records import store
 from ablation.training.callbacks import (
     Checkpoint,
     DivergenceGuard,
+    EpochSeeds,
     History,
     KeptWeights,
     Progress,
@@ -89,6 +90,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
             # kept again.
             callbacks=[
                 clock,
+                EpochSeeds(config["seed"]),
                 DivergenceGuard(),
                 history,
                 *measuring,

@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+from ablation.config import BACKENDS
 from ablation.records import store
 from ablation.running import environment
 from support import TINY
@@ -13,15 +14,15 @@ def user(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "environ", {"PATH": "/bin", "HOME": str(tmp_path)})
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_child_gets_its_backend_and_what_the_user_has_set(config, backend):
-    os.environ |= {"KERAS_BACKEND": "torch", "TFDS_DATA_DIR": "/data", "CUDA_VISIBLE_DEVICES": "1"}
+    os.environ |= {"KERAS_BACKEND": "other", "TFDS_DATA_DIR": "/data", "CUDA_VISIBLE_DEVICES": "1"}
     variables = environment.child(config(f"backend={backend}"))
     assert (variables["KERAS_BACKEND"], variables["PATH"]) == (backend, "/bin")
     assert (variables["TFDS_DATA_DIR"], variables["CUDA_VISIBLE_DEVICES"]) == ("/data", "1")
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     "variable",
     [
@@ -90,6 +91,13 @@ def test_jax_takes_threads_and_determinism_from_its_environment(config):
     assert variables["XLA_FLAGS"] == "--xla_gpu_deterministic_ops=true"
     variables = environment.child(config("backend=jax", "deterministic=false"))
     assert "NPROC" not in variables and "XLA_FLAGS" not in variables
+
+
+def test_torch_takes_what_deterministic_products_on_a_gpu_need_from_its_environment(config):
+    key = "CUBLAS_WORKSPACE_CONFIG"
+    assert environment.child(config("backend=torch"))[key] == ":4096:8"
+    assert key not in environment.child(config("backend=torch", "deterministic=false"))
+    assert key not in environment.child(config("backend=tensorflow"))
 
 
 def test_jax_leaves_a_gpu_to_others_unless_the_user_says_otherwise(config):

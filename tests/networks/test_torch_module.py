@@ -1,0 +1,72 @@
+"""A torch.nn.Module in Keras: what it is asked runs where Keras's backend is PyTorch."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ablation.running import environment
+from support import TINY
+
+pytest.importorskip("torch", reason="needs PyTorch")
+
+_TESTS = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def ask(cli, tmp_path_factory):
+    """Returns the answer of `torch_networks.py` to a question."""
+    folder = tmp_path_factory.mktemp("torch")
+
+    def answer(*question, **variables):
+        code = f"import sys; sys.path.insert(0, {str(_TESTS)!r})\n"
+        code += (_TESTS / "networks" / "torch_networks.py").read_text()
+        variables = {"KERAS_BACKEND": "torch"} | variables
+        done = cli(*question, code=code, cwd=folder, **variables)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return answer
+
+
+def test_multiply_adds_are_those_of_a_hand_count(ask):
+    found = ask("counts")
+    assert found.pop("bilinear") == ["module (Bilinear)"]
+    assert len(found) == 13
+    for name, (counted, by_hand, uncounted) in found.items():
+        assert (name, counted) == (name, by_hand)
+        assert not uncounted
+
+
+def test_running_statistics_are_parameters_that_nothing_trains(ask):
+    found = ask("parameters")
+    # Convolution, norm and head; the norm's two statistics and the net's own, but no counter.
+    assert found["trainable"] == (9 * 4 + 4) + 2 * 4 + (256 * 10 + 10)
+    assert found["total"] - found["trainable"] == 2 * 4 + 1
+    assert found["multiply_adds"] == 64 * 9 * 4 + 256 * 10
+
+
+def test_only_training_moves_statistics_and_drops_units(ask):
+    found = ask("modes")
+    assert found["before"] == found["after_predict"] != found["after_fit"]
+    assert found["variable"] == found["after_fit"]
+    assert found["predictions_differ"] == 0
+    assert found["training_differs"] > 0.01
+
+
+def test_a_module_that_does_not_fit_is_refused(ask):
+    seven, images, three = ask("refusals")
+    assert "logits of shape (batch, 10)" in seven and "(2, 7)" in seven
+    assert "(2, 64)" in images
+    assert "(2, 3)" in three
+
+
+def test_a_stopped_run_of_a_module_goes_on_as_if_nothing_had_happened(
+    ask, config, cache_dir, tmp_path
+):
+    keys = config(*TINY, "backend=torch", f"cache_dir={cache_dir}", "diagnostics=true")
+    untouched, resumed = ask("resumed", json.dumps(keys), str(tmp_path), **environment.child(keys))
+    assert (untouched["resumed_from_epoch"], resumed["resumed_from_epoch"]) == (0, 1)
+    assert resumed["weights_sha256"] == untouched["weights_sha256"]
+    for metric in ("loss", "val_loss", "accuracy", "val_accuracy"):
+        assert resumed[metric] == untouched[metric]

@@ -1,0 +1,176 @@
+"""Modules as users write them, and what `tests/networks/test_torch_module.py` asks of them.
+
+    python torch_networks.py QUESTION ARGUMENT...
+
+Keras's backend must be PyTorch. The answer goes to standard output as JSON.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import torch
+from torch import nn
+
+from ablation.networks import cost
+from ablation.networks.torch_module import wrap
+
+
+class Net(nn.Module):
+    """Has what is hard to resume: running statistics, a counter that matters, dropout."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4, momentum=None)  # Its mean is over all batches so far.
+        self.dropout = nn.Dropout(0.5)
+        self.head = nn.Linear(4 * 64, 10)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, x):
+        if self.training:
+            self.seen = self.seen + x.mean()  # Another tensor, not another value of the same one.
+        x = torch.relu(self.norm(self.conv(x)))
+        return self.head(self.dropout(x.view(len(x), -1)))
+
+
+class Rows(nn.Module):
+    """Reads each row of pixels as a step, or a token."""
+
+    channels_last = True
+
+    def __init__(self, layer, classes=10):
+        super().__init__()
+        self.layer = layer
+        self.classes = classes
+
+    def forward(self, x):
+        x = x[..., 0]
+        x = self.layer(x, x, x) if isinstance(self.layer, nn.MultiheadAttention) else self.layer(x)
+        x = x[0] if isinstance(x, tuple) else x
+        return x.flatten(1)[:, : self.classes]
+
+
+class ByHand(nn.Module):
+    """Multiplies by a sign and by a function, without layers."""
+
+    channels_last = True
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(64, 10))
+
+    def forward(self, x):
+        x = x.flatten(1)
+        return x @ self.weight + torch.einsum("bi,ij->bj", x, self.weight)
+
+
+def _flat(*layers):
+    return nn.Sequential(nn.Flatten(), *layers, nn.LazyLinear(10))
+
+
+# Images are 8x8 with one channel; the head's products are added by `_flat`.
+COUNTS = {
+    "linear": (_flat(), 64 * 10),
+    "convolution": (nn.Sequential(nn.Conv2d(1, 6, 3), _flat()), 36 * 54 + 216 * 10),
+    "groups": (
+        nn.Sequential(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 6, 3, 2, 1, groups=2), _flat()),
+        64 * 4 + 16 * 9 * 2 * 6 + 96 * 10,
+    ),
+    "transposed": (nn.Sequential(nn.ConvTranspose2d(1, 3, 3, 2), _flat()), 64 * 27 + 867 * 10),
+    "1d": (nn.Sequential(nn.Flatten(2), nn.Conv1d(1, 5, 3), _flat()), 62 * 15 + 310 * 10),
+    "3d": (
+        nn.Sequential(nn.Unflatten(1, (1, 1)), nn.Conv3d(1, 2, (1, 3, 3)), _flat()),
+        36 * 18 + 72 * 10,
+    ),
+    "attention": (
+        Rows(nn.MultiheadAttention(8, 2, batch_first=True)),
+        4 * 8 * 8 * 8 + 2 * 8 * 8 * 8,
+    ),
+    "encoder": (
+        Rows(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)),
+        4 * 8 * 8 * 8 + 2 * 8 * 8 * 8 + 2 * 8 * 8 * 16,
+    ),
+    "lstm": (Rows(nn.LSTM(8, 10, batch_first=True)), 8 * 4 * (8 * 10 + 10 * 10)),
+    "gru": (
+        Rows(nn.GRU(8, 10, bidirectional=True, batch_first=True)),
+        2 * 8 * 3 * (8 * 10 + 10 * 10),
+    ),
+    "rnn": (Rows(nn.RNN(8, 10, 2, batch_first=True)), 8 * (8 * 10 + 3 * 10 * 10)),
+    "by hand": (ByHand(), 2 * 64 * 10),
+    "norms": (nn.Sequential(nn.BatchNorm2d(1), nn.GroupNorm(1, 1), nn.PReLU(), _flat()), 640),
+}
+
+
+class Bilinear(nn.Bilinear):
+    channels_last = True
+
+    def forward(self, x):
+        return super().forward(x.flatten(1), x.flatten(1))
+
+
+def counts():
+    """What is counted, and what is right, of each module; and what nobody counts."""
+    found = {}
+    for name, (module, by_hand) in COUNTS.items():
+        counted = cost.count(wrap(module, (8, 8, 1), 10))
+        found[name] = counted.multiply_adds, by_hand, counted.uncounted
+    return found | {"bilinear": cost.count(wrap(Bilinear(64, 64, 10), (8, 8, 1), 10)).uncounted}
+
+
+def parameters():
+    """The costs of `Net`."""
+    return vars(cost.count(wrap(Net(), (8, 8, 1), 10)))
+
+
+def modes():
+    """The running mean before and after predict, evaluate and fit, and how predictions differ."""
+    model = wrap(Net(), (8, 8, 1), 10)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((16, 8, 8, 1), np.float32), np.arange(16) % 10
+    norm = model.layers[-1].module.norm
+    before = norm.running_mean.tolist()
+    first, second = (model.predict(images, verbose=0) for _ in range(2))
+    model.evaluate(images, labels, verbose=0)
+    unchanged = norm.running_mean.tolist()
+    model.fit(images, labels, verbose=0, batch_size=8)
+    mean = next(v for v in model.non_trainable_weights if tuple(v.shape) == (4,))
+    return {
+        "before": before,
+        "after_predict": unchanged,
+        "after_fit": norm.running_mean.tolist(),
+        "variable": keras.ops.convert_to_numpy(mean).tolist(),
+        "predictions_differ": float(np.abs(first - second).max()),
+        "training_differs": float((model(images, training=True) - model(images)).abs().max()),
+    }
+
+
+def refusals():
+    """What is said about modules that do not fit."""
+    said = []
+    for module in (
+        nn.Sequential(_flat(), nn.Linear(10, 7)),
+        nn.Flatten(),
+        Rows(nn.Identity(), classes=3),
+    ):
+        try:
+            wrap(module, (8, 8, 1), 10)
+        except ValueError as error:
+            said.append(str(error))
+    return said
+
+
+def resumed(config, room):
+    """The results of a run left alone and of one that was stopped, on `Net`."""
+    from ablation.training import train
+    from stopped_and_resumed import stopped_and_resumed
+
+    train.build = lambda arch, shape, classes, **_: wrap(Net(), shape, classes)
+    return stopped_and_resumed(json.loads(config), Path(room))
+
+
+if __name__ == "__main__":
+    json.dump(globals()[sys.argv[1]](*sys.argv[2:]), sys.stdout)
