@@ -254,6 +254,8 @@ def _head(word: str) -> str | None:
 def _override(word: str, sweeps: bool) -> str:
     match = _WORD.fullmatch(word)
     if not match:
+        if keys.full(word.removeprefix("~")).startswith("parts."):
+            raise UserError(f"{word.removeprefix('~')} cannot be taken away.")
         return word
     prefix, key, value = match.groups()
     if key in keys.groups():

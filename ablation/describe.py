@@ -76,7 +76,7 @@ def _describe(config: dict) -> None:
             stage.name,
             "x".join(map(str, stage.output)),
             str(stage.blocks or ""),
-            ", ".join(shortcuts),
+            ", ".join(shortcuts) or ("none" if stage.blocks else ""),
             f"{stage.parameters:,}",
             f"{stage.multiply_adds:,}",
         )

@@ -192,6 +192,24 @@ def check_reference(
     raise unknown_level(reference, contrast, known)
 
 
+def usual_contrast(runs: Iterable[tuple[str, Mapping[str, Label]]]) -> str:
+    """Returns what is compared unasked: the first part that varies in one architecture.
+
+    Without one it is the first part that there is, and without parts "arch".
+
+    Args:
+        runs: the architecture of each, and the label of each of its parts, by key.
+    """
+    found: dict[str, set[tuple[str, str]]] = {}
+    for arch, of_parts in runs:
+        for key, level in of_parts.items():
+            found.setdefault(key, set()).update([(arch, level)] if level.applies else [])
+    several = [
+        key for key, levels in found.items() if len(levels) > len({arch for arch, _ in levels})
+    ]
+    return next(iter([*several, *found]), "arch")
+
+
 def find_level(asked: str, known: Iterable[str]) -> str | None:
     """Returns the level that is meant, in another spelling too, such as 1e-1 for 0.1."""
     known = list(known)
@@ -218,8 +236,12 @@ def _levels(
             return []
         own, name = of_parts[contrast], contrast.removeprefix(PARTS)
         inner = [key for key, facts in network.items() if name in facts["applies"]]
-        applying = [of_parts[PARTS + key] for key in inner if key in config["parts"]]
-        return [own, *map(own.beside, applying)]
+        applying = [key for key in inner if key in config["parts"]]
+        named = [
+            one if one.speaks else Label(f"{key.removeprefix(PARTS)} {one}")
+            for key, one in ((key, of_parts[PARTS + key]) for key in applying)
+        ]
+        return [own, *map(own.beside, named)]
     # What is no part of the identity can be a factor too: where images lie.
     values = flatten(config) | flatten(identity_keys(config))
     return [str(config["recipe"]["name"] if contrast == "recipe" else values[contrast])]

@@ -22,7 +22,7 @@ from ablation import command, keys
 from ablation.config import BACKENDS, Config, UserError, expanded, first_line, flatten
 from ablation.data.sources import SOURCES
 from ablation.networks import registry
-from ablation.networks.registry import ARCHS
+from ablation.networks.registry import ARCHS, BARE
 
 AUGMENTATIONS = ("none", "flip", "crop_flip")
 NORMALISATIONS = ("unit", "signed", "standard", "pixel_mean")
@@ -188,6 +188,9 @@ def explain(error: Exception) -> str:
 def _unreadable(word: str) -> str:
     """Returns how a word is written that Hydra's grammar has no meaning for."""
     key, _, value = word.partition("=")
+    bare = key.rpartition("parts.")[2]
+    if bare in BARE:  # As it was typed, or could have been.
+        key, word = bare, word.replace(f"parts.{bare}", bare, 1)
     name = key.lstrip("+~")
     if name.startswith("hydra"):
         return f"{word} cannot be read; in quotes it is text: {command.quoted(key, value)}."

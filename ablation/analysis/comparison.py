@@ -18,6 +18,7 @@ from ablation.factors import (
     find_factor,
     find_level,
     unknown_level,
+    usual_contrast,
 )
 from ablation.records import store
 from ablation.text import utf8
@@ -166,9 +167,8 @@ def comparisons(
 
 
 def _usual_contrast(runs: pd.DataFrame, parts: Mapping[str, Factor]) -> str:
-    """Returns the first part that varies, or else the first that a net has, or else "arch"."""
-    several = [key for key in parts if _varies(runs, key)]
-    return next(iter([*several, *parts]), "arch")
+    rows = runs[["arch", *parts]].drop_duplicates().to_dict("records")
+    return usual_contrast((row.pop("arch"), row) for row in rows)
 
 
 def _varies(runs: pd.DataFrame, key: str) -> bool:

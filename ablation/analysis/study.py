@@ -33,7 +33,7 @@ from ablation.text import utf8
 _GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""
 
-_OF_THE_RUN = ("chance", "imbalance", "caveats", "uncounted")
+_OF_THE_RUN = ("initial", "chance", "imbalance", "caveats", "uncounted")
 
 RESULTS = (
     "loss",
@@ -320,6 +320,7 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
         # What always answering the most frequent class scores; equal classes in older results.
         counts = result.get("val_per_class") or [1] * len(result["classes"])
         row["chance"] = max(counts) / sum(counts)
+        row["initial"] = result.get("initial")
         row["uncounted"] = ", ".join(result.get("uncounted", ()))
         trained = result.get("train_per_class") or [1]
         row["imbalance"] = max(trained) / min(trained) if min(trained) else math.inf

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 
 from ablation.config import UserError
-from ablation.networks import registry
-from ablation.networks.own import own
+from ablation.networks import registry, source
+from ablation.networks.own import RefusedError, own
 
 
 def build(
@@ -43,7 +43,7 @@ def build(
         network = registry.find(arch)
         levels = network.settled(parts)
     except UserError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(f"{error} Received: {arch=}, {parts=}") from None
     smallest = network.image_size(levels)
     if min(input_shape[:2]) < smallest:
         raise ValueError(
@@ -56,4 +56,9 @@ def build(
         return own(network, input_shape, classes, seed, levels)
     module = importlib.import_module(f"{__package__}.{network.path.stem}")
     function = getattr(module, network.function)
-    return function(input_shape, classes, name=arch, seed=seed, **network.bound, **levels)
+    try:
+        return function(input_shape, classes, name=arch, seed=seed, **network.bound, **levels)
+    except ValueError as error:
+        if source.is_raised_in(error, [network.path]):
+            raise RefusedError(str(error)) from None
+        raise

@@ -16,7 +16,7 @@ from ablation.networks.registry import Network
 _PROBED = 4
 
 
-class RefusedError(Exception):
+class RefusedError(ValueError):
     """The function has said by ValueError that there is no such network."""
 
 

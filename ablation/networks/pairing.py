@@ -120,21 +120,6 @@ def initial_digests(model: keras.Model) -> list[tuple[str, int]]:
     return found
 
 
-def shared(a: Iterable[Sequence], b: Iterable[Sequence]) -> int:
-    """Returns how many parameters start equal in two models.
-
-    Args:
-        a: the `initial_digests` of one.
-        b: those of the other.
-
-    Example:
-        >>> shared([("0f", 9), ("0f", 9), ("77", 4)], [("0f", 9), ("12", 4)])
-        9
-    """
-    both = Counter(map(tuple, a)) & Counter(map(tuple, b))
-    return sum(size * count for (_, size), count in both.items())
-
-
 def _value(variable: Any) -> np.ndarray:
     import keras
 

@@ -79,20 +79,13 @@ class Network:
             if all(arguments[key] in known for key, known in self.parts[name].applies.items())
         }
 
-    def without_effect(self, given: Mapping[str, Any]) -> dict[str, str]:
-        """Returns the given parts that change nothing beside the others, and where they would."""
-        settled = self.settled(given)
-        found = {}
-        for name in given:
-            conditions = {
-                key: " or ".join(map(spelled, known))
-                for key, known in self.parts[name].applies.items()
-                if key in self.parts
-            }
-            if name not in settled:
-                where = " and ".join(f"{key}={levels}" for key, levels in conditions.items())
-                found[name] = where or "other networks"
-        return found
+    def where(self, name: str) -> str:
+        """Returns at which levels of other parts a part changes something, in words."""
+        return " and ".join(
+            f"{key}={' or '.join(map(spelled, known))}"
+            for key, known in self.parts[name].applies.items()
+            if key in self.parts
+        )
 
     def image_size(self, parts: Mapping[str, Any]) -> int:
         """Returns the smallest height and width, in pixels, that it takes with some parts."""

@@ -13,6 +13,7 @@ from ablation.analysis.audit import Audit, Differences, audit, spans
 from ablation.analysis.comparison import Comparison, levels, varying
 from ablation.analysis.effects import NEAR_CHANCE_SHARE, Effect, foremost
 from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS
+from ablation.analysis.starts import starts_table
 from ablation.analysis.study import Study
 from ablation.analysis.tables import comparison_effects
 from ablation.data.cache import VERY_UNEQUAL
@@ -59,11 +60,29 @@ def report(study: Study, comparisons: Sequence[Comparison], figures: Sequence[li
             "Equal epochs are not equal work. Trainable parameters; multiply-adds of one image.",
             table(cost_cells(comparison)),
             _uncounted(comparison),
+            _starts(comparison),
             "### Conditions",
             conditions(study, comparison),
         ]
     parts += ["## Runs", _runs(study), *_logs(study), *_problems(study)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _starts(comparison: Comparison) -> str:
+    """Returns how many parameters start equal in the nets that are compared."""
+    starts = starts_table(comparison).to_dict("records")
+    if not starts:
+        return ""
+    said = [
+        f"{row['shared']:,} of {row['parameters']:,} in {comparison.prefix}{row['column']} "
+        f"({', '.join(f'{name} {row[name]}' for name in comparison.rows)})"
+        for row in starts[:_NAMED_AT_MOST]
+    ]
+    more = f" and {len(starts) - len(said):,} more" if len(starts) > len(said) else ""
+    return (
+        f"**Started alike.** Trainable parameters that begin as in {comparison.prefix}"
+        f"{comparison.reference}, seed by seed: {inline('; '.join(map(visible, said)))}{more}."
+    )
 
 
 def _uncounted(comparison: Comparison) -> str:

@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ablation import machine
 from ablation.config import COMMAND_KEYS, RECORD_KEY, UserError, to_plain
-from ablation.factors import check_reference, find_factor, of_parts
+from ablation.factors import check_reference, find_factor, labels, of_parts, usual_contrast
 from ablation.networks import registry
 from ablation.records import store
 from ablation.records.store import Run, Status
@@ -103,6 +103,23 @@ def remarks(runs: Sequence[Run]) -> Iterator[str]:
             "precision=mixed_bfloat16 will be slow: this processor has no instructions for it "
             "(AVX512_BF16 or AMX_BF16); plan=true measures float32 beside it"
         )
+
+
+def _without_effect(configs: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yields which of the parts that a command names change nothing, and in which networks."""
+    archs = {config["arch"] for config in configs}
+    for arch in sorted(archs & registry.ARCHS.keys() | set(filter(registry.is_own, archs))):
+        network = registry.find(arch)
+        given = [config["parts"] for config in configs if config["arch"] == arch]
+        for name in dict.fromkeys(name for parts in given for name in parts):
+            if name not in network.parts:
+                yield f"{registry.typed(name)} is no part of arch={arch}, which is trained as it is"
+            elif not any(
+                name in network.settled({k: v for k, v in parts.items() if k in network.parts})
+                for parts in given
+            ):
+                where = network.where(name) or "other networks"
+                yield f"{registry.typed(name)} changes nothing in arch={arch} but where {where}"
 
 
 class StudyCallback(Callback):
@@ -186,6 +203,7 @@ class Sweep:
         for key in COMMAND_KEYS:
             if key in {name.split(".")[0] for name in swept}:
                 raise UserError(f"{key} is one for the whole command and cannot be swept.")
+        self._without_effect = dict.fromkeys(_without_effect(configs))
         self._configs = configs = [validated(config) for config in configs]
         self._swept = swept
         self._console = open_console(stderr=True)
@@ -196,9 +214,11 @@ class Sweep:
 
     def _check_report(self, contrast: str | None, reference: str | None) -> None:
         """Raises UserError unless the report can compare what it is asked to."""
-        if not contrast:
-            return
         known = list(self._known_configs())
+        if not contrast:
+            contrast = usual_contrast(
+                (config["arch"], labels(config["parts"], network)) for config, network in known
+            )
         parts = of_parts({config["arch"]: network for config, network in known})
         factors = dict.fromkeys([*store.factors(self._directory), *self._swept, *parts])
         check_reference(reference, find_factor(contrast, list(factors)), known)
@@ -242,7 +262,7 @@ class Sweep:
         rerun = self._configs[0]["rerun"]
         statuses = [(run, store.read_status(run.directory)) for run in self._runs]
         due = [(run, status) for run, status in statuses if runner.is_due(status, rerun)]
-        for remark in remarks(self._runs):
+        for remark in (*self._without_effect, *remarks(self._runs)):
             self._console.print(remark, soft_wrap=True, highlight=False)
         self._announce([one for one in statuses if not runner.is_due(one[1], rerun)], due)
         self._monitor = Monitor([run for run, _ in due], self._console, self._write_report)

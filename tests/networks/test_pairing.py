@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from ablation.networks.pairing import initial_digests, pair, shared
+from ablation.analysis.starts import shared
+from ablation.networks.pairing import initial_digests, pair
 
 
 def _norm(x, norm):

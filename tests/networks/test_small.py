@@ -75,11 +75,6 @@ def test_every_kernel_starts_from_seed_and_name(arms):
         assert not np.isclose(layer.kernel, differing.kernel).all()
 
 
-def test_preact_is_what_it_is_either_way():
-    one, other = (build("preact15", SHAPE, CLASSES, preact=preact) for preact in (False, True))
-    assert one.get_config() == other.get_config()
-
-
 @pytest.mark.parametrize("size", [4, 5, 28, 33])
 def test_images_from_four_pixels_give_finite_logits(size):
     images = np.random.default_rng(0).normal(size=(2, size, size, 3)).astype("float32")
