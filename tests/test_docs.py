@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", "runs/README.md", "benchmarks/README.md", "docs/results/README.md"]
+PAGES = [
+    "README.md",
+    "docs/networks.md",
+    "runs/README.md",
+    "benchmarks/README.md",
+    "docs/results/README.md",
+]
 STUDIES = sorted(path for path in (ROOT / "docs" / "results").iterdir() if path.is_dir())
 
 

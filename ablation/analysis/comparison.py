@@ -301,7 +301,8 @@ class _Layout:
                 names[key] = key
         columns = runs[contrast]
         if contrast not in self._parts:
-            columns = columns.astype(str)
+            texts = [one if isinstance(one, Label) else str(one) for one in columns]
+            columns = pd.Series(texts, columns.index, object)
         quoted = _distinct(columns, [names[key] for key in self._rows])
         for level, shown in zip(columns, quoted, strict=True):
             if contrast in self._parts and shown != level:
