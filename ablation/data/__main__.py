@@ -1,10 +1,9 @@
 """The child process that prepares one data set: `python -m ablation.data`.
 
-Standard input is the order, a JSON object with `dataset` and `cache_dir`; progress goes to
+Standard input is a `PrepareOrder`; progress goes to
 standard error. A process of its own, because TensorFlow Datasets imports TensorFlow.
 """
 
-import json
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from ablation.config import UserError
 from ablation.data import cache, sources
 from ablation.data.cache import VERY_UNEQUAL
 from ablation.data.facts import caveats, named, span
+from ablation.orders import PrepareOrder, read
 from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR, accept_any_text, open_console
 from ablation.text import readable, visible
 
@@ -29,7 +29,7 @@ _NAMED_AT_MOST = 5
 def main() -> int:
     """Prepares the ordered data set; returns the exit code."""
     accept_any_text()
-    order = json.loads(sys.stdin.read())
+    order = read(PrepareOrder, sys.stdin.read())
     warnings.simplefilter("ignore")  # Pillow's remarks about odd files.
     console = open_console(stderr=True)
     task = TextColumn("preparing {task.description}", markup=False)
@@ -45,7 +45,7 @@ def main() -> int:
                         console.print(f"preparing {what}: {total} images")
                 bars.update(tasks[what], completed=done)
 
-            prepared = cache.prepare(order["dataset"], order["cache_dir"], show)
+            prepared = cache.prepare(order.dataset, order.cache_dir, show)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except UserError as error:
@@ -53,7 +53,7 @@ def main() -> int:
         return EXIT_USER_ERROR
     except OSError as error:
         print(
-            f"Preparing the data set in cache_dir={order['cache_dir']} failed: {error}. "
+            f"Preparing the data set in cache_dir={order.cache_dir} failed: {error}. "
             "cache_dir=FOLDER puts it elsewhere.",
             file=sys.stderr,
         )

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ablation import import_path
 from ablation.config import RECORD_KEY, UserError, identity_keys
+from ablation.orders import MeasureOrder, written
 from ablation.records import store
 from ablation.records.store import Run
 from ablation.running import environment, runner
@@ -194,7 +195,7 @@ def _seconds(cost: dict[str, Any], epochs: int) -> float:
 
 
 def _measure(run: Run) -> dict[str, Any]:
-    order = json.dumps({"config": run.config, "started": time.time()})
+    order = written(MeasureOrder(run.config, time.time()))
     child = subprocess.run(
         import_path.command("ablation.training.measure"),
         input=order,

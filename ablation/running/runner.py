@@ -12,7 +12,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,6 +20,7 @@ from ablation import import_path
 from ablation.config import UserError
 from ablation.data import cache
 from ablation.networks import registry
+from ablation.orders import PrepareOrder, TrainOrder, written
 from ablation.records import store
 from ablation.records.store import Run, Status
 from ablation.running import environment
@@ -69,7 +69,7 @@ def prepare(dataset: dict, cache_dir: str) -> None:
     """
     if cache.is_ready(dataset, cache_dir):
         return
-    order = json.dumps({"dataset": dataset, "cache_dir": cache_dir})
+    order = written(PrepareOrder(dataset, cache_dir))
     child = subprocess.run(
         import_path.command("ablation.data"), input=order, text=True, env=environment.inherited()
     )
@@ -106,17 +106,10 @@ def train(run: Run, command: str) -> Status:
         KeyboardInterrupt: passed on after the child has ended.
     """
     before = store.read_status(run.directory)
-    order = {
-        "config": run.config,
-        "network": asdict(run.network),
-        "fingerprint": run.fingerprint,
-        "command": command,
-        "attempt": before.attempt,
-        "state": before.state,
-        "anew": run.config["rerun"] == "all",
-    }
+    anew = run.config["rerun"] == "all"
+    order = TrainOrder(run, command, anew, before.attempt, before.state)
     with one_gpu() as visible:
-        code, complaint = _run_child(json.dumps(order), environment.child(run.config) | visible)
+        code, complaint = _run_child(written(order), environment.child(run.config) | visible)
     if code != EXIT_BUSY:
         _record_death(run, before, code, complaint)
     return store.read_status(run.directory)

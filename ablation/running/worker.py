@@ -1,14 +1,11 @@
 """The child process that trains one run and keeps its directory.
 
 Started by `ablation.running.runner` as `python -m ablation.running.worker`. The first line of
-standard input is the order: a JSON object with `config`, `network`, `fingerprint`, `command`,
-`anew` (forget what is stored) and `attempt` and `state` as the parent knows them: the child trains
-only if since then no other attempt has begun or ended. Standard input stays open for as long as the
-parent lives; when it closes, the child ends too.
+standard input is a `TrainOrder`. Standard input stays open for as long as the parent lives; when it
+closes, the child ends too.
 """
 
 import errno
-import json
 import os
 import shutil
 import sys
@@ -20,8 +17,9 @@ from filelock import Timeout
 
 from ablation.config import UserError, first_line
 from ablation.networks import registry, source
+from ablation.orders import read_train_order
 from ablation.records import store
-from ablation.records.store import Network, Run
+from ablation.records.store import Run
 
 EXIT_FAILED = 1
 EXIT_BUSY = 3
@@ -33,16 +31,16 @@ _LOCK_SECONDS = 2.0  # Longer than the moment for which a reader tries the lock.
 
 def main() -> int:
     """Trains the ordered run; returns the exit code."""
-    order = json.loads(sys.stdin.readline())
-    run = Run(order["config"], Network(**order["network"]), order["fingerprint"])
+    order = read_train_order(sys.stdin.readline())
+    run = order.run
     run.directory.mkdir(parents=True, exist_ok=True)
     try:
         with store.run_lock(run.directory).acquire(timeout=_LOCK_SECONDS):
             status = store.read_status(run.directory)
-            ended = status.is_final and status.state != order["state"]
-            if ended or status.attempt != order["attempt"]:
+            ended = status.is_final and status.state != order.state
+            if ended or status.attempt != order.attempt:
                 return 0  # Another process was quicker, however that ended.
-            return _attempt(run, order["command"], order["anew"])
+            return _attempt(run, order.command, order.anew)
     except Timeout:
         return EXIT_BUSY
 

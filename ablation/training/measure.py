@@ -1,7 +1,6 @@
 """The child process that times a few real steps of one run: `python -m ablation.training.measure`.
 
-Standard input is the order, a JSON object with `config` and `started` (time.time() just before the
-process was made); standard output gets the figures as one JSON object.
+Standard input is a `MeasureOrder`; standard output gets the figures as one JSON object.
 """
 
 import json
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.config import UserError
+from ablation.orders import MeasureOrder, read
 from ablation.terminal import import_quietly
 
 _STEPS = 5
@@ -21,12 +21,12 @@ _VAL_STEPS = 3
 
 def main() -> int:
     """Measures the ordered run; returns the exit code."""
-    order = json.loads(sys.stdin.read())
-    import_quietly(order["config"]["backend"])
+    order = read(MeasureOrder, sys.stdin.read())
+    import_quietly(order.config["backend"])
     from ablation.networks.own import RefusedError
 
     try:
-        found = measure(order["config"], order["started"])
+        found = measure(order.config, order.started)
     except RefusedError as refusal:
         found = {"refused": str(refusal)}
     except UserError as error:

@@ -1,0 +1,76 @@
+"""What a parent process orders of a child: one line of JSON on its standard input.
+
+Imports no framework, and of the project only what an order is made of.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ablation.records.store import Network, Run
+
+Order = TypeVar("Order", "PrepareOrder", "MeasureOrder")
+
+
+@dataclass(frozen=True)
+class PrepareOrder:
+    """To `ablation.data`: make a data set ready.
+
+    Attributes:
+        dataset: its part of the configuration.
+        cache_dir: where it is kept.
+    """
+
+    dataset: dict[str, Any]
+    cache_dir: str
+
+
+@dataclass(frozen=True)
+class MeasureOrder:
+    """To `ablation.training.measure`: time a few steps of a run.
+
+    Attributes:
+        config: the configuration of the run, whose data set is ready.
+        started: time.time() just before the process was made.
+    """
+
+    config: dict[str, Any]
+    started: float
+
+
+@dataclass(frozen=True)
+class TrainOrder:
+    """To `ablation.running.worker`: train a run.
+
+    Attributes:
+        run: which one.
+        command: the command line that asked for it, for the record.
+        anew: whether to forget what is stored.
+        attempt: how often the run was started, as the parent knows it.
+        state: of the run, as the parent knows it. The child trains only if since then no other
+            attempt has begun or ended.
+    """
+
+    run: Run
+    command: str
+    anew: bool
+    attempt: int
+    state: str
+
+
+def written(order: PrepareOrder | MeasureOrder | TrainOrder) -> str:
+    """Returns an order as one line."""
+    return json.dumps(dataclasses.asdict(order))
+
+
+def read(kind: type[Order], line: str) -> Order:
+    """Returns the order that a line holds."""
+    return kind(**json.loads(line))
+
+
+def read_train_order(line: str) -> TrainOrder:
+    """Returns the order to train that a line holds."""
+    content = json.loads(line)
+    run = content.pop("run")
+    return TrainOrder(Run(**run | {"network": Network(**run["network"])}), **content)
