@@ -84,6 +84,8 @@ class Factor:
             return True
         if arch not in self.applies:
             return level == ABSENT
+        if level == ABSENT:
+            return False
         known = self.levels[arch]
         conditions = self.applies[arch]
         if level == self.elsewhere and level not in known:

@@ -7,6 +7,7 @@ import ast
 import hashlib
 import importlib
 import os
+import re
 import sys
 import sysconfig
 import tokenize
@@ -160,7 +161,9 @@ def user_error(error: BaseException, files: Collection[Path]) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     inside = [frame for frame in frames if os.path.realpath(frame.filename) in known]
     place = _at(Path(inside[-1].filename), inside[-1].lineno) if inside else ""
-    message = " ".join(str(error).split())
+    # What a layer raised, Keras puts in bold among what it adds of its own.
+    own = re.search(r"\x1b\[1m(.*?)\x1b\[0m", str(error), re.DOTALL)
+    message = " ".join((own[1] if own else str(error)).split())
     return f"{place}{type(error).__name__}{': ' if message else ''}{message}"
 
 

@@ -267,3 +267,10 @@ def test_an_error_on_import_has_its_line_too(folder):
     assert message.startswith("bad.py, line 3: SyntaxError")
     with pytest.raises(UserError, match=r"bad.py, line 3: SyntaxError"):
         local_modules(late)
+
+
+def test_what_keras_adds_to_an_error_of_a_layer_is_left_out():
+    error = RuntimeError(
+        "Exception encountered when calling L.call().\n\n\x1b[1mmine\x1b[0m\n\nArgs"
+    )
+    assert source.user_error(error, []) == "RuntimeError: mine"
