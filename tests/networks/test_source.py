@@ -273,4 +273,4 @@ def test_what_keras_adds_to_an_error_of_a_layer_is_left_out():
     error = RuntimeError(
         "Exception encountered when calling L.call().\n\n\x1b[1mmine\x1b[0m\n\nArgs"
     )
-    assert source.user_error(error, []) == "RuntimeError: mine"
+    assert user_error(error, []) == "RuntimeError: mine"
