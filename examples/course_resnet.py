@@ -5,7 +5,7 @@ have biases, ResNet-34 projects with 3x3 kernels, and initialisation and batch n
 Keras's defaults.
 
     python -m ablation -m arch=examples/course_resnet.py:resnet34,examples/course_resnet.py:resnet50
-        parts.plain=false,true dataset=digits recipe=sgd_clip epochs=5 seed=0,1,2,3,4,5
+        parts.plain=false,true dataset=digits recipe=sgd_clip epochs=5 study=course_resnet
 """
 
 import keras

@@ -5,7 +5,7 @@ Szegedy 2015, arXiv 1502.03167; layer normalisation, Ba et al. 2016, arXiv 1607.
 Srivastava et al. 2014, JMLR 15.
 
     python -m ablation -m arch=examples/mlp.py:build parts.residual=true,false
-        parts.norm=batch,layer,none dataset=digits recipe=adam epochs=10 seed=0,1,2,3,4,5
+        parts.norm=batch,layer,none dataset=digits recipe=adam epochs=10 study=mlp
 """
 
 from typing import Literal

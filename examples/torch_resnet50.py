@@ -5,7 +5,8 @@ normalisation; ReLU before the addition instead of after it; the last block of a
 image, not the first of the next; and every block's shortcut is a projection.
 
     python -m ablation -m arch=examples/torch_resnet50.py:build backend=torch
-        parts.shortcut=projection,identity parts.final_relu=false,true dataset=digits epochs=5
+        parts.shortcut=projection,identity parts.final_relu=false,true dataset=digits recipe=adam
+        epochs=5 study=torch_resnet50
 """
 
 from typing import Literal

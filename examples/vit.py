@@ -4,7 +4,7 @@ After Dosovitskiy et al. 2021, arXiv 2010.11929; 2-d sine and cosine positions a
 2022, arXiv 2205.01580; the norm behind the addition as in Vaswani et al. 2017, arXiv 1706.03762.
 
     python -m ablation -m arch=examples/vit.py:build parts.position=learned,sincos,none
-        dataset=digits recipe=adam epochs=20 seed=0,1,2,3,4,5
+        dataset=digits recipe=adam epochs=10 study=vit
 """
 
 from typing import Literal
