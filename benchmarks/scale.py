@@ -56,7 +56,7 @@ def shapes(runs: int) -> dict[str, Levels]:
         "cells": {"arch": list(ARCHS)[:archs]}
         | plain
         | {
-            "preact": [False, True][:preacts],
+            "parts.preact": [False, True][:preacts],
             "recipe.learning_rate": [round(0.01 * (1 + i), 2) for i in range(rates)],
             "seed": list(range(seeds)),
         },
@@ -192,7 +192,7 @@ def growth(folder: Path, sizes: Sequence[int]) -> Iterator[list[str]]:
             found = {
                 name: median(command, folder, repeats=repeats) for name, command in commands.items()
             }
-            assert f"0 of {runs} runs to train" in found["plan"].output
+            assert f"0 of {runs:,} runs to train" in found["plan"].output
             cells = [
                 cell
                 for one in found.values()
