@@ -250,7 +250,6 @@ class _Layout:
         others = [key for key in factors if key not in ("arch", "dataset", "seed", contrast)]
         varying_parts = [key for key in parts if key in others and _varies(runs, key)]
         rows = ["arch"] if contrast != "arch" else []
-        rows += list(varying(runs, [key for key in others if key not in parts]))
         whole = [*varying_parts, contrast]
         inner = {
             key: parent
@@ -258,6 +257,7 @@ class _Layout:
             if (parent := next((one for one in parts[key].within if one in whole), None))
         }
         rows += [key for key in varying_parts if key not in inner]
+        rows += list(varying(runs, [key for key in others if key not in parts]))
         # The contrast may hang on a part: then its levels say which of that part's there is.
         outer = parts[contrast].within if contrast in parts else []
         self._rows = [key for key in rows if key not in outer]
