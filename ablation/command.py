@@ -231,8 +231,8 @@ def loose(words: Sequence[str], place: int) -> UserError:
         return keys.unknown_key(match[1])
     if not match or not key:
         # Such as a full-width equals sign or a dash that is none.
-        plain = re.sub(r"^\W(?=\w+$)", "-", unicodedata.normalize("NFKC", typed))
-        better = f"; type {plain}" if plain != typed else ""
+        normal = re.sub(r"^\W(?=\w+$)", "-", unicodedata.normalize("NFKC", typed))
+        better = f"; type {normal}" if normal != typed else ""
         return UserError(f"{typed} is not written as key=value, such as arch=34{better}.")
     value = re.sub(r"\s*,\s*", ",", match[2]).strip(",")
     if not value:

@@ -147,14 +147,14 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
         MissingMandatoryValue: a key without a default was not given.
     """
     keys = [str(key) for key in config if key not in ("hydra", "parts")]
-    plain = OmegaConf.to_container(
+    resolved = OmegaConf.to_container(
         OmegaConf.masked_copy(config, keys), resolve=True, throw_on_missing=True
     )
-    assert isinstance(plain, dict)
+    assert isinstance(resolved, dict)
     if "parts" in config:
         given = [name for name in config.parts if not OmegaConf.is_missing(config.parts, name)]
-        plain["parts"] = {name: config.parts[name] for name in given}
-    return {str(key): value for key, value in plain.items()}
+        resolved["parts"] = {name: config.parts[name] for name in given}
+    return {str(key): value for key, value in resolved.items()}
 
 
 def result_keys(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`python -m ablation.describe arch=50 plain=true [dataset=cifar10]`: what a network is made of."""
+"""`python -m ablation.describe arch=50 [parts.norm=group]`: what a network is made of."""
 
 from ablation import import_path
 

@@ -194,10 +194,8 @@ def check_reference(
     raise unknown_level(reference, contrast, known)
 
 
-def usual_contrast(runs: Iterable[tuple[str, Mapping[str, Label]]]) -> str:
-    """Returns what is compared unasked: the first part that varies in one architecture.
-
-    Without one it is the first part that there is, and without parts "arch".
+def varying_parts(runs: Iterable[tuple[str, Mapping[str, Label]]]) -> dict[str, bool]:
+    """Returns the parts that runs have, and whether each has several levels in one architecture.
 
     Args:
         runs: the architecture of each, and the label of each of its parts, by key.
@@ -206,10 +204,19 @@ def usual_contrast(runs: Iterable[tuple[str, Mapping[str, Label]]]) -> str:
     for arch, of_parts in runs:
         for key, level in of_parts.items():
             found.setdefault(key, set()).update([(arch, level)] if level.applies else [])
-    several = [
-        key for key, levels in found.items() if len(levels) > len({arch for arch, _ in levels})
-    ]
-    return next(iter([*several, *found]), "arch")
+    return {key: len(levels) > len({arch for arch, _ in levels}) for key, levels in found.items()}
+
+
+def usual_contrast(varies: Mapping[str, bool]) -> str:
+    """Returns what is compared unasked: the first part that varies, or else the first.
+
+    Without parts it is "arch".
+
+    Args:
+        varies: see `varying_parts`.
+    """
+    several = [key for key, does in varies.items() if does]
+    return next(iter([*several, *varies]), "arch")
 
 
 def find_level(asked: str, known: Iterable[str]) -> str | None:

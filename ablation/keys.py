@@ -14,9 +14,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from ablation.config import CONF_DIR, Config, UserError, declare_parts, flatten
+from ablation.factors import spelled
 from ablation.networks import registry
 from ablation.networks.registry import BARE, Network, typed
-from ablation.networks.signature import Part, spelled
+from ablation.networks.signature import Part
 
 _TAKES = {
     "list": "numbers in brackets, such as [0.5,0.75]",
@@ -50,7 +51,8 @@ def admit(archs: Iterable[str]) -> None:
 
 def text_keys() -> Mapping[str, bool]:
     """Returns the keys whose type is text, and whether each may be null."""
-    texts = {key: kind is not str for key, kind in _kinds(Config) if kind in (str, str | None)}
+    kinds = _schema().items()
+    texts = {key: kind is not str for key, kind in kinds if kind in (str, str | None)}
     for name, parts in _parts().items():
         if all(part.is_text for part in parts):
             nullable = any(part.nullable for part in parts)
@@ -60,7 +62,7 @@ def text_keys() -> Mapping[str, bool]:
 
 def known_keys() -> Set[str]:
     """Returns every key with a value of its own."""
-    keys = [key for key in flatten(asdict(Config())) if key != "parts"]
+    keys = [key for key in _schema() if key != "parts"]
     for name in _parts():
         keys += [typed(name), f"parts.{name}"]
     return dict.fromkeys(keys).keys()
@@ -126,7 +128,7 @@ def takes(key: str) -> str:
     parts = _parts().get(full(key).removeprefix("parts."), [])
     if parts:
         return " or ".join(dict.fromkeys(part.allowed() for part in parts))
-    kind = str(dict(_kinds(Config))[key])
+    kind = str(_schema()[key])
     for name, words in _TAKES.items():
         if name in kind:
             return words + (" or null" if "None" in kind else "")
@@ -146,6 +148,12 @@ def example(key: str) -> str:
     if isinstance(default, bool):
         return "true"
     return "null" if default is None else "VALUE" if default == "???" else str(default)
+
+
+@functools.cache
+def _schema() -> Mapping[str, Any]:
+    """Returns every key of the typed configuration, with its type."""
+    return dict(_kinds(Config))
 
 
 def _kinds(schema: type, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -20,7 +20,7 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
     """Returns the network of a run with weights that `keep_checkpoints` kept.
 
     Args:
-        directory: of the run, such as "runs/main/34-residual-digits-s0-0123abcd".
+        directory: of the run, such as "runs/main/vgg16-digits-s0-0123abcd".
         epoch: after which the weights were kept; None for the latest.
 
     Returns:
@@ -32,7 +32,7 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
         UserError: there are no such weights, or no run.
 
     Example:
-        >>> ablation.load_model("runs/main/34-residual-digits-s0-0123abcd", epoch=10).summary()
+        >>> ablation.load_model("runs/main/vgg16-digits-s0-0123abcd", epoch=10).summary()
     """
     directory = Path(directory)
     kept = store.checkpoints(directory / "weights")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ablation.factors import ABSENT, Label, labels, of_parts, usual_contrast
+from ablation.factors import ABSENT, Label, labels, of_parts, usual_contrast, varying_parts
 
 NET = {
     "plain": {
@@ -60,11 +60,11 @@ def test_levels_are_called_what_the_network_calls_them():
     ],
 )
 def test_the_first_part_that_varies_in_one_architecture_is_compared(runs, contrast):
-    assert usual_contrast((arch, labels(parts, NET)) for arch, parts in runs) == contrast
+    assert usual_contrast(varying_parts((a, labels(parts, NET)) for a, parts in runs)) == contrast
 
 
 def test_without_parts_architectures_are_compared():
-    assert usual_contrast([("x", {}), ("y", {})]) == "arch"
+    assert usual_contrast(varying_parts([("x", {}), ("y", {})])) == "arch"
 
 
 def test_a_label_survives_a_copy():

@@ -19,6 +19,7 @@ from ablation.factors import (
     find_level,
     unknown_level,
     usual_contrast,
+    varying_parts,
 )
 from ablation.records import store
 from ablation.text import utf8
@@ -147,7 +148,8 @@ def comparisons(
     Raises:
         UserError: the contrast is no factor of the study, or no run has the reference.
     """
-    key = find_factor(contrast, factors) if contrast else _usual_contrast(runs, parts)
+    usual = usual_contrast(_varying_parts(runs, parts))
+    key = find_factor(contrast, factors) if contrast else usual
     found = []
     for dataset, of_dataset in runs.groupby("dataset", sort=False):
         of_protocols = [
@@ -166,15 +168,9 @@ def comparisons(
     return found
 
 
-def _usual_contrast(runs: pd.DataFrame, parts: Mapping[str, Factor]) -> str:
+def _varying_parts(runs: pd.DataFrame, parts: Mapping[str, Factor]) -> dict[str, bool]:
     rows = runs[["arch", *parts]].drop_duplicates().to_dict("records")
-    return usual_contrast((row.pop("arch"), row) for row in rows)
-
-
-def _varies(runs: pd.DataFrame, key: str) -> bool:
-    """Returns whether a part has several levels in one architecture."""
-    real = runs.loc[[level.applies for level in runs[key]], ["arch", key]]
-    return bool((real.groupby("arch")[key].nunique() > 1).any())
+    return varying_parts((row.pop("arch"), row) for row in rows)
 
 
 def levels(values: pd.Series) -> list[Any]:
@@ -248,15 +244,16 @@ class _Layout:
         self._contrast = contrast
         self._folded: dict[str, dict[str, str]] = {}
         others = [key for key in factors if key not in ("arch", "dataset", "seed", contrast)]
-        varying_parts = [key for key in parts if key in others and _varies(runs, key)]
+        varies = _varying_parts(runs, parts)
+        several = [key for key in parts if key in others and varies[key]]
         rows = ["arch"] if contrast != "arch" else []
-        whole = [*varying_parts, contrast]
+        whole = [*several, contrast]
         inner = {
             key: parent
-            for key in varying_parts
+            for key in several
             if (parent := next((one for one in parts[key].within if one in whole), None))
         }
-        rows += [key for key in varying_parts if key not in inner]
+        rows += [key for key in several if key not in inner]
         rows += list(varying(runs, [key for key in others if key not in parts]))
         # The contrast may hang on a part: then its levels say which of that part's there is.
         outer = parts[contrast].within if contrast in parts else []

@@ -219,6 +219,12 @@ def he_normal(seed: int, name: str) -> HeNormal:
     return HeNormal(layer_seed(seed, name))
 
 
+def he_dense(seed: int, x, units: int, name: str, dtype: str | None = None):
+    """Applies a dense layer whose kernel starts as in `he_normal`."""
+    kernel = he_normal(seed, name)
+    return layers.Dense(units, kernel_initializer=kernel, dtype=dtype, name=name)(x)
+
+
 def layer_seed(seed: int, name: str) -> int:
     """Returns the seed of one layer's initial weights."""
     return zlib.crc32(f"{seed}/{name}".encode()) % 2**31

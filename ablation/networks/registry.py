@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ablation.config import UserError
+from ablation.factors import label, spelled
 from ablation.networks import signature, source
-from ablation.networks.signature import AUTO, Part, spelled
+from ablation.networks.signature import AUTO, Part
 from ablation.records.store import Network as Record
 from ablation.text import beginning, file_name
 
@@ -110,11 +111,13 @@ class Network:
     def readable(self, parts: Mapping[str, Any]) -> str:
         """Returns what a directory calls it: its name and the parts that set it apart."""
         words = [self.arch if self.is_named else f"{self.path.stem}.{self.function}"]
+        facts = self._facts()
         for name, level in parts.items():
             part = self.parts[name]
             usual = part.usual[1].values() if part.usual else [part.default]
             if (part.labels and len(part.levels) == 2) or level not in usual:
-                words.append(part.label(level) if part.labels else f"{name}_{spelled(level)}")
+                shown = label(facts[name], level)
+                words.append(shown if shown.speaks else f"{name}_{shown}")
         return beginning("-".join(map(file_name, words)))
 
     def record(self, parts: Mapping[str, Any]) -> Record:

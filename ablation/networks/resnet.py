@@ -27,6 +27,7 @@ from ablation.networks.layers import (
     Conv2D,
     ZeroPadShortcut,
     deep_recursion,
+    he_dense,
     he_normal,
     layer_seed,
 )
@@ -190,7 +191,7 @@ class ResNet:
             x = self._norm_act(x, "final")
         x = layers.GlobalAveragePooling2D(name="pool")(x)
         # Logits stay float32 under mixed precision, for the sake of the softmax.
-        logits = self._dense(x, classes, "logits", dtype="float32")
+        logits = he_dense(self.seed, x, classes, "logits", dtype="float32")
         with deep_recursion():
             return keras.Model(inputs, logits, name=name)
 
@@ -250,9 +251,9 @@ class ResNet:
         """Scales each channel by what a small net makes of the means of all of them."""
         channels = x.shape[-1]
         squeezed = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
-        hidden = self._dense(squeezed, max(_SE_LEAST, channels // _SE_RATIO), f"{name}_1")
+        hidden = he_dense(self.seed, squeezed, max(_SE_LEAST, channels // _SE_RATIO), f"{name}_1")
         hidden = layers.ReLU(name=f"{name}_relu")(hidden)
-        scale = self._dense(hidden, channels, f"{name}_2")
+        scale = he_dense(self.seed, hidden, channels, f"{name}_2")
         scale = layers.Activation("sigmoid", name=f"{name}_sigmoid")(scale)
         return layers.Multiply(name=f"{name}_scale")([x, scale])
 
@@ -295,9 +296,4 @@ class ResNet:
             use_bias=self.norm == "none",
             kernel_initializer=he_normal(self.seed, name),
             name=name,
-        )(x)
-
-    def _dense(self, x, units: int, name: str, dtype: str | None = None):
-        return layers.Dense(
-            units, kernel_initializer=he_normal(self.seed, name), dtype=dtype, name=name
         )(x)

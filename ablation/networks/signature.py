@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.config import UserError
+from ablation.factors import spelled
 
 AUTO = "auto"
 """The level that stands for another one, which `PARTS` names by `usual`."""
@@ -92,13 +93,6 @@ class Part:
             return float(value)
         raise ValueError(f"{spelled(value)} is not allowed")
 
-    def label(self, level: Any) -> str:
-        """Returns what a table calls one of its levels."""
-        for known, label in self.labels:
-            if type(known) is type(level) and known == level:
-                return label
-        return spelled(level)
-
 
 @dataclass(frozen=True)
 class Signature:
@@ -111,13 +105,6 @@ class Signature:
 
     parts: dict[str, Part]
     smallest_image: int | Mapping[str, Mapping[Any, int]]
-
-
-def spelled(level: Any) -> str:
-    """Returns a level as it is typed on the command line."""
-    if level is None:
-        return "null"
-    return str(level).lower() if isinstance(level, bool) else str(level)
 
 
 def read(path: Path, function: str, arguments: tuple[str, ...] = ()) -> Signature:

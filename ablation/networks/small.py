@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from ablation.networks.layers import bn_relu, he_normal
+from ablation.networks.layers import bn_relu, he_dense, he_normal
 
 PARTS = {
     "plain": {
@@ -80,10 +80,12 @@ class _Small:
             for unit in range(1, _UNITS + 1):
                 x = self._unit(x, width, f"stage{stage}_unit{unit}")
         x = layers.Flatten(name="flatten")(x)
-        x = self._dense(x, _DENSE, "dense")
+        x = he_dense(self.seed, x, _DENSE, "dense")
         x = layers.ReLU(name="dense_relu")(x)
         # Logits stay float32 under mixed precision, for the sake of the softmax.
-        return keras.Model(inputs, self._dense(x, classes, "logits", dtype="float32"), name=name)
+        return keras.Model(
+            inputs, he_dense(self.seed, x, classes, "logits", dtype="float32"), name=name
+        )
 
     def _unit(self, x, width: int, name: str):
         """The convolutions of one unit and, unless the net is plain, the shortcut around them."""
@@ -104,9 +106,4 @@ class _Small:
             padding="same",
             kernel_initializer=he_normal(self.seed, name),
             name=name,
-        )(x)
-
-    def _dense(self, x, units: int, name: str, dtype: str | None = None):
-        return layers.Dense(
-            units, kernel_initializer=he_normal(self.seed, name), dtype=dtype, name=name
         )(x)

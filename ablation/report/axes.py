@@ -139,7 +139,7 @@ def line_style(columns: Sequence[str], column: str) -> dict[str, Any]:
     """Returns the line of a level: by its place, so that the first, the reference, is dashed."""
     if getattr(column, "place", 0) == LAST:
         return _ABSENT
-    i = list(columns).index(column)
+    i = list(columns).index(column) + (len(columns) == 1)  # One alone is no reference.
     return {
         "color": _COLORS[i % len(_COLORS)],
         "linestyle": _LINES[i % len(_LINES)],

@@ -61,19 +61,15 @@ def _values(runs: pd.DataFrame, key: str) -> str:
 def _cell_keys(one: Study, other: Study) -> list[str]:
     """Returns what makes a cell: every factor of either study that varies in one of them."""
     factors = dict.fromkeys([*one.factors, *other.factors, *_inner(one), *_inner(other)])
-    return [
-        *_FIRST,
-        *(
-            factor
-            for factor in factors
-            if factor not in _FIRST
-            and (
-                factor not in one.parts | other.parts
-                or len({_values(one.runs, factor), _values(other.runs, factor)}) > 1
-                or "," in _values(one.runs, factor)
-            )
-        ),
+    parts = one.parts | other.parts
+    several = [
+        factor for factor in factors if factor not in parts or len(_levels(factor, one, other)) > 1
     ]
+    return list(dict.fromkeys([*_FIRST, *several]))
+
+
+def _levels(factor: str, *studies: Study) -> set[str]:
+    return {level for study in studies if factor in study.runs for level in study.runs[factor]}
 
 
 def _inner(study: Study) -> list[str]:

@@ -94,17 +94,17 @@ class _Template:
         """
         if not self._is_fixed:
             return None
-        plain = copy.deepcopy(self._plain)
+        filled_in = copy.deepcopy(self._plain)
         try:
             for override in values:
                 *path, leaf = override.key_or_group.split(".")
-                group = functools.reduce(operator.getitem, path, plain)
+                group = functools.reduce(operator.getitem, path, filled_in)
                 if isinstance(group[leaf], dict):
                     return None
                 group[leaf] = self._value(override)
         except (OmegaConfBaseException, KeyError, TypeError):
             return None
-        return plain
+        return filled_in
 
     def _value(self, override: Override) -> Any:
         """Returns an override's value as the type of its key."""

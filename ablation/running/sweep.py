@@ -25,7 +25,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ablation import machine
 from ablation.config import COMMAND_KEYS, RECORD_KEY, UserError, to_plain
-from ablation.factors import check_reference, find_factor, labels, of_parts, usual_contrast
+from ablation.factors import (
+    check_reference,
+    find_factor,
+    labels,
+    of_parts,
+    usual_contrast,
+    varying_parts,
+)
 from ablation.networks import registry
 from ablation.records import store
 from ablation.records.store import Run, Status
@@ -216,9 +223,8 @@ class Sweep:
         """Raises UserError unless the report can compare what it is asked to."""
         known = list(self._known_configs())
         if not contrast:
-            contrast = usual_contrast(
-                (config["arch"], labels(config["parts"], network)) for config, network in known
-            )
+            nets = ((config["arch"], labels(config["parts"], network)) for config, network in known)
+            contrast = usual_contrast(varying_parts(nets))
         parts = of_parts({config["arch"]: network for config, network in known})
         factors = dict.fromkeys([*store.factors(self._directory), *self._swept, *parts])
         check_reference(reference, find_factor(contrast, list(factors)), known)
