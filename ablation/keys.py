@@ -51,7 +51,7 @@ def admit(archs: Iterable[str]) -> None:
 
 def text_keys() -> Mapping[str, bool]:
     """Returns the keys whose type is text, and whether each may be null."""
-    kinds = _schema().items()
+    kinds = schema().items()
     texts = {key: kind is not str for key, kind in kinds if kind in (str, str | None)}
     for name, parts in _parts().items():
         if all(part.is_text for part in parts):
@@ -62,7 +62,7 @@ def text_keys() -> Mapping[str, bool]:
 
 def known_keys() -> Set[str]:
     """Returns every key with a value of its own."""
-    keys = [key for key in _schema() if key != "parts"]
+    keys = [key for key in schema() if key != "parts"]
     for name in _parts():
         keys += [typed(name), f"parts.{name}"]
     return dict.fromkeys(keys).keys()
@@ -128,7 +128,7 @@ def takes(key: str) -> str:
     parts = _parts().get(full(key).removeprefix("parts."), [])
     if parts:
         return " or ".join(dict.fromkeys(part.allowed() for part in parts))
-    kind = str(_schema()[key])
+    kind = str(schema()[key])
     for name, words in _TAKES.items():
         if name in kind:
             return words + (" or null" if "None" in kind else "")
@@ -151,7 +151,7 @@ def example(key: str) -> str:
 
 
 @functools.cache
-def _schema() -> Mapping[str, Any]:
+def schema() -> Mapping[str, Any]:
     """Returns every key of the typed configuration, with its type."""
     return dict(_kinds(Config))
 

@@ -7,7 +7,6 @@ import importlib.util
 import math
 import re
 import unicodedata
-from dataclasses import asdict
 from typing import Any
 
 from hydra.errors import MissingConfigException, OverrideParseException
@@ -19,7 +18,7 @@ from omegaconf.errors import (
 )
 
 from ablation import command, keys
-from ablation.config import BACKENDS, Config, UserError, expanded, first_line, flatten
+from ablation.config import BACKENDS, UserError, expanded, first_line, flatten
 from ablation.data.sources import SOURCES
 from ablation.networks import registry
 from ablation.networks.registry import ARCHS, BARE
@@ -92,7 +91,7 @@ def _check_study(study: str) -> None:
 def _check_keys(config: dict[str, Any]) -> None:
     """Raises UserError if a key was added or taken away, which Hydra's + and ~ can do."""
     given = {key for key in flatten(config) if not key.startswith("parts.")}
-    known = flatten(asdict(Config())).keys() - {"parts"}
+    known = keys.schema().keys() - {"parts"}
     for key in given - known:
         raise keys.unknown_key(key)
     for key in known - given:

@@ -4,9 +4,11 @@ He15 is He et al. 2015, "Deep Residual Learning for Image Recognition", arXiv 15
 """
 
 import difflib
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +113,7 @@ class Network:
     def readable(self, parts: Mapping[str, Any]) -> str:
         """Returns what a directory calls it: its name and the parts that set it apart."""
         words = [self.arch if self.is_named else f"{self.path.stem}.{self.function}"]
-        facts = self._facts()
+        facts = self._facts
         for name, level in parts.items():
             part = self.parts[name]
             usual = part.usual[1].values() if part.usual else [part.default]
@@ -126,11 +128,12 @@ class Network:
             identity = {"arch": self.arch, "parts": self.departing(parts)}
             family = str(self.bound.get("family", self.arch))
             place = list(ARCHS).index(self.arch)
-            return Record(self.readable(parts), place, family, identity, self._facts(), {})
+            return Record(self.readable(parts), place, family, identity, self._facts, {})
         code = source.digests(source.locate(self.arch))
         identity = {"function": self.function, "parts": dict(parts), "source": code}
-        return Record(self.readable(parts), len(ARCHS), self.arch, identity, self._facts(), code)
+        return Record(self.readable(parts), len(ARCHS), self.arch, identity, self._facts, code)
 
+    @cached_property
     def _facts(self) -> dict[str, dict[str, Any]]:
         """Returns what a report must know of its parts, without those that it never has."""
         found = {}
@@ -190,10 +193,7 @@ def find(arch: str) -> Network:
         UserError: there is none of that name.
     """
     if arch in ARCHS:
-        file, function, bound = ARCHS[arch]
-        path = _HERE / file
-        read = signature.read(path, function, (*_SET, *bound))
-        return Network(arch, path, function, read.parts, bound, read.smallest_image)
+        return _named(arch)
     if not is_own(arch):
         raise UserError(
             f"arch={arch} is not known. Allowed: {', '.join(ARCHS)}, or a network of your own, "
@@ -204,6 +204,14 @@ def find(arch: str) -> Network:
     return Network(
         arch, located.path, located.function, read.parts, {}, read.smallest_image, is_named=False
     )
+
+
+@functools.cache
+def _named(arch: str) -> Network:
+    file, function, bound = ARCHS[arch]
+    path = _HERE / file
+    read = signature.read(path, function, (*_SET, *bound))
+    return Network(arch, path, function, read.parts, bound, read.smallest_image)
 
 
 def record(config: Mapping[str, Any]) -> Record:

@@ -6,6 +6,7 @@ constant named `PARTS`, a literal: see `Part`. No Keras, and nothing of the file
 """
 
 import ast
+import contextlib
 import difflib
 import functools
 import tokenize
@@ -13,6 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from omegaconf import BooleanNode
+from omegaconf.errors import ValidationError
 
 from ablation.config import UserError
 from ablation.factors import spelled
@@ -83,6 +87,9 @@ class Part:
         """
         if value is None and self.nullable:
             return None
+        if self.kinds == (bool,) and value is not None:
+            with contextlib.suppress(ValidationError):  # As Hydra reads a switch: yes, off, 1.
+                value = BooleanNode().validate_and_convert(value)
         same = [level for level in self.levels if (type(level), level) == (type(value), value)]
         same += [level for level in self.levels if spelled(level) == spelled(value)]
         if same:

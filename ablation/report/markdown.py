@@ -250,17 +250,26 @@ def conditions(study: Study, comparison: Comparison) -> str:
     runs = comparison.runs
     facts = [("epochs", "config.epochs"), ("optimizer steps", "steps")]
     facts += [("training images", "train_images"), ("validation images", "val_images")]
+    rows = [["seeds", spans(set(runs["seed"]))], *_part_levels(comparison)]
     groups = ("config.dataset.", "config.recipe.")
     keys = [key for key in runs.columns if key.startswith(groups)]
     keys += ["config.backend", "config.precision", "config.deterministic"]
     facts += [(key.removeprefix("config."), key) for key in keys]
-    rows = [["seeds", spans(set(runs["seed"]))]]
     rows += [[name, ", ".join(map(_plain, levels(runs[key].dropna())))] for name, key in facts]
     for split in ("train", "val"):
         digests = {str(digest)[:8] for digest in runs[f"{split}_fingerprint"].dropna()}
         rows.append([f"{split} images, SHA-256", ", ".join(sorted(digests))])
     rows += _image_facts(study, comparison)
     return table(Cells(["condition", "value"], [row for row in rows if row[1]]))
+
+
+def _part_levels(comparison: Comparison) -> list[list[str]]:
+    """Returns the levels that the runs have of each part of their networks."""
+    found = []
+    for key in (part.key for part in comparison.all_parts):
+        there = [level for level in levels(comparison.runs[key]) if level.applies]
+        found.append([key, ", ".join(map(_plain, there))])
+    return found
 
 
 def _image_facts(study: Study, comparison: Comparison) -> list[list[str]]:

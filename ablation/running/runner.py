@@ -22,7 +22,7 @@ from ablation.data import cache
 from ablation.networks import registry
 from ablation.orders import PrepareOrder, TrainOrder, written
 from ablation.records import store
-from ablation.records.store import Run, Status
+from ablation.records.store import Network, Run, Status
 from ablation.running import environment
 from ablation.running.worker import EXIT_BUSY
 
@@ -30,13 +30,14 @@ _POLL_SECONDS = 0.5
 
 
 def resolve(configs: Sequence[dict]) -> list[Run]:
-    """Returns the runs that configurations stand for, each data set looked at once.
+    """Returns the runs that configurations stand for, each data set and network looked at once.
 
     Raises:
         UserError: a data set has not been prepared, or holds fewer images than a batch.
     """
     fingerprints: dict[str, str] = {}
     counts: dict[str, int] = {}
+    networks: dict[str, Network] = {}
     runs = []
     for config in configs:
         key = data_key(config)
@@ -52,7 +53,10 @@ def resolve(configs: Sequence[dict]) -> list[Run]:
                 f"recipe.batch_size={size} is more than the {counts[key]} training images; "
                 f"use recipe.batch_size={counts[key]} or less."
             )
-        runs.append(Run(config, registry.record(config), fingerprints[key]))
+        net = json.dumps([config["arch"], config["parts"]])
+        if net not in networks:
+            networks[net] = registry.record(config)
+        runs.append(Run(config, networks[net], fingerprints[key]))
     return runs
 
 

@@ -118,6 +118,19 @@ def test_a_study_with_one_level_says_what_could_be_compared(stored_run, tmp_path
     assert "`report.contrast=recipe.learning_rate`" in text
 
 
+def test_the_conditions_name_every_part_of_the_networks(stored_run, tmp_path):
+    stored_run("plain=true")
+    stored_run("plain=false", "parts.norm=group")
+    loaded = study.load(tmp_path / "main")
+    (found,) = loaded.comparisons("plain")
+    rows = [line.split("|") for line in markdown.conditions(loaded, found).splitlines()]
+    values = {row[1].strip(): row[2].strip() for row in rows}
+    assert values["parts.plain"] == "plain, residual"
+    assert values["parts.shortcut"] == "projection"
+    assert values["parts.norm"] == "batch, group"
+    assert "parts.stride_on" not in values
+
+
 def test_the_part_that_varies_is_compared_unasked(stored_run, tmp_path):
     for shortcut in ("zero_pad", "projection"):
         stored_run("arch=20", f"shortcut={shortcut}")

@@ -11,7 +11,6 @@ from PIL import Image
 from ablation.records import store
 from ablation.running import environment
 from few_steps import few_steps
-from stopped_and_resumed import stopped_and_resumed
 from support import TINY
 
 pytest.importorskip("jax")
@@ -96,22 +95,10 @@ def test_the_first_steps_are_those_of_tensorflow(cli, cache_dir, config, tmp_pat
             assert np.linalg.norm(ours[after] - theirs[after]) < 0.05 * way, after
 
 
-def test_a_stopped_run_goes_on_as_if_nothing_had_happened(cli, cache_dir, config, tmp_path):
-    keys = config(*TINY, "plain=true", "backend=jax", f"cache_dir={cache_dir}")
-    script = Path(stopped_and_resumed.__code__.co_filename).read_text()
-    order = json.dumps(keys), str(tmp_path)
-    done = cli(*order, code=script, cwd=tmp_path, **environment.child(keys))
-    assert done.returncode == 0, done.stderr
-    untouched, resumed = json.loads(done.stdout)
-    assert (untouched["resumed_from_epoch"], resumed["resumed_from_epoch"]) == (0, 1)
-    assert resumed["weights_sha256"] == untouched["weights_sha256"]
-    histories = [
-        pd.read_csv(tmp_path / name / "history.csv").drop(columns="seconds")
-        for name in ("untouched", "stopped")
-    ]
-    pd.testing.assert_frame_equal(*histories, check_exact=True)
-
-    done = cli(order[0], code=_MEASURE, cwd=tmp_path, **environment.child(keys))
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(cli, resumed):
+    untouched, keys = resumed("jax")
+    order = json.dumps(keys)
+    done = cli(order, code=_MEASURE, cwd=Path(keys["runs_dir"]), **environment.child(keys))
     assert done.returncode == 0, done.stderr
     measured = json.loads(done.stdout)
     assert measured["trainable"] == untouched["trainable"]

@@ -8,9 +8,7 @@ import pandas as pd
 import pytest
 
 from ablation.records import store
-from ablation.running import environment
 from few_steps import few_steps
-from stopped_and_resumed import stopped_and_resumed
 from support import TINY
 
 pytest.importorskip("torch", reason="needs PyTorch")
@@ -80,17 +78,5 @@ def test_the_first_steps_are_those_of_tensorflow(recipe, cli, cache_dir, config,
                 assert np.linalg.norm(ours[after] - theirs[after]) < 0.05 * way, after
 
 
-def test_a_stopped_run_goes_on_as_if_nothing_had_happened(cli, cache_dir, config, tmp_path):
-    keys = config(*TINY, "plain=true", "backend=torch", f"cache_dir={cache_dir}")
-    script = Path(stopped_and_resumed.__code__.co_filename).read_text()
-    order = json.dumps(keys), str(tmp_path)
-    done = cli(*order, code=script, cwd=tmp_path, **environment.child(keys))
-    assert done.returncode == 0, done.stderr
-    untouched, resumed = json.loads(done.stdout)
-    assert (untouched["resumed_from_epoch"], resumed["resumed_from_epoch"]) == (0, 1)
-    assert resumed["weights_sha256"] == untouched["weights_sha256"]
-    histories = [
-        pd.read_csv(tmp_path / name / "history.csv").drop(columns="seconds")
-        for name in ("untouched", "stopped")
-    ]
-    pd.testing.assert_frame_equal(*histories, check_exact=True)
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(resumed):
+    resumed("torch")

@@ -89,6 +89,9 @@ def test_a_function_takes_shape_and_classes_by_position(tmp_path, arguments):
     ("argument", "typed", "level"),
     [
         ("se: bool = True", False, False),
+        ("se: bool = True", "yes", True),
+        ("se: bool = True", "off", False),
+        ("se: bool = True", 1, True),
         ("norm: Literal['1x1', '3'] = '3'", 3, "3"),
         ("heads: Literal[1, 2] = 1", "2", 2),
         ("rate: float = 0.5", 1, 1.0),
@@ -105,8 +108,9 @@ def test_what_is_typed_becomes_a_level(parts_of, argument, typed, level):
 @pytest.mark.parametrize(
     ("argument", "typed"),
     [
-        ("se: bool = True", 1),
-        ("se: bool = True", "yes"),
+        ("se: bool = True", 1.5),
+        ("se: bool = True", "maybe"),
+        ("se: bool = True", None),
         ("norm: Literal['a'] = 'a'", "b"),
         ("width: int = 1", True),
         ("width: int = 1", 1.5),
