@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ablation.records.store import Network, Run
+from ablation.records.store import NetworkRecord, Run
 
 Order = TypeVar("Order", "PrepareOrder", "MeasureOrder")
 
@@ -73,4 +73,4 @@ def read_train_order(line: str) -> TrainOrder:
     """Returns the order to train that a line holds."""
     content = json.loads(line)
     run = content.pop("run")
-    return TrainOrder(Run(**run | {"network": Network(**run["network"])}), **content)
+    return TrainOrder(Run(**run | {"network": NetworkRecord(**run["network"])}), **content)

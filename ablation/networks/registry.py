@@ -16,7 +16,7 @@ from ablation.config import UserError
 from ablation.factors import label, spelled
 from ablation.networks import signature, source
 from ablation.networks.signature import AUTO, Part
-from ablation.records.store import Network as Record
+from ablation.records.store import NetworkRecord
 from ablation.text import beginning, file_name
 
 BARE = ("plain", "shortcut", "preact", "stride_on")
@@ -122,16 +122,18 @@ class Network:
                 words.append(shown if shown.speaks else f"{name}_{shown}")
         return beginning("-".join(map(file_name, words)))
 
-    def record(self, parts: Mapping[str, Any]) -> Record:
+    def record(self, parts: Mapping[str, Any]) -> NetworkRecord:
         """Returns what is on record of a run of it with some settled parts."""
         if self.is_named:
             identity = {"arch": self.arch, "parts": self.departing(parts)}
             family = str(self.bound.get("family", self.arch))
             place = list(ARCHS).index(self.arch)
-            return Record(self.readable(parts), place, family, identity, self._facts, {})
+            return NetworkRecord(self.readable(parts), place, family, identity, self._facts, {})
         code = source.digests(source.locate(self.arch))
         identity = {"function": self.function, "parts": dict(parts), "source": code}
-        return Record(self.readable(parts), len(ARCHS), self.arch, identity, self._facts, code)
+        return NetworkRecord(
+            self.readable(parts), len(ARCHS), self.arch, identity, self._facts, code
+        )
 
     @cached_property
     def _facts(self) -> dict[str, dict[str, Any]]:
@@ -214,7 +216,7 @@ def _named(arch: str) -> Network:
     return Network(arch, path, function, read.parts, bound, read.smallest_image)
 
 
-def record(config: Mapping[str, Any]) -> Record:
+def record(config: Mapping[str, Any]) -> NetworkRecord:
     """Returns what is on record of the network of a validated configuration."""
     return find(config["arch"]).record(config["parts"])
 

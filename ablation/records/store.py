@@ -71,7 +71,7 @@ _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # Written in C whe
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkRecord:
     """What is on record of a run's network.
 
     Attributes:
@@ -102,7 +102,7 @@ class Run:
     """
 
     config: dict[str, Any] = field(repr=False)
-    network: Network
+    network: NetworkRecord
     fingerprint: str
 
     @cached_property

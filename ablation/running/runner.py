@@ -22,7 +22,7 @@ from ablation.data import cache
 from ablation.networks import registry
 from ablation.orders import PrepareOrder, TrainOrder, written
 from ablation.records import store
-from ablation.records.store import Network, Run, Status
+from ablation.records.store import NetworkRecord, Run, Status
 from ablation.running import environment
 from ablation.running.worker import EXIT_BUSY
 
@@ -37,7 +37,7 @@ def resolve(configs: Sequence[dict]) -> list[Run]:
     """
     fingerprints: dict[str, str] = {}
     counts: dict[str, int] = {}
-    networks: dict[str, Network] = {}
+    networks: dict[str, NetworkRecord] = {}
     runs = []
     for config in configs:
         key = data_key(config)
