@@ -23,7 +23,7 @@ from hydra import compose, initialize_config_dir
 from ablation.config import CONF_DIR, to_plain
 from ablation.networks import registry
 from ablation.networks.registry import ARCHS
-from ablation.records import store
+from ablation.records import asked, store
 from ablation.records.store import Run
 from ablation.running import runner
 from ablation.validation import validated
@@ -82,7 +82,7 @@ def generate(folder: Path, study: str, levels: Levels) -> None:
     config |= {"runs_dir": str(folder / "runs"), "cache_dir": str(folder / "cache"), "threads": 2}
     runner.prepare(config["dataset"], config["cache_dir"])
     fingerprint = runner.resolve([validated(config)])[0].fingerprint
-    store.add_factors(folder / "runs" / study, list(levels))
+    asked.add(folder / "runs" / study, list(levels))
     with mock.patch("os.fsync"):
         for values in itertools.product(*levels.values()):
             changed = _with(config, dict(zip(levels, values, strict=True)))

@@ -9,7 +9,11 @@ from hydra import compose, initialize_config_dir
 from ablation import command
 from ablation.config import CONF_DIR, to_plain
 from ablation.networks import registry
-from ablation.records import store
+from ablation.designs import with_reference
+from ablation.designs.registry import DESIGNS
+from ablation.factors import spelled
+from ablation.records import asked, store
+from ablation.records.asked import Planned
 from support import TINY, run_of
 
 # As in every child, so that what a test computes itself is rounded as in a run.
@@ -118,5 +122,28 @@ def stored_run(config, tmp_path):
             }
             store.write_json(run.directory / "result.json", metrics | budget | cost | result)
         return run.directory
+
+    return write
+
+
+@pytest.fixture
+def stored_design(stored_run, tmp_path):
+    """Writes the runs of a design as if a command had trained them; returns the study's folder."""
+
+    def write(design, named, accuracy, *overrides, seeds=(0,), rejected=(), without=()):
+        """`accuracy` takes an arm's levels and a seed; `without` names arms that have no runs."""
+        space = with_reference(named, {}, rejected)
+        names = []
+        for place, arm in enumerate(DESIGNS[design].arms(space)):
+            words = [f"{key}={spelled(level)}" for key, level in arm.levels.items()]
+            names.append([])
+            for seed in seeds if place not in without else ():
+                score = accuracy(dict(arm.levels), seed)
+                run = stored_run(*overrides, *words, f"seed={seed}", val_accuracy=score)
+                names[-1].append(run.name)
+        study = tmp_path / "main"
+        plan = Planned(design, space.levels, space.rejected, {}, tuple(map(tuple, names)))
+        asked.add(study, list(named), planned=plan)
+        return study
 
     return write

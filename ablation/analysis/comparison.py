@@ -11,6 +11,8 @@ from weakref import WeakKeyDictionary
 import pandas as pd
 
 from ablation.config import BACKENDS
+from ablation.designs import Question
+from ablation.designs.registry import GRID
 from ablation.factors import (
     LAST,
     Factor,
@@ -28,9 +30,28 @@ LOCATIONS = ("dataset.path", "dataset.data_dir")
 """Where images lie: a name for them in headings and rows. What they are is their fingerprint."""
 
 
+@dataclass(frozen=True)
+class ArmRow:
+    """An arm of a design, as a table shows it.
+
+    Attributes:
+        name: what a table calls it, such as "reference" or "without se".
+        role: see `designs.Arm`; "target" for a net beside the design.
+        factor: what a table calls the factor that was changed, None in the first arm of its kind.
+        levels: of every factor of the design, by what a table calls it.
+    """
+
+    name: Label
+    role: str
+    factor: str | None
+    levels: Mapping[str, str]
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Runs that share a table: one data set under one protocol.
+
+    A grid is a table of rows and columns. The arms of any other design are the columns of one row.
 
     Attributes:
         dataset: name of the data set.
@@ -45,6 +66,9 @@ class Comparison:
         folded: for each level of such a part that names levels of other parts too, all of them.
         refused: rows and columns whose net the network's own function has refused to build.
         all_parts: of the networks of the study.
+        design: its name.
+        arms: of any other design than a grid, those whose net exists.
+        asked: what that design asks, of the arms by their place.
     """
 
     dataset: str
@@ -58,6 +82,9 @@ class Comparison:
     folded: dict[str, dict[str, str]]
     refused: frozenset[tuple]
     all_parts: tuple[Factor, ...]
+    design: str = GRID
+    arms: tuple[ArmRow, ...] = ()
+    asked: tuple[Question, ...] = ()
 
     @cached_property
     def complete(self) -> pd.DataFrame:
@@ -66,7 +93,9 @@ class Comparison:
 
     @cached_property
     def columns(self) -> list[str]:
-        """The contrast's levels, the reference first."""
+        """The contrast's levels, the reference first; or the arms."""
+        if self.arms:
+            return [arm.name for arm in self.arms]
         found = levels(self.runs["column"])
         return sorted(found, key=lambda level: level != self.reference)
 
@@ -152,13 +181,7 @@ def comparisons(
     key = find_factor(contrast, factors) if contrast else usual
     found = []
     for dataset, of_dataset in runs.groupby("dataset", sort=False):
-        of_protocols = [
-            (_protocol(of_dataset, of_protocol, factors), of_protocol)
-            for _, of_protocol in of_dataset.groupby("protocol", sort=False)
-        ]
-        # In the order of what sets them apart, not of the names of their runs.
-        of_protocols.sort(key=lambda one: [level_key(value) for value in one[0].values()])
-        for protocol, of_protocol in of_protocols:
+        for of_protocol, protocol in protocol_of(of_dataset, factors):
             if (of_protocol["state"] != store.REFUSED).any():
                 layout = _Layout(of_protocol, factors, parts, key)
                 found.append(layout.comparison(str(dataset), protocol, reference))
@@ -166,6 +189,18 @@ def comparisons(
         known = levels(pd.concat([one.runs["column"] for one in found]))
         raise unknown_level(reference, key, known)
     return found
+
+
+def protocol_of(
+    of_dataset: pd.DataFrame, factors: Sequence[str]
+) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
+    """Returns the runs of each protocol of a data set, with what sets it apart from the others."""
+    found = [
+        (of_protocol, _protocol(of_dataset, of_protocol, factors))
+        for _, of_protocol in of_dataset.groupby("protocol", sort=False)
+    ]
+    # In the order of what sets them apart, not of the names of their runs.
+    return sorted(found, key=lambda one: [level_key(value) for value in one[1].values()])
 
 
 def _varying_parts(runs: pd.DataFrame, parts: Mapping[str, Factor]) -> dict[str, bool]:

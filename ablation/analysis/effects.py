@@ -1,15 +1,13 @@
-"""What the runs of one comparison say about a factor: differences, intervals, tests and words.
+"""What the runs of one comparison answer: differences, intervals, tests and verdicts.
 
 Every effect is a difference paired by seed, since the runs of one seed start from the same weights
-and see the same images in the same order. An interval is Student's t, which at n = 3 covers what
-it says (a percentile bootstrap does not), and is one effect's alone; a p value is the two-sided
-sign-flip test's (Fisher 1935, Pitman 1937), which assumes no distribution; Holm's correction (1979)
-is over the family of all effects of one kind in one comparison. n says how many seeds all of it
+and see the same images in the same order. All effects of one comparison are one family: Holm's
+correction counts them all, and their intervals hold all at once. n says how many seeds all of it
 rests on.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,12 +15,14 @@ import numpy as np
 import pandas as pd
 
 from ablation.analysis.comparison import combinations, levels
+from ablation.analysis.metrics import ACCURACY, Metric
 from ablation.analysis.significance import (
     ALPHA,
-    EXACT_UP_TO,
     detectable_size,
     holm,
+    paired_t_p,
     seeds_needed,
+    seeds_to_settle,
     sign_flip_p,
     smallest_p,
     smallest_p_holm,
@@ -34,26 +34,57 @@ from ablation.text import readable
 NEAR_CHANCE_SHARE = 0.1
 """A run is near chance below this share of the way from chance to perfect."""
 
+HELPS = "helps"
+HURTS = "hurts"
+NO_RELEVANT_DIFFERENCE = "no relevant difference"
+OPEN = "open"
+
+CONFIRMED = "confirmed"
+DISAGREES = "disagrees"
+AGREES = "agrees"
+
+SEEDS_FOR_A_VERDICT = 3
+
+
+@dataclass(frozen=True)
+class Question:
+    """A difference that is asked for: a weighted sum of cells.
+
+    Attributes:
+        kind: such as "contrast" (in one row), "main effect" (averaged over rows), "change" (of the
+            reference) or "interaction" (difference between two differences).
+        minuend, subtrahend: what is subtracted from what, such as "arch 50" and "34".
+        where: the row, or the rows, that it holds for.
+        terms: weights of cells, which may occur several times.
+    """
+
+    kind: str
+    minuend: str
+    subtrahend: str
+    where: str
+    terms: tuple[tuple[float, Hashable], ...] = field(repr=False)
+
 
 @dataclass(frozen=True)
 class Effect:
-    """One difference between two levels of a factor, or between two such differences.
+    """The answer to a question.
 
     Attributes:
-        kind: "contrast" (in one row), "main effect" (averaged over rows) or "interaction"
-            (difference between the contrasts of two rows).
-        minuend, subtrahend: what is subtracted from what, such as "arch 50" and "34".
-        where: the row, or the rows, that it holds for.
-        differences: the paired differences by seed, accuracy from 0 to 1.
+        kind, minuend, subtrahend, where: see `Question`.
+        differences: the paired differences by seed, in the unit of the metric.
         near_chance_by_seed: how many of the runs behind each seed's difference ended near chance.
         runs_per_seed: how many runs are behind each seed's difference.
         lost: how many runs of its cells failed or diverged, and are in no number.
-        family: number of effects that Holm's correction counts.
-        p: two-sided sign-flip p, exact up to 15 seeds; NaN without variance or below two seeds.
+        seconds: what training its runs takes for one seed more.
+        metric: what is compared.
+        margin: below which a difference does not matter, None if none was given.
+        family: number of questions that Holm's correction counts.
+        p: two-sided p of the paired t test; NaN without spread or below three seeds.
         p_holm: the same after Holm's correction.
-        smallest_p_holm: what that would be if p were as small as so many seeds can make it, and the
-            other effects as they are.
-        seeds_needed: with how many seeds the last effect of the family could pass 0.05.
+        exact_holm: two-sided sign-flip p after Holm's correction, exact up to 15 seeds.
+        smallest_exact_holm: what that would be if the own p were as small as so many seeds can make
+            it, and the other effects as they are.
+        seeds_needed: with how many seeds the last effect of the family could pass 0.05 there.
     """
 
     kind: str
@@ -64,10 +95,14 @@ class Effect:
     near_chance_by_seed: pd.Series = field(repr=False)
     runs_per_seed: int
     lost: int = 0
+    seconds: float = math.nan
+    metric: Metric = ACCURACY
+    margin: float | None = None
     family: int = 1
     p: float = math.nan
     p_holm: float = math.nan
-    smallest_p_holm: float = math.nan
+    exact_holm: float = math.nan
+    smallest_exact_holm: float = math.nan
     seeds_needed: int = 0
 
     @property
@@ -112,12 +147,62 @@ class Effect:
         return self.n > 1 and spread <= 1e-12
 
     @property
+    def alpha(self) -> float:
+        """The share of studies in which this effect's interval alone may miss."""
+        return ALPHA / self.family
+
+    @property
     def interval(self) -> tuple[float, float]:
-        """The 95% t interval of the mean difference; NaN if it cannot be had."""
+        """The interval that with all others of its family holds at once; NaN if it cannot be had.
+
+        Where Holm's correction, which is less strict with every effect but the first, concludes and
+        the interval still reaches across 0, it ends there: the sign is known.
+        """
         if self.n < 2 or self.constant:
             return math.nan, math.nan
-        half = t_half_width(self.differences)
-        return self.mean - half, self.mean + half
+        half = t_half_width(self.differences, self.alpha)
+        low, high = self.mean - half, self.mean + half
+        if self.concludes:
+            return (max(low, 0.0), high) if self.mean > 0 else (low, min(high, 0.0))
+        return low, high
+
+    @property
+    def concludes(self) -> bool:
+        """Whether the paired t test, corrected by Holm, tells the difference from chance."""
+        return self.n >= SEEDS_FOR_A_VERDICT and self.p_holm <= ALPHA
+
+    @property
+    def verdict(self) -> str:
+        """What may be said: one of four, "" below three seeds and without any spread."""
+        if self.n < SEEDS_FOR_A_VERDICT or self.constant:
+            return ""
+        low, high = self.interval
+        if self.margin is not None and -self.margin <= low and high <= self.margin:
+            return NO_RELEVANT_DIFFERENCE
+        if not self.concludes:
+            return OPEN
+        return HELPS if (self.mean > 0) == self.metric.higher_is_better else HURTS
+
+    @property
+    def exact(self) -> str:
+        """What the sign-flip test, which assumes nothing, has to say to the verdict."""
+        if self.n < SEEDS_FOR_A_VERDICT or self.constant:
+            return ""
+        if (self.exact_holm <= ALPHA) == self.concludes:
+            return CONFIRMED if self.concludes else AGREES
+        if self.smallest_exact_holm > ALPHA:
+            return f"cannot speak below n = {max(self.seeds_needed, self.n + 1)}"
+        return DISAGREES
+
+    @property
+    def seeds_to_settle(self) -> int:
+        """About how many seeds in all would settle what is open, 0 if too many would or nothing is.
+
+        See `significance.seeds_to_settle`.
+        """
+        if self.n < 2 or self.constant or self.verdict not in ("", OPEN):
+            return 0
+        return seeds_to_settle(self.n, self.mean, self.sd, self.alpha, self.margin)
 
     @property
     def detectable(self) -> float:
@@ -127,52 +212,35 @@ class Effect:
         """
         if self.n < 2 or self.constant:
             return math.nan
-        return detectable_size(self.n, ALPHA / self.family) * self.sd
+        return detectable_size(self.n, self.alpha) * self.sd
 
     def sentence(self) -> str:
-        """Returns the effect in words that claim no more than it shows."""
-        name = self.named("minus")
-        at = f" at {self.where}" if self.where else ", averaged over the rest"
-        text = f"{name}{at}: {_points(self.mean)} (n={self.n})"
+        """Returns the effect in one line that claims no more than it shows."""
+        name = f"{self.named('minus')}{f' at {self.where}' if self.where else ''}"
         if not self.n:
-            text = f"{name}{at}: no seed has a complete run of every net compared"
-        elif self.n == 1:
-            text += "; one seed, so this is the difference of these runs and no claim is made"
+            return f"{name}: no seed has a complete run of every net compared."
+        low, high = (self.metric.signed(bound) for bound in self.interval)
+        value = self.metric.difference(self.mean)
+        text = f"{name}: {value} (n={self.n})"
+        if self.n == 1:
+            text += ", one seed, no claim"
         elif self.constant:
-            text += "; the same for every seed, so there is no spread to test it against"
+            text += ", the same for every seed"
         else:
-            low, high = self.interval
-            text += f", 95% interval {100 * low:+.2f} to {100 * high:+.2f}; {self._verdict()}"
+            text = f"{name}: {value} [{low} to {high}] (n={self.n})"
+            text += f": {self.verdict}" if self.verdict else ", two seeds, no verdict"
+        if self.exact == DISAGREES:
+            text += "; the exact sign-flip test disagrees"
         if self.near_chance:
-            text += f"; {self.near_chance} of the {self.runs} runs ended near chance"
+            text += f"; {self.near_chance} of {self.runs} runs near chance"
         if self.lost:
-            text += f"; {self.lost} more failed or diverged and are in no number"
+            text += f"; {self.lost} more failed or diverged"
         return f"{text}."
-
-    def _verdict(self) -> str:
-        exact = "exact p" if self.n <= EXACT_UP_TO else "p"
-        p = f"{exact} {_p(self.p)}; corrected by Holm over {self.family}, p {_p(self.p_holm)}"
-        if self.p_holm <= ALPHA:
-            return f"{p}: more than chance explains"
-        if self.smallest_p_holm > ALPHA:
-            return (
-                f"{p}; {self.n} seeds cannot go below {self.smallest_p_holm:.3f}, "
-                f"at least {self.seeds_needed} are needed to conclude anything"
-            )
-        return (
-            f"{p}: not told apart from chance; at this spread {self.n} seeds detect "
-            f"{100 * self.detectable:.1f} points four times in five"
-        )
 
     def row(self) -> dict[str, Any]:
         """Returns the effect as one row of a table."""
         low, high = self.interval
-        values = {
-            "low": low,
-            "high": high,
-            "smallest_p": smallest_p(self.n),
-            "sentence": self.sentence(),
-        }
+        values = {"low": low, "high": high, "sentence": self.sentence()}
         return {key: values[key] if key in values else getattr(self, key) for key in EFFECT_COLUMNS}
 
 
@@ -185,12 +253,15 @@ EFFECT_COLUMNS = (
     "sd",
     "low",
     "high",
+    "verdict",
     "p",
     "p_holm",
     "family",
-    "smallest_p",
-    "smallest_p_holm",
+    "exact_holm",
+    "smallest_exact_holm",
     "seeds_needed",
+    "exact",
+    "seeds_to_settle",
     "detectable",
     "near_chance",
     "runs",
@@ -204,34 +275,38 @@ def foremost(effects: Sequence[Effect], at_most: int) -> list[Effect]:
     """Returns so many effects: all in their order, or of too many the averages first."""
     if len(effects) <= at_most:
         return list(effects)
-    order = ("main effect", "contrast", "interaction")
+    order = ("main effect", "total", "contrast", "change", "addition", "step", "interaction")
     return sorted(effects, key=lambda effect: order.index(effect.kind))[:at_most]
 
 
 def with_p_values(effects: Sequence[Effect]) -> list[Effect]:
-    """Returns effects of one kind with their p values, corrected over all of them.
+    """Returns the effects of one family with their p values, corrected over all of them.
 
-    An effect that cannot be tested (one seed, or no spread) still counts in the family, so that
-    what could be looked at, and not only what was, pays for the correction.
+    An effect that cannot be tested (too few seeds, or no spread) still counts in the family, so
+    that what could be looked at, and not only what was, pays for the correction.
     """
-    raw = np.full(len(effects), math.nan)
+    t, exact = (np.full(len(effects), math.nan) for _ in range(2))
     sizes = np.array([0 if effect.constant else effect.n for effect in effects])
     for n in np.unique(sizes[sizes > 1]):
         places = np.flatnonzero(sizes == n)
-        raw[places] = sign_flip_p(np.array([effects[int(i)].differences for i in places], float))
-    corrected = holm(raw)
-    needed = seeds_needed(raw)
-    floors = smallest_p_holm(raw, np.array([smallest_p(effect.n) for effect in effects]))
+        differences = np.array([effects[int(i)].differences for i in places], float)
+        exact[places] = sign_flip_p(differences)
+        if n >= SEEDS_FOR_A_VERDICT:
+            t[places] = paired_t_p(differences)
+    needed = seeds_needed(exact)
+    floors = smallest_p_holm(exact, np.array([smallest_p(effect.n) for effect in effects]))
+    found = zip(effects, t, holm(t), holm(exact), floors, strict=True)
     return [
         replace(
             effect,
             family=len(effects),
             p=float(p),
-            p_holm=float(q),
-            smallest_p_holm=float(floor),
+            p_holm=float(corrected),
+            exact_holm=float(exactly),
+            smallest_exact_holm=float(floor),
             seeds_needed=needed,
         )
-        for effect, p, q, floor in zip(effects, raw, corrected, floors, strict=True)
+        for effect, p, corrected, exactly, floor in found
     ]
 
 
@@ -245,162 +320,123 @@ def is_near_chance(accuracy: np.ndarray, chance: np.ndarray) -> np.ndarray:
     return accuracy < chance + NEAR_CHANCE_SHARE * (1 - chance)
 
 
-def effects(
+def answers(
     runs: pd.DataFrame,
+    rows: Sequence[str],
+    questions: Sequence[Question],
+    metric: Metric = ACCURACY,
+    margin: float | None = None,
+) -> list[Effect]:
+    """Returns the answer to each question of one comparison, tested as one family.
+
+    Which questions there are hangs on the runs that were to be, not on those that came to a good
+    end, or a net that fails would make the others' p values smaller.
+
+    Args:
+        runs: `column` (the level of the contrast, or the arm), the row factors, `seed`, `state`,
+            `seconds`, `chance`, `val_accuracy` and `score` (the metric), NaN if a run is not
+            complete.
+        rows: the factors that make a row.
+        questions: whose terms are the levels of the rows and of the column.
+        metric: what `score` is.
+        margin: below which a difference does not matter.
+    """
+    cells = _cells(runs, rows)
+    found = []
+    for question in questions:
+        one = _sum([(weight, cells[cell]) for weight, cell in question.terms])
+        found.append(one.effect(question, metric, margin))
+    return with_p_values(found)
+
+
+def grid_questions(
+    keys: Sequence[tuple],
     rows: Sequence[str],
     columns: Sequence[str],
     exists: Callable[[dict[str, Any], str], bool] = lambda row, column: True,
     prefix: str = "",
-) -> list[Effect]:
-    """Returns every effect of one comparison, tested family by family.
-
-    Which effects there are hangs on the runs that were to be, not on those that came to a good end,
-    or a net that fails would make the others' p values smaller.
+) -> list[Question]:
+    """Returns what a table of rows and columns is asked.
 
     Args:
-        runs: `column` (the level of the contrast), the row factors, `seed`, `state`, `chance` and
-            `val_accuracy`, NaN if a run is not complete.
+        keys: the cells that have runs, by the levels of the rows and of the column.
         rows: the factors that make a row.
-        columns: the levels of `column`; the others are compared with the first, the reference.
+        columns: the levels of the column; the others are compared with the first, the reference.
         exists: whether there can be a net of a row and a column.
-        prefix: what names of effects begin with where the levels do not speak for themselves.
+        prefix: what names of questions begin with where the levels do not speak for themselves.
 
     Returns:
         The contrasts of each row; the main effect of the contrast over all rows and of each row
         factor over all the rest; the interactions of the contrast with each row factor, each level
-        against the first, since all pairs of levels would be more effects than any study can test.
+        against the first, since all pairs of levels would be more questions than any study can
+        answer.
     """
     reference, *others = columns
-    cells = _cells(runs, rows)
-    contrasts: list[Effect] = []
-    mains: list[Effect] = []
-    interactions: list[Effect] = []
+    frame = pd.DataFrame([key[:-1] for key in keys], columns=list(rows)).drop_duplicates()
+    contrasts: list[Question] = []
+    mains: list[Question] = []
+    interactions: list[Question] = []
     for level in others:
         pair = f"{prefix}{readable(str(level))}", readable(str(reference))
         of_row = {
-            key: cells[*key, level] - cells[*key, reference]
-            for key in combinations(runs, rows)
+            key: [(1.0, (*key, level)), (-1.0, (*key, reference))]
+            for key in combinations(frame, rows)
             if exists(dict(zip(rows, key, strict=True)), level)
         }
         contrasts += [
-            one.effect("contrast", pair, _where(rows, key)) for key, one in of_row.items()
+            Question("contrast", *pair, _where(rows, key), tuple(terms))
+            for key, terms in of_row.items()
         ]
         if len(of_row) > 1:
-            mains.append(_mean(list(of_row.values())).effect("main effect", pair, ""))
+            mains.append(Question("main effect", *pair, "", _mean(list(of_row.values()))))
             interactions += _interactions(of_row, rows, pair)
     for i, factor in enumerate(rows):
-        mains += _main_effects(cells, i, factor, levels(runs[factor]))
-    return [*with_p_values(contrasts), *with_p_values(mains), *with_p_values(interactions)]
+        mains += _main_effects(keys, i, factor, levels(frame[factor]))
+    return [*contrasts, *mains, *interactions]
 
 
-@dataclass(frozen=True)
-class _BySeed:
-    """A value for each seed: the accuracy of a cell, or a difference.
-
-    Attributes:
-        seeds: all seeds of the comparison.
-        values: float (seeds,), NaN where a run is missing.
-        near_chance: int (seeds,), how many of the runs behind the value ended near chance.
-        runs: how many runs are behind each value.
-        lost: how many runs of its cells failed or diverged.
-    """
-
-    seeds: np.ndarray
-    values: np.ndarray
-    near_chance: np.ndarray
-    runs: int
-    lost: int
-
-    def __sub__(self, other: "_BySeed") -> "_BySeed":
-        return _BySeed(
-            self.seeds,
-            self.values - other.values,
-            self.near_chance + other.near_chance,
-            self.runs + other.runs,
-            self.lost + other.lost,
-        )
-
-    def effect(self, kind: str, pair: tuple[str, str], where: str) -> Effect:
-        """Returns the effect over the seeds that have all of it."""
-        there = ~np.isnan(self.values)
-        differences = pd.Series(self.values[there], index=self.seeds[there])
-        near_chance = pd.Series(self.near_chance[there], index=self.seeds[there])
-        return Effect(kind, *pair, where, differences, near_chance, self.runs, self.lost)
+Terms = Sequence[tuple[float, Hashable]]
 
 
 def _main_effects(
-    cells: "_Cells", i: int, factor: str, factor_levels: Sequence[Any]
-) -> Iterator[Effect]:
+    keys: Sequence[tuple], i: int, factor: str, factor_levels: Sequence[Any]
+) -> Iterator[Question]:
     """Yields a row factor's levels minus its first, averaged over the cells that they have."""
     rest: dict[Any, dict[tuple, None]] = {level: {} for level in factor_levels}
-    for key in cells:
+    for key in keys:
         rest[key[i]][key[:i], key[i + 1 :]] = None
     first, *later = factor_levels
     for level in later:
         if rest[level].keys().isdisjoint(rest[first]):
             continue  # No two runs differ in this factor alone.
-        parts = [
-            cells[*before, level, *after] - cells[*before, first, *after]
+        pairs = [
+            [(1.0, (*before, level, *after)), (-1.0, (*before, first, *after))]
             for before, after in rest[first] | rest[level]
         ]
-        yield _mean(parts).effect(
-            "main effect", (_where([factor], [level]), readable(str(first))), ""
-        )
+        names = _where([factor], [level]), readable(str(first))
+        yield Question("main effect", *names, "", _mean(pairs))
 
 
-def _mean(parts: Sequence[_BySeed]) -> _BySeed:
-    """Returns the mean of several, seed by seed, NaN for seeds that not all of them have."""
-    return _BySeed(
-        parts[0].seeds,
-        np.mean([part.values for part in parts], axis=0),
-        np.sum([part.near_chance for part in parts], axis=0),
-        sum(part.runs for part in parts),
-        sum(part.lost for part in parts),
-    )
-
-
-class _Cells(dict[tuple, _BySeed]):
-    """The accuracies of each cell, by the levels of the row factors and of the column."""
-
-    def __missing__(self, key: tuple) -> _BySeed:
-        some = next(iter(self.values()))
-        nothing = np.full_like(some.values, math.nan)
-        return _BySeed(some.seeds, nothing, np.zeros_like(some.near_chance), 1, 0)
-
-
-def _cells(runs: pd.DataFrame, rows: Sequence[str]) -> _Cells:
-    names = [*rows, "column"]
-    cell = runs.groupby(names, sort=False).ngroup().to_numpy()
-    seeds, place = np.unique(runs["seed"], return_inverse=True)
-    values = np.full((cell.max() + 1, len(seeds)), math.nan)
-    near_chance = np.zeros(values.shape, int)
-    accuracy = runs["val_accuracy"].to_numpy(float)
-    values[cell, place] = accuracy
-    near_chance[cell, place] = is_near_chance(accuracy, runs["chance"].to_numpy(float))
-    lost = np.bincount(cell[runs["state"].isin((store.FAILED, store.DIVERGED))], None, len(values))
-    keys = runs[names].drop_duplicates().itertuples(index=False, name=None)
-    return _Cells(
-        (key, _BySeed(seeds, values[i], near_chance[i], 1, int(lost[i])))
-        for i, key in enumerate(keys)
-    )
+def _mean(parts: Sequence[Terms]) -> tuple[tuple[float, Hashable], ...]:
+    return tuple((weight / len(parts), cell) for part in parts for weight, cell in part)
 
 
 def _interactions(
-    of_row: dict[tuple, _BySeed], rows: Sequence[str], pair: tuple[str, str]
-) -> list[Effect]:
+    of_row: Mapping[tuple, Terms], rows: Sequence[str], pair: tuple[str, str]
+) -> list[Question]:
     """Returns, for rows that differ in one factor, the later contrast minus the first."""
     found = []
     for i, factor in enumerate(rows):
         firsts: dict[tuple, tuple] = {}
-        for key, difference in of_row.items():
+        for key, terms in of_row.items():
             same = key[:i] + key[i + 1 :]
             first = firsts.setdefault(same, key)
             if first != key:
                 against = f"{_where([factor], [key[i]])} against {_where([factor], [first[i]])}"
                 fixed = _where([*rows[:i], *rows[i + 1 :]], same)
                 where = ", ".join(filter(None, [against, fixed]))
-                change = difference - of_row[first]
-                found.append(change.effect("interaction", pair, where))
+                opposite = [(-weight, cell) for weight, cell in of_row[first]]
+                found.append(Question("interaction", *pair, where, (*terms, *opposite)))
     return found
 
 
@@ -409,9 +445,79 @@ def _where(names: Sequence[str], key: Sequence[Any]) -> str:
     return ", ".join(f"{name} {one}" for name, one in zip(names, levels_in_words, strict=True))
 
 
-def _points(value: float) -> str:
-    return f"{100 * value:+.2f} points"
+@dataclass(frozen=True)
+class _BySeed:
+    """A value for each seed: the score of a cell, or a weighted sum of some.
+
+    Attributes:
+        seeds: all seeds of the comparison.
+        values: float (seeds,), NaN where a run is missing.
+        near_chance: int (seeds,), how many of the runs behind the value ended near chance.
+        runs: how many runs are behind each value.
+        lost: how many runs of its cells failed or diverged.
+        seconds: what training its runs takes for a seed.
+    """
+
+    seeds: np.ndarray
+    values: np.ndarray
+    near_chance: np.ndarray
+    runs: int
+    lost: int
+    seconds: float
+
+    def effect(self, question: Question, metric: Metric, margin: float | None) -> Effect:
+        """Returns the effect over the seeds that have all of it."""
+        there = ~np.isnan(self.values)
+        return Effect(
+            question.kind,
+            question.minuend,
+            question.subtrahend,
+            question.where,
+            pd.Series(self.values[there], index=self.seeds[there]),
+            pd.Series(self.near_chance[there], index=self.seeds[there]),
+            self.runs,
+            self.lost,
+            self.seconds,
+            metric,
+            margin,
+        )
 
 
-def _p(value: float) -> str:
-    return f"= {value:.3f}" if value >= 0.001 else "< 0.001"
+def _sum(terms: Sequence[tuple[float, _BySeed]]) -> _BySeed:
+    """Returns a weighted sum, seed by seed, NaN for seeds that not all of the terms have."""
+    parts = [part for _, part in terms]
+    return _BySeed(
+        parts[0].seeds,
+        np.sum([weight * part.values for weight, part in terms], axis=0),
+        np.sum([part.near_chance for part in parts], axis=0),
+        sum(part.runs for part in parts),
+        sum(part.lost for part in parts),
+        sum(part.seconds for part in parts),
+    )
+
+
+class _Cells(dict[Hashable, _BySeed]):
+    """The scores of each cell, by the levels of the row factors and of the column."""
+
+    def __missing__(self, key: Hashable) -> _BySeed:
+        some = next(iter(self.values()))
+        nothing = np.full_like(some.values, math.nan)
+        return _BySeed(some.seeds, nothing, np.zeros_like(some.near_chance), 1, 0, math.nan)
+
+
+def _cells(runs: pd.DataFrame, rows: Sequence[str]) -> _Cells:
+    names = [*rows, "column"]
+    cell = runs.groupby(names, sort=False).ngroup().to_numpy()
+    seeds, place = np.unique(runs["seed"], return_inverse=True)
+    values = np.full((cell.max() + 1, len(seeds)), math.nan)
+    near_chance = np.zeros(values.shape, int)
+    values[cell, place] = runs["score"].to_numpy(float)
+    accuracy = runs["val_accuracy"].to_numpy(float)
+    near_chance[cell, place] = is_near_chance(accuracy, runs["chance"].to_numpy(float))
+    lost = np.bincount(cell[runs["state"].isin((store.FAILED, store.DIVERGED))], None, len(values))
+    seconds = runs["seconds"].groupby(cell).median().to_numpy(float)
+    keys = runs[names].drop_duplicates().itertuples(index=False, name=None)
+    return _Cells(
+        (key, _BySeed(seeds, values[i], near_chance[i], 1, int(lost[i]), float(seconds[i])))
+        for i, key in enumerate(keys)
+    )

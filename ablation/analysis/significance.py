@@ -1,13 +1,16 @@
-"""The tests behind an effect: sign flips, Holm's correction, t intervals and power.
+"""The tests behind an effect: paired t, sign flips, Holm's correction, intervals and power.
 
-A p value is the two-sided sign-flip test's (Fisher 1935, Pitman 1937), which assumes no
-distribution; Holm's correction (1979) is over a family of effects. An interval is Student's t,
-which at n = 3 covers what it says, where a percentile bootstrap does not.
+The paired t test decides, corrected by Holm (1979) over all questions of a comparison. Under the
+null a paired difference is symmetric, which is why t holds for few seeds: the tests simulate the
+family-wise error. The sign-flip test (Fisher 1935, Pitman 1937), which assumes no distribution,
+stands beside it. Intervals are Student's t, each at 1 - 0.05 / questions (Bonferroni), so that all
+of them hold at once with 95%.
 """
 
+import bisect
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -21,7 +24,10 @@ EXACT_UP_TO = 15
 RANDOM_FLIPS = 100_000
 """How many random ones stand for all of them beyond."""
 
-_MANY_SEEDS = 64
+MANY_SEEDS = 200
+"""More seeds than anyone will train to settle a question."""
+
+_SEEDS_OF_EXACT = 64
 _FLIPS_AT_ONCE = 1024
 
 
@@ -109,24 +115,77 @@ def seeds_needed(raw: np.ndarray) -> int:
     """Returns with how many seeds, or more, the last of the effects could pass 0.05 after Holm."""
     if not len(raw):
         return 0
-    reachable = smallest_p_holm(raw, 2.0 ** (1 - np.arange(_MANY_SEEDS)))
+    reachable = smallest_p_holm(raw, 2.0 ** (1 - np.arange(_SEEDS_OF_EXACT)))
     return int(np.flatnonzero(reachable > ALPHA)[-1]) + 1
 
 
-def t_half_width(values: pd.Series) -> float:
-    """Returns half the width of the 95% t interval of a mean, NaN below two values."""
+def paired_t_p(differences: np.ndarray) -> np.ndarray:
+    """Returns the two-sided p of the paired t test that each mean difference is zero.
+
+    Args:
+        differences: float (effects, pairs), two pairs or more, each effect with some spread.
+
+    Returns:
+        float (effects,).
+    """
+    from scipy.special import stdtr
+
+    n = differences.shape[1]
+    t = differences.mean(axis=1) / (differences.std(axis=1, ddof=1) / math.sqrt(n))
+    return 2 * stdtr(n - 1, -np.abs(t))
+
+
+def t_half_width(values: pd.Series, alpha: float = ALPHA) -> float:
+    """Returns half the width of the 1 - alpha t interval of a mean, NaN below two values."""
     if len(values) < 2:
         return math.nan
+    return float(_critical(len(values) - 1, alpha) * values.sem())
+
+
+@functools.cache
+def _critical(freedom: int, alpha: float) -> float:
     from scipy.special import stdtrit
 
-    return float(stdtrit(len(values) - 1, 1 - ALPHA / 2) * values.sem())
+    return float(stdtrit(freedom, 1 - alpha / 2))
+
+
+def seeds_to_settle(n: int, mean: float, sd: float, alpha: float, margin: float | None) -> int:
+    """Returns about how many seeds would settle a question at the spread that n have shown.
+
+    Either the difference is what it seems to be, and a t test at `alpha` finds it with 80% power;
+    or its interval comes to lie within the margin. The smaller number counts.
+
+    Args:
+        n: seeds so far.
+        mean: of the differences.
+        sd: of the differences.
+        alpha: of this question.
+        margin: below which a difference does not matter, None if none was given.
+
+    Returns:
+        The seeds in all, more than n; 0 if `MANY_SEEDS` would not do.
+    """
+    found = []
+    if abs(mean) > 0:
+        found.append(_first(n, lambda k: detectable_size(k, alpha) * sd <= abs(mean)))
+    if margin is not None and abs(mean) < margin:
+        found.append(
+            _first(n, lambda k: _critical(k - 1, alpha) * sd / math.sqrt(k) <= margin - abs(mean))
+        )
+    return min((k for k in found if k), default=0)
+
+
+def _first(n: int, holds: Callable[[int], bool]) -> int:
+    """Returns the first number of seeds above n at which something holds, as it does ever after."""
+    if not holds(MANY_SEEDS):
+        return 0
+    return bisect.bisect_left(range(MANY_SEEDS + 1), True, lo=max(n + 1, 3), key=holds)
 
 
 @functools.cache
 def detectable_size(n: int, alpha: float) -> float:
     """Returns the difference, in standard deviations, that n pairs detect with 80% power."""
-    from scipy.special import nctdtrinc, stdtrit
+    from scipy.special import nctdtrinc
 
     # statsmodels' solver fails for few pairs at a strict alpha.
-    critical = stdtrit(n - 1, 1 - alpha / 2)
-    return float(nctdtrinc(n - 1, 1 - POWER, critical) / math.sqrt(n))
+    return float(nctdtrinc(n - 1, 1 - POWER, _critical(n - 1, alpha)) / math.sqrt(n))

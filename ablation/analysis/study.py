@@ -14,6 +14,7 @@ import pandas as pd
 import yaml
 
 from ablation.analysis import tables
+from ablation.analysis.arms import arm_comparisons, derived, not_within_others, widest
 from ablation.analysis.audit import Audit, audit
 from ablation.analysis.comparison import (
     LOCATIONS,
@@ -25,8 +26,10 @@ from ablation.analysis.comparison import (
 )
 from ablation.config import RECORD_KEY, UserError, first_line, flatten, result_keys
 from ablation.data.facts import caveats
+from ablation.designs.registry import GRID
 from ablation.factors import ABSENT, LAST, Factor, Label, labels, of_parts
-from ablation.records import store
+from ablation.records import asked, store
+from ablation.records.asked import Planned
 from ablation.records.provenance import CONFOUNDS
 from ablation.text import utf8
 
@@ -80,6 +83,7 @@ class Study:
             classes that the accuracy says nothing of.
         history: one row a run and finished epoch: `run` and the columns of `history.csv`.
         problems: what could not be read, one line each.
+        designs: that commands have asked for, the last one last.
     """
 
     directory: Path
@@ -88,6 +92,7 @@ class Study:
     runs: pd.DataFrame
     history: pd.DataFrame
     problems: tuple[str, ...]
+    designs: tuple[Planned, ...] = ()
 
     @property
     def complete(self) -> pd.DataFrame:
@@ -112,10 +117,43 @@ class Study:
         return self.runs["protocol"].value_counts()
 
     def comparisons(
-        self, contrast: str | None = None, reference: str | None = None
+        self,
+        contrast: str | None = None,
+        reference: str | None = None,
+        design: str | None = None,
     ) -> list[Comparison]:
-        """Returns the comparisons that may each be one table; see `comparison.comparisons`."""
-        return comparisons(self.runs, self.factors, self.parts, contrast, reference)
+        """Returns the comparisons that may each be one table.
+
+        Args:
+            contrast: of a grid; see `comparison.comparisons`.
+            reference: of a grid.
+            design: whose arms are shown; by default the widest that the runs fill among those that
+                commands have asked for, a grid where a contrast or reference is given.
+
+        Raises:
+            UserError: no factor has two levels, so that the design has no arms.
+        """
+        if design is None:
+            chosen = widest(self.designs, self.runs)
+            design = GRID if contrast or reference or not chosen else chosen.design
+        plans = not_within_others([one for one in self.designs if one.design == design])
+        if design == GRID:
+            runs = self.runs
+            if plans and len(plans) < len(not_within_others(self.designs)):
+                names = {name for one in plans for arm in one.runs for name in arm}
+                runs = runs[runs["run"].isin(names)]
+            return comparisons(runs, self.factors, self.parts, contrast, reference)
+        plans = plans or list(derived(design, self.runs, self.factors, self.parts))
+        found = [
+            one
+            for planned in plans
+            for one in arm_comparisons(planned, self.runs, self.factors, self.parts)
+        ]
+        if not found:
+            raise UserError(
+                f"report.design={design}: no factor of this study has two levels to compare."
+            )
+        return found
 
     def audit(self, contrast: str | None = None, reference: str | None = None) -> list[Audit]:
         """Returns what the audit of each comparison found."""
@@ -191,7 +229,7 @@ def load(directory: str | Path) -> Study:
     networks: dict[str, dict[str, Any]] = {}
     histories: dict[str, np.ndarray] = {}
     problems = []
-    sources = store.current_sources(directory)
+    sources = asked.current_sources(directory)
     for path in store.run_directories(directory):
         stored = store.Stored(path)
         try:
@@ -219,7 +257,7 @@ def load(directory: str | Path) -> Study:
     parts = of_parts(networks)
     _add_labels(frame, runs, parts)
     factors = ["arch", *parts]
-    for factor in store.factors(directory):
+    for factor in asked.factors(directory):
         name = level_column(factor)
         if factor in factors:
             continue
@@ -231,10 +269,12 @@ def load(directory: str | Path) -> Study:
         frame[factor] = frame[name].astype(object).where(frame[name].notna(), "none")
     if "recipe" in factors:
         frame["recipe"] += _departures(frame, factors)
+    frame["score"] = frame["val_accuracy"]
     frame["protocol"] = _protocols(frame, factors)
     history = _history_frame(histories)
     frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
-    return Study(directory, tuple(factors), parts, frame, history, tuple(problems))
+    plans = tuple(asked.designs(directory))
+    return Study(directory, tuple(factors), parts, frame, history, tuple(problems), plans)
 
 
 def _add_labels(

@@ -5,8 +5,15 @@ from typing import Any
 import pandas as pd
 
 from ablation.analysis.comparison import Comparison, combinations, once
-from ablation.analysis.effects import EFFECT_COLUMNS, Effect, effects
+from ablation.analysis.effects import (
+    EFFECT_COLUMNS,
+    Effect,
+    Question,
+    answers,
+    grid_questions,
+)
 from ablation.records import store
+from ablation.text import readable
 
 
 @once
@@ -58,13 +65,36 @@ def comparison_effects(comparison: Comparison) -> list[Effect]:
     """Returns the effects of a comparison, none without a reference or a complete run."""
     if comparison.reference is None or comparison.complete.empty:
         return []
-    return effects(
-        comparison.compared,
+    if comparison.arms:
+        return answers(comparison.runs, comparison.rows, _arm_questions(comparison))
+    runs = comparison.compared
+    cells = runs[[*comparison.rows, "column"]].drop_duplicates()
+    questions = grid_questions(
+        list(cells.itertuples(index=False, name=None)),
         comparison.rows,
         [comparison.reference, *comparison.others],
         comparison.exists,
         comparison.prefix,
     )
+    return answers(runs, comparison.rows, questions)
+
+
+def _arm_questions(comparison: Comparison) -> list[Question]:
+    """Returns what a design asks, by the cells of its one row."""
+    row = tuple(comparison.runs[list(comparison.rows)].iloc[0])
+    names = [readable(arm.name) for arm in comparison.arms]
+    found = []
+    for asked in comparison.asked:
+        plus, minus = ([place for w, place in asked.terms if w * sign > 0] for sign in (1, -1))
+        if asked.kind == "interaction":
+            (added, all_but), (base, reference) = plus, minus
+            pair = f"{names[added]} - {names[base]}", f"({names[reference]} - {names[all_but]})"
+        else:
+            pair = names[plus[0]], names[minus[0]]
+        cells = [(*row, arm.name) for arm in comparison.arms]
+        terms = tuple((weight, cells[place]) for weight, place in asked.terms)
+        found.append(Question(asked.kind, *pair, "", terms))
+    return found
 
 
 @once

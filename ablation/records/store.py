@@ -24,7 +24,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -35,7 +35,7 @@ import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
-from ablation.config import CELL_KEYS, RECORD_KEY, UserError, expanded, first_line
+from ablation.config import RECORD_KEY, expanded, first_line
 from ablation.records.identity import identity
 from ablation.text import READABLE, file_name, readable
 
@@ -203,51 +203,6 @@ def kept_epochs(config: dict[str, Any]) -> list[int]:
     """Returns after which epochs `keep_checkpoints` keeps the weights of a run."""
     every, epochs = config["keep_checkpoints"], config["epochs"]
     return sorted({*range(every, epochs + 1, every), epochs}) if every else []
-
-
-def add_factors(
-    study: Path, keys: list[str], sources: Mapping[str, dict[str, str]] | None = None
-) -> None:
-    """Adds the keys that a command sweeps to the study's factors, in `study.json`.
-
-    Args:
-        study: its directory.
-        keys: that the command sweeps.
-        sources: the code of each of the user's own networks, as it is now.
-    """
-    study.mkdir(parents=True, exist_ok=True)
-    with FileLock(study / ".lock"):
-        known = list(dict.fromkeys(factors(study) + keys))
-        code = current_sources(study) | dict(sources or {})
-        write_json(study / "study.json", {"factors": known} | ({"sources": code} if code else {}))
-
-
-def current_sources(study: Path) -> dict[str, dict[str, str]]:
-    """Returns the code of the users' own networks that a study's last command has trained."""
-    try:
-        found = read_json(study / "study.json").get("sources", {})
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def factors(study: Path) -> list[str]:
-    """Returns the factors of a study: those of every study, then those that its commands swept.
-
-    Raises:
-        UserError: the file that names them is damaged.
-    """
-    try:
-        stored = read_json(study / "study.json")["factors"]
-        stored = [key for key in stored if isinstance(key, str) and key != "seed"]
-    except FileNotFoundError:
-        stored = []
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{study / 'study.json'} is damaged ({first_line(error)}); write the keys that the "
-            'study sweeps into it, such as {"factors": ["epochs"]}, or remove it if there are none.'
-        ) from None
-    return list(dict.fromkeys([*CELL_KEYS, *stored]))
 
 
 def run_lock(directory: Path) -> FileLock:

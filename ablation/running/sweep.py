@@ -34,7 +34,7 @@ from ablation.factors import (
     varying_parts,
 )
 from ablation.networks import registry
-from ablation.records import store
+from ablation.records import asked, store
 from ablation.records.store import Run, Status
 from ablation.running import environment, plan, runner
 from ablation.running.jobs import expand
@@ -226,7 +226,7 @@ class Sweep:
             nets = ((config["arch"], labels(config["parts"], network)) for config, network in known)
             contrast = usual_contrast(varying_parts(nets))
         parts = of_parts({config["arch"]: network for config, network in known})
-        factors = dict.fromkeys([*store.factors(self._directory), *self._swept, *parts])
+        factors = dict.fromkeys([*asked.factors(self._directory), *self._swept, *parts])
         check_reference(reference, find_factor(contrast, list(factors)), known)
 
     def _known_configs(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -262,7 +262,7 @@ class Sweep:
         try:
             own = {run.config["arch"]: run.network.source for run in self._runs}
             sources = {arch: source for arch, source in own.items() if source}
-            store.add_factors(self._directory, self._swept, sources)
+            asked.add(self._directory, self._swept, sources)
         except OSError as error:
             raise UserError(f"{self._directory} cannot be written: {error}") from None
         rerun = self._configs[0]["rerun"]

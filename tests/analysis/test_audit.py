@@ -2,7 +2,7 @@ import pytest
 
 from ablation.analysis import study
 from ablation.analysis.audit import spans
-from ablation.records import store
+from ablation.records import asked, store
 from ablation.report import markdown
 
 
@@ -89,7 +89,7 @@ def test_a_budget_that_is_varied_on_purpose_is_checked_within_its_levels(stored_
     for epochs in (5, 10):
         for plain in ("true", "false"):
             stored_run(f"epochs={epochs}", f"plain={plain}", steps=22 * epochs)
-    store.add_factors(tmp_path / "main", ["epochs"])
+    asked.add(tmp_path / "main", ["epochs"])
     (found,) = study.load(tmp_path / "main").audit()
     assert not found.passes
     assert found.within == ("epochs",)
@@ -110,7 +110,7 @@ def test_images_of_several_places_are_named_by_them(stored_run, tmp_path):
         config = store.Stored(directory).config()
         dataset = config["dataset"] | {"path": place}
         store.write_yaml(directory / "config.yaml", config | {"dataset": dataset})
-    store.add_factors(tmp_path / "main", ["dataset.path"])
+    asked.add(tmp_path / "main", ["dataset.path"])
     (found,) = study.load(tmp_path / "main").audit()
     assert {*found.unequal["training images"]} == {
         "of clean (train cl)",

@@ -2,7 +2,7 @@ import pytest
 
 from ablation.analysis import study
 from ablation.config import UserError
-from ablation.records import store
+from ablation.records import asked, store
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_depth_can_be_the_contrast_with_the_nets_as_rows(shortcuts):
 def test_a_swept_number_can_be_the_contrast(stored_run, tmp_path):
     for rate in (0.01, 0.1):
         stored_run(f"recipe.learning_rate={rate}", val_accuracy=rate)
-    store.add_factors(tmp_path / "main", ["recipe.learning_rate"])
+    asked.add(tmp_path / "main", ["recipe.learning_rate"])
     (found,) = study.load(tmp_path / "main").comparisons("recipe.learning_rate")
     assert found.columns == ["0.01", "0.1"]
     assert found.rows == ("arch",)
@@ -150,7 +150,7 @@ def test_a_swept_recipe_is_compared_within_each_net(stored_run, tmp_path):
     for recipe, gain in (("sgd", 0), ("adam", 0.125)):
         for net in (["arch=preact15", "plain=true"], ["arch=preact15"], ["arch=vgg16"]):
             stored_run(*net, f"recipe={recipe}", val_accuracy=0.5 + gain)
-    store.add_factors(tmp_path / "main", ["recipe"])
+    asked.add(tmp_path / "main", ["recipe"])
     effects = study.load(tmp_path / "main").effects("recipe", "sgd")
     contrasts = effects[effects["kind"] == "contrast"]
     assert contrasts["where"].tolist() == [
@@ -174,7 +174,7 @@ def test_a_table_of_recipes_is_headed_by_what_is_no_part_of_them(stored_run, tmp
     for recipe in ("sgd", "adam"):
         for epochs in (5, 6):
             stored_run(f"recipe={recipe}", f"epochs={epochs}")
-    store.add_factors(tmp_path / "main", ["recipe"])
+    asked.add(tmp_path / "main", ["recipe"])
     found = study.load(tmp_path / "main").comparisons("recipe")
     assert [comparison.protocol for comparison in found] == [{"epochs": 5}, {"epochs": 6}]
 
@@ -186,7 +186,7 @@ def test_a_recipe_with_a_changed_key_is_another_level(stored_run, tmp_path):
         (["recipe=adam"], 0.7),
     ):
         stored_run(*overrides, val_accuracy=accuracy)
-    store.add_factors(tmp_path / "main", ["recipe"])
+    asked.add(tmp_path / "main", ["recipe"])
     (found,) = study.load(tmp_path / "main").comparisons("recipe")
     assert set(found.columns) == {"adam", "sgd (learning_rate=0.01)", "sgd (learning_rate=0.5)"}
     counts = found.runs.groupby("column").size()
@@ -196,7 +196,7 @@ def test_a_recipe_with_a_changed_key_is_another_level(stored_run, tmp_path):
 def test_two_versions_of_the_images_are_never_averaged(stored_run, tmp_path):
     for size in (8, 16):
         stored_run("arch=20", f"dataset.image_size={size}", data=f"{size} px")
-    store.add_factors(tmp_path / "main", ["dataset.image_size"])
+    asked.add(tmp_path / "main", ["dataset.image_size"])
     assert len(study.load(tmp_path / "main").comparisons()) == 1
     stored_run("arch=20", "plain=true", "dataset.image_size=8", data="8 px, anew")
     for comparison in study.load(tmp_path / "main").comparisons():
@@ -214,7 +214,7 @@ def test_a_swept_choice_leaves_no_holes_for_nets_that_do_not_have_it(stored_run,
     for stride_on in ("1x1", "3x3"):
         stored_run("arch=50", f"stride_on={stride_on}")
     stored_run("arch=34")
-    store.add_factors(tmp_path / "main", ["parts.stride_on"])
+    asked.add(tmp_path / "main", ["parts.stride_on"])
     loaded = study.load(tmp_path / "main")
     assert loaded.audit()[0].holes == loaded.audit("stride_on")[0].holes == ()
 
@@ -222,7 +222,7 @@ def test_a_swept_choice_leaves_no_holes_for_nets_that_do_not_have_it(stored_run,
 def test_the_framework_that_is_the_default_is_the_reference(stored_run, tmp_path):
     for backend in ("jax", "tensorflow"):
         stored_run(f"backend={backend}")
-    store.add_factors(tmp_path / "main", ["backend"])
+    asked.add(tmp_path / "main", ["backend"])
     (found,) = study.load(tmp_path / "main").comparisons("backend")
     assert found.reference == "tensorflow"
 
@@ -249,7 +249,7 @@ def test_a_level_may_have_the_name_of_anything(name, stored_run, tmp_path):
         config = store.Stored(directory).config()
         dataset = config["dataset"] | {"path": path}
         store.write_yaml(directory / "config.yaml", config | {"dataset": dataset})
-    store.add_factors(tmp_path / "main", ["dataset.path"])
+    asked.add(tmp_path / "main", ["dataset.path"])
     loaded = study.load(tmp_path / "main")
     for reference, difference in ((name, 0.5), ("z", -0.5)):
         (found,) = loaded.comparisons("dataset.path", reference)

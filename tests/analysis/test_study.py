@@ -3,7 +3,7 @@ import pytest
 
 from ablation.analysis import study
 from ablation.config import UserError
-from ablation.records import store
+from ablation.records import asked, store
 
 
 def test_one_row_a_run_and_one_a_run_and_epoch(stored_run, tmp_path):
@@ -53,7 +53,7 @@ def test_a_swept_key_is_a_factor_and_no_protocol(stored_run, tmp_path):
     for rate in (0.1, 0.2):
         stored_run(f"recipe.learning_rate={rate}")
     assert study.load(tmp_path / "main").runs["protocol"].nunique() == 2
-    store.add_factors(tmp_path / "main", ["recipe.learning_rate"])
+    asked.add(tmp_path / "main", ["recipe.learning_rate"])
     loaded = study.load(tmp_path / "main")
     assert loaded.runs["protocol"].nunique() == 1
     assert sorted(loaded.runs["recipe.learning_rate"]) == [0.1, 0.2]
@@ -62,7 +62,7 @@ def test_a_swept_key_is_a_factor_and_no_protocol(stored_run, tmp_path):
 def test_a_swept_recipe_takes_all_its_keys_along(stored_run, tmp_path):
     stored_run("recipe=sgd")
     stored_run("recipe=adam")
-    store.add_factors(tmp_path / "main", ["recipe"])
+    asked.add(tmp_path / "main", ["recipe"])
     loaded = study.load(tmp_path / "main")
     assert loaded.runs["protocol"].nunique() == 1
     assert sorted(loaded.runs["recipe"]) == ["adam", "sgd"]
@@ -110,7 +110,7 @@ def test_an_empty_folder_is_no_study(tmp_path):
 def test_a_null_level_is_a_level(stored_run, tmp_path):
     stored_run("recipe.clipnorm=null")
     stored_run("recipe.clipnorm=1.0")
-    store.add_factors(tmp_path / "main", ["recipe.clipnorm"])
+    asked.add(tmp_path / "main", ["recipe.clipnorm"])
     loaded = study.load(tmp_path / "main")
     assert len(loaded.table()) == 2
     assert loaded.comparisons("recipe.clipnorm")[0].columns == ["1.0", "none"]
@@ -118,7 +118,7 @@ def test_a_null_level_is_a_level(stored_run, tmp_path):
 
 def test_a_factor_that_is_no_key_is_named_and_left_out(stored_run, tmp_path):
     stored_run()
-    store.add_factors(tmp_path / "main", ["dataset.paths", "experiment"])
+    asked.add(tmp_path / "main", ["dataset.paths", "experiment"])
     loaded = study.load(tmp_path / "main")
     assert "experiment" not in loaded.factors
     assert len(loaded.problems) == 2
@@ -127,7 +127,7 @@ def test_a_factor_that_is_no_key_is_named_and_left_out(stored_run, tmp_path):
 def test_data_that_a_factor_changes_is_compared_and_told(stored_run, tmp_path):
     stored_run("dataset.image_size=32", data="small", val_accuracy=0.5)
     stored_run("dataset.image_size=64", data="large", val_accuracy=0.75)
-    store.add_factors(tmp_path / "main", ["dataset.image_size"])
+    asked.add(tmp_path / "main", ["dataset.image_size"])
     loaded = study.load(tmp_path / "main")
     (found,) = loaded.comparisons("dataset.image_size")
     assert found.columns == ["32", "64"]
@@ -149,7 +149,7 @@ def test_where_images_lie_is_a_factor_like_any(key, stored_run, tmp_path):
             run = stored_run(f"plain={plain}", data=place, val_accuracy=0.5 + gain)
             _lying(run, key, place)
     factor = f"dataset.{key}"
-    store.add_factors(tmp_path / "main", [factor])
+    asked.add(tmp_path / "main", [factor])
     loaded = study.load(tmp_path / "main")
     assert loaded.problems == () and loaded.levels[factor] == ["clean", "noisy"]
     (found,) = loaded.comparisons()
@@ -176,7 +176,7 @@ def test_one_folder_in_several_spellings_is_one_level(stored_run, tmp_path):
     _lying(stored_run("plain=false", data="one"), "path", "./imgs")
     _lying(stored_run("plain=false", data="other"), "path", "noisy")
     assert len(study.load(tmp_path / "main").comparisons()) == 2
-    store.add_factors(tmp_path / "main", ["dataset.path"])
+    asked.add(tmp_path / "main", ["dataset.path"])
     loaded = study.load(tmp_path / "main")
     assert loaded.levels["dataset.path"] == ["imgs", "noisy"]
     assert loaded.audit()[0].holes == ("arch 34, dataset.path noisy, plain: missing",)

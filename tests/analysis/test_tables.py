@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ablation.analysis import study, tables
-from ablation.records import store
+from ablation.records import asked, store
 from ablation.report import markdown
 
 
@@ -112,7 +112,7 @@ def test_one_seed_has_no_spread_and_several_show_theirs(stored_run, tmp_path):
 def test_a_study_with_one_level_says_what_could_be_compared(stored_run, tmp_path):
     for rate in (0.1, 0.2):
         stored_run("arch=20", f"recipe.learning_rate={rate}")
-    store.add_factors(tmp_path / "main", ["recipe.learning_rate"])
+    asked.add(tmp_path / "main", ["recipe.learning_rate"])
     text = markdown.accuracy(_comparison(tmp_path))
     assert "All runs have one level of net" in text
     assert "`report.contrast=recipe.learning_rate`" in text

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from ablation.config import UserError
-from ablation.records import store
+from ablation.records import asked, store
 from ablation.records.store import Status
 from nasty import NAMES
 from support import run_of
@@ -86,16 +86,16 @@ def test_a_complete_run_with_a_damaged_result_is_not_complete(stored_run):
 
 
 def test_factors_grow_with_each_command_and_leave_out_the_seed(tmp_path):
-    store.add_factors(tmp_path, ["arch", "seed"])
-    store.add_factors(tmp_path, ["recipe.learning_rate"])
-    store.add_factors(tmp_path, ["arch"])
-    assert store.factors(tmp_path) == ["arch", "dataset", "recipe.learning_rate"]
+    asked.add(tmp_path, ["arch", "seed"])
+    asked.add(tmp_path, ["recipe.learning_rate"])
+    asked.add(tmp_path, ["arch"])
+    assert asked.factors(tmp_path) == ["arch", "dataset", "recipe.learning_rate"]
 
 
 def test_damaged_factors_are_named_and_not_forgotten(tmp_path):
     (tmp_path / "study.json").write_text('{"factors"')
     with pytest.raises(UserError, match=r"study\.json is damaged"):
-        store.add_factors(tmp_path, ["arch"])
+        asked.add(tmp_path, ["arch"])
     assert (tmp_path / "study.json").read_text() == '{"factors"'
 
 

@@ -1,7 +1,7 @@
 import shutil
 
 from ablation.analysis import study
-from ablation.records import store
+from ablation.records import asked, store
 from ablation.report.compare import compare
 
 
@@ -52,7 +52,7 @@ def test_a_failed_cell_is_shown(stored_run, tmp_path):
 def test_a_swept_recipe_meets_the_same_recipe_alone(stored_run, tmp_path):
     for recipe in ("sgd", "adam"):
         stored_run("study=a", f"recipe={recipe}", val_accuracy=0.5)
-    store.add_factors(tmp_path / "a", ["recipe"])
+    asked.add(tmp_path / "a", ["recipe"])
     stored_run("study=b", val_accuracy=0.7)
     text = compare(study.load(tmp_path / "a"), study.load(tmp_path / "b"))
     (line,) = [line for line in text.splitlines() if "| sgd " in line and "(n=1)" in line]

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from ablation.analysis import study
-from ablation.records import store
+from ablation.records import asked, store
 from ablation.report import layers, sections
 
 STEM, CONV, NARROW, SHORTCUT = "stem_conv", "a_conv", "b_conv", "a_shortcut_conv"
@@ -77,7 +77,7 @@ def test_the_report_has_them_and_is_silent_where_there_are_none(measured, stored
 def test_each_row_of_the_table_has_panels_of_its_own(stored_run, tmp_path):
     for rate, scale in ((0.1, 1.0), (0.2, 10.0)):
         _measured(stored_run("arch=20", "epochs=2", f"recipe.learning_rate={rate}"), (0, 2), scale)
-    store.add_factors(tmp_path / "main", ["recipe.learning_rate"])
+    asked.add(tmp_path / "main", ["recipe.learning_rate"])
     responses, _ = _section(tmp_path / "main").drawings
     upper = responses.figure.axes[:2]
     assert [axes.get_title() for axes in upper] == [

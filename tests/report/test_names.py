@@ -18,7 +18,7 @@ from PIL import Image
 
 from ablation.analysis import study
 from ablation.data import cache
-from ablation.records import store
+from ablation.records import asked, store
 from ablation.report import axes, compare, markdown, write
 from ablation.report.fonts import drawing, drawn
 from ablation.report.write import write_report
@@ -36,7 +36,7 @@ def renamed(stored_run, tmp_path):
     # It failed before it saw its data.
     unseen = {"fingerprint": None}
     runs[stored_run("plain=true", "seed=1", state="failed", provenance=unseen)] = "one"
-    store.add_factors(tmp_path / "main", ["dataset.path"])
+    asked.add(tmp_path / "main", ["dataset.path"])
 
     def rename(name, other="other", classes=None):
         for directory, data in runs.items():

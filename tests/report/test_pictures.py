@@ -6,7 +6,7 @@ from PIL import Image
 
 from ablation.analysis import study
 from ablation.data import cache
-from ablation.records import store
+from ablation.records import asked, store
 from ablation.report import markdown, pictures, write
 from ablation.report.gallery import gallery, spread
 from ablation.report.pictures import Guess
@@ -143,7 +143,7 @@ def test_images_that_not_all_runs_have_seen_are_told_apart(stored_run, tmp_path)
     for size, data in ((32, "d1"), (64, "d2")):
         keys = (f"dataset.image_size={size}", "arch=20")
         _predict(stored_run(*keys, data=data), range(10), label=range(10))
-    store.add_factors(tmp_path / "main", ["dataset.image_size"])
+    asked.add(tmp_path / "main", ["dataset.image_size"])
     shown = _gallery(tmp_path / "main")
     assert len(shown.cells) == 1
     assert any("one of the comparison's sets of images" in remark for remark in shown.remarks)

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from ablation.config import UserError
-from ablation.records import store
+from ablation.records import asked, store
 from ablation.report import markdown, sections
 from ablation.report.write import write_report
 
@@ -68,7 +68,7 @@ def test_what_a_long_report_leaves_out_is_said_and_is_in_the_tables(
         for plain in ("true", "false"):
             stored_run("arch=20", f"plain={plain}", f"recipe.learning_rate={rate}")
     stored_run("arch=20", "seed=9", "recipe.learning_rate=1", state=store.FAILED, reason="why")
-    store.add_factors(tmp_path / "main", ["recipe.learning_rate"])
+    asked.add(tmp_path / "main", ["recipe.learning_rate"])
     monkeypatch.setattr(markdown, "_ROWS_AT_MOST", 10)
     monkeypatch.setattr(markdown, "_TOLD_AT_MOST", 5)
     monkeypatch.setattr(sections, "_EFFECTS_AT_MOST", 5)

@@ -1,0 +1,246 @@
+"""The comparisons of a study by a design that is no grid: arms one below the other."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+
+from ablation.analysis.comparison import (
+    ArmRow,
+    Comparison,
+    combinations,
+    levels,
+    protocol_of,
+)
+from ablation.designs import BLOCKS, Arm, Question, Space
+from ablation.designs.registry import DESIGNS
+from ablation.factors import PARTS, Factor, Label, spelled
+from ablation.records import store
+from ablation.records.asked import Planned
+
+_NAMES = {"reference": "reference", "stripped": "stripped"}
+_ENDED = (store.COMPLETE, store.FAILED, store.DIVERGED, store.REFUSED)
+
+
+def is_filled(planned: Planned, runs: pd.DataFrame) -> bool:
+    """Returns whether every arm of a design has a run that came to some end."""
+    ended = set(runs.loc[runs["state"].isin(_ENDED), "run"])
+    return all(ended.intersection(names) for names in planned.runs)
+
+
+def widest(plans: Sequence[Planned], runs: pd.DataFrame) -> Planned | None:
+    """Returns the design with most arms among those that the runs fill, else the last one asked."""
+    there = set(runs["run"])
+    known = [one for one in plans if any(there.intersection(names) for names in one.runs)]
+    filled = [one for one in known if is_filled(one, runs)]
+    if not filled:
+        return known[-1] if known else None
+    most = max(len(one.runs) for one in filled)
+    return [one for one in filled if len(one.runs) == most][-1]
+
+
+def not_within_others(plans: Sequence[Planned]) -> list[Planned]:
+    """Returns those designs whose runs are not all another's too."""
+    names = [{name for arm in one.runs for name in arm} for one in plans]
+    return [
+        one
+        for i, one in enumerate(plans)
+        if not any(
+            names[i] < names[k] or (names[i] == names[k] and k > i) for k in range(len(plans))
+        )
+    ]
+
+
+def derived(
+    design: str, runs: pd.DataFrame, factors: Sequence[str], parts: Mapping[str, Factor]
+) -> Iterator[Planned]:
+    """Yields a design as if a command had asked for it, from the levels that runs have.
+
+    The reference of a part is its network's own, of another factor the first in natural order.
+
+    Args:
+        design: its name.
+        runs: as in `Study.runs`.
+        factors: keys of the study's factors.
+        parts: those of them that are parts, by key.
+    """
+    keys = [key for key in factors if key not in BLOCKS]
+    for _, of_protocol in runs.groupby(["dataset", "protocol"], sort=False):
+        known = {
+            key: [level for level in levels(of_protocol[key]) if getattr(level, "place", 1)]
+            for key in keys
+        }
+        known = {key: found for key, found in known.items() if len(found) > 1}
+        if not known:
+            continue
+        for key, found in known.items():
+            own = parts[key].reference if key in parts else found[0]
+            found.sort(key=lambda level: level != own)
+        space = Space({key: tuple(found) for key, found in known.items()})
+        yield Planned(
+            design,
+            space.levels,
+            (),
+            {},
+            tuple(_matching(arm, of_protocol) for arm in DESIGNS[design].arms(space)),
+        )
+
+
+def _matching(arm: Arm, runs: pd.DataFrame) -> tuple[str, ...]:
+    """Returns the runs of an arm: those with its levels, where they change anything."""
+    there = pd.Series(True, runs.index)
+    for key, level in arm.levels.items():
+        there &= [one == level or getattr(one, "place", 1) == 0 for one in runs[key]]
+    return tuple(runs.loc[there, "run"])
+
+
+def arm_comparisons(
+    planned: Planned, runs: pd.DataFrame, factors: Sequence[str], parts: Mapping[str, Factor]
+) -> list[Comparison]:
+    """Returns the comparisons of the arms of one design, for each data set and protocol.
+
+    Args:
+        planned: the design with its arms and their runs.
+        runs: one row a run, as in `Study.runs`.
+        factors: keys of the study's factors.
+        parts: those of them that are parts of networks, by key.
+    """
+    arms = DESIGNS[planned.design].arms(Space(planned.levels, planned.rejected))
+    questions = DESIGNS[planned.design].questions(arms)
+    if len(arms) != len(planned.runs):
+        return []
+    places: dict[str, int] = {}
+    for place, names in enumerate(planned.runs):
+        for name in names:
+            places.setdefault(name, place)  # Arms that come to the same net are one.
+    found = []
+    own = runs[runs["run"].isin(places)]
+    for dataset, of_dataset in own.groupby("dataset", sort=False):
+        for of_protocol, protocol in protocol_of(of_dataset, factors):
+            there = of_protocol.assign(_arm=[places[name] for name in of_protocol["run"]])
+            beside = runs[(runs["dataset"] == dataset) & ~runs["run"].isin(places)]
+            beside = beside[beside["protocol"] == of_protocol["protocol"].iloc[0]]
+            merged = [
+                min((places[name] for name in names if name in places), default=place)
+                for place, names in enumerate(planned.runs)
+            ]
+            layout = _Arms(arms, merged, there, beside, parts)
+            found.append(
+                Comparison(
+                    str(dataset),
+                    protocol,
+                    "arm",
+                    layout.rows[0].name,
+                    (layout.of_row,),
+                    layout.runs,
+                    "",
+                    {},
+                    {},
+                    frozenset(),
+                    tuple(parts.values()),
+                    planned.design,
+                    tuple(layout.rows),
+                    tuple(layout.asked(questions)),
+                )
+            )
+    return found
+
+
+class _Arms:
+    """The arms of a design under one protocol, with what a table calls them.
+
+    Args:
+        arms: of the design.
+        merged: for each arm the place of the one that stands for it.
+        runs: with the place of the arm of each.
+        beside: runs of the protocol that are none of the design's.
+        parts: of networks, by key.
+    """
+
+    def __init__(
+        self,
+        arms: Sequence[Arm],
+        merged: Sequence[int],
+        runs: pd.DataFrame,
+        beside: pd.DataFrame,
+        parts: Mapping[str, Factor],
+    ):
+        self._parts = parts
+        self._keys = list(arms[0].levels)
+        by_arm = dict(iter(runs.groupby("_arm", sort=False)))
+        self._place: dict[int, int] = {}
+        self.rows: list[ArmRow] = []
+        for place, arm in enumerate(arms):
+            of_arm = by_arm.get(merged[place], runs.iloc[:0])
+            refused = len(of_arm) and (of_arm["state"] == store.REFUSED).all()
+            if merged[place] != place or refused:
+                continue
+            shown = {key: self._level(key, level, of_arm) for key, level in arm.levels.items()}
+            name = Label(self._name(arm, shown), 1 + len(self.rows), True)
+            self._place[place] = len(self.rows)
+            factor = self._title(arm.factor) if arm.factor else None
+            titles = {self._title(key): level for key, level in shown.items()}
+            self.rows.append(ArmRow(name, arm.role, factor, titles))
+        self._merged = [self._place.get(one) for one in merged]
+        names = [self._place.get(place) for place in runs["_arm"]]
+        kept = [place is not None for place in names]
+        columns = [self.rows[place].name for place in names if place is not None]
+        frame = runs.loc[kept]
+        frame = frame.assign(column=pd.Series(columns, frame.index, object))
+        frame = pd.concat([frame, *self._targets(beside, set(runs["arch"]))])
+        one_arch = frame["arch"].nunique() == 1
+        self.of_row = "arch" if one_arch else "dataset"
+        self.runs = frame.drop(columns="_arm")
+
+    def _targets(self, beside: pd.DataFrame, own: set[str]) -> Iterator[pd.DataFrame]:
+        """Yields the runs of nets of other architectures, each as an arm to be reached."""
+        for arch, of_arch in beside.groupby("arch", sort=False):
+            several = len(combinations(of_arch, self._keys)) > 1 if self._keys else False
+            if arch in own or several:
+                continue
+            shown = {self._title(key): str(of_arch[key].iloc[0]) for key in self._keys}
+            name = Label(str(arch), 1 + len(self.rows), True)
+            self.rows.append(ArmRow(name, "target", None, shown))
+            yield of_arch.assign(column=pd.Series([name] * len(of_arch), of_arch.index, object))
+
+    def asked(self, questions: Sequence[Question]) -> Iterator[Question]:
+        """Yields the questions of the arms that exist, each once, by the places of the rows."""
+        known = set()
+        for question in questions:
+            weights: dict[int, float] = {}
+            places = [self._merged[place] for _, place in question.terms]
+            if None in places:
+                continue
+            for (weight, _), place in zip(question.terms, places, strict=True):
+                assert place is not None
+                weights[place] = weights.get(place, 0.0) + weight
+            terms = tuple((weight, place) for place, weight in weights.items() if weight)
+            if terms and frozenset(terms) not in known:
+                known.add(frozenset(terms))
+                yield Question(question.kind, terms)
+
+    def _title(self, key: str) -> str:
+        if key in self._parts:
+            return self._parts[key].title
+        short = key.rpartition(".")[2]
+        alike = [other for other in self._keys if other.rpartition(".")[2] == short]
+        return short if len(alike) == 1 else key
+
+    def _level(self, key: str, level: object, runs: pd.DataFrame) -> Label:
+        """Returns a level as the runs of an arm have it, or as it is typed if there are none."""
+        found = runs[key].iloc[0] if len(runs) else level
+        return found if isinstance(found, Label) else Label(spelled(found))
+
+    def _name(self, arm: Arm, shown: Mapping[str, Label]) -> str:
+        if arm.factor is None:
+            return _NAMES[arm.role]
+        level = shown[arm.factor]
+        name = self._title(arm.factor)
+        if level.speaks:
+            text = str(level)
+        elif level in ("true", "false") and arm.factor.startswith(PARTS):
+            text = {"true": f"with {name}", "false": f"without {name}"}[level]
+        else:
+            text = f"{name}: {level}"
+        if arm.role == "added":
+            return f"only {text.removeprefix('with ')}"
+        return f"{text} (not kept)" if arm.role == "rejected" else text

@@ -1,0 +1,124 @@
+"""Designs: which arms a study has, and which questions it asks of them.
+
+A design is a module with two functions, `arms` and `questions`. It knows neither networks nor
+results, so that what is missing, what Holm's correction counts and what a table looks like are
+known before anything is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ablation.config import UserError
+from ablation.factors import find_level, spelled
+
+BLOCKS = ("dataset", "seed")
+"""What every arm is trained on and with, whatever the design: neither is compared."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """The factors that a command names, with their levels.
+
+    Attributes:
+        levels: of each factor, by key and in the order named; the reference is the first.
+        rejected: the factors whose change a cumulative design tries and does not keep.
+    """
+
+    levels: Mapping[str, tuple[Any, ...]]
+    rejected: tuple[str, ...] = ()
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """The first level of every factor."""
+        return {key: levels[0] for key, levels in self.levels.items()}
+
+    @property
+    def stripped(self) -> dict[str, Any]:
+        """The last level of every factor."""
+        return {key: levels[-1] for key, levels in self.levels.items()}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One assignment of levels to all factors.
+
+    Attributes:
+        levels: of every factor, by key.
+        role: "reference", "stripped", or what was done to an arm before it: "changed", "added",
+            "step", "rejected"; "cell" in a grid.
+        factor: key of the factor that was changed, None in the first arm of its kind.
+    """
+
+    levels: Mapping[str, Any]
+    role: str
+    factor: str | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """A difference between arms that is asked for before anything is trained.
+
+    Attributes:
+        kind: such as "change", "step" or "interaction".
+        terms: weights of arms; the answer is the sum of the arms' scores so weighted.
+    """
+
+    kind: str
+    terms: tuple[tuple[float, int], ...]
+
+
+class Design(Protocol):
+    """What a module of this package offers."""
+
+    TITLE: str
+    """What it asks, in a few words."""
+
+    def arms(self, space: Space) -> list[Arm]:
+        """Returns the arms, in the order in which a table shows them."""
+
+    def questions(self, arms: Sequence[Arm]) -> list[Question]:
+        """Returns what is asked of them."""
+
+
+def difference(kind: str, one: int, other: int) -> Question:
+    """Returns the question how much more one arm scores than another."""
+    return Question(kind, ((1.0, one), (-1.0, other)))
+
+
+def with_reference(
+    named: Mapping[str, Sequence[Any]], reference: Mapping[str, str], rejected: Sequence[str] = ()
+) -> Space:
+    """Returns the space of the factors that a command names.
+
+    Args:
+        named: the levels of each factor, in the order named.
+        reference: for some factors the level to take for the first, as it was typed.
+        rejected: factors of a cumulative design whose change is not kept.
+
+    Raises:
+        UserError: a factor or level of `reference` or `rejected` is not named.
+    """
+    for what, keys in (("design.reference", reference), ("design.rejected", rejected)):
+        for key in keys:
+            if key not in named:
+                raise UserError(
+                    f"{what} names {key}, which the command does not sweep. "
+                    f"Allowed: {', '.join(named) or 'nothing, for no key is swept'}."
+                )
+    levels = {}
+    for key, known in named.items():
+        first = known[0]
+        if key in reference:
+            texts = {spelled(level): level for level in known}
+            found = find_level(reference[key], texts)
+            if found is None:
+                raise UserError(
+                    f"design.reference.{key}={reference[key]} is no level that the command names. "
+                    f"Allowed: {', '.join(texts)}."
+                )
+            first = texts[found]
+        levels[key] = (first, *(level for level in known if level != first))
+    return Space(levels, tuple(rejected))

@@ -1,0 +1,25 @@
+"""The stripped network, and each part added to it alone.
+
+Stripped is the last level named of every factor, where the reference is the first.
+"""
+
+from collections.abc import Sequence
+
+from ablation.designs import Arm, Question, Space, difference
+
+TITLE = "each part added alone"
+
+
+def arms(space: Space) -> list[Arm]:
+    """Returns the stripped arm, then one for each level that is not its own."""
+    stripped = space.stripped
+    return [Arm(stripped, "stripped")] + [
+        Arm(stripped | {key: level}, "added", key)
+        for key, (*others, _) in space.levels.items()
+        for level in others
+    ]
+
+
+def questions(arms: Sequence[Arm]) -> list[Question]:
+    """Returns what each addition does to the stripped arm."""
+    return [difference("addition", place, 0) for place in range(1, len(arms))]

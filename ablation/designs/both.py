@@ -1,0 +1,61 @@
+"""Each part left out of the reference and added to the stripped network.
+
+Where the two disagree, the parts do not add up: they interact.
+"""
+
+from collections.abc import Sequence
+
+from ablation.designs import Arm, Question, Space, add_one, leave_one_out
+
+TITLE = "each part left out, and added alone"
+
+_SIGNS = (1.0, -1.0, -1.0, 1.0)
+
+
+def arms(space: Space) -> list[Arm]:
+    """Returns the arms of `leave_one_out`, then those of `add_one` that are others."""
+    found = leave_one_out.arms(space)
+    known = [arm.levels for arm in found]
+    return found + [arm for arm in add_one.arms(space) if arm.levels not in known]
+
+
+def questions(arms: Sequence[Arm]) -> list[Question]:
+    """Returns both kinds of difference, and for each factor how far they disagree.
+
+    The interaction of a factor is what its reference level adds to the stripped arm, less what it
+    adds to the arm that has all but it.
+    """
+    levels: dict[str, dict] = {key: {} for key in arms[0].levels}
+    for arm in arms:
+        for key, level in arm.levels.items():
+            levels[key][level] = None
+    space = Space({key: tuple(known) for key, known in levels.items()})
+    places = {tuple(arm.levels.items()): place for place, arm in enumerate(arms)}
+    found = []
+    for design in (leave_one_out, add_one):
+        its_arms = design.arms(space)
+        its_places = [places[tuple(arm.levels.items())] for arm in its_arms]
+        found += [
+            Question(one.kind, tuple((weight, its_places[i]) for weight, i in one.terms))
+            for one in design.questions(its_arms)
+        ]
+    reference, stripped = space.reference, space.stripped
+    for key in space.levels:
+        corners = [
+            places[tuple(corner.items())]
+            for corner in (
+                stripped | {key: reference[key]},
+                stripped,
+                reference,
+                reference | {key: stripped[key]},
+            )
+        ]
+        found.append(Question("interaction", tuple(zip(_SIGNS, corners, strict=True))))
+    asked: dict[frozenset, Question] = {}
+    for question in found:
+        # With one factor or two, several of these are the same difference, or its opposite.
+        if len({place for _, place in question.terms}) == len(question.terms):
+            opposite = frozenset((-weight, place) for weight, place in question.terms)
+            if opposite not in asked:
+                asked.setdefault(frozenset(question.terms), question)
+    return list(asked.values())

@@ -1,0 +1,37 @@
+"""Changes made one after another in the order named: the roadmap of modern papers.
+
+A factor in `Space.rejected` is tried where it stands and not kept, as in the roadmap of Liu et al.
+2022 (arXiv 2201.03545, Fig. 2).
+"""
+
+from collections.abc import Sequence
+
+from ablation.designs import Arm, Question, Space, difference
+
+TITLE = "one change after another"
+
+
+def arms(space: Space) -> list[Arm]:
+    """Returns the reference, then an arm for each step."""
+    levels = space.reference
+    found = [Arm(levels, "reference")]
+    for key, (_, *others) in space.levels.items():
+        for level in others:
+            changed = levels | {key: level}
+            if key in space.rejected:
+                found.append(Arm(changed, "rejected", key))
+            else:
+                levels = changed
+                found.append(Arm(levels, "step", key))
+    return found
+
+
+def questions(arms: Sequence[Arm]) -> list[Question]:
+    """Returns what each step does to the last one kept, and, of several, what all do together."""
+    found, kept = [], 0
+    for place, arm in enumerate(arms[1:], start=1):
+        found.append(difference("step", place, kept))
+        kept = place if arm.role == "step" else kept
+    if sum(arm.role == "step" for arm in arms) > 1:
+        found.append(difference("total", kept, 0))
+    return found

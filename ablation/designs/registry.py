@@ -1,0 +1,14 @@
+"""The designs by name."""
+
+from ablation.designs import Design, add_one, both, cumulative, grid, leave_one_out
+
+DESIGNS: dict[str, Design] = {
+    "grid": grid,
+    "leave_one_out": leave_one_out,
+    "add_one": add_one,
+    "both": both,
+    "cumulative": cumulative,
+}
+"""What `design=` and `report.design=` may name."""
+
+GRID = "grid"

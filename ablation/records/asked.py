@@ -1,0 +1,145 @@
+"""What the commands of a study asked for, in its `study.json`: factors, designs, sources."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from ablation.config import CELL_KEYS, UserError, first_line
+from ablation.records.store import read_json, write_json
+
+_FILE = "study.json"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A design that a command asked for, with its arms and their runs.
+
+    Attributes:
+        design: its name.
+        levels: of each factor, by key; the reference is the first.
+        rejected: the factors whose change a cumulative design does not keep.
+        fixed: all other keys that decide a result, but for seed and data set.
+        runs: for each arm, in the design's order, the names of its runs.
+    """
+
+    design: str
+    levels: Mapping[str, tuple[Any, ...]]
+    rejected: tuple[str, ...]
+    fixed: Mapping[str, Any]
+    runs: tuple[tuple[str, ...], ...]
+
+    @property
+    def asks(self) -> tuple:
+        """What two commands have in common that only add runs to each other."""
+        return self.design, list(self.levels.items()), self.rejected, self.fixed
+
+    def record(self) -> dict[str, Any]:
+        """Returns it as `study.json` has it."""
+        return {
+            "design": self.design,
+            "levels": {key: list(known) for key, known in self.levels.items()},
+            "rejected": list(self.rejected),
+            "fixed": dict(self.fixed),
+            "runs": [list(names) for names in self.runs],
+        }
+
+    def with_runs(self, runs: Sequence[Sequence[str]]) -> "Planned":
+        """Returns the same with more runs for each arm."""
+        joined = (dict.fromkeys([*a, *b]) for a, b in zip(self.runs, runs, strict=True))
+        return Planned(
+            self.design, self.levels, self.rejected, self.fixed, tuple(map(tuple, joined))
+        )
+
+
+def add(
+    study: Path,
+    keys: Sequence[str],
+    sources: Mapping[str, dict[str, str]] | None = None,
+    planned: Planned | None = None,
+) -> None:
+    """Adds what a command asks for to what is on record of the study.
+
+    Args:
+        study: its directory.
+        keys: that the command sweeps, which become factors.
+        sources: the code of each of the user's own networks, as it is now.
+        planned: the design, None of a single run.
+    """
+    study.mkdir(parents=True, exist_ok=True)
+    with FileLock(study / ".lock"):
+        content: dict[str, Any] = {"factors": list(dict.fromkeys([*factors(study), *keys]))}
+        code = current_sources(study) | dict(sources or {})
+        if code:
+            content["sources"] = code
+        plans = designs(study)
+        if planned:
+            same = [one for one in plans if one.asks == planned.asks]
+            plans = [one for one in plans if one not in same]
+            for one in same:
+                planned = planned.with_runs(one.runs)
+            plans.append(planned)
+        if plans:
+            content["designs"] = [one.record() for one in plans]
+        write_json(study / _FILE, content)
+
+
+def factors(study: Path) -> list[str]:
+    """Returns the factors of a study: those of every study, then those that its commands swept.
+
+    Raises:
+        UserError: the file that names them is damaged.
+    """
+    try:
+        stored = read_json(study / _FILE)["factors"]
+        stored = [key for key in stored if isinstance(key, str) and key != "seed"]
+    except FileNotFoundError:
+        stored = []
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{study / _FILE} is damaged ({first_line(error)}); write the keys that the "
+            'study sweeps into it, such as {"factors": ["epochs"]}, or remove it if there are none.'
+        ) from None
+    return list(dict.fromkeys([*CELL_KEYS, *stored]))
+
+
+def current_sources(study: Path) -> dict[str, dict[str, str]]:
+    """Returns the code of the users' own networks that a study's last command has trained."""
+    found = _optional(study, "sources")
+    return found if isinstance(found, dict) else {}
+
+
+def designs(study: Path) -> list[Planned]:
+    """Returns the designs that commands asked for, the last one last.
+
+    What is damaged of them is left out: a report can do without.
+    """
+    found = []
+    for one in _optional(study, "designs") or []:
+        try:
+            found.append(
+                Planned(
+                    str(one["design"]),
+                    {key: tuple(map(_frozen, known)) for key, known in one["levels"].items()},
+                    tuple(one["rejected"]),
+                    one["fixed"],
+                    tuple(tuple(names) for names in one["runs"]),
+                )
+            )
+        except (KeyError, TypeError, AttributeError):
+            continue
+    return found
+
+
+def _frozen(level: Any) -> Any:
+    """Returns a level as something that can be looked up."""
+    return tuple(level) if isinstance(level, list) else level
+
+
+def _optional(study: Path, key: str) -> Any:
+    try:
+        return read_json(study / _FILE).get(key)
+    except (OSError, ValueError):
+        return None
