@@ -8,10 +8,10 @@ from hydra import compose, initialize_config_dir
 
 from ablation import command
 from ablation.config import CONF_DIR, to_plain
-from ablation.networks import registry
 from ablation.designs import with_reference
 from ablation.designs.registry import DESIGNS
 from ablation.factors import spelled
+from ablation.networks import registry
 from ablation.records import asked, store
 from ablation.records.asked import Planned
 from support import TINY, run_of

@@ -188,11 +188,11 @@ class Effect:
         """What the sign-flip test, which assumes nothing, has to say to the verdict."""
         if self.n < SEEDS_FOR_A_VERDICT or self.constant:
             return ""
-        if (self.exact_holm <= ALPHA) == self.concludes:
-            return CONFIRMED if self.concludes else AGREES
         if self.smallest_exact_holm > ALPHA:
             return f"cannot speak below n = {max(self.seeds_needed, self.n + 1)}"
-        return DISAGREES
+        if (self.exact_holm <= ALPHA) != self.concludes:
+            return DISAGREES
+        return CONFIRMED if self.concludes else AGREES
 
     @property
     def seeds_to_settle(self) -> int:
@@ -217,17 +217,16 @@ class Effect:
     def sentence(self) -> str:
         """Returns the effect in one line that claims no more than it shows."""
         name = f"{self.named('minus')}{f' at {self.where}' if self.where else ''}"
-        if not self.n:
-            return f"{name}: no seed has a complete run of every net compared."
         low, high = (self.metric.signed(bound) for bound in self.interval)
-        value = self.metric.difference(self.mean)
-        text = f"{name}: {value} (n={self.n})"
-        if self.n == 1:
-            text += ", one seed, no claim"
+        text = f"{name}: {self.metric.difference(self.mean)}"
+        if not self.n:
+            text = f"{name}: no seed has a complete run of every net compared"
+        elif self.n == 1:
+            text += " (n=1), one seed, no claim"
         elif self.constant:
-            text += ", the same for every seed"
+            text += f" (n={self.n}), the same for every seed"
         else:
-            text = f"{name}: {value} [{low} to {high}] (n={self.n})"
+            text += f" [{low} to {high}] (n={self.n})"
             text += f": {self.verdict}" if self.verdict else ", two seeds, no verdict"
         if self.exact == DISAGREES:
             text += "; the exact sign-flip test disagrees"

@@ -41,23 +41,25 @@ def accuracy_cells(comparison: Comparison) -> Cells:
 
 
 def effect_cells(effects: Sequence[Effect]) -> Cells:
-    """Returns the effects with their intervals and tests, differences in points."""
-    header = ["effect", "where", "n", "mean", "sd", "95% interval", "p", "p (Holm)", "detectable"]
+    """Returns the effects with their intervals, verdicts and tests."""
+    header = ["question", "where", "n", "mean", "sd", "interval", "verdict", "p (Holm)"]
+    header += ["sign-flip test", "to settle"]
     rows = []
     for effect in effects:
+        signed = effect.metric.signed
         low, high = effect.interval
-        interval = f"{100 * low:+.2f} to {100 * high:+.2f}" if not math.isnan(low) else ""
         rows.append(
             [
                 f"{effect.kind}: {effect.named('−')}",
                 effect.where,
                 str(effect.n),
-                number(100 * effect.mean, "+.2f"),
-                number(100 * effect.sd, ".2f"),
-                interval,
-                _p(effect.p),
+                signed(effect.mean) if effect.n else "",
+                effect.metric.signed(effect.sd).lstrip("+") if effect.n > 1 else "",
+                "" if math.isnan(low) else f"{signed(low)} to {signed(high)}",
+                effect.verdict,
                 _p(effect.p_holm),
-                number(100 * effect.detectable, ".2f"),
+                effect.exact,
+                f"{effect.seeds_to_settle} seeds" if effect.seeds_to_settle else "",
             ]
         )
     return Cells(header, rows)

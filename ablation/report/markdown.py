@@ -20,6 +20,7 @@ from ablation.data.cache import VERY_UNEQUAL
 from ablation.data.facts import by_class, named
 from ablation.factors import ABSENT
 from ablation.records import store
+from ablation.report.answer import answer
 from ablation.report.cells import (
     Cells,
     accuracy_cells,
@@ -48,7 +49,7 @@ def report(study: Study, comparisons: Sequence[Comparison], figures: Sequence[li
         comparisons: its comparisons, in order.
         figures: for each comparison its sections of figures.
     """
-    parts = [f"# Study {inline(study.directory.name)}", overview(study)]
+    parts = [f"# Study {inline(study.directory.name)}", *answers(comparisons), overview(study)]
     for comparison, illustrated in zip(comparisons, figures, strict=True):
         parts += [
             heading(comparison),
@@ -66,6 +67,17 @@ def report(study: Study, comparisons: Sequence[Comparison], figures: Sequence[li
         ]
     parts += ["## Runs", _runs(study), *_logs(study), *_problems(study)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def answers(comparisons: Sequence[Comparison]) -> list[str]:
+    """Returns the answer of each comparison, a paragraph each."""
+    found = []
+    for comparison in comparisons:
+        sentences = answer(comparison)
+        if sentences:
+            about = f"**{inline(_title(comparison))}.** " if len(comparisons) > 1 else ""
+            found.append(about + line(" ".join(sentences)))
+    return found
 
 
 def _starts(comparison: Comparison) -> str:
@@ -95,8 +107,8 @@ def _uncounted(comparison: Comparison) -> str:
 
 
 def summary(study: Study, comparisons: Sequence[Comparison]) -> str:
-    """Returns what the command line prints at the end: certificates, tables and sentences."""
-    parts = []
+    """Returns what the command line prints at the end: answers, certificates and tables."""
+    parts = answers(comparisons)
     for comparison in comparisons:
         parts += [
             heading(comparison),
@@ -132,8 +144,12 @@ def overview(study: Study) -> str:
 
 def heading(comparison: Comparison) -> str:
     """Returns the comparison's title and what sets its protocol apart."""
+    return f"## {inline(_title(comparison))}"
+
+
+def _title(comparison: Comparison) -> str:
     keys = [f"{key}={readable(str(value))}" for key, value in comparison.protocol.items()]
-    return f"## {inline(', '.join([readable(comparison.dataset), *keys]))}"
+    return ", ".join([readable(comparison.dataset), *keys])
 
 
 def certificate(found: Audit) -> str:
@@ -218,16 +234,15 @@ def effects(found: Sequence[Effect]) -> str:
     """Returns the effects in words and as a table."""
     if not found:
         return ""
-    exact = "exact"
+    exact = "every pattern of signs"
     if any(effect.n > EXACT_UP_TO for effect in found):
-        exact = f"exact up to {EXACT_UP_TO} seeds and from {RANDOM_FLIPS:,} random flips beyond"
+        exact = f"{exact} up to {EXACT_UP_TO} seeds, {RANDOM_FLIPS:,} random ones beyond"
     family = (
-        f"Differences are paired by seed. p is the two-sided sign-flip test's, {exact}, corrected "
-        "by Holm over the effects of its kind "
-        f"({', '.join(counted(len(_of(found, kind)), kind) for kind in _kinds(found))}). "
-        "Intervals are Student's t, each for one effect alone, so that with few seeds an interval "
-        "without 0 and a p above 0.05 may stand side by side. Detectable is the difference in "
-        "points that a t test, as strict as the correction, would find in four studies of five."
+        f"Differences are paired by seed. {counted(len(found), 'question')} "
+        f"({', '.join(counted(len(_of(found, kind)), kind) for kind in _kinds(found))}): the paired "
+        "t test, corrected by Holm over all of them, decides from three seeds on; the intervals hold "
+        f"all at once with 95%. Beside it the exact sign-flip test, which assumes nothing: {exact}. "
+        "To settle: about how many seeds in all would settle what is open, at the spread seen."
     )
     words = sentences(found)
     if max(effect.n for effect in found) < 2:
