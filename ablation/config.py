@@ -12,10 +12,12 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 BACKENDS = ("tensorflow", "jax", "torch")
+SWEEPER = "hydra_plugins.ablation_sweeper.DesignSweeper"
 CELL_KEYS = ("arch", "dataset")
 """The factors of every study, like each part of a network; keys that a command sweeps join them."""
 
 COMMAND_KEYS = (
+    "design",
     "study",
     "plan",
     "rerun",
@@ -77,9 +79,25 @@ class RecipeConfig:
 
 
 @dataclass
+class DesignConfig:
+    """Which arms a sweep has; see `ablation.designs`.
+
+    Attributes:
+        name: of the design.
+        reference: levels to take for the first, each as KEY=LEVEL.
+        rejected: keys whose change a cumulative design tries and does not keep.
+    """
+
+    name: str = "grid"
+    reference: list[str] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
+
+
+@dataclass
 class ReportConfig:
     """What the report compares."""
 
+    design: str | None = None
     contrast: str | None = None
     reference: str | None = None
 
@@ -88,6 +106,7 @@ class ReportConfig:
 class Config:
     """Everything a command may set; `conf/config.yaml` explains each key."""
 
+    design: DesignConfig = field(default_factory=DesignConfig)
     arch: str = "34"
     parts: dict[str, Any] = field(default_factory=dict)
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
@@ -114,6 +133,15 @@ def declare_parts(names: Iterable[str]) -> None:
 
 
 declare_parts(())
+ConfigStore.instance().store(
+    group="hydra/sweeper",
+    name="ablation",
+    node={
+        "_target_": SWEEPER,
+        "max_batch_size": None,
+        "params": None,
+    },
+)
 OmegaConf.register_new_resolver("expanduser", lambda path: str(expanded("runs_dir", path)))
 
 

@@ -69,8 +69,13 @@ def known_keys() -> Set[str]:
 
 
 def full(key: str) -> str:
-    """Returns a key as the configuration has it: a part may be typed without `parts.`."""
+    """Returns a key as the configuration has it: some parts are typed without `parts.`."""
     return f"parts.{key}" if key in BARE else key
+
+
+def factor(key: str, known: Iterable[str]) -> str:
+    """Returns which of some factors' keys is meant; every part may be named without `parts.`."""
+    return next((one for one in (key, f"parts.{key}") if one in known), key)
 
 
 def help_on_parts() -> str:

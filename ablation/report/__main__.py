@@ -18,6 +18,7 @@ from ablation.config import UserError
 from ablation.terminal import EXIT_USER_ERROR, accept_any_text
 
 _EPILOG = """options are written as in the sweep:
+  report.design=NAME       grid leave_one_out add_one both cumulative (the widest that is filled)
   report.contrast=KEY      the factor whose levels are compared (the first part)
   report.reference=LEVEL   the level that the others are compared with
 
@@ -27,7 +28,7 @@ examples:
   python -m ablation.report runs/before runs/after     what changed between two studies
 """
 
-_OPTIONS = ("report.contrast", "report.reference")
+_OPTIONS = ("report.design", "report.contrast", "report.reference")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -104,7 +105,13 @@ def _report(folders: list[str], options: dict[str, str | None]) -> None:
         return
     contrast = options.get("report.contrast")
     show = partial(print, flush=True)
-    write_report(folders[0], contrast, options.get("report.reference"), tell=show)
+    write_report(
+        folders[0],
+        contrast,
+        options.get("report.reference"),
+        options.get("report.design"),
+        tell=show,
+    )
     print(f"Report: {Path(folders[0]) / 'report.md'}")
 
 

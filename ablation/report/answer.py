@@ -1,7 +1,7 @@
 """What a report begins with: the answer in a few sentences.
 
-A newcomer should understand them and a referee accept them: each has its estimate, its interval, the
-number of seeds and the verdict. What is open says what would settle it.
+A newcomer should understand them and a referee accept them: each has its estimate, its interval,
+the number of seeds and the verdict. What is open says what would settle it.
 """
 
 from collections.abc import Iterator, Sequence

@@ -239,9 +239,10 @@ def effects(found: Sequence[Effect]) -> str:
         exact = f"{exact} up to {EXACT_UP_TO} seeds, {RANDOM_FLIPS:,} random ones beyond"
     family = (
         f"Differences are paired by seed. {counted(len(found), 'question')} "
-        f"({', '.join(counted(len(_of(found, kind)), kind) for kind in _kinds(found))}): the paired "
-        "t test, corrected by Holm over all of them, decides from three seeds on; the intervals hold "
-        f"all at once with 95%. Beside it the exact sign-flip test, which assumes nothing: {exact}. "
+        f"({', '.join(counted(len(_of(found, kind)), kind) for kind in _kinds(found))}): the "
+        "paired t test, corrected by Holm over all of them, decides from three seeds on; the "
+        "intervals hold all at once with 95%. Beside it the exact sign-flip test, which assumes "
+        f"nothing: {exact}. "
         "To settle: about how many seeds in all would settle what is open, at the spread seen."
     )
     words = sentences(found)

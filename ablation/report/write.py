@@ -32,6 +32,7 @@ def write_report(
     directory: str | Path,
     contrast: str | None = None,
     reference: str | None = None,
+    design: str | None = None,
     tell: Callable[[str], object] | None = None,
 ) -> None:
     """Writes a study's report.md, and in report/ its tables (CSV, LaTeX) and figures (PNG, SVG).
@@ -40,6 +41,7 @@ def write_report(
         directory: of the study, such as "runs/main".
         contrast: the factor whose levels are compared; None for the first part that varies.
         reference: the level that the others are compared with, None for the usual one.
+        design: whose arms are shown, None for the widest that the runs fill.
         tell: takes the certificates, ablation tables and effects in markdown, for the terminal,
             and does so before the figures are drawn, which takes most of the time.
 
@@ -49,7 +51,7 @@ def write_report(
     """
     directory = Path(directory)
     study = load(directory)
-    found = study.comparisons(contrast, reference)
+    found = study.comparisons(contrast, reference, design)
     if tell:
         tell(markdown.summary(study, found))
     # Two sweeps over one study may both want to write.

@@ -8,9 +8,11 @@ is left to Hydra, and so is every error, which therefore reads the same.
 
 import copy
 import functools
+import itertools
 import operator
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hydra import compose
@@ -23,17 +25,54 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ablation.config import to_plain
+from ablation import keys
+from ablation.config import UserError, to_plain
+from ablation.designs import BLOCKS, Space, with_reference
+from ablation.designs.registry import DESIGNS, GRID
+from ablation.factors import spelled
 
 _DEPENDENT = re.compile(r"\$\{(?!oc\.env:)")
 """An interpolation that may read another key, so that one key can change several values."""
 
 
-def expand(config: DictConfig) -> tuple[list[dict[str, Any]], list[str]]:
-    """Returns the resolved configuration of every job of a sweep, in order, and the swept keys.
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep.
+
+    Attributes:
+        words: its overrides, as Hydra takes them.
+        arm: the place of its arm in the design.
+        config: resolved.
+    """
+
+    words: tuple[str, ...]
+    arm: int
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """What a command sweeps.
+
+    Attributes:
+        jobs: in the order in which they are trained: all arms of one seed, then those of the next.
+        swept: the keys that the command varies.
+        space: the factors and their levels, as they were typed.
+    """
+
+    jobs: list[Job]
+    swept: list[str]
+    space: Space
+
+
+def expand(config: DictConfig) -> Expansion:
+    """Returns every job of a sweep with its resolved configuration.
 
     Args:
         config: what Hydra composed for the sweep as a whole.
+
+    Raises:
+        UserError: the design cannot be made of the swept keys.
     """
     params = config.hydra.sweeper.get("params") or {}
     arguments = [f"{key}={value}" for key, value in params.items()]
@@ -42,9 +81,48 @@ def expand(config: DictConfig) -> tuple[list[dict[str, Any]], list[str]]:
     assert isinstance(typed, list)
     arguments += typed
     overrides = _parsed(arguments)
-    (jobs,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
-    swept = [item.key_or_group for item in overrides if item.is_sweep_override()]
-    return configurations(config.hydra.job.config_name, jobs), swept
+    swept = list(dict.fromkeys(one.key_or_group for one in overrides if one.is_sweep_override()))
+    words = _words(overrides)
+    factors = {key: known for key, known in words.items() if key in swept and key not in BLOCKS}
+    by_text = {key: {_typed(word): word for word in known} for key, known in factors.items()}
+    design = config.design
+    references = [str(one).partition("=") for one in design.reference]
+    space = with_reference(
+        {key: list(texts) for key, texts in by_text.items()},
+        {keys.factor(key, factors): level for key, _, level in references},
+        [keys.factor(key, factors) for key in design.rejected],
+    )
+    if design.name != GRID and not space.levels:
+        raise UserError(
+            f"design={design.name} needs a key with several values, such as plain=false,true."
+        )
+    arms = DESIGNS[design.name].arms(space)
+    blocks = [words.get(key, [None]) for key in reversed(BLOCKS)]
+    found, places = [], []
+    for block in itertools.product(*blocks):
+        chosen = dict(zip(reversed(BLOCKS), block, strict=True))
+        for place, arm in enumerate(arms):
+            its = chosen | {key: by_text[key][level] for key, level in arm.levels.items()}
+            found.append(tuple(its.get(key) or known[0] for key, known in words.items()))
+            places.append(place)
+    composed = configurations(config.hydra.job.config_name, found)
+    jobs = [Job(*one) for one in zip(found, places, composed, strict=True)]
+    return Expansion(jobs, swept, space)
+
+
+def _words(overrides: Sequence[Override]) -> dict[str, list[str]]:
+    """Returns the override of every value of each key, in the order typed."""
+    found: dict[str, list[str]] = {}
+    for override in overrides:
+        (jobs,) = BasicSweeper.split_arguments([override], None)
+        # Of a key that is typed twice the later one counts.
+        found[override.key_or_group] = list(dict.fromkeys(word for job in jobs for word in job))
+    return found
+
+
+def _typed(word: str) -> str:
+    """Returns the value of an override as its user typed it."""
+    return spelled(_parsed([word])[0].value())
 
 
 def configurations(config_name: str, jobs: Sequence[Sequence[str]]) -> list[dict[str, Any]]:

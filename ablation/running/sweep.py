@@ -1,8 +1,9 @@
 """A sweep as Hydra runs it: the job for each cell, and what happens before and after them all.
 
-The callback plans the whole sweep before its first job starts, so that a bad value in the last
-cell stops it at once, then watches the run directories and keeps the report up to date. The jobs
-themselves are Hydra's business, so any of its launchers will do.
+A sweep is planned as a whole before its first job starts, so that a bad value in the last cell
+stops it at once. Then the run directories are watched and the report is kept up to date. The jobs
+themselves are Hydra's business, so any of its launchers will do. `sweep` has several
+runs, and is called by Hydra's sweeper; the callback has the single run.
 """
 
 import contextlib
@@ -19,12 +20,22 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
+from hydra.plugins.launcher import Launcher
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation import machine
-from ablation.config import COMMAND_KEYS, RECORD_KEY, UserError, to_plain
+from ablation.config import (
+    COMMAND_KEYS,
+    RECORD_KEY,
+    SWEEPER,
+    UserError,
+    flatten,
+    identity_keys,
+    to_plain,
+)
+from ablation.designs import BLOCKS
 from ablation.factors import (
     check_reference,
     find_factor,
@@ -35,9 +46,10 @@ from ablation.factors import (
 )
 from ablation.networks import registry
 from ablation.records import asked, store
+from ablation.records.asked import Planned
 from ablation.records.store import Run, Status
 from ablation.running import environment, plan, runner
-from ablation.running.jobs import expand
+from ablation.running.jobs import Expansion, expand
 from ablation.running.progress import Monitor
 from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR, counted, open_console
 from ablation.validation import explain, validated
@@ -54,7 +66,7 @@ def job(config: DictConfig) -> None:
     (run,) = runner.resolve([validated(to_plain(config)) | given])
     status = store.read_status(run.directory)
     # Several jobs of a sweep may name one network in different words.
-    anew = not (status.is_final and (status.start or "") >= _begun())
+    anew = not (status.is_final and (status.start or "") >= begun())
     if anew and runner.is_due(status, run.config["rerun"]):
         runner.train(run, command_line())
 
@@ -75,6 +87,15 @@ def threads(asked: int, hydra: Any) -> int:
     return asked or int(given or max(1, _cores() // workers(launcher)))
 
 
+def own_threads(config: DictConfig) -> dict[str, int]:
+    """Returns the threads of every run of a command.
+
+    Args:
+        config: what Hydra composed for the command as a whole.
+    """
+    return {"threads": threads(config.threads, config.hydra)}
+
+
 def workers(launcher: DictConfig) -> int:
     """Returns how many jobs a launcher runs at a time on this machine, as far as it says."""
     jobs = OmegaConf.select(launcher, "n_jobs") or 1  # joblib; -1 means all cores
@@ -93,7 +114,7 @@ def command_line() -> str:
     return os.environ.setdefault("ABLATION_COMMAND", typed)
 
 
-def _begun() -> str:
+def begun() -> str:
     """Returns when the sweep began, in a launcher's worker too; like the times in `Status`."""
     return os.environ.setdefault("ABLATION_BEGUN", store.now())
 
@@ -130,7 +151,7 @@ def _without_effect(configs: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 class StudyCallback(Callback):
-    """Plans, watches and reports a sweep. Named in `conf/config.yaml`, called by Hydra."""
+    """Plans and reports a single run. Named in `conf/config.yaml`, called by Hydra."""
 
     def __init__(self) -> None:
         self._sweep: Sweep | None = None
@@ -140,44 +161,68 @@ class StudyCallback(Callback):
         return {"_sweep": None}
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Plans a single run."""
+        """Plans the run."""
         with _errors_end_the_program():
-            self._begin(config, [to_plain(config)], [])
+            self._sweep = Sweep([to_plain(config) | own_threads(config)])
+            if self._sweep.plans_only:
+                self._sweep.plan(1)
+                sys.exit(0)
+            if not self._sweep.begin():
+                self._sweep.end()  # Hydra would still launch the job.
+                sys.exit(0)
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Reports a single run."""
-        self._end()
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Plans every run of the sweep."""
-        with _errors_end_the_program():
-            self._begin(config, *expand(config))
-
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Reports the sweep."""
-        self._end()
-
-    def _begin(self, config: DictConfig, jobs: list[dict[str, Any]], swept: list[str]) -> None:
-        if not jobs:
-            raise UserError("the command names no run: one of its ranges or globs is empty.")
-        _begun()
-        launcher = config.hydra.launcher
-        given = {"threads": threads(jobs[0]["threads"], config.hydra)}
-        self._sweep = Sweep([job | given for job in jobs], swept)
-        self._sweep.prepare()
-        if jobs[0]["plan"]:
-            self._sweep.plan(workers(launcher))
-            sys.exit(0)
-        if not self._sweep.begin():
-            # Hydra would still compose and launch every job.
-            self._end()
-            sys.exit(0)
-
-    def _end(self) -> None:
+        """Reports the run."""
         assert self._sweep
         with _errors_end_the_program():
             if not self._sweep.end():
                 sys.exit(EXIT_RUNS_MISSING)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Refuses a sweeper that would train without a plan and without a report."""
+        with _errors_end_the_program():
+            if OmegaConf.select(config, "hydra.sweeper._target_") != SWEEPER:
+                raise UserError("sweeps are planned by ablation itself; leave out hydra/sweeper.")
+
+
+def sweep(config: DictConfig, launcher: Launcher, batch_size: int | None) -> list[Any]:
+    """Plans, trains and reports the runs of a design.
+
+    Hydra takes a tenth of a second to compose a job, so that those of finished runs, of which a
+    grown study has many, are not launched at all.
+
+    Args:
+        config: what Hydra composed for the sweep as a whole.
+        launcher: of the jobs.
+        batch_size: how many jobs it is given at a time, None for all.
+
+    Returns:
+        What the launcher returned of each batch.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+    expansion = expand(config)
+    if not expansion.jobs:
+        raise UserError("the command names no run: one of its ranges or globs is empty.")
+    begun()
+    given = own_threads(config)
+    whole = Sweep([job.config | given for job in expansion.jobs], expansion)
+    whole.prepare()
+    if whole.plans_only:
+        whole.plan(workers(config.hydra.launcher))
+        return []
+    due = [list(expansion.jobs[place].words) for place in whole.begin()]
+    returned = []
+    for first in range(0, len(due), batch_size or len(due) or 1):
+        batch = due[first : first + batch_size] if batch_size else due
+        results = launcher.launch(batch, initial_job_idx=first)
+        for result in results:
+            _ = result.return_value  # Raises what the job raised.
+        returned.append(results)
+    if not whole.end():
+        sys.exit(EXIT_RUNS_MISSING)
+    return returned
 
 
 @contextlib.contextmanager
@@ -198,13 +243,14 @@ class Sweep:
 
     Args:
         configs: the resolved configuration of each job.
-        swept: the keys that the command varies.
+        expansion: the design that they are the jobs of, None of a single run.
 
     Raises:
         UserError: a value is not allowed.
     """
 
-    def __init__(self, configs: list[dict[str, Any]], swept: list[str]):
+    def __init__(self, configs: list[dict[str, Any]], expansion: Expansion | None = None):
+        swept = expansion.swept if expansion else []
         if "experiment" in swept:
             raise UserError("experiment cannot be swept: each has a sweep and a study of its own.")
         for key in COMMAND_KEYS:
@@ -213,9 +259,11 @@ class Sweep:
         self._without_effect = dict.fromkeys(_without_effect(configs))
         self._configs = configs = [validated(config) for config in configs]
         self._swept = swept
+        self._expansion = expansion
         self._console = open_console(stderr=True)
         self._directory = store.study_directory(configs[0])
         self._check_report(configs[0]["report"]["contrast"], configs[0]["report"]["reference"])
+        self._of_jobs: list[Run] = []
         self._runs: list[Run] = []
         self._monitor: Monitor | None = None
 
@@ -246,15 +294,24 @@ class Sweep:
         """
         for config in {runner.data_key(config): config for config in self._configs}.values():
             runner.prepare(config["dataset"], config["cache_dir"])
+        self._of_jobs = runner.resolve(self._configs)
         # Cells that name the same network in different words are one run.
-        self._runs = list({run.name: run for run in runner.resolve(self._configs)}.values())
+        self._runs = list({run.name: run for run in self._of_jobs}.values())
+
+    @property
+    def plans_only(self) -> bool:
+        """Whether the command wants to know what would be trained, and no more."""
+        return bool(self._configs[0]["plan"])
 
     def plan(self, workers: int) -> None:
         """Prints what would be trained and how long that would take."""
         plan.show(self._runs, self._configs[0]["rerun"], workers)
 
-    def begin(self) -> bool:
-        """Says what will be trained and starts to watch; returns whether anything will be.
+    def begin(self) -> list[int]:
+        """Says what will be trained and starts to watch.
+
+        Returns:
+            The places of the jobs that are due.
 
         Raises:
             UserError: the study's folder cannot be written.
@@ -262,7 +319,7 @@ class Sweep:
         try:
             own = {run.config["arch"]: run.network.source for run in self._runs}
             sources = {arch: source for arch, source in own.items() if source}
-            asked.add(self._directory, self._swept, sources)
+            asked.add(self._directory, self._swept, sources, self._planned())
         except OSError as error:
             raise UserError(f"{self._directory} cannot be written: {error}") from None
         rerun = self._configs[0]["rerun"]
@@ -273,7 +330,24 @@ class Sweep:
         self._announce([one for one in statuses if not runner.is_due(one[1], rerun)], due)
         self._monitor = Monitor([run for run, _ in due], self._console, self._write_report)
         self._monitor.start()
-        return bool(due)
+        names = [run.name for run in self._of_jobs]
+        return [names.index(run.name) for run, _ in due]
+
+    def _planned(self) -> Planned | None:
+        """Returns the design of the command, for the record."""
+        if not self._expansion:
+            return None
+        config, space = self._configs[0], self._expansion.space
+        runs: dict[int, dict[str, None]] = {}
+        for run, job in zip(self._of_jobs, self._expansion.jobs, strict=True):
+            runs.setdefault(job.arm, {})[run.name] = None
+        fixed = {
+            key: value
+            for key, value in flatten(identity_keys(config)).items()
+            if key not in space.levels and key.split(".")[0] not in (*BLOCKS, *space.levels)
+        }
+        arms = tuple(tuple(runs[arm]) for arm in sorted(runs))
+        return Planned(config["design"]["name"], space.levels, space.rejected, fixed, arms)
 
     def end(self) -> bool:
         """Writes and prints the report; returns whether every run is complete."""
@@ -328,4 +402,6 @@ class Sweep:
         from ablation.report.write import write_report
 
         options = self._configs[0]["report"]
-        write_report(self._directory, options["contrast"], options["reference"], tell)
+        write_report(
+            self._directory, options["contrast"], options["reference"], options["design"], tell
+        )

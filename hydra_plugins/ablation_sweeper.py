@@ -1,0 +1,19 @@
+"""Hydra finds sweepers in this namespace only. What this one does is in `ablation.running`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+# Private, so that pyproject.toml allows Hydra 1.3 only.
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+
+class DesignSweeper(BasicSweeper):
+    """Launches the runs of a design: all arms of one seed, then those of the next."""
+
+    def sweep(self, arguments: Sequence[str]) -> Any:
+        """Plans, trains and reports a sweep."""
+        # Imported here, because every program that uses Hydra imports its plugins.
+        from ablation.running.sweep import sweep
+
+        assert self.config is not None and self.launcher is not None
+        return sweep(self.config, self.launcher, self.max_batch_size)
