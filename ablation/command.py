@@ -114,7 +114,7 @@ def text(word: str) -> str | None:
     key, _, value = word.partition("=")
     if _QUOTED.fullmatch(value):
         return str(OverridesParser.create().parse_override(word).value())
-    return None if value == "null" and keys.text_keys()[key] else value
+    return None if value == "null" and keys.text_keys().get(key, True) else value
 
 
 def version() -> str:

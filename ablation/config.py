@@ -97,7 +97,10 @@ class DesignConfig:
 class ReportConfig:
     """What the report compares."""
 
+    metric: str = "accuracy"
+    margin: float | None = None
     design: str | None = None
+    sort: str = "named"
     contrast: str | None = None
     reference: str | None = None
 

@@ -18,8 +18,9 @@ from omegaconf.errors import (
 )
 
 from ablation import command, keys
-from ablation.config import BACKENDS, UserError, expanded, first_line, flatten
+from ablation.config import BACKENDS, ReportConfig, UserError, expanded, first_line, flatten
 from ablation.data.sources import SOURCES
+from ablation.designs.registry import DESIGNS, GRID
 from ablation.networks import registry
 from ablation.networks.registry import ARCHS, BARE
 
@@ -28,6 +29,7 @@ NORMALISATIONS = ("unit", "signed", "standard", "pixel_mean")
 OPTIMIZERS = ("sgd", "adam")
 PRECISIONS = ("float32", "mixed_bfloat16")
 RERUNS = ("none", "failed", "all")
+SORTS = ("named", "effect")
 SCHEDULES = ("constant", "cosine", "step")
 
 
@@ -86,6 +88,26 @@ def _check_study(study: str) -> None:
     raise UserError(
         f"study={study} names a folder in runs_dir, of letters, digits, '.', '_' and '-': {reason}."
     )
+
+
+def check_report(options: ReportConfig) -> None:
+    """Checks what a report is asked for, but for levels and factors, which hang on the study.
+
+    Raises:
+        UserError: a value is not allowed, or the user's own metric does not import.
+    """
+    if options.design is not None:
+        _one_of("report.design", options.design, tuple(DESIGNS))
+    _one_of("report.sort", options.sort, SORTS)
+    if options.margin is not None and not options.margin > 0:
+        raise UserError(f"report.margin={options.margin} must be more than 0, or null for none.")
+    if options.design not in (None, GRID) and (options.contrast or options.reference):
+        raise UserError("report.contrast and report.reference are for report.design=grid.")
+    if options.metric != ReportConfig().metric:
+        # Imported here, because NumPy would delay every error and every plan.
+        from ablation.analysis.metrics import find
+
+        find(options.metric)
 
 
 def _check_keys(config: dict[str, Any]) -> None:

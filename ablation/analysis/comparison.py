@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import pandas as pd
 
+from ablation.analysis.metrics import ACCURACY, Metric
 from ablation.config import BACKENDS
 from ablation.designs import Question
 from ablation.designs.registry import GRID
@@ -69,6 +70,8 @@ class Comparison:
         design: its name.
         arms: of any other design than a grid, those whose net exists.
         asked: what that design asks, of the arms by their place.
+        metric: what `score` is.
+        margin: below which a difference does not matter, None if none was given.
     """
 
     dataset: str
@@ -85,6 +88,8 @@ class Comparison:
     design: str = GRID
     arms: tuple[ArmRow, ...] = ()
     asked: tuple[Question, ...] = ()
+    metric: Metric = ACCURACY
+    margin: float | None = None
 
     @cached_property
     def complete(self) -> pd.DataFrame:

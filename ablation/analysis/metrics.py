@@ -1,24 +1,235 @@
-"""stub, replaced by the registry."""
+"""What a report compares: functions of labels and class probabilities, by name.
 
+A metric is a choice of the report. Runs keep what every one of them needs, so that another takes no
+training.
+"""
+
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
+
+from ablation import source
+from ablation.config import UserError
+
+_BINS = 15
 
 
 @dataclass(frozen=True)
 class Metric:
+    """A number that says how good a run's predictions are.
+
+    Attributes:
+        name: as it is asked for.
+        title: as axes and sentences say it.
+        function: of labels, int (images,), and probabilities, float (images, classes).
+        unit: of a value, such as "%"; "" of a pure number.
+        points: unit of a difference.
+        scale: by which a value is multiplied where it is shown.
+        digits: behind the decimal point, of a value and of a difference.
+        higher_is_better: whether it is.
+        chance: of the number of images of each class, int (classes,), what always answering the
+            most frequent class scores, or with the classes' shares for probabilities; None if
+            nobody can say.
+    """
+
+    name: str
+    title: str
+    function: Callable[[np.ndarray, np.ndarray], float]
+    unit: str = "%"
+    points: str = "points"
+    scale: float = 100
+    digits: int = 2
     higher_is_better: bool = True
-    title: str = "validation accuracy"
+    chance: Callable[[np.ndarray], float] | None = None
 
-    def signed(self, x):
-        return f"{100 * x:+.2f}"
+    @property
+    def heading(self) -> str:
+        """The title with its unit."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
 
-    def difference(self, x):
-        return f"{100 * x:+.2f} points"
+    def number(self, value: float) -> str:
+        """Returns a value without its unit, nothing for NaN."""
+        return "" if math.isnan(value) else f"{self.scale * value:.{self.digits}f}"
 
-    def size(self, x):
-        return f"{100 * abs(x):.1f} points"
+    def value(self, value: float) -> str:
+        """Returns a value, such as "91.12 %"."""
+        return f"{self.number(value)} {self.unit}".strip()
 
-    def value(self, x):
-        return f"{100 * x:.2f} %"
+    def signed(self, value: float) -> str:
+        """Returns a difference without its unit, such as "+1.23"; nothing for NaN."""
+        return "" if math.isnan(value) else f"{self.scale * value:+.{self.digits}f}"
+
+    def difference(self, value: float) -> str:
+        """Returns a difference, such as "+1.23 points"."""
+        return f"{self.signed(value)} {self.points}".strip()
+
+    def size(self, value: float) -> str:
+        """Returns how large a difference is, such as "1.23 points"."""
+        return f"{self.number(abs(value))} {self.points}".strip()
 
 
-ACCURACY = Metric()
+def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Returns the share of images whose likeliest class is theirs."""
+    return float((probabilities.argmax(axis=1) == labels).mean())
+
+
+def top5(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Returns the share of images whose class is among their five likeliest."""
+    own = np.take_along_axis(probabilities, labels[:, np.newaxis], axis=1)
+    return float(((probabilities > own).sum(axis=1) < 5).mean())
+
+
+def balanced_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Returns the mean over classes of the share of their images that are taken for them.
+
+    Brodersen et al. 2010, "The balanced accuracy and its posterior distribution". Classes without
+    images count for nothing.
+    """
+    right = probabilities.argmax(axis=1) == labels
+    counts = np.bincount(labels)
+    hits = np.bincount(labels, weights=right)
+    return float((hits[counts > 0] / counts[counts > 0]).mean())
+
+
+def macro_f1(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Returns the mean over classes of the harmonic mean of precision and recall.
+
+    A class that has no image and is never answered counts for nothing.
+    """
+    classes = probabilities.shape[1]
+    predicted = probabilities.argmax(axis=1)
+    hits = np.bincount(labels[predicted == labels], minlength=classes)
+    both = np.bincount(labels, minlength=classes) + np.bincount(predicted, minlength=classes)
+    return float((2 * hits[both > 0] / both[both > 0]).mean())
+
+
+def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Returns the mean negative logarithm of the label's probability, in nats."""
+    own = np.take_along_axis(probabilities, labels[:, np.newaxis], axis=1)
+    return float(-np.log(np.maximum(own, np.finfo(np.float32).tiny)).mean())
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Returns how far confidence and accuracy are apart, over 15 bins of equal width.
+
+    The expected calibration error of Guo et al. 2017 (arXiv 1706.04599, Eq. 3): the mean over
+    images of the difference within their bin.
+    """
+    confidence = probabilities.max(axis=1).astype(float)
+    right = probabilities.argmax(axis=1) == labels
+    places = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
+    apart = np.bincount(places, weights=right - confidence, minlength=_BINS)
+    return float(np.abs(apart).sum() / len(labels))
+
+
+def _most_frequent(counts: np.ndarray) -> float:
+    return float(counts.max() / counts.sum())
+
+
+def _one_class(counts: np.ndarray) -> float:
+    return 1 / int((counts > 0).sum())
+
+
+def _one_class_f1(counts: np.ndarray) -> float:
+    share = _most_frequent(counts)
+    return 2 * share / (1 + share) / int((counts > 0).sum())
+
+
+def _entropy(counts: np.ndarray) -> float:
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _five_most_frequent(counts: np.ndarray) -> float:
+    return float(np.sort(counts)[-5:].sum() / counts.sum())
+
+
+ACCURACY = Metric("accuracy", "validation accuracy", accuracy, chance=_most_frequent)
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        ACCURACY,
+        Metric("top5", "validation top-5 accuracy", top5, chance=_five_most_frequent),
+        Metric("macro_f1", "validation macro F1", macro_f1, chance=_one_class_f1),
+        Metric(
+            "balanced_accuracy",
+            "validation balanced accuracy",
+            balanced_accuracy,
+            chance=_one_class,
+        ),
+        Metric(
+            "log_loss",
+            "validation log loss",
+            log_loss,
+            unit="nats",
+            points="nats",
+            scale=1,
+            digits=4,
+            higher_is_better=False,
+            chance=_entropy,
+        ),
+        Metric(
+            "calibration_error",
+            "validation calibration error",
+            calibration_error,
+            higher_is_better=False,
+        ),
+    )
+}
+"""What `report.metric` may name beside a function of the user's own."""
+
+
+def find(name: str) -> Metric:
+    """Returns a metric.
+
+    Args:
+        name: one of `METRICS`, or a function of the user's own, "path/to/file.py:name" or
+            "package.module:name", of labels and probabilities. It may have the attributes `unit`
+            (""), `higher_is_better` (True) and `chance` (of the images of each class).
+
+    Raises:
+        UserError: there is no such metric, or the user's file does not import.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    if ":" not in name:
+        raise UserError(
+            f"report.metric={name} is unknown. Allowed: {', '.join(METRICS)}, or a function of "
+            "your own, such as my_metrics.py:f."
+        )
+    located = source.locate(name, "report.metric")
+    files = source.local_modules(located)
+    try:
+        function = source.load(located)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"report.metric: {source.user_error(error, files)}") from error
+
+    def of_the_user(labels: np.ndarray, probabilities: np.ndarray) -> float:
+        try:
+            found = function(labels, probabilities)
+        except Exception as error:
+            raise UserError(f"report.metric: {source.user_error(error, files)}") from error
+        try:
+            return float(found)
+        except (TypeError, ValueError):
+            raise UserError(
+                f"report.metric={name} must return a number. Received: {type(found).__name__}."
+            ) from None
+
+    unit = str(getattr(function, "unit", ""))
+    return Metric(
+        located.function,
+        located.function,
+        of_the_user,
+        unit=unit,
+        points=unit,
+        scale=1,
+        digits=4,
+        higher_is_better=bool(getattr(function, "higher_is_better", True)),
+        chance=getattr(function, "chance", None),
+    )

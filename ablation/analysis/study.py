@@ -5,7 +5,7 @@ import csv
 import math
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +24,21 @@ from ablation.analysis.comparison import (
     protocol_columns,
     varying,
 )
+from ablation.analysis.metrics import ACCURACY, Metric
 from ablation.config import RECORD_KEY, UserError, first_line, flatten, result_keys
 from ablation.data.facts import caveats
 from ablation.designs.registry import GRID
 from ablation.factors import ABSENT, LAST, Factor, Label, labels, of_parts
 from ablation.records import asked, store
 from ablation.records.asked import Planned
+from ablation.records.predictions import Predictions, unpacked
 from ablation.records.provenance import CONFOUNDS
 from ablation.text import utf8
 
 _GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""
 
-_OF_THE_RUN = ("initial", "chance", "imbalance", "caveats", "uncounted")
+_OF_THE_RUN = ("initial", "chance", "val_counts", "imbalance", "caveats", "uncounted")
 
 RESULTS = (
     "loss",
@@ -84,6 +86,8 @@ class Study:
         history: one row a run and finished epoch: `run` and the columns of `history.csv`.
         problems: what could not be read, one line each.
         designs: that commands have asked for, the last one last.
+        metric: what the `score` of a run is.
+        margin: below which a difference does not matter, None if none was given.
     """
 
     directory: Path
@@ -93,11 +97,46 @@ class Study:
     history: pd.DataFrame
     problems: tuple[str, ...]
     designs: tuple[Planned, ...] = ()
+    metric: Metric = ACCURACY
+    margin: float | None = None
 
     @property
     def complete(self) -> pd.DataFrame:
         """The rows of `runs` that are complete."""
         return self.runs[self.runs["state"] == store.COMPLETE]
+
+    def measured(self, metric: Metric, margin: float | None = None) -> "Study":
+        """Returns the study with another metric for its `score`, which takes no training.
+
+        Args:
+            metric: a function of what every run has predicted.
+            margin: below which a difference does not matter, in the unit in which tables show it.
+
+        Raises:
+            UserError: the user's own metric does not work.
+        """
+        margin = None if margin is None else margin / metric.scale
+        if metric is self.metric:
+            return replace(self, margin=margin)
+        runs, problems = self.runs.copy(), list(self.problems)
+        complete = runs["state"] == store.COMPLETE
+        runs["score"] = math.nan
+        lacking = []
+        for place, name in runs.loc[complete, "run"].items():
+            try:
+                found = self.probabilities(name)
+            except (OSError, ValueError):
+                lacking.append(name)
+                continue
+            runs.loc[place, "score"] = metric.function(found.labels, found.probabilities)
+        if lacking:
+            first = f"{lacking[0]}{' and others' if len(lacking) > 1 else ''}"
+            problems.append(
+                f"{metric.name}: {len(lacking)} of {complete.sum()} complete runs have no readable "
+                f"class probabilities ({first}); rerun=all trains them anew"
+            )
+        runs["score_of_chance"] = _by_chance(metric, runs["val_counts"])
+        return replace(self, runs=runs, problems=tuple(problems), metric=metric, margin=margin)
 
     @property
     def levels(self) -> dict[str, list[Any]]:
@@ -133,6 +172,16 @@ class Study:
         Raises:
             UserError: no factor has two levels, so that the design has no arms.
         """
+        found = self._comparisons(contrast, reference, design)
+        return [replace(one, metric=self.metric, margin=self.margin) for one in found]
+
+    def _comparisons(
+        self,
+        contrast: str | None,
+        reference: str | None,
+        design: str | None,
+    ) -> list[Comparison]:
+        """Returns them without metric and margin."""
         if design is None:
             chosen = widest(self.designs, self.runs)
             design = GRID if contrast or reference or not chosen else chosen.design
@@ -181,6 +230,19 @@ class Study:
         try:
             with np.load(self.directory / run / "predictions.npz") as stored:
                 return pd.DataFrame({name: stored[name] for name in columns})
+        except (EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise ValueError(f"predictions.npz: {first_line(error)}") from None
+
+    def probabilities(self, run: str) -> Predictions:
+        """Returns what a run gives every class, read from its directory.
+
+        Raises:
+            OSError, ValueError: the run has no predictions, or they are damaged or without
+                probabilities.
+        """
+        try:
+            with np.load(self.directory / run / "predictions.npz") as stored:
+                return unpacked(dict(stored))
         except (EOFError, KeyError, zipfile.BadZipFile) as error:
             raise ValueError(f"predictions.npz: {first_line(error)}") from None
 
@@ -270,6 +332,7 @@ def load(directory: str | Path) -> Study:
     if "recipe" in factors:
         frame["recipe"] += _departures(frame, factors)
     frame["score"] = frame["val_accuracy"]
+    frame["score_of_chance"] = frame["chance"]
     frame["protocol"] = _protocols(frame, factors)
     history = _history_frame(histories)
     frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
@@ -299,6 +362,14 @@ def _settle_images(frame: pd.DataFrame) -> None:
     for place in places:
         first = frame.groupby(["config.dataset.name", "fingerprint"])[place].transform("first")
         frame[place] = first.where(first.notna(), frame[place])
+
+
+def _by_chance(metric: Metric, counts: pd.Series) -> pd.Series:
+    """Returns what a metric is of an answer that looks at no image, NaN where nobody can say."""
+    if metric.chance is None:
+        return pd.Series(math.nan, counts.index)
+    known = {one: metric.chance(np.array(one)) for one in counts.dropna().unique()}
+    return counts.map(known).astype(float)
 
 
 def level_column(factor: str) -> str:
@@ -360,6 +431,7 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
         # What always answering the most frequent class scores; equal classes in older results.
         counts = result.get("val_per_class") or [1] * len(result["classes"])
         row["chance"] = max(counts) / sum(counts)
+        row["val_counts"] = tuple(counts)
         row["initial"] = result.get("initial")
         row["uncounted"] = ", ".join(result.get("uncounted", ()))
         trained = result.get("train_per_class") or [1]

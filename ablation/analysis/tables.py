@@ -18,16 +18,16 @@ from ablation.text import readable
 
 @once
 def ablation_table(comparison: Comparison) -> pd.DataFrame:
-    """Returns the ablation table: final validation accuracy by row and column.
+    """Returns the ablation table: the metric after the final epoch by row and column.
 
     One row for each combination of the row factors. For each column C of the comparison: `C`, the
-    mean over complete runs of the final epoch's validation accuracy (0 to 1, NaN if there is
-    none), `C sd` (over seeds, NaN below 2), `C n` and `C note`, which names the runs that are not
-    complete, or is "–" where there is no such net. For each other column that shares a row with the
-    reference R: `C - R` (mean over the seeds that both have) and `C - R n`.
+    mean over complete runs (accuracies from 0 to 1, NaN if there is none), `C sd` (over seeds, NaN
+    below 2), `C n` and `C note`, which names the runs that are not complete, or is "–" where there
+    is no such net. For each other column that shares a row with the reference R: `C - R` (mean over
+    the seeds that both have) and `C - R n`.
     """
     # Only what is needed, because every group of a wide frame takes its time.
-    runs = comparison.runs[[*comparison.rows, "column", "seed", "state", "val_accuracy"]]
+    runs = comparison.runs[[*comparison.rows, "column", "seed", "state", "score"]]
     groups = dict(iter(runs.groupby([*comparison.rows, "column"], sort=False)))
     columns, others = comparison.columns, comparison.others
     records = []
@@ -38,12 +38,12 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
         for column in columns:
             cell = groups.get((*key, column), runs.iloc[:0])
             complete = cell["state"].to_numpy() == store.COMPLETE
-            accuracy = cell["val_accuracy"].to_numpy(float)[complete]
-            by_seed[column] = pd.Series(accuracy, index=cell["seed"].to_numpy()[complete])
+            scores = cell["score"].to_numpy(float)[complete]
+            by_seed[column] = pd.Series(scores, index=cell["seed"].to_numpy()[complete])
             record |= {
                 column: by_seed[column].mean(),
                 f"{column} sd": by_seed[column].std(),
-                f"{column} n": len(accuracy),
+                f"{column} n": len(scores),
                 f"{column} note": _note(cell["state"]) if comparison.exists(row, column) else "–",
             }
         for column in others:
@@ -65,8 +65,9 @@ def comparison_effects(comparison: Comparison) -> list[Effect]:
     """Returns the effects of a comparison, none without a reference or a complete run."""
     if comparison.reference is None or comparison.complete.empty:
         return []
+    options = comparison.metric, comparison.margin
     if comparison.arms:
-        return answers(comparison.runs, comparison.rows, _arm_questions(comparison))
+        return answers(comparison.runs, comparison.rows, _arm_questions(comparison), *options)
     runs = comparison.compared
     cells = runs[[*comparison.rows, "column"]].drop_duplicates()
     questions = grid_questions(
@@ -76,7 +77,7 @@ def comparison_effects(comparison: Comparison) -> list[Effect]:
         comparison.exists,
         comparison.prefix,
     )
-    return answers(runs, comparison.rows, questions)
+    return answers(runs, comparison.rows, questions, *options)
 
 
 def _arm_questions(comparison: Comparison) -> list[Question]:

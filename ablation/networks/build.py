@@ -5,8 +5,9 @@ from typing import Any
 
 import keras
 
+from ablation import source
 from ablation.config import UserError
-from ablation.networks import registry, source
+from ablation.networks import registry
 from ablation.networks.own import RefusedError, own
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from ablation import source
 from ablation.config import UserError
-from ablation.networks import source
 from ablation.networks.layers import LogProbabilities
 from ablation.networks.pairing import pair
 from ablation.networks.registry import Network

@@ -12,9 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ablation import source
 from ablation.config import UserError
 from ablation.factors import label, spelled
-from ablation.networks import signature, source
+from ablation.networks import signature
 from ablation.networks.signature import AUTO, Part
 from ablation.records.store import NetworkRecord
 from ablation.text import beginning, file_name

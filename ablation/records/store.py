@@ -5,7 +5,7 @@ runs/<study>/<network>-<data set>-s<seed>-<8 hex of the identity>/
     status.json      state, attempt, start, end, reason
     history.csv      one row for each finished epoch
     result.json      final metrics, cost, budget spent, time, memory
-    predictions.npz  label, predicted class and confidence for each validation image
+    predictions.npz  what each validation image is taken for; see `predictions`
     diagnostics.csv  with diagnostics=true, one row for each epoch and convolution
     provenance.json  commit, source digest, package versions, hardware, command line
     progress.json    where a running run stands

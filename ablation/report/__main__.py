@@ -9,15 +9,21 @@ import os
 import re
 import shlex
 import sys
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ablation import command
-from ablation.config import UserError
+from ablation.config import ReportConfig, UserError
 from ablation.terminal import EXIT_USER_ERROR, accept_any_text
+from ablation.validation import check_report
 
 _EPILOG = """options are written as in the sweep:
+  report.metric=NAME       accuracy top5 macro_f1 balanced_accuracy log_loss calibration_error
+                           or a function of your own, my_metrics.py:f
+  report.margin=NUMBER     below which a difference does not matter, in the unit of the table
+  report.sort=effect       orders the arms of a design by what they change (named)
   report.design=NAME       grid leave_one_out add_one both cumulative (the widest that is filled)
   report.contrast=KEY      the factor whose levels are compared (the first part)
   report.reference=LEVEL   the level that the others are compared with
@@ -28,7 +34,7 @@ examples:
   python -m ablation.report runs/before runs/after     what changed between two studies
 """
 
-_OPTIONS = ("report.design", "report.contrast", "report.reference")
+_OPTIONS = tuple(f"report.{field.name}" for field in fields(ReportConfig))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -103,16 +109,28 @@ def _report(folders: list[str], options: dict[str, str | None]) -> None:
             raise UserError("options are for the report of one study, not for a comparison of two.")
         print(compare(load(folders[0]), load(folders[1])))
         return
-    contrast = options.get("report.contrast")
     show = partial(print, flush=True)
-    write_report(
-        folders[0],
-        contrast,
-        options.get("report.reference"),
-        options.get("report.design"),
-        tell=show,
-    )
+    write_report(folders[0], _typed(options), tell=show)
     print(f"Report: {Path(folders[0]) / 'report.md'}")
+
+
+def _typed(options: dict[str, str | None]) -> ReportConfig:
+    """Returns the options as the configuration has them.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+    values: dict[str, Any] = {key.removeprefix("report."): text for key, text in options.items()}
+    if values.get("margin") is not None:
+        try:
+            values["margin"] = float(values["margin"])
+        except ValueError:
+            raise UserError(
+                f"report.margin={values['margin']} is no number, such as 0.5."
+            ) from None
+    typed = ReportConfig(**values)
+    check_report(typed)
+    return typed
 
 
 if __name__ == "__main__":

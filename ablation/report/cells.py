@@ -9,6 +9,7 @@ import pandas as pd
 
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import Effect
+from ablation.analysis.metrics import Metric
 from ablation.analysis.tables import ablation_table, cost_table, runs_table
 
 
@@ -21,16 +22,16 @@ class Cells:
 
 
 def accuracy_cells(comparison: Comparison) -> Cells:
-    """Returns the ablation table: accuracies in %, differences in points, n beside each number."""
-    table = ablation_table(comparison)
+    """Returns the ablation table in the metric's units, n beside each number."""
+    table, metric = ablation_table(comparison), comparison.metric
     differences = [comparison.difference(column) for column in comparison.others]
     rows = []
     for _, row in table.iterrows():
         rows.append(
             [
                 *(str(row[key]) for key in comparison.rows),
-                *(_accuracy(row, column) for column in comparison.columns),
-                *(_difference(row, column) for column in differences),
+                *(_score(metric, row, column) for column in comparison.columns),
+                *(_difference(metric, row, column) for column in differences),
             ]
         )
     signs = [
@@ -53,8 +54,8 @@ def effect_cells(effects: Sequence[Effect]) -> Cells:
                 f"{effect.kind}: {effect.named('−')}",
                 effect.where,
                 str(effect.n),
-                signed(effect.mean) if effect.n else "",
-                effect.metric.signed(effect.sd).lstrip("+") if effect.n > 1 else "",
+                signed(effect.mean),
+                effect.metric.number(effect.sd),
                 "" if math.isnan(low) else f"{signed(low)} to {signed(high)}",
                 effect.verdict,
                 _p(effect.p_holm),
@@ -114,14 +115,14 @@ def _p(value: float) -> str:
     return "<0.001" if value < 0.001 else number(value, ".3f")
 
 
-def _accuracy(row: pd.Series, column: str) -> str:
+def _score(metric: Metric, row: pd.Series, column: str) -> str:
     count, note = row[f"{column} n"], row[f"{column} note"]
     if not count:
         return note
-    spread = f" ± {100 * row[f'{column} sd']:.2f}" if count > 1 else ""
-    return f"{percent(row[column])}{spread} (n={count}{f'; {note}' if note else ''})"
+    spread = f" ± {metric.number(row[f'{column} sd'])}" if count > 1 else ""
+    return f"{metric.number(row[column])}{spread} (n={count}{f'; {note}' if note else ''})"
 
 
-def _difference(row: pd.Series, column: str) -> str:
+def _difference(metric: Metric, row: pd.Series, column: str) -> str:
     count = row[f"{column} n"]
-    return f"{100 * row[column]:+.2f} (n={count})" if count else ""
+    return f"{metric.signed(row[column])} (n={count})" if count else ""

@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.cells import cell_len
 
 from ablation.analysis.audit import Audit, Differences, audit, spans
@@ -26,7 +25,6 @@ from ablation.report.cells import (
     accuracy_cells,
     cost_cells,
     effect_cells,
-    percent,
     runs_cells,
 )
 from ablation.report.escapes import cell, code, inline, line
@@ -185,7 +183,11 @@ def certificate(found: Audit) -> str:
 def accuracy(comparison: Comparison) -> str:
     """Returns the ablation table and what its numbers mean."""
     seeds = comparison.complete.groupby([*comparison.rows, "column"]).size()
-    text = "Validation accuracy after the final epoch, %; differences in points; n is seeds."
+    metric = comparison.metric
+    text = f"{metric.heading[0].upper()}{metric.heading[1:]}, after the final epoch"
+    text += f"; differences in {metric.points}" if metric.points else ""
+    text += "" if metric.higher_is_better else "; lower is better"
+    text += "; n is seeds."
     if (seeds > 1).any():
         text += " ± is the standard deviation over seeds; differences are paired by seed."
     if comparison.contrast in comparison.parts and ABSENT in comparison.columns:
@@ -193,7 +195,7 @@ def accuracy(comparison: Comparison) -> str:
             f" '{ABSENT}' is a net that has no {comparison.contrast} to choose, for the scale; no "
             "difference counts it."
         )
-    text += _chance(comparison.complete)
+    text += _chance(comparison)
     return f"{text}\n\n{table(accuracy_cells(comparison))}{_without_reference(comparison)}"
 
 
@@ -209,14 +211,17 @@ def _without_reference(comparison: Comparison) -> str:
     return text
 
 
-def _chance(runs: pd.DataFrame) -> str:
-    """Returns what an accuracy must be read against, and a warning if the classes are unequal."""
+def _chance(comparison: Comparison) -> str:
+    """Returns what a score must be read against, and a warning if the classes are unequal."""
+    runs, metric = comparison.complete, comparison.metric
     if runs.empty:
         return ""
-    shares = " or ".join(map(percent, sorted(runs["chance"].unique())))
-    text = (
-        f" Always answering the most frequent class would score {shares}. A run that comes less "
-        f"than {NEAR_CHANCE_SHARE:.0%} of the way from there to 100 counts as near chance."
+    known = sorted(runs["score_of_chance"].dropna().unique())
+    shares = " or ".join(map(metric.number, known))
+    text = f" Always answering the most frequent class would score {shares}." if known else ""
+    text += (
+        f" A run whose accuracy comes less than {NEAR_CHANCE_SHARE:.0%} of the way from chance to "
+        "100 % counts as near chance."
     )
     times = runs["imbalance"].max()
     if times >= VERY_UNEQUAL:

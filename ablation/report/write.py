@@ -13,7 +13,9 @@ from filelock import FileLock
 
 from ablation.analysis import tables
 from ablation.analysis.comparison import Comparison
+from ablation.analysis.metrics import find
 from ablation.analysis.study import load
+from ablation.config import ReportConfig
 from ablation.records import store
 from ablation.report import cells, latex, markdown
 from ablation.report.fonts import drawing
@@ -30,18 +32,14 @@ _OWN = re.compile(
 
 def write_report(
     directory: str | Path,
-    contrast: str | None = None,
-    reference: str | None = None,
-    design: str | None = None,
+    options: ReportConfig | None = None,
     tell: Callable[[str], object] | None = None,
 ) -> None:
     """Writes a study's report.md, and in report/ its tables (CSV, LaTeX) and figures (PNG, SVG).
 
     Args:
         directory: of the study, such as "runs/main".
-        contrast: the factor whose levels are compared; None for the first part that varies.
-        reference: the level that the others are compared with, None for the usual one.
-        design: whose arms are shown, None for the widest that the runs fill.
+        options: what is compared, and how; None for the usual.
         tell: takes the certificates, ablation tables and effects in markdown, for the terminal,
             and does so before the figures are drawn, which takes most of the time.
 
@@ -50,8 +48,9 @@ def write_report(
         OSError: the disk is full or not writable; earlier files stay as they were.
     """
     directory = Path(directory)
-    study = load(directory)
-    found = study.comparisons(contrast, reference, design)
+    options = options or ReportConfig()
+    study = load(directory).measured(find(options.metric), options.margin)
+    found = study.comparisons(options.contrast, options.reference, options.design)
     if tell:
         tell(markdown.summary(study, found))
     # Two sweeps over one study may both want to write.

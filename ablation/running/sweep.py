@@ -30,6 +30,7 @@ from ablation.config import (
     COMMAND_KEYS,
     RECORD_KEY,
     SWEEPER,
+    ReportConfig,
     UserError,
     flatten,
     identity_keys,
@@ -52,7 +53,7 @@ from ablation.running import environment, plan, runner
 from ablation.running.jobs import Expansion, expand
 from ablation.running.progress import Monitor
 from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR, counted, open_console
-from ablation.validation import explain, validated
+from ablation.validation import check_report, explain, validated
 
 _NAMED_AT_MOST = 20
 _WITHOUT_REASON = "nothing says why, see its log.txt"
@@ -262,7 +263,9 @@ class Sweep:
         self._expansion = expansion
         self._console = open_console(stderr=True)
         self._directory = store.study_directory(configs[0])
-        self._check_report(configs[0]["report"]["contrast"], configs[0]["report"]["reference"])
+        self._report = ReportConfig(**configs[0]["report"])
+        check_report(self._report)
+        self._check_report(self._report.contrast, self._report.reference)
         self._of_jobs: list[Run] = []
         self._runs: list[Run] = []
         self._monitor: Monitor | None = None
@@ -401,7 +404,4 @@ class Sweep:
         # Imported here, because pandas and Matplotlib would delay every plan and every error.
         from ablation.report.write import write_report
 
-        options = self._configs[0]["report"]
-        write_report(
-            self._directory, options["contrast"], options["reference"], options["design"], tell
-        )
+        write_report(self._directory, self._report, tell)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from filelock import Timeout
 
+from ablation import source
 from ablation.config import UserError, first_line
-from ablation.networks import registry, source
+from ablation.networks import registry
 from ablation.orders import read_train_order
 from ablation.records import store
 from ablation.records.store import Run

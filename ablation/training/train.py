@@ -19,6 +19,7 @@ from ablation.networks import cost
 from ablation.networks.build import build
 from ablation.networks.pairing import initial_digests
 from ablation.records import store
+from ablation.records.predictions import packed
 from ablation.training.callbacks import (
     Checkpoint,
     DivergenceGuard,
@@ -172,25 +173,12 @@ def diagnostics(
 
 
 def predict(model: keras.Model, batches: ValBatches) -> dict[str, np.ndarray]:
-    """Returns what a trained model takes the validation images for.
-
-    Returns:
-        `label` and `predicted`, int32 (images,), and `confidence`, float32 (images,), the softmax
-        of the predicted class; in stored order.
-    """
+    """Returns what a trained model takes the validation images for; see `predictions.packed`."""
     logits, labels = [], []
     for images, of_images in batches:
         logits.append(keras.ops.convert_to_numpy(model.predict_on_batch(images)))
         labels.append(of_images)
-    scores = np.concatenate(logits)
-    predicted = scores.argmax(axis=1)
-    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return {
-        "label": np.concatenate(labels),
-        "predicted": predicted.astype(np.int32),
-        # The largest logit stands at exp(0).
-        "confidence": (1 / exponentials.sum(axis=1)).astype(np.float32),
-    }
+    return packed(np.concatenate(labels), np.concatenate(logits))
 
 
 def weights_digest(model: keras.Model) -> str:

@@ -1,4 +1,4 @@
-"""What a user's network consists of as code: its file and the local modules that it imports.
+"""Code of the user's own, such as a network: its file and the local modules that it imports.
 
 Nothing but `load` runs any of it, and nothing here loads Keras.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 from ablation.config import UserError
 
-_SPELLING = "a network of one's own is written path/to/my_nets.py:build or package.module:build"
+_SPELLING = "a function of one's own is written path/to/file.py:name or package.module:name"
 _INSTALLED = ("site-packages", "dist-packages")
 _OWN_PACKAGE = __name__.partition(".")[0]
 _LIBRARY = [Path(os.path.realpath(sysconfig.get_path(place))) for place in ("stdlib", "platstdlib")]
@@ -27,11 +27,11 @@ _LIBRARY = [Path(os.path.realpath(sysconfig.get_path(place))) for place in ("std
 
 @dataclass(frozen=True)
 class Located:
-    """Where a network is.
+    """Where a function of the user's own is.
 
     Attributes:
         path: the file.
-        function: what builds the network, a name in that file.
+        function: its name in that file.
         module: the dotted name that the file is imported as.
         root: the folder that must be on `sys.path` for that and for the file's own imports.
     """
@@ -42,8 +42,8 @@ class Located:
     root: Path
 
 
-def locate(name: str) -> Located:
-    """Finds a network without running any code.
+def locate(name: str, key: str = "arch") -> Located:
+    """Finds a user's function without running any code.
 
     A file inside a package, which is a folder with an `__init__.py`, is imported by its dotted
     name, so that its relative imports work. A dotted name is looked for in the working folder
@@ -51,6 +51,7 @@ def locate(name: str) -> Located:
 
     Args:
         name: "path/to/my_nets.py:build" or "package.module:build".
+        key: that names it, for the message.
 
     Raises:
         UserError: there is no such file, module or function, or the file cannot be read.
@@ -61,9 +62,9 @@ def locate(name: str) -> Located:
     """
     place, colon, function = name.rpartition(":")
     if not colon or not place:
-        raise UserError(f"arch={name} names no function; {_SPELLING}.")
+        raise UserError(f"{key}={name} names no function; {_SPELLING}.")
     if not function.isidentifier():
-        raise UserError(f"arch={name}: '{function}' is not the name of a function; {_SPELLING}.")
+        raise UserError(f"{key}={name}: '{function}' is not the name of a function; {_SPELLING}.")
     if place.endswith(".py") or "/" in place or os.sep in place:
         path, module, root = _located_file(place)
     else:

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from ablation.config import UserError
-from ablation.networks.source import digest, digests, load, local_modules, locate, user_error
+from ablation.source import digest, digests, load, local_modules, locate, user_error
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_a_digest_is_the_same_wherever_the_files_lie_and_for_every_process(folde
     _write(folder, helper="value = 1\n", there__helper="value = 1\n", there__net=CODE)
     here = _digest_of(folder, CODE)
     assert digest(locate("there/net.py:build")) == here
-    script = "from ablation.networks.source import *; print(digest(locate('net.py:build')))"
+    script = "from ablation.source import *; print(digest(locate('net.py:build')))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == here, done.stderr
 
