@@ -1,5 +1,6 @@
 """The tables of a study as data frames. Numbers stay numbers; `report` puts them in words."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,9 @@ from ablation.analysis.effects import (
 from ablation.records import store
 from ablation.text import readable
 
+COSTS = ("parameters", "multiply_adds", "steps", "seconds_per_epoch", "peak_memory_bytes")
+"""What `cost_table` says of a cell."""
+
 
 @once
 def ablation_table(comparison: Comparison) -> pd.DataFrame:
@@ -29,7 +33,8 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
     # Only what is needed, because every group of a wide frame takes its time.
     runs = comparison.runs[[*comparison.rows, "column", "seed", "state", "score"]]
     groups = dict(iter(runs.groupby([*comparison.rows, "column"], sort=False)))
-    columns, others = comparison.columns, comparison.others
+    columns = comparison.columns
+    others = [] if comparison.arms else comparison.others
     records = []
     for key in combinations(runs, comparison.rows):
         row: dict[str, Any] = dict(zip(comparison.rows, key, strict=True))
@@ -37,9 +42,10 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
         by_seed = {}
         for column in columns:
             cell = groups.get((*key, column), runs.iloc[:0])
-            complete = cell["state"].to_numpy() == store.COMPLETE
-            scores = cell["score"].to_numpy(float)[complete]
-            by_seed[column] = pd.Series(scores, index=cell["seed"].to_numpy()[complete])
+            # A complete run may lack what a metric needs.
+            there = cell["score"].notna().to_numpy() & (cell["state"].to_numpy() == store.COMPLETE)
+            scores = cell["score"].to_numpy(float)[there]
+            by_seed[column] = pd.Series(scores, index=cell["seed"].to_numpy()[there])
             record |= {
                 column: by_seed[column].mean(),
                 f"{column} sd": by_seed[column].std(),
@@ -51,6 +57,92 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
             label = comparison.difference(column)
             record |= {label: difference.mean(), f"{label} n": len(difference)}
         records.append(record)
+    return pd.DataFrame(records)
+
+
+def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
+    """Returns the arms of a design: one row each, the first of its kind before those made of it.
+
+    Columns: `arm`, `role` and `factor` (see `ArmRow`), the level of every factor; of its score
+    `mean`, `sd`, `n` and `note`; of the question that the arm is there for `kind`, `difference`,
+    `low`, `high`, `pairs` (seeds that both arms have) and `verdict`; `total`, the difference to the
+    first arm; and the columns of `cost_table`, NaN where nothing is complete.
+
+    Args:
+        comparison: of a design that is no grid.
+        sort: "named", or "effect" for the most harmful change first; steps stay in order.
+    """
+    scores = ablation_table(comparison).iloc[0]
+    costs = {row["column"]: row for row in cost_table(comparison).to_dict("records")}
+    asked = dict(zip(comparison.asked, comparison_effects(comparison), strict=False))
+    answers = {
+        question.terms[0][1]: effect
+        for question, effect in asked.items()
+        if question.kind in ("change", "addition", "step")
+    }
+    first = comparison.arms[0].name
+    by_seed = comparison.complete.pivot_table("score", "seed", "column", observed=True)
+    records = []
+    for place, arm in enumerate(comparison.arms):
+        effect = answers.get(place)
+        name = arm.name
+        record: dict[str, Any] = {"arm": name, "role": arm.role, "factor": arm.factor, **arm.levels}
+        record |= {"mean": scores[name], "sd": scores[f"{name} sd"]}
+        record |= {"n": scores[f"{name} n"], "note": scores[f"{name} note"]}
+        record |= {
+            "kind": effect.kind if effect else None,
+            "difference": effect.mean if effect else math.nan,
+            "low": effect.interval[0] if effect else math.nan,
+            "high": effect.interval[1] if effect else math.nan,
+            "pairs": effect.n if effect else 0,
+            "verdict": effect.verdict if effect else "",
+            "total": math.nan,
+        }
+        if place and name in by_seed and first in by_seed:
+            record["total"] = (by_seed[name] - by_seed[first]).mean()
+        record |= {key: costs.get(name, {}).get(key, math.nan) for key in COSTS}
+        records.append(record)
+    if sort == "effect" and comparison.design != "cumulative":
+        sign = 1 if comparison.metric.higher_is_better else -1
+        places = {None: 0, "change": 1, "addition": 2}
+        bases = {"reference": 0, "stripped": 1.5, "target": 3}
+
+        def rank(record: dict[str, Any]) -> tuple[float, float]:
+            block = bases.get(record["role"], places.get(record["kind"], 1))
+            worth = sign * record["difference"]
+            return block, worth if not math.isnan(worth) else math.inf
+
+        records.sort(key=rank)
+    return pd.DataFrame(records)
+
+
+def interactions_table(comparison: Comparison) -> pd.DataFrame:
+    """Returns where added alone and left out disagree: one row a factor of the design `both`.
+
+    Columns: `factor`, `added` and `left_out` (what its reference level contributes so), and of
+    their difference `interaction`, `low`, `high`, `pairs` and `verdict`.
+    """
+    records = []
+    by_seed = comparison.complete.pivot_table("score", "seed", "column", observed=True)
+    for question, effect in zip(comparison.asked, comparison_effects(comparison), strict=False):
+        if question.kind != "interaction":
+            continue
+        added, base, reference, all_but = (comparison.arms[p].name for _, p in question.terms)
+        there = {added, base, reference, all_but} <= set(by_seed.columns)
+        levels_of = [comparison.arms[p].levels for _, p in question.terms]
+        factor = next(key for key in levels_of[0] if levels_of[0][key] != levels_of[1][key])
+        records.append(
+            {
+                "factor": factor,
+                "added": (by_seed[added] - by_seed[base]).mean() if there else math.nan,
+                "left_out": (by_seed[reference] - by_seed[all_but]).mean() if there else math.nan,
+                "interaction": effect.mean,
+                "low": effect.interval[0],
+                "high": effect.interval[1],
+                "pairs": effect.n,
+                "verdict": effect.verdict,
+            }
+        )
     return pd.DataFrame(records)
 
 

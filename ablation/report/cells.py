@@ -10,15 +10,31 @@ import pandas as pd
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import Effect
 from ablation.analysis.metrics import Metric
-from ablation.analysis.tables import ablation_table, cost_table, runs_table
+from ablation.analysis.tables import (
+    ablation_table,
+    arms_table,
+    cost_table,
+    interactions_table,
+    runs_table,
+)
+
+_TICKS = {"true": "✓", "false": "–"}
+_BASES = ("reference", "stripped")
 
 
 @dataclass(frozen=True)
 class Cells:
-    """A table of text: a header and rows of equal length. Each writer escapes what it must."""
+    """A table of text: a header and rows of equal length. Each writer escapes what it must.
+
+    Attributes:
+        header: the columns' names.
+        rows: of text.
+        strong: the places of the rows that stand out.
+    """
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    strong: frozenset[int] = frozenset()
 
 
 def accuracy_cells(comparison: Comparison) -> Cells:
@@ -39,6 +55,58 @@ def accuracy_cells(comparison: Comparison) -> Cells:
     ]
     columns = [f"{comparison.prefix}{column}" for column in comparison.columns]
     return Cells([*comparison.rows, *columns, *signs], rows)
+
+
+def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -> Cells:
+    """Returns the arms of a design, a row each, the first of its kind standing out.
+
+    Args:
+        comparison: of a design that is no grid.
+        sort: see `tables.arms_table`.
+        whole: with what each arm is made of and what it costs, for which a terminal is too narrow.
+    """
+    table, metric = arms_table(comparison, sort), comparison.metric
+    keys = list(comparison.arms[0].levels)
+    ticks = [key for key in keys if set(table[key]) <= {"true", "false"}] if whole else []
+    one_factor = len(keys) == 1 and len(table) > 2
+    steps = comparison.design == "cumulative"
+    header = [keys[0] if one_factor else "step" if steps else "arm", *([] if one_factor else ticks)]
+    header += [metric.title, "difference", "verdict"]
+    header += ["total"] if steps else []
+    costs = ["parameters", "multiply-adds", "s/epoch"] if whole else []
+    rows = []
+    for _, row in table.iterrows():
+        name = row["arm"]
+        if one_factor and row["role"] != "target":
+            name = f"{row[keys[0]]} ({row['role']})" if row["factor"] is None else row[keys[0]]
+        cells = [name, *([] if one_factor else [_TICKS[row[key]] for key in ticks])]
+        cells += [_scored(metric, row), _between(metric, row, "difference"), row["verdict"]]
+        cells += [metric.signed(row["total"])] if steps else []
+        if whole:
+            there = not math.isnan(row["parameters"])
+            cells += [f"{row['parameters']:,.0f}" if there else ""]
+            cells += [f"{row['multiply_adds']:,.0f}" if there else ""]
+            cells += [f"{row['seconds_per_epoch']:.1f}" if there else ""]
+        rows.append(cells)
+    strong = [place for place, role in enumerate(table["role"]) if role in _BASES]
+    return Cells([*header, *costs], rows, frozenset(strong))
+
+
+def interaction_cells(comparison: Comparison) -> Cells:
+    """Returns how far added alone and left out disagree, a row a factor."""
+    metric = comparison.metric
+    rows = [
+        [
+            row["factor"],
+            metric.signed(row["added"]),
+            metric.signed(row["left_out"]),
+            _between(metric, row, "interaction"),
+            row["verdict"],
+        ]
+        for _, row in interactions_table(comparison).iterrows()
+    ]
+    header = ["factor", "added alone", "when left out", "added − left out", "verdict"]
+    return Cells(header, rows)
 
 
 def effect_cells(effects: Sequence[Effect]) -> Cells:
@@ -121,6 +189,25 @@ def _score(metric: Metric, row: pd.Series, column: str) -> str:
         return note
     spread = f" ± {metric.number(row[f'{column} sd'])}" if count > 1 else ""
     return f"{metric.number(row[column])}{spread} (n={count}{f'; {note}' if note else ''})"
+
+
+def _scored(metric: Metric, row: pd.Series) -> str:
+    """Returns the mean of an arm with its spread."""
+    if not row["n"]:
+        return row["note"]
+    spread = f" ± {metric.number(row['sd'])}" if row["n"] > 1 else ""
+    note = f"; {row['note']}" if row["note"] else ""
+    return f"{metric.number(row['mean'])}{spread} (n={row['n']}{note})"
+
+
+def _between(metric: Metric, row: pd.Series, what: str) -> str:
+    """Returns a difference with its interval, or with its n where it has none."""
+    if not row["pairs"]:
+        return ""
+    if math.isnan(row["low"]):
+        return f"{metric.signed(row[what])} (n={row['pairs']})"
+    low, high = metric.signed(row["low"]), metric.signed(row["high"])
+    return f"{metric.signed(row[what])} [{low}, {high}]"
 
 
 def _difference(metric: Metric, row: pd.Series, column: str) -> str:

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from rich.cells import cell_len
 
 from ablation.analysis.comparison import combinations
-from ablation.analysis.effects import Effect
+from ablation.analysis.effects import HELPS, HURTS, NO_RELEVANT_DIFFERENCE, OPEN, Effect
+from ablation.analysis.metrics import ACCURACY, Metric
 from ablation.analysis.significance import t_half_width
 from ablation.records import store
 from ablation.report.axes import (
@@ -36,6 +38,15 @@ _LABELS_AT_MOST = 24
 _EFFECT_LENGTH = 100
 _DOTS_AT_MOST = 1000
 """Beyond which they are an image in the SVG, which would take megabytes to name each of them."""
+_VERDICTS = {
+    HELPS: ("#009E73", "^"),
+    HURTS: ("#D55E00", "v"),
+    NO_RELEVANT_DIFFERENCE: ("#0072B2", "s"),
+    OPEN: ("#666666", "o"),
+    "": ("#CC79A7", "d"),
+}
+"""Colour and shape, of Okabe and Ito's palette."""
+
 _DOT: dict[str, Any] = {"alpha": 0.5, "markersize": 5}
 _TITLES = {
     "loss": "training loss",
@@ -155,7 +166,7 @@ def first_panels(runs: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
 
 
 def drawable(runs: pd.DataFrame, rows: Sequence[str]) -> pd.DataFrame:
-    """Returns those runs that `final_accuracy` can draw legibly: all, or those of so many panels.
+    """Returns those runs that `final_scores` can draw legibly: all, or those of so many panels.
 
     Args:
         runs: one row a run, with the row factors.
@@ -164,14 +175,17 @@ def drawable(runs: pd.DataFrame, rows: Sequence[str]) -> pd.DataFrame:
     return first_panels(runs, _split(runs, rows)[1])
 
 
-def final_accuracy(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> Figure:
-    """Draws the final validation accuracy of every cell; against depth it shows degradation.
+def final_scores(
+    runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[str], metric: Metric = ACCURACY
+) -> Figure:
+    """Draws the final score of every cell; against depth it shows degradation.
 
     Args:
-        runs: one row a run, with `state`, the row factors, `column`, `seed` and `val_accuracy`.
+        runs: one row a run, with `state`, the row factors, `column`, `seed` and `score`.
         rows: the factors that make a row. Their combinations are the horizontal axis; if they are
             many, that is the factor with most levels, and each combination of the others a panel.
         columns: the levels to tell apart, in the order of their styles.
+        metric: what `score` is.
 
     Returns:
         The figure: a point for each seed, for each cell the mean with its 95% t interval, and how
@@ -181,7 +195,8 @@ def final_accuracy(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[st
     places, panels = combinations(runs, along), combinations(runs, others)
     complete = runs["state"] == store.COMPLETE
     keys = [*others, *along, "column"]
-    accuracies = dict(iter(runs[complete].groupby(keys, sort=False)["val_accuracy"]))
+    scored = runs[complete & runs["score"].notna()]
+    scores = dict(iter(scored.groupby(keys, sort=False)["score"]))
     broken = dict(iter(runs[~complete].groupby(keys, sort=False)["state"]))
     families = dict(zip(runs["arch"], runs["family"], strict=True))
     lines = [_line(along, place, families) for place in places]
@@ -195,7 +210,7 @@ def final_accuracy(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[st
         for i, column in enumerate(columns):
             shift = apart * (i - (len(columns) - 1) / 2)
             style = line_style(columns, column)
-            found = [accuracies.get((*panel, *cell, column)) for cell in places]
+            found = [scores.get((*panel, *cell, column)) for cell in places]
             _draw_cells(axes, found, joined, shift, apart / 3, style, many)
             for place, (cell, values) in enumerate(zip(places, found, strict=True)):
                 states = broken.get((*panel, *cell, column))
@@ -206,7 +221,8 @@ def final_accuracy(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[st
         labels = [", ".join(drawn(str(level), LEVEL_LENGTH) for level in cell) for cell in places]
         _label_places(axes, labels, width)
         axes.grid(alpha=0.3)
-        percent_axis(axes)
+        if metric.unit == "%":
+            percent_axis(axes)
     for note in notes:
         _write_note(*note)
     for i, axes in enumerate(grid.flat):
@@ -216,7 +232,8 @@ def final_accuracy(runs: pd.DataFrame, rows: Sequence[str], columns: Sequence[st
             axes.remove()
     arch = "depth" if all(name.isdigit() for name in runs["arch"].unique()) else "arch"
     figure.supxlabel(", ".join(arch if row == "arch" else row for row in along), fontsize=10)
-    figure.supylabel("validation accuracy", fontsize=10)
+    title = metric.title if metric.unit == "%" else metric.heading
+    figure.supylabel(title, fontsize=10)
     legend(figure, columns)
     return figure
 
@@ -257,11 +274,11 @@ def _draw_cells(
     style: dict[str, Any],
     many: bool,
 ) -> None:
-    """Draws the accuracies of one column, None where a place has no complete run.
+    """Draws the scores of one column, None where a place has no complete run.
 
     Args:
         axes: where to draw.
-        cells: the accuracies at each place of the horizontal axis.
+        cells: the scores at each place of the horizontal axis.
         joined: whether a line leads to each place from the one before.
         shift: how far right of its place each cell stands.
         beside: how far right of its mean a cell's points stand.
@@ -286,7 +303,7 @@ def _draw_cells(
 def _write_note(
     axes: Axes, x: float, values: pd.Series | None, states: pd.Series, color: str
 ) -> None:
-    """Writes upright at a place how many runs are in which state, away from its accuracies."""
+    """Writes upright at a place how many runs are in which state, away from its scores."""
     low, high = axes.get_ylim()
     above, below = (0.0, 1.0) if values is None else (high - values.max(), values.min() - low)
     top = above > below
@@ -316,32 +333,132 @@ def _label_places(axes: Axes, labels: Sequence[str], width: float) -> None:
     axes.set_xlim(-0.5, len(labels) - 0.5)
 
 
-def differences(effects: Sequence[Effect]) -> Figure:
-    """Draws each effect with every seed's difference, the mean and its 95% t interval.
+def forest(effects: Sequence[Effect]) -> Figure:
+    """Draws the answer to each question: every seed's difference, the mean, its interval, the
+    verdict.
+
+    Colour and shape both say the verdict, so that either is enough.
 
     Args:
-        effects: at least one, each with at least one seed.
+        effects: of one metric, at least one, each with at least one seed.
     """
     labels = [
-        f"{drawn(e.name, _EFFECT_LENGTH)}, "
-        f"{drawn(e.where, _EFFECT_LENGTH) or 'averaged over the rest'} (n={e.n})"
+        f"{drawn(e.name, _EFFECT_LENGTH)}"
+        f"{f', {drawn(e.where, _EFFECT_LENGTH)}' if e.where else ''} (n={e.n})"
         for e in effects
     ]
+    metric = effects[0].metric
     width = max(7.2, 4.2 + 0.075 * max(map(cell_len, labels)))
-    figure = Figure(figsize=(width, 0.9 + 0.42 * len(effects)), layout="constrained")
+    figure = Figure(figsize=(width, 1.2 + 0.42 * len(effects)), layout="constrained")
     axes = figure.subplots()
+    margin = effects[0].margin
+    if margin is not None:
+        span = metric.scale * margin
+        axes.axvspan(-span, span, color="#999999", alpha=0.2, linewidth=0)
     axes.axvline(0, color="black", linewidth=0.8)
     many = sum(effect.n for effect in effects) > _DOTS_AT_MOST
     for place, effect in enumerate(effects):
-        points = 100 * effect.differences
-        low, high = (100 * bound for bound in effect.interval)
-        style: dict[str, Any] = {"color": "#0072B2"}
-        axes.plot(points, [place + 0.15] * len(points), ".", rasterized=many, **style, **_DOT)
+        points = metric.scale * effect.differences
+        low, high = (metric.scale * bound for bound in effect.interval)
+        color, marker = _VERDICTS[effect.verdict]
+        axes.plot(points, [place + 0.15] * len(points), ".", color=color, rasterized=many, **_DOT)
         if effect.n > 1 and not effect.constant:
-            axes.plot([low, high], [place, place], linewidth=2, **style)
-        axes.plot(100 * effect.mean, place, "o", markersize=6, **style)
+            axes.plot([low, high], [place, place], linewidth=2, color=color)
+        axes.plot(metric.scale * effect.mean, place, marker, color=color, markersize=7)
     axes.set_yticks(range(len(effects)), labels)
     axes.set_ylim(len(effects) - 0.5, -0.5)
-    axes.set_xlabel("difference of validation accuracy, points")
+    unit = f", {metric.points}" if metric.points else ""
+    axes.set_xlabel(f"difference of {metric.title}{unit}")
     axes.grid(alpha=0.3, axis="x")
+    shown = dict.fromkeys(effect.verdict for effect in effects)
+    handles = [
+        Line2D([], [], color=color, marker=marker, linewidth=2, label=verdict or "no verdict")
+        for verdict, (color, marker) in _VERDICTS.items()
+        if verdict in shown
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
+
+
+def arms(table: pd.DataFrame, runs: pd.DataFrame, metric: Metric) -> Figure:
+    """Draws the score of each arm of a design, one below the other, with a point for each seed.
+
+    Args:
+        table: see `tables.arms_table`, in the order to draw.
+        runs: the complete ones, with `column` and `score`.
+        metric: what `score` is.
+    """
+    figure, axes = _arm_axes(table, metric)
+    for place, row in enumerate(table.to_dict("records")):
+        color, marker = _VERDICTS[row["verdict"]]
+        if row["role"] in _BASES:
+            color, marker = "black", "D"
+            axes.axvline(metric.scale * row["mean"], color="black", linewidth=0.8, linestyle=":")
+        scores = metric.scale * runs.loc[runs["column"] == row["arm"], "score"]
+        axes.plot(scores, [place + 0.15] * len(scores), ".", color=color, **_DOT)
+        half = t_half_width(scores)
+        axes.errorbar(
+            metric.scale * row["mean"], place, xerr=half, fmt=marker, color=color, capsize=3
+        )
+    return figure
+
+
+def roadmap(table: pd.DataFrame, metric: Metric) -> Figure:
+    """Draws steps as bars one below the other, as in Fig. 2 of Liu et al. 2022, arXiv 2201.03545.
+
+    A step that is not kept is hatched; a net beside the design stands last.
+
+    Args:
+        table: see `tables.arms_table`.
+        metric: whose mean is a bar, with its standard deviation over seeds.
+    """
+    figure, axes = _arm_axes(table, metric)
+    means = metric.scale * table["mean"].to_numpy(float)
+    spread = np.nan_to_num(metric.scale * table["sd"].to_numpy(float))
+    low, high = np.nanmin(means - spread), np.nanmax(means + spread)
+    # Bars of a metric with a far zero would all look alike.
+    left = 0.0 if low < 0.5 * high else low - 0.35 * max(high - low, 0.02 * abs(high))
+    colors = {"target": "#999999", "reference": "#56B4E9", "rejected": "white"}
+    for place, row in enumerate(table.to_dict("records")):
+        rejected = row["role"] == "rejected"
+        mean = metric.scale * row["mean"]
+        if math.isnan(mean):
+            axes.text(left, place, f" {row['note']}", va="center", fontsize=8)
+            continue
+        axes.barh(
+            place,
+            mean - left,
+            left=left,
+            height=0.62,
+            color=colors.get(row["role"], "#0072B2"),
+            edgecolor="#0072B2" if rejected else "none",
+            hatch="///" if rejected else None,
+            xerr=spread[place] or None,
+            ecolor="black",
+            capsize=3,
+        )
+        cost = row["multiply_adds"]
+        text = metric.number(row["mean"])
+        text += f" ({metric.signed(row['difference'])})" if row["pairs"] else ""
+        text += "" if math.isnan(cost) else f"  {cost / 1e6:,.1f} M"
+        axes.text(mean + spread[place], place, f"  {text}", va="center", fontsize=8)
+    axes.set_xlim(left, high + 0.45 * (high - left))
+    axes.set_xlabel(f"{metric.heading}; beside it multiply-adds of an image")
+    return figure
+
+
+_BASES = ("reference", "stripped")
+
+
+def _arm_axes(table: pd.DataFrame, metric: Metric) -> tuple[Figure, Axes]:
+    """Returns a figure with a line for each arm."""
+    labels = [drawn(str(name), LEVEL_LENGTH) for name in table["arm"]]
+    width = max(7.2, 4.2 + 0.075 * max(map(cell_len, labels)))
+    figure = Figure(figsize=(width, 1.0 + 0.36 * len(labels)), layout="constrained")
+    axes = figure.subplots()
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_xlabel(metric.heading)
+    axes.grid(alpha=0.3, axis="x")
+    axes.set_axisbelow(True)
+    return figure, axes

@@ -38,6 +38,7 @@ _ESCAPES = str.maketrans(
         "`": r"\textasciigrave{}",
         "−": r"$-$",
         "±": r"$\pm$",
+        "✓": r"$\surd$",
         "\xa0": "~",
         _NOTHING: "{}",
     }
@@ -45,7 +46,7 @@ _ESCAPES = str.maketrans(
 _LIGATURE = re.compile(r"(?<=([-,]))(?=\1)")
 """Two hyphens would be a dash, two commas a quotation mark."""
 
-_FOREIGN = re.compile("[^\x00-\x7f\xa0±À-ÖØ-öø-ÿĀ-ĥĨ-ķĹ-ňŊ-ťŨ-ž–—‘’“”…−]+")
+_FOREIGN = re.compile("[^\x00-\x7f\xa0±✓À-ÖØ-öø-ÿĀ-ĥĨ-ķĹ-ňŊ-ťŨ-ž–—‘’“”…−]+")
 """What pdflatex with T1 has no character for, beyond Latin letters and what the report writes."""
 
 
@@ -53,14 +54,15 @@ def tabular(cells: Cells) -> str:
     r"""Returns a `tabular` environment; the document needs \usepackage{booktabs}."""
     lines = [rf"\begin{{tabular}}{{{'l' * len(cells.header)}}}", r"\toprule"]
     lines += [_row(cells.header), r"\midrule"]
-    lines += [_row(row) for row in cells.rows]
+    lines += [_row(row, place in cells.strong) for place, row in enumerate(cells.rows)]
     lines += [r"\bottomrule", r"\end{tabular}"]
     foreign = any(r"\ablationname" in line for line in lines)
     return "\n".join([_NEEDS, *([_UNICODE] if foreign else []), *lines]) + "\n"
 
 
-def _row(cells: Sequence[str]) -> str:
-    row = " & ".join(map(_escaped, cells))
+def _row(cells: Sequence[str], strong: bool = False) -> str:
+    texts = map(_escaped, cells)
+    row = " & ".join(rf"\textbf{{{text}}}" if strong and text else text for text in texts)
     # After the end of a row or a rule these two would be an option of it.
     return (f"{{}}{row}" if row.startswith(("[", "*")) else row) + r" \\"
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,10 @@ from ablation.report.answer import answer
 from ablation.report.cells import (
     Cells,
     accuracy_cells,
+    arm_cells,
     cost_cells,
     effect_cells,
+    interaction_cells,
     runs_cells,
 )
 from ablation.report.escapes import cell, code, inline, line
@@ -39,11 +41,17 @@ _LOGS_AT_MOST = 20
 _ROWS_AT_MOST = 200
 
 
-def report(study: Study, comparisons: Sequence[Comparison], figures: Sequence[list[str]]) -> str:
+def report(
+    study: Study,
+    comparisons: Sequence[Comparison],
+    figures: Sequence[list[str]],
+    sort: str = "named",
+) -> str:
     """Returns the whole report.
 
     Args:
         study: the study.
+        sort: how the arms of a design are ordered.
         comparisons: its comparisons, in order.
         figures: for each comparison its sections of figures.
     """
@@ -52,7 +60,7 @@ def report(study: Study, comparisons: Sequence[Comparison], figures: Sequence[li
         parts += [
             heading(comparison),
             certificate(audit(comparison)),
-            accuracy(comparison),
+            accuracy(comparison, sort),
             effects(comparison_effects(comparison)),
             *illustrated,
             "### Cost",
@@ -104,14 +112,14 @@ def _uncounted(comparison: Comparison) -> str:
     return f"**Not counted** in the multiply-adds, because nobody can tell them: {named}."
 
 
-def summary(study: Study, comparisons: Sequence[Comparison]) -> str:
+def summary(study: Study, comparisons: Sequence[Comparison], sort: str = "named") -> str:
     """Returns what the command line prints at the end: answers, certificates and tables."""
     parts = answers(comparisons)
     for comparison in comparisons:
         parts += [
             heading(comparison),
             certificate(audit(comparison)),
-            accuracy(comparison),
+            accuracy(comparison, sort, whole=False),
             sentences(comparison_effects(comparison)),
         ]
     return "\n\n".join(part for part in [*parts, *_problems(study)] if part) + "\n"
@@ -180,8 +188,14 @@ def certificate(found: Audit) -> str:
     return joint.join(parts)
 
 
-def accuracy(comparison: Comparison) -> str:
-    """Returns the ablation table and what its numbers mean."""
+def accuracy(comparison: Comparison, sort: str = "named", whole: bool = True) -> str:
+    """Returns the ablation table and what its numbers mean.
+
+    Args:
+        comparison: of runs.
+        sort: how the arms of a design are ordered; see `tables.arms_table`.
+        whole: with what a terminal is too narrow for.
+    """
     seeds = comparison.complete.groupby([*comparison.rows, "column"]).size()
     metric = comparison.metric
     text = f"{metric.heading[0].upper()}{metric.heading[1:]}, after the final epoch"
@@ -196,7 +210,17 @@ def accuracy(comparison: Comparison) -> str:
             "difference counts it."
         )
     text += _chance(comparison)
+    if comparison.arms:
+        return "\n\n".join([text, *_arms(comparison, sort, whole)])
     return f"{text}\n\n{table(accuracy_cells(comparison))}{_without_reference(comparison)}"
+
+
+def _arms(comparison: Comparison, sort: str, whole: bool) -> Iterator[str]:
+    """Yields the table of a design's arms, and where there are any that of interactions."""
+    yield table(arm_cells(comparison, sort, whole))
+    if any(question.kind == "interaction" for question in comparison.asked):
+        yield "What each part adds to the stripped arm, and what is lost when it is left out:"
+        yield table(interaction_cells(comparison))
 
 
 def _without_reference(comparison: Comparison) -> str:
@@ -340,7 +364,10 @@ def table(cells: Cells, as_code: Collection[str] = ()) -> str:
     forms = [code if name in as_code else inline for name in cells.header]
     shown = cells.rows[:_ROWS_AT_MOST]
     rows = [[cell(inline(name)) for name in cells.header]]
-    rows += [[cell(form(one)) for form, one in zip(forms, row, strict=True)] for row in shown]
+    for place, row in enumerate(shown):
+        texts = [cell(form(one)) for form, one in zip(forms, row, strict=True)]
+        strong = place in cells.strong
+        rows.append([f"**{text}**" if strong and text else text for text in texts])
     widths = [max(cell_len(row[i]) for row in rows) for i in range(len(cells.header))]
     lines = [f"| {' | '.join(map(_padded, row, widths))} |" for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")

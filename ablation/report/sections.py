@@ -25,6 +25,10 @@ _GUESSED = 12
 _MATRIX_CLASSES_AT_MOST = 40
 _CURVES = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
 
+_FOREST = (
+    "Every question with the differences of its seeds, their mean, and the interval that holds for "
+    "all questions at once."
+)
 _RESPONSES = (
     "Standard deviation of each 3x3 convolution's response after the last epoch, as in Fig. 7 of "
     "He et al. 2015 (arXiv 1512.03385): after batch normalisation, before ReLU and addition; of "
@@ -70,15 +74,18 @@ class Section:
     remarks: list[str] = field(default_factory=list)
 
 
-def sections(study: Study, comparison: Comparison, shown: Gallery | None) -> list[Section]:
+def sections(
+    study: Study, comparison: Comparison, shown: Gallery | None, sort: str = "named"
+) -> list[Section]:
     """Returns the sections that have something to show.
 
     Args:
         study: the study.
         comparison: one of its comparisons.
         shown: the images and predictions to show of it.
+        sort: how the arms of a design are ordered; see `tables.arms_table`.
     """
-    found = [_curves(study, comparison), _why(study, comparison)]
+    found = [_curves(study, comparison, sort), _why(study, comparison)]
     if comparison.prefix:  # Levels such as 0.1 do not say of what.
         for drawing in (drawing for section in found for drawing in section.drawings):
             for legend in drawing.figure.legends:
@@ -88,15 +95,16 @@ def sections(study: Study, comparison: Comparison, shown: Gallery | None) -> lis
     return [section for section in found if section.drawings or section.remarks]
 
 
-def _curves(study: Study, comparison: Comparison) -> Section:
+def _curves(study: Study, comparison: Comparison, sort: str) -> Section:
     rows, columns = comparison.rows, comparison.columns
     drawn = []
     if not comparison.complete.empty:
-        drawn.append(_final(comparison))
+        drawn.append(_arms(comparison, sort) if comparison.arms else _final(comparison))
     effects = [effect for effect in tables.comparison_effects(comparison) if effect.n]
     if effects:
-        figure = figures.differences(foremost(effects, _EFFECTS_AT_MOST))
-        drawn.append(Drawing("effects", figure, _drawn_of(_EFFECTS_AT_MOST, len(effects))))
+        figure = figures.forest(foremost(effects, _EFFECTS_AT_MOST))
+        caption = f"{_FOREST} {_drawn_of(_EFFECTS_AT_MOST, len(effects))}".strip()
+        drawn.append(Drawing("effects", figure, caption))
     runs = figures.first_panels(comparison.runs, rows)
     history = study.history[study.history["run"].isin(runs["run"])]
     if not history.empty:
@@ -123,8 +131,17 @@ def _about_curves(runs: pd.DataFrame, rows: Sequence[str]) -> str:
 def _final(comparison: Comparison) -> Drawing:
     rows, runs = comparison.rows, comparison.runs
     shown = figures.drawable(runs, rows)
-    figure = figures.final_accuracy(shown, rows, comparison.columns)
+    figure = figures.final_scores(shown, rows, comparison.columns, comparison.metric)
     return Drawing("final", figure, _first_rows(runs, shown, rows))
+
+
+def _arms(comparison: Comparison, sort: str) -> Drawing:
+    table = tables.arms_table(comparison, sort)
+    if comparison.design == "cumulative" and table["n"].any():
+        caption = "One step after another; what is hatched was tried and not kept."
+        return Drawing("final", figures.roadmap(table, comparison.metric), caption)
+    figure = figures.arms(table, comparison.complete, comparison.metric)
+    return Drawing("final", figure, "A point is a seed; a bar is the 95% interval of one mean.")
 
 
 def _first_rows(runs: pd.DataFrame, shown: pd.DataFrame, rows: Sequence[str]) -> str:

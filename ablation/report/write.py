@@ -25,7 +25,7 @@ from ablation.text import READABLE, file_name
 
 _FOLDER = "report"
 _OWN = re.compile(
-    r"(ablation|accuracy|confusion|cost|effects|examples|final|gradients|loss|predictions|responses)"
+    r"(ablation|accuracy|confusion|cost|effects|examples|final|gradients|interactions|loss|predictions|responses)"
     r"-.*\.(csv|png|svg|tex)"
 )
 
@@ -52,7 +52,7 @@ def write_report(
     study = load(directory).measured(find(options.metric), options.margin)
     found = study.comparisons(options.contrast, options.reference, options.design)
     if tell:
-        tell(markdown.summary(study, found))
+        tell(markdown.summary(study, found, options.sort))
     # Two sweeps over one study may both want to write.
     with FileLock(directory / ".report.lock"):
         files: dict[str, bytes] = {}
@@ -61,18 +61,20 @@ def write_report(
             shown = gallery(study, comparison)
             texts.append([])
             with drawing(_names(comparison, shown)):
-                for section in sections(study, comparison, shown):
+                for section in sections(study, comparison, shown, options.sort):
                     paths = [f"{_FOLDER}/{one.kind}-{name}.png" for one in section.drawings]
                     captions = [one.caption for one in section.drawings]
                     images = list(zip(paths, captions, strict=True))
                     texts[-1].append(markdown.section(section.title, images, section.remarks))
                     for one in section.drawings:
                         files |= _rendered(one, name)
-            files |= _tables(comparison, shown, name)
+            files |= _tables(comparison, shown, name, options.sort)
         files["runs.csv"] = _csv(study.runs)
         files["history.csv"] = _csv(study.history)
         _replace(directory / _FOLDER, files)
-        store.write_text(directory / "report.md", markdown.report(study, found, texts))
+        store.write_text(
+            directory / "report.md", markdown.report(study, found, texts, options.sort)
+        )
 
 
 def _names(comparison: Comparison, shown: Gallery | None) -> Iterator[str]:
@@ -82,17 +84,27 @@ def _names(comparison: Comparison, shown: Gallery | None) -> Iterator[str]:
     yield from shown.classes if shown else ()
 
 
-def _tables(comparison: Comparison, shown: Gallery | None, name: str) -> dict[str, bytes]:
+def _tables(
+    comparison: Comparison, shown: Gallery | None, name: str, sort: str
+) -> dict[str, bytes]:
+    if comparison.arms:
+        ablation = tables.arms_table(comparison, sort), cells.arm_cells(comparison, sort)
+    else:
+        ablation = tables.ablation_table(comparison), cells.accuracy_cells(comparison)
     found = tables.comparison_effects(comparison)
-    confusion = {f"confusion-{name}.csv": _csv(shown.confusion_table())} if shown else {}
-    return confusion | {
-        f"ablation-{name}.csv": _csv(tables.ablation_table(comparison)),
-        f"ablation-{name}.tex": latex.tabular(cells.accuracy_cells(comparison)).encode(),
-        f"effects-{name}.csv": _csv(tables.effects_table(comparison)),
-        f"effects-{name}.tex": latex.tabular(cells.effect_cells(found)).encode(),
-        f"cost-{name}.csv": _csv(tables.cost_table(comparison)),
-        f"cost-{name}.tex": latex.tabular(cells.cost_cells(comparison)).encode(),
+    both = {
+        "ablation": ablation,
+        "effects": (tables.effects_table(comparison), cells.effect_cells(found)),
+        "cost": (tables.cost_table(comparison), cells.cost_cells(comparison)),
     }
+    if any(effect.kind == "interaction" for effect in found) and comparison.arms:
+        interactions = tables.interactions_table(comparison), cells.interaction_cells(comparison)
+        both["interactions"] = interactions
+    files = {f"confusion-{name}.csv": _csv(shown.confusion_table())} if shown else {}
+    for kind, (frame, texts) in both.items():
+        files[f"{kind}-{name}.csv"] = _csv(frame)
+        files[f"{kind}-{name}.tex"] = latex.tabular(texts).encode()
+    return files
 
 
 def _replace(folder: Path, files: dict[str, bytes]) -> None:
