@@ -76,7 +76,9 @@ def test_the_keys_that_take_text_are_those_of_the_schema():
     keys.admit(["vgg16"])  # A network without parts.
     texts = {key for key, value in flatten(asdict(Config())).items() if isinstance(value, str)}
     unset = {"train_split", "val_split", "data_dir", "path"}
-    nullable = {f"dataset.{key}" for key in unset} | {"report.contrast", "report.reference"}
+    nullable = {f"dataset.{key}" for key in unset} | {
+        f"report.{key}" for key in ("contrast", "design", "reference")
+    }
     numbers = {"recipe.learning_rate", "recipe.batch_size"}
     assert keys.text_keys().keys() == (texts - numbers) | nullable
     assert {key for key, is_nullable in keys.text_keys().items() if is_nullable} == nullable
@@ -100,11 +102,12 @@ def test_the_whole_plan_of_a_sweep_keeps_text_as_it_was_typed(hydra):
     words = ["-m", "dataset.path=${plain},1.10,x/$y", "study=2024_05_01", "runs_dir='a,b'"]
     loader = GlobalHydra.instance().config_loader()
     config = loader.load_configuration("config", command.arranged(words)[1:], RunMode.MULTIRUN)
-    found, swept = jobs.expand(config)
+    expansion = jobs.expand(config)
+    found = [job.config for job in expansion.jobs]
     assert [one["dataset"]["path"] for one in found] == ["${plain}", "1.10", "x/$y"]
     assert {one["study"] for one in found} == {"2024_05_01"}
     assert {one["runs_dir"] for one in found} == {"a,b"}
-    assert swept == ["dataset.path"]
+    assert expansion.swept == ["dataset.path"]
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,9 @@ def planned(arguments):
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         config = GlobalHydra.instance().hydra.compose_config("config", overrides, mode)
         if config.hydra.mode == RunMode.MULTIRUN or "-m" in arguments:
-            jobs, swept = expand(config)
-            return jobs, swept
-        return [to_plain(config)], []
+            expansion = expand(config)
+            return [job.config for job in expansion.jobs], expansion
+        return [to_plain(config)], None
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -51,8 +51,8 @@ def test_every_command_in_a_header_is_a_valid_study(file):
     assert f"experiment={file.stem}" in found[0]
     for arguments in found:
         assert f"experiment={file.stem}" in arguments
-        cells, swept = planned(arguments)
-        Sweep(cells, swept)  # Validates every cell.
+        cells, expansion = planned(arguments)
+        Sweep(cells, expansion)  # Validates every cell.
         assert {cell["study"] for cell in cells} == {file.stem}
 
 

@@ -81,7 +81,7 @@ def test_a_module_is_found_without_importing_its_package(folder):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("my_nets.py", ["names no function", "path/to/my_nets.py:build"]),
+        ("my_nets.py", ["names no function", "path/to/file.py:name"]),
         ("my_nets.py:", ["is not the name of a function"]),
         (":build", ["names no function"]),
         ("none.py:build", ["There is no file", "none.py"]),

@@ -371,7 +371,9 @@ def grid_questions(
         answer.
     """
     reference, *others = columns
-    frame = pd.DataFrame([key[:-1] for key in keys], columns=list(rows)).drop_duplicates()
+    # As objects, since pandas would take a label for any text.
+    frame = pd.DataFrame([key[:-1] for key in keys], columns=list(rows), dtype=object)
+    frame = frame.drop_duplicates()
     contrasts: list[Question] = []
     mains: list[Question] = []
     interactions: list[Question] = []

@@ -334,8 +334,7 @@ def _label_places(axes: Axes, labels: Sequence[str], width: float) -> None:
 
 
 def forest(effects: Sequence[Effect]) -> Figure:
-    """Draws the answer to each question: every seed's difference, the mean, its interval, the
-    verdict.
+    """Draws the answers to questions: every seed's difference, the mean, interval and verdict.
 
     Colour and shape both say the verdict, so that either is enough.
 

@@ -79,7 +79,7 @@ def test_an_axis_of_accuracies_starts_at_0_or_just_below_high_ones(
     for plain, accuracy in zip(("true", "false"), accuracies, strict=True):
         stored_run(f"plain={plain}", val_accuracy=accuracy)
     (comparison,) = study.load(tmp_path / "main").comparisons()
-    figure = figures.final_accuracy(comparison.complete, ["arch"], comparison.columns)
+    figure = figures.final_scores(comparison.complete, ["arch"], comparison.columns)
     assert figure.axes[0].get_ylim()[0] == pytest.approx(bottom)
 
 
@@ -89,7 +89,7 @@ def test_no_line_leads_from_one_baseline_to_another(stored_run, tmp_path):
     for arch in ("20", "32"):
         stored_run(f"arch={arch}")
     (comparison,) = study.load(tmp_path / "main").comparisons()
-    figure = figures.final_accuracy(comparison.complete, ["arch"], comparison.columns)
+    figure = figures.final_scores(comparison.complete, ["arch"], comparison.columns)
     (axes,) = figure.axes
     residual, baseline = axes.containers
     assert _runs_of_points(residual) == [2]
@@ -107,11 +107,11 @@ def test_lines_join_what_differs_in_the_last_factor_alone(stored_run, tmp_path):
     for arch in ("18", "34", "50", "20", "32"):
         stored_run(f"arch={arch}", state="diverged" if arch == "34" else "complete")
     (comparison,) = study.load(tmp_path / "main").comparisons()
-    figure = figures.final_accuracy(comparison.runs, comparison.rows, comparison.columns)
+    figure = figures.final_scores(comparison.runs, comparison.rows, comparison.columns)
     # Of the ImageNet family one is missing in the middle, the other family is another line.
     assert _runs_of_points(figure.axes[0].containers[0]) == [1, 1, 2]
     runs = _many_cells(["20", "32"], [0.1, 0.2, 0.3])
-    figure = figures.final_accuracy(runs, ["arch", "rate"], ["plain", "residual"])
+    figure = figures.final_scores(runs, ["arch", "rate"], ["plain", "residual"])
     assert _runs_of_points(figure.axes[0].containers[0]) == [3, 3]
 
 
@@ -121,7 +121,7 @@ def test_the_final_figure_counts_what_is_not_complete(stored_run, tmp_path):
     for seed in (0, 1):
         stored_run("arch=56", "plain=true", f"seed={seed}", state="diverged")
     (comparison,) = study.load(tmp_path / "main").comparisons()
-    figure = figures.final_accuracy(comparison.runs, comparison.rows, comparison.columns)
+    figure = figures.final_scores(comparison.runs, comparison.rows, comparison.columns)
     notes = {text.get_text(): text.get_position()[0] for text in figure.axes[0].texts}
     assert notes == {"1 failed": 0, "2 diverged": 1}
     assert figure.axes[0].get_xlim() == (-0.5, 1.5)
@@ -194,7 +194,7 @@ def test_the_legend_lies_inside_a_narrow_figure(count):
 def test_ticks_of_high_accuracies_are_whole_percentages(stored_run, tmp_path):
     stored_run(val_accuracy=0.982)
     (comparison,) = study.load(tmp_path / "main").comparisons()
-    figure = figures.final_accuracy(comparison.runs, ["arch"], comparison.columns)
+    figure = figures.final_scores(comparison.runs, ["arch"], comparison.columns)
     figure.draw_without_rendering()
     axis = figure.axes[0].yaxis
     for value, label in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True):
@@ -202,7 +202,7 @@ def test_ticks_of_high_accuracies_are_whole_percentages(stored_run, tmp_path):
 
 
 def _many_cells(archs, rates):
-    """Runs of every combination, as `final_accuracy` takes them."""
+    """Runs of every combination, as `final_scores` takes them."""
     return pd.DataFrame(
         {
             "arch": arch,
@@ -211,6 +211,7 @@ def _many_cells(archs, rates):
             "column": column,
             "seed": seed,
             "val_accuracy": 0.5,
+            "score": 0.5,
             "state": "complete",
         }
         for arch in archs
@@ -222,7 +223,7 @@ def _many_cells(archs, rates):
 
 def test_many_cells_are_panels_along_the_factor_with_most_levels():
     runs = _many_cells(["20", "32", "44", "56"], [0.1, 0.2, 0.3, 0.4, 0.5])
-    figure = figures.final_accuracy(runs, ["arch", "rate"], ["plain", "residual"])
+    figure = figures.final_scores(runs, ["arch", "rate"], ["plain", "residual"])
     assert [axes.get_title() for axes in figure.axes] == [f"depth {a}" for a in (20, 32, 44, 56)]
     for axes in figure.axes:
         assert [label.get_text() for label in axes.get_xticklabels()] == [
@@ -238,7 +239,7 @@ def test_many_cells_are_panels_along_the_factor_with_most_levels():
 def test_no_figure_of_final_accuracies_is_larger_than_a_large_page(archs, rates):
     runs = _many_cells([f"net{i}" for i in range(archs)], [i / 1000 for i in range(rates)])
     shown = figures.drawable(runs, ["arch", "rate"])
-    figure = figures.final_accuracy(shown, ["arch", "rate"], ["plain", "residual"])
+    figure = figures.final_scores(shown, ["arch", "rate"], ["plain", "residual"])
     width, height = figure.get_size_inches()
     assert width <= 14 and height <= 60
     assert all(len(axes.get_xticks()) <= 24 for axes in figure.axes)

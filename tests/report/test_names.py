@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ablation.analysis import study
+from ablation.config import ReportConfig
 from ablation.data import cache
 from ablation.records import asked, store
 from ablation.report import axes, compare, markdown, write
@@ -63,7 +64,7 @@ def test_no_table_and_no_sentence_fails_because_of_a_name(renamed):
         text = markdown.report(loaded, found, [[]]) + markdown.summary(loaded, found)
         assert text.encode() and not [one for one in text if one in "\r\t\x1b\x00\x7f\u202e"]
         assert markdown.inline(f"failed ({readable(name)})") in text
-        files = write._tables(found[0], None, "x")
+        files = write._tables(found[0], None, "x", "named")
         table = pd.read_csv(io.BytesIO(files["ablation-x.csv"]), keep_default_na=False, dtype=str)
         shown = {one.replace("\x00", "") for one in (*table.columns, *table.to_numpy().flat)}
         assert utf8(name).replace("\x00", "") in shown, name
@@ -193,7 +194,7 @@ def test_a_report_in_which_everything_has_a_nasty_name(renamed, tmp_path, config
     for contrast in ("plain", "dataset.path"):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            write_report(folder, contrast, tell=print)
+            write_report(folder, ReportConfig(contrast=contrast), tell=print)
         kinds = {path.name.split("-")[0] for path in (folder / "report").glob("*.png")}
         assert kinds == {"accuracy", "confusion", "examples", "final", "loss", "predictions"} | (
             {"effects"}
