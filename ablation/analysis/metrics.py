@@ -32,6 +32,8 @@ class Metric:
         chance: of the number of images of each class, int (classes,), what always answering the
             most frequent class scores, or with the classes' shares for probabilities; None if
             nobody can say.
+        per_image: the same function of each image, float (images,), whose mean the metric is; None
+            if it is no such mean.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Metric:
     digits: int = 2
     higher_is_better: bool = True
     chance: Callable[[np.ndarray], float] | None = None
+    per_image: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
 
     @property
     def heading(self) -> str:
@@ -72,13 +75,21 @@ class Metric:
 
 def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Returns the share of images whose likeliest class is theirs."""
-    return float((probabilities.argmax(axis=1) == labels).mean())
+    return float(_right(labels, probabilities).mean())
+
+
+def _right(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    return (probabilities.argmax(axis=1) == labels).astype(float)
 
 
 def top5(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Returns the share of images whose class is among their five likeliest."""
+    return float(_among_five(labels, probabilities).mean())
+
+
+def _among_five(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     own = np.take_along_axis(probabilities, labels[:, np.newaxis], axis=1)
-    return float(((probabilities > own).sum(axis=1) < 5).mean())
+    return ((probabilities > own).sum(axis=1) < 5).astype(float)
 
 
 def balanced_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -107,8 +118,12 @@ def macro_f1(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Returns the mean negative logarithm of the label's probability, in nats."""
-    own = np.take_along_axis(probabilities, labels[:, np.newaxis], axis=1)
-    return float(-np.log(np.maximum(own, np.finfo(np.float32).tiny)).mean())
+    return float(_surprise(labels, probabilities).mean())
+
+
+def _surprise(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    own = np.take_along_axis(probabilities, labels[:, np.newaxis], axis=1)[:, 0]
+    return -np.log(np.maximum(own, np.finfo(np.float32).tiny))
 
 
 def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -146,13 +161,21 @@ def _five_most_frequent(counts: np.ndarray) -> float:
     return float(np.sort(counts)[-5:].sum() / counts.sum())
 
 
-ACCURACY = Metric("accuracy", "validation accuracy", accuracy, chance=_most_frequent)
+ACCURACY = Metric(
+    "accuracy", "validation accuracy", accuracy, chance=_most_frequent, per_image=_right
+)
 
 METRICS = {
     metric.name: metric
     for metric in (
         ACCURACY,
-        Metric("top5", "validation top-5 accuracy", top5, chance=_five_most_frequent),
+        Metric(
+            "top5",
+            "validation top-5 accuracy",
+            top5,
+            chance=_five_most_frequent,
+            per_image=_among_five,
+        ),
         Metric("macro_f1", "validation macro F1", macro_f1, chance=_one_class_f1),
         Metric(
             "balanced_accuracy",
@@ -170,6 +193,7 @@ METRICS = {
             digits=4,
             higher_is_better=False,
             chance=_entropy,
+            per_image=_surprise,
         ),
         Metric(
             "calibration_error",

@@ -153,23 +153,30 @@ def effects_table(comparison: Comparison) -> pd.DataFrame:
 
 
 @once
-def comparison_effects(comparison: Comparison) -> list[Effect]:
-    """Returns the effects of a comparison, none without a reference or a complete run."""
+def questions(comparison: Comparison) -> list[Question]:
+    """Returns what is asked of a comparison, nothing without a reference or a complete run."""
     if comparison.reference is None or comparison.complete.empty:
         return []
-    options = comparison.metric, comparison.margin
     if comparison.arms:
-        return answers(comparison.runs, comparison.rows, _arm_questions(comparison), *options)
-    runs = comparison.compared
-    cells = runs[[*comparison.rows, "column"]].drop_duplicates()
-    questions = grid_questions(
+        return _arm_questions(comparison)
+    cells = comparison.compared[[*comparison.rows, "column"]].drop_duplicates()
+    return grid_questions(
         list(cells.itertuples(index=False, name=None)),
         comparison.rows,
         [comparison.reference, *comparison.others],
         comparison.exists,
         comparison.prefix,
     )
-    return answers(runs, comparison.rows, questions, *options)
+
+
+@once
+def comparison_effects(comparison: Comparison) -> list[Effect]:
+    """Returns the answers to all questions of a comparison, in their order."""
+    asked = questions(comparison)
+    if not asked:
+        return []
+    runs = comparison.runs if comparison.arms else comparison.compared
+    return answers(runs, comparison.rows, asked, comparison.metric, comparison.margin)
 
 
 def _arm_questions(comparison: Comparison) -> list[Question]:

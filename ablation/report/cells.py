@@ -10,6 +10,7 @@ import pandas as pd
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import Effect
 from ablation.analysis.metrics import Metric
+from ablation.analysis.per_image import OfImages
 from ablation.analysis.tables import (
     ablation_table,
     arms_table,
@@ -131,6 +132,26 @@ def effect_cells(effects: Sequence[Effect]) -> Cells:
                 f"{effect.seeds_to_settle} seeds" if effect.seeds_to_settle else "",
             ]
         )
+    return Cells(header, rows)
+
+
+def image_cells(found: Sequence[OfImages]) -> Cells:
+    """Returns what the validation images say to each question."""
+    header = ["question", "where", "n", "mean", "over images", "over seeds and images"]
+    header += ["fixes", "breaks", "always fixes", "always breaks"]
+    rows = []
+    for one in found:
+        effect, changed = one.effect, one.changed
+        bounds = [(math.nan, math.nan)] * 2
+        if one.spread:
+            bounds = [one.spread.over_images, one.spread.over_both]
+        signed = effect.metric.signed
+        intervals = ["" if math.isnan(a) else f"{signed(a)} to {signed(b)}" for a, b in bounds]
+        counts = [changed.fixes, changed.breaks] if changed else []
+        counts += [changed.always_fixes, changed.always_breaks] if changed else []
+        texts = [f"{count:,}" for count in counts] or [""] * 4
+        name = f"{effect.kind}: {effect.named('−')}"
+        rows.append([name, effect.where, str(effect.n), signed(effect.mean), *intervals, *texts])
     return Cells(header, rows)
 
 

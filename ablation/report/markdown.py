@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from ablation.analysis.audit import Audit, Differences, audit, spans
 from ablation.analysis.comparison import Comparison, levels, varying
 from ablation.analysis.effects import NEAR_CHANCE_SHARE, Effect, foremost
+from ablation.analysis.per_image import OfImages
 from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS
 from ablation.analysis.starts import starts_table
 from ablation.analysis.study import Study
@@ -26,6 +27,7 @@ from ablation.report.cells import (
     arm_cells,
     cost_cells,
     effect_cells,
+    image_cells,
     interaction_cells,
     runs_cells,
 )
@@ -45,6 +47,7 @@ def report(
     study: Study,
     comparisons: Sequence[Comparison],
     figures: Sequence[list[str]],
+    images: Sequence[Sequence[OfImages]],
     sort: str = "named",
 ) -> str:
     """Returns the whole report.
@@ -54,14 +57,16 @@ def report(
         sort: how the arms of a design are ordered.
         comparisons: its comparisons, in order.
         figures: for each comparison its sections of figures.
+        images: for each comparison what the validation images say.
     """
     parts = [f"# Study {inline(study.directory.name)}", *answers(comparisons), overview(study)]
-    for comparison, illustrated in zip(comparisons, figures, strict=True):
+    for comparison, illustrated, of_images in zip(comparisons, figures, images, strict=True):
         parts += [
             heading(comparison),
             certificate(audit(comparison)),
             accuracy(comparison, sort),
             effects(comparison_effects(comparison)),
+            _images(of_images),
             *illustrated,
             "### Cost",
             "Equal epochs are not equal work. Trainable parameters; multiply-adds of one image.",
@@ -288,6 +293,23 @@ def sentences(found: Sequence[Effect]) -> str:
     if len(told) > _TOLD_AT_MOST:
         lines.append(f"- and {len(told) - _TOLD_AT_MOST:,} more, in the table of effects.")
     return "\n".join(lines)
+
+
+def _images(found: Sequence[OfImages]) -> str:
+    """Returns how far the images leave the differences uncertain, and which of them change."""
+    if not found:
+        return ""
+    count = next((one.spread.images for one in found if one.spread), 0)
+    text = (
+        "The validation images are a sample too. Over images: had there been other images, for "
+        "these very networks. Over seeds and images: had both been others. The intervals hold all "
+        "at once, like those over seeds."
+    )
+    if max(one.effect.n for one in found) < 2:
+        text += " With one seed nothing is said of other seeds."
+    text += " Fixes, breaks: images that turn right, or wrong, in most seeds; always: in all."
+    text += f" {counted(count, 'image')}." if count else ""
+    return f"### Images\n\n{text}\n\n{table(image_cells(found))}"
 
 
 def conditions(study: Study, comparison: Comparison) -> str:

@@ -1,6 +1,7 @@
 """Which figures a report shows of one comparison, in their order, with what is to be said."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from ablation.analysis import tables
 from ablation.analysis.comparison import Comparison, combinations
 from ablation.analysis.effects import foremost
+from ablation.analysis.per_image import OfImages
 from ablation.analysis.study import Study
 from ablation.data.cache import Cache
 from ablation.records import store
@@ -22,6 +24,7 @@ _EFFECTS_AT_MOST = 40
 _CLASSES_AT_MOST = 10
 _EXAMPLES = 10
 _GUESSED = 12
+_CHANGED = 6
 _MATRIX_CLASSES_AT_MOST = 40
 _CURVES = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
 
@@ -75,7 +78,11 @@ class Section:
 
 
 def sections(
-    study: Study, comparison: Comparison, shown: Gallery | None, sort: str = "named"
+    study: Study,
+    comparison: Comparison,
+    shown: Gallery | None,
+    images: Sequence[OfImages],
+    sort: str = "named",
 ) -> list[Section]:
     """Returns the sections that have something to show.
 
@@ -83,6 +90,7 @@ def sections(
         study: the study.
         comparison: one of its comparisons.
         shown: the images and predictions to show of it.
+        images: what the validation images say to its questions.
         sort: how the arms of a design are ordered; see `tables.arms_table`.
     """
     found = [_curves(study, comparison, sort), _why(study, comparison)]
@@ -91,7 +99,7 @@ def sections(
             for legend in drawing.figure.legends:
                 legend.set_title(comparison.contrast)
     if shown:
-        found.append(_pictures(shown))
+        found.append(_pictures(shown, images))
     return [section for section in found if section.drawings or section.remarks]
 
 
@@ -188,7 +196,7 @@ def _why(study: Study, comparison: Comparison) -> Section:
     return Section("Layer by layer", drawn, remarks)
 
 
-def _pictures(shown: Gallery) -> Section:
+def _pictures(shown: Gallery, images: Sequence[OfImages]) -> Section:
     drawn, remarks = [], list(shown.remarks)
     if shown.cells and len(shown.classes) <= _MATRIX_CLASSES_AT_MOST:
         drawn.append(_confusion(shown))
@@ -199,6 +207,10 @@ def _pictures(shown: Gallery) -> Section:
         )
     if shown.cells and shown.images:
         drawn.append(_predictions(shown, shown.images))
+    differing = [one for one in images if one.changed and one.predicted and one.effect.n]
+    if shown.images and differing:
+        largest = max(differing, key=lambda one: abs(one.effect.mean))
+        drawn += _changed(shown.classes, shown.images, largest)
     if shown.images:
         drawn.append(_examples(shown.classes, shown.images))
     return Section("Pictures", drawn, remarks)
@@ -241,6 +253,33 @@ def _predictions(shown: Gallery, images: Cache) -> Drawing:
         "border and a cross mark what is wrong."
     )
     return Drawing("predictions", figure, caption, forms=("png",))
+
+
+def _changed(classes: Sequence[str], images: Cache, one: OfImages) -> Iterator[Drawing]:
+    """Yields the images that one change most often fixes and breaks."""
+    assert one.changed and one.predicted
+    labels = images.labels("val")
+    places = [*one.changed.most_fixed[:_CHANGED], *one.changed.most_broken[:_CHANGED]]
+    if not places or len(labels) != one.predicted[0].shape[1]:
+        return
+    names = one.effect.subtrahend, one.effect.minuend
+    guesses: dict[tuple[str, ...], list[Guess]] = {}
+    for name, predicted in zip(names, one.predicted, strict=True):
+        said = predicted[:, places]
+        answers = [Counter(column.tolist()).most_common(1)[0] for column in said.T]
+        guesses[(name,)] = [
+            Guess(classes[answer], times / len(said), answer == labels[place])
+            for place, (answer, times) in zip(places, answers, strict=True)
+        ]
+    pixels = np.stack([images.images("val")[place] for place in places])
+    figure = pictures.predictions(pixels, [classes[labels[place]] for place in places], guesses)
+    fixed = len(one.changed.most_fixed[:_CHANGED])
+    caption = (
+        f"What {one.effect.named('minus')}{f' at {one.effect.where}' if one.effect.where else ''} "
+        f"changes most often, of {one.changed.seeds} seeds: the first {fixed} images it fixes, the "
+        "others it breaks. Below each stands what most seeds take it for, and in how many of them."
+    )
+    yield Drawing("changed", figure, caption, forms=("png",))
 
 
 def _sample(labels: np.ndarray, count: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from filelock import FileLock
 from ablation.analysis import tables
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.metrics import find
+from ablation.analysis.per_image import OfImages, images_table, of_images
 from ablation.analysis.study import load
 from ablation.config import ReportConfig
 from ablation.records import store
@@ -24,8 +25,9 @@ from ablation.report.sections import Drawing, sections
 from ablation.text import READABLE, file_name
 
 _FOLDER = "report"
+_QUESTIONS_AT_MOST = 30
 _OWN = re.compile(
-    r"(ablation|accuracy|confusion|cost|effects|examples|final|gradients|interactions|loss|predictions|responses)"
+    r"(ablation|accuracy|changed|confusion|cost|effects|examples|final|gradients|images|interactions|loss|predictions|responses)"
     r"-.*\.(csv|png|svg|tex)"
 )
 
@@ -57,23 +59,27 @@ def write_report(
     with FileLock(directory / ".report.lock"):
         files: dict[str, bytes] = {}
         texts: list[list[str]] = []
+        images: list[list[OfImages]] = []
         for comparison, name in zip(found, _file_names(found), strict=True):
             shown = gallery(study, comparison)
+            images.append(of_images(study, comparison, _QUESTIONS_AT_MOST))
             texts.append([])
             with drawing(_names(comparison, shown)):
-                for section in sections(study, comparison, shown, options.sort):
+                for section in sections(study, comparison, shown, images[-1], options.sort):
                     paths = [f"{_FOLDER}/{one.kind}-{name}.png" for one in section.drawings]
                     captions = [one.caption for one in section.drawings]
-                    images = list(zip(paths, captions, strict=True))
-                    texts[-1].append(markdown.section(section.title, images, section.remarks))
+                    illustrations = list(zip(paths, captions, strict=True))
+                    texts[-1].append(
+                        markdown.section(section.title, illustrations, section.remarks)
+                    )
                     for one in section.drawings:
                         files |= _rendered(one, name)
-            files |= _tables(comparison, shown, name, options.sort)
+            files |= _tables(comparison, shown, images[-1], name, options.sort)
         files["runs.csv"] = _csv(study.runs)
         files["history.csv"] = _csv(study.history)
         _replace(directory / _FOLDER, files)
         store.write_text(
-            directory / "report.md", markdown.report(study, found, texts, options.sort)
+            directory / "report.md", markdown.report(study, found, texts, images, options.sort)
         )
 
 
@@ -85,7 +91,11 @@ def _names(comparison: Comparison, shown: Gallery | None) -> Iterator[str]:
 
 
 def _tables(
-    comparison: Comparison, shown: Gallery | None, name: str, sort: str
+    comparison: Comparison,
+    shown: Gallery | None,
+    images: list[OfImages],
+    name: str,
+    sort: str,
 ) -> dict[str, bytes]:
     if comparison.arms:
         ablation = tables.arms_table(comparison, sort), cells.arm_cells(comparison, sort)
@@ -100,6 +110,8 @@ def _tables(
     if any(effect.kind == "interaction" for effect in found) and comparison.arms:
         interactions = tables.interactions_table(comparison), cells.interaction_cells(comparison)
         both["interactions"] = interactions
+    if images:
+        both["images"] = images_table(images), cells.image_cells(images)
     files = {f"confusion-{name}.csv": _csv(shown.confusion_table())} if shown else {}
     for kind, (frame, texts) in both.items():
         files[f"{kind}-{name}.csv"] = _csv(frame)
