@@ -85,7 +85,7 @@ class DesignConfig:
     Attributes:
         name: of the design.
         reference: levels to take for the first, each as KEY=LEVEL.
-        rejected: keys whose change a cumulative design tries and does not keep.
+        rejected: what a cumulative design tries and does not keep, KEY or KEY=LEVEL.
     """
 
     name: str = "grid"

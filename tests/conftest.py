@@ -7,7 +7,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from ablation import command
-from ablation.config import CONF_DIR, to_plain
+from ablation.config import CONF_DIR, RECORD_KEY, to_plain
 from ablation.designs import with_reference
 from ablation.designs.registry import DESIGNS
 from ablation.factors import spelled
@@ -126,12 +126,26 @@ def stored_run(config, tmp_path):
     return write
 
 
+def current_sources(study):
+    """The sources of the users' own networks as the runs of a study have them."""
+    found = {}
+    for directory in store.run_directories(study):
+        config = store.Stored(directory).config()
+        found[config["arch"]] = config[RECORD_KEY]["source"]
+    return {arch: source for arch, source in found.items() if source}
+
+
 @pytest.fixture
 def stored_design(stored_run, tmp_path):
     """Writes the runs of a design as if a command had trained them; returns the study's folder."""
 
-    def write(design, named, accuracy, *overrides, seeds=(0,), rejected=(), without=()):
-        """`accuracy` takes an arm's levels and a seed; `without` names arms that have no runs."""
+    def write(
+        design, named, accuracy, *overrides, seeds=(0,), rejected=(), without=(), result=None
+    ):
+        """`accuracy` takes an arm's levels and a seed, and so does `result`, of other numbers.
+
+        `without` has the places of arms that have no runs.
+        """
         space = with_reference(named, {}, rejected)
         names = []
         for place, arm in enumerate(DESIGNS[design].arms(space)):
@@ -139,11 +153,12 @@ def stored_design(stored_run, tmp_path):
             names.append([])
             for seed in seeds if place not in without else ():
                 score = accuracy(dict(arm.levels), seed)
-                run = stored_run(*overrides, *words, f"seed={seed}", val_accuracy=score)
+                more = result(dict(arm.levels), seed) if result else {}
+                run = stored_run(*overrides, *words, f"seed={seed}", val_accuracy=score, **more)
                 names[-1].append(run.name)
         study = tmp_path / "main"
         plan = Planned(design, space.levels, space.rejected, {}, tuple(map(tuple, names)))
-        asked.add(study, list(named), planned=plan)
+        asked.add(study, list(named), current_sources(study), plan)
         return study
 
     return write

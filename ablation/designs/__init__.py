@@ -24,7 +24,8 @@ class Space:
 
     Attributes:
         levels: of each factor, by key and in the order named; the reference is the first.
-        rejected: the factors whose change a cumulative design tries and does not keep.
+        rejected: what a cumulative design tries and does not keep: factors, or single levels as
+            KEY=LEVEL.
     """
 
     levels: Mapping[str, tuple[Any, ...]]
@@ -96,12 +97,13 @@ def with_reference(
     Args:
         named: the levels of each factor, in the order named.
         reference: for some factors the level to take for the first, as it was typed.
-        rejected: factors of a cumulative design whose change is not kept.
+        rejected: of a cumulative design what is not kept, KEY or KEY=LEVEL.
 
     Raises:
         UserError: a factor or level of `reference` or `rejected` is not named.
     """
-    for what, keys in (("design.reference", reference), ("design.rejected", rejected)):
+    of_rejected = [one.partition("=")[0] for one in rejected]
+    for what, keys in (("design.reference", reference), ("design.rejected", of_rejected)):
         for key in keys:
             if key not in named:
                 raise UserError(

@@ -1,12 +1,13 @@
 """Changes made one after another in the order named: the roadmap of modern papers.
 
-A factor in `Space.rejected` is tried where it stands and not kept, as in the roadmap of Liu et al.
+What is in `Space.rejected` is tried where it stands and not kept, as in the roadmap of Liu et al.
 2022 (arXiv 2201.03545, Fig. 2).
 """
 
 from collections.abc import Sequence
 
 from ablation.designs import Arm, Question, Space, difference
+from ablation.factors import spelled
 
 TITLE = "one change after another"
 
@@ -18,7 +19,7 @@ def arms(space: Space) -> list[Arm]:
     for key, (_, *others) in space.levels.items():
         for level in others:
             changed = levels | {key: level}
-            if key in space.rejected:
+            if key in space.rejected or f"{key}={spelled(level)}" in space.rejected:
                 found.append(Arm(changed, "rejected", key))
             else:
                 levels = changed

@@ -4,6 +4,7 @@ A newcomer should understand them and a referee accept them: each has its estima
 the number of seeds and the verdict. What is open says what would settle it.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
@@ -19,6 +20,7 @@ from ablation.analysis.effects import (
     is_near_chance,
 )
 from ablation.analysis.metrics import Metric
+from ablation.analysis.per_image import OfImages
 from ablation.analysis.tables import comparison_effects
 from ablation.terminal import counted, duration
 from ablation.text import readable
@@ -27,14 +29,19 @@ _NAMED_AT_MOST = 3
 _SENTENCES_AT_MOST = 6
 
 
-def answer(comparison: Comparison) -> list[str]:
-    """Returns what a comparison answers, in at most six sentences; none without a complete run."""
+def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]:
+    """Returns what a comparison answers, in at most six sentences; none without a complete run.
+
+    Args:
+        comparison: of runs.
+        images: what the validation images say to its questions.
+    """
     effects = [effect for effect in comparison_effects(comparison) if effect.n]
     if not effects:
         return []
     found = list(_did_not_learn(comparison))
     if max(effect.n for effect in effects) < SEEDS_FOR_A_VERDICT:
-        found += _without_verdict(comparison, effects)
+        found += _without_verdict(comparison, effects, images)
     elif comparison.arms:
         found += _of_design(comparison, effects)
     else:
@@ -73,12 +80,21 @@ def _cell(comparison: Comparison, key: Sequence[str]) -> str:
     return f"{comparison.prefix}{readable(str(column))} at {where}"
 
 
-def _without_verdict(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]:
+def _without_verdict(
+    comparison: Comparison, effects: Sequence[Effect], images: Sequence[OfImages]
+) -> Iterator[str]:
     """Yields the differences of one seed or two, and what a verdict would take."""
     asked = [effect for effect in effects if effect.kind not in ("interaction", "main effect")]
     ranked = sorted(asked, key=lambda effect: -abs(effect.mean))
     yield f"{_listed([_difference(effect) for effect in ranked[:_NAMED_AT_MOST]])}."
     n = max(effect.n for effect in effects)
+    of_first = next((one.spread for one in images if one.effect is ranked[0]), None)
+    if n == 1 and of_first and not math.isnan(of_first.over_images[0]):
+        low, high = (ranked[0].metric.signed(bound) for bound in of_first.over_images)
+        yield (
+            f"Over {counted(of_first.images, 'validation image')} the first lies within {low} to "
+            f"{high}, for these very networks."
+        )
     runs = comparison.complete
     seconds = runs.groupby([*comparison.rows, "column"])["seconds"].median().sum()
     more = SEEDS_FOR_A_VERDICT - n

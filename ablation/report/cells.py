@@ -11,6 +11,7 @@ from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import Effect
 from ablation.analysis.metrics import Metric
 from ablation.analysis.per_image import OfImages
+from ablation.analysis.shapley import shapley_table
 from ablation.analysis.tables import (
     ablation_table,
     arms_table,
@@ -79,7 +80,7 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
     for _, row in table.iterrows():
         name = row["arm"]
         if one_factor and row["role"] != "target":
-            name = f"{row[keys[0]]} ({row['role']})" if row["factor"] is None else row[keys[0]]
+            name = f"{row[keys[0]]} ({row['role']})" if row["role"] in _BASES else row[keys[0]]
         cells = [name, *([] if one_factor else [_TICKS[row[key]] for key in ticks])]
         cells += [_scored(metric, row), _between(metric, row, "difference"), row["verdict"]]
         cells += [metric.signed(row["total"])] if steps else []
@@ -133,6 +134,22 @@ def effect_cells(effects: Sequence[Effect]) -> Cells:
             ]
         )
     return Cells(header, rows)
+
+
+def share_cells(comparison: Comparison) -> Cells:
+    """Returns each part's share in a full grid, averaged over all orders; see `shapley`."""
+    metric = comparison.metric
+    rows = [
+        [
+            row["factor"],
+            row["change"],
+            metric.signed(row["share"]),
+            metric.number(row["sd"]),
+            str(row["n"]),
+        ]
+        for _, row in shapley_table(comparison).iterrows()
+    ]
+    return Cells(["factor", "change", "share", "sd", "n"], rows)
 
 
 def image_cells(found: Sequence[OfImages]) -> Cells:

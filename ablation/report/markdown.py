@@ -30,6 +30,7 @@ from ablation.report.cells import (
     image_cells,
     interaction_cells,
     runs_cells,
+    share_cells,
 )
 from ablation.report.escapes import cell, code, inline, line
 from ablation.terminal import counted
@@ -59,12 +60,17 @@ def report(
         figures: for each comparison its sections of figures.
         images: for each comparison what the validation images say.
     """
-    parts = [f"# Study {inline(study.directory.name)}", *answers(comparisons), overview(study)]
+    parts = [
+        f"# Study {inline(study.directory.name)}",
+        *answers(comparisons, images),
+        overview(study),
+    ]
     for comparison, illustrated, of_images in zip(comparisons, figures, images, strict=True):
         parts += [
             heading(comparison),
             certificate(audit(comparison)),
             accuracy(comparison, sort),
+            _shares(comparison),
             effects(comparison_effects(comparison)),
             _images(of_images),
             *illustrated,
@@ -80,11 +86,11 @@ def report(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def answers(comparisons: Sequence[Comparison]) -> list[str]:
+def answers(comparisons: Sequence[Comparison], images: Sequence[Sequence[OfImages]]) -> list[str]:
     """Returns the answer of each comparison, a paragraph each."""
     found = []
-    for comparison in comparisons:
-        sentences = answer(comparison)
+    for comparison, of_images in zip(comparisons, images, strict=True):
+        sentences = answer(comparison, of_images)
         if sentences:
             about = f"**{inline(_title(comparison))}.** " if len(comparisons) > 1 else ""
             found.append(about + line(" ".join(sentences)))
@@ -117,15 +123,21 @@ def _uncounted(comparison: Comparison) -> str:
     return f"**Not counted** in the multiply-adds, because nobody can tell them: {named}."
 
 
-def summary(study: Study, comparisons: Sequence[Comparison], sort: str = "named") -> str:
+def summary(
+    study: Study,
+    comparisons: Sequence[Comparison],
+    images: Sequence[Sequence[OfImages]],
+    sort: str = "named",
+) -> str:
     """Returns what the command line prints at the end: answers, certificates and tables."""
-    parts = answers(comparisons)
+    parts = answers(comparisons, images)
     for comparison in comparisons:
         parts += [
             heading(comparison),
             certificate(audit(comparison)),
             accuracy(comparison, sort, whole=False),
-            sentences(comparison_effects(comparison)),
+            # The arms of a design have all of it in their table.
+            "" if comparison.arms else sentences(comparison_effects(comparison)),
         ]
     return "\n\n".join(part for part in [*parts, *_problems(study)] if part) + "\n"
 
@@ -293,6 +305,18 @@ def sentences(found: Sequence[Effect]) -> str:
     if len(told) > _TOLD_AT_MOST:
         lines.append(f"- and {len(told) - _TOLD_AT_MOST:,} more, in the table of effects.")
     return "\n".join(lines)
+
+
+def _shares(comparison: Comparison) -> str:
+    """Returns what each part brings on average over all orders, of a full grid of few."""
+    cells = share_cells(comparison)
+    if comparison.arms or not cells.rows:
+        return ""
+    text = (
+        "What each factor brings, averaged over all orders of changing them (Shapley values); the "
+        "shares add up to what all bring together."
+    )
+    return f"{text}\n\n{table(cells)}"
 
 
 def _images(found: Sequence[OfImages]) -> str:

@@ -15,6 +15,7 @@ from ablation.analysis import tables
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.metrics import find
 from ablation.analysis.per_image import OfImages, images_table, of_images
+from ablation.analysis.shapley import shapley_table
 from ablation.analysis.study import load
 from ablation.config import ReportConfig
 from ablation.records import store
@@ -27,7 +28,7 @@ from ablation.text import READABLE, file_name
 _FOLDER = "report"
 _QUESTIONS_AT_MOST = 30
 _OWN = re.compile(
-    r"(ablation|accuracy|changed|confusion|cost|effects|examples|final|gradients|images|interactions|loss|predictions|responses)"
+    r"(ablation|accuracy|changed|confusion|cost|effects|examples|final|gradients|images|interactions|loss|shares|predictions|responses)"
     r"-.*\.(csv|png|svg|tex)"
 )
 
@@ -53,19 +54,18 @@ def write_report(
     options = options or ReportConfig()
     study = load(directory).measured(find(options.metric), options.margin)
     found = study.comparisons(options.contrast, options.reference, options.design)
+    images = [of_images(study, comparison, _QUESTIONS_AT_MOST) for comparison in found]
     if tell:
-        tell(markdown.summary(study, found, options.sort))
+        tell(markdown.summary(study, found, images, options.sort))
     # Two sweeps over one study may both want to write.
     with FileLock(directory / ".report.lock"):
         files: dict[str, bytes] = {}
         texts: list[list[str]] = []
-        images: list[list[OfImages]] = []
-        for comparison, name in zip(found, _file_names(found), strict=True):
+        for comparison, of_comparison, name in zip(found, images, _file_names(found), strict=True):
             shown = gallery(study, comparison)
-            images.append(of_images(study, comparison, _QUESTIONS_AT_MOST))
             texts.append([])
             with drawing(_names(comparison, shown)):
-                for section in sections(study, comparison, shown, images[-1], options.sort):
+                for section in sections(study, comparison, shown, of_comparison, options.sort):
                     paths = [f"{_FOLDER}/{one.kind}-{name}.png" for one in section.drawings]
                     captions = [one.caption for one in section.drawings]
                     illustrations = list(zip(paths, captions, strict=True))
@@ -74,7 +74,7 @@ def write_report(
                     )
                     for one in section.drawings:
                         files |= _rendered(one, name)
-            files |= _tables(comparison, shown, images[-1], name, options.sort)
+            files |= _tables(comparison, shown, of_comparison, name, options.sort)
         files["runs.csv"] = _csv(study.runs)
         files["history.csv"] = _csv(study.history)
         _replace(directory / _FOLDER, files)
@@ -110,6 +110,9 @@ def _tables(
     if any(effect.kind == "interaction" for effect in found) and comparison.arms:
         interactions = tables.interactions_table(comparison), cells.interaction_cells(comparison)
         both["interactions"] = interactions
+    shares = shapley_table(comparison)
+    if not comparison.arms and len(shares):
+        both["shares"] = shares, cells.share_cells(comparison)
     if images:
         both["images"] = images_table(images), cells.image_cells(images)
     files = {f"confusion-{name}.csv": _csv(shown.confusion_table())} if shown else {}

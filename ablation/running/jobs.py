@@ -11,7 +11,7 @@ import functools
 import itertools
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +90,7 @@ def expand(config: DictConfig) -> Expansion:
     space = with_reference(
         {key: list(texts) for key, texts in by_text.items()},
         {keys.factor(key, factors): level for key, _, level in references},
-        [keys.factor(key, factors) for key in design.rejected],
+        [_rejected(str(one), factors) for one in design.rejected],
     )
     if design.name != GRID and not space.levels:
         raise UserError(
@@ -108,6 +108,11 @@ def expand(config: DictConfig) -> Expansion:
     composed = configurations(config.hydra.job.config_name, found)
     jobs = [Job(*one) for one in zip(found, places, composed, strict=True)]
     return Expansion(jobs, swept, space)
+
+
+def _rejected(typed: str, factors: Iterable[str]) -> str:
+    key, equals, level = typed.partition("=")
+    return f"{keys.factor(key, factors)}{equals}{level}"
 
 
 def _words(overrides: Sequence[Override]) -> dict[str, list[str]]:
