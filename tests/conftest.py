@@ -154,7 +154,10 @@ def stored_design(stored_run, tmp_path):
             for seed in seeds if place not in without else ():
                 score = accuracy(dict(arm.levels), seed)
                 more = result(dict(arm.levels), seed) if result else {}
-                run = stored_run(*overrides, *words, f"seed={seed}", val_accuracy=score, **more)
+                try:
+                    run = stored_run(*overrides, *words, f"seed={seed}", val_accuracy=score, **more)
+                except FileExistsError as error:  # Two arms that come to one net.
+                    run = Path(error.filename)
                 names[-1].append(run.name)
         study = tmp_path / "main"
         plan = Planned(design, space.levels, space.rejected, {}, tuple(map(tuple, names)))

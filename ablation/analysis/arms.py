@@ -66,8 +66,7 @@ def derived(
     keys = [key for key in factors if key not in BLOCKS]
     for _, of_protocol in runs.groupby(["dataset", "protocol"], sort=False):
         known = {
-            key: [level for level in levels(of_protocol[key]) if getattr(level, "place", 1)]
-            for key in keys
+            key: [level for level in levels(of_protocol[key]) if _changes(level)] for key in keys
         }
         known = {key: found for key, found in known.items() if len(found) > 1}
         if not known:
@@ -85,11 +84,16 @@ def derived(
         )
 
 
+def _changes(level: object) -> bool:
+    """Returns whether a level changes anything in its network."""
+    return getattr(level, "place", 1) != 0
+
+
 def _matching(arm: Arm, runs: pd.DataFrame) -> tuple[str, ...]:
     """Returns the runs of an arm: those with its levels, where they change anything."""
     there = pd.Series(True, runs.index)
     for key, level in arm.levels.items():
-        there &= [one == level or getattr(one, "place", 1) == 0 for one in runs[key]]
+        there &= runs[key].map(lambda one, level=level: one == level or not _changes(one))
     return tuple(runs.loc[there, "run"])
 
 

@@ -56,6 +56,8 @@ def spread(differences: np.ndarray, alpha: float) -> Spread:
     squares = np.array([of_seeds, of_images, (rest**2).sum() / freedoms[2]])
     both = max(squares[0] + squares[1] - squares[2], squares[0], squares[1])
     freedom = float(both**2 / (squares**2 / freedoms).sum()) if both else math.nan
+    # By chance the estimate can fall below what the fewer of both leave.
+    freedom = max(freedom, min(seeds, images) - 1)
     over_seeds = _interval(mean, of_seeds / (seeds * images), seeds - 1, alpha)
     found = [_interval(mean, both / (seeds * images), freedom, alpha), over_seeds, over_images]
     # With its degrees of freedom it could be narrower than one that is uncertain of less.
@@ -82,6 +84,8 @@ class Changed:
         breaks: the opposite.
         always_fixes: in every seed.
         always_breaks: in every seed.
+        by_seed_alone: images that turn right, and as many that turn wrong, if in the reference no
+            more than the seed changes: a yardstick; NaN with one seed.
         most_fixed: places of those that are fixed, in all seeds first, in stored order.
         most_broken: the same of those that are broken.
     """
@@ -91,6 +95,7 @@ class Changed:
     breaks: int
     always_fixes: int
     always_breaks: int
+    by_seed_alone: float
     most_fixed: np.ndarray
     most_broken: np.ndarray
 
@@ -111,9 +116,19 @@ def changed(reference: np.ndarray, other: np.ndarray, at_most: int = 8) -> Chang
         int((broken > seeds / 2).sum()),
         int((fixed == seeds).sum()),
         int((broken == seeds).sum()),
+        _by_seed_alone(reference),
         _most(fixed, seeds, at_most),
         _most(broken, seeds, at_most),
     )
+
+
+def _by_seed_alone(right: np.ndarray) -> float:
+    seeds = len(right)
+    if seeds < 2:
+        return math.nan
+    # Of all ordered pairs of seeds, those in which the second alone is right.
+    times = right.sum(axis=0)
+    return float((times * (seeds - times)).sum() / (seeds * (seeds - 1)))
 
 
 def _most(times: np.ndarray, seeds: int, at_most: int) -> np.ndarray:

@@ -58,7 +58,8 @@ def images_table(found: list[OfImages]) -> pd.DataFrame:
     """Returns one row a question: its intervals, and what is fixed and broken.
 
     Columns: `kind`, `name`, `where`, `n` (seeds), `images`, `mean`, `low_images`, `high_images`,
-    `low_both`, `high_both`, and `fixes`, `breaks`, `always_fixes`, `always_breaks` (images).
+    `low_both`, `high_both`, and of images `fixes`, `breaks`, `always_fixes`, `always_breaks` and
+    `by_seed_alone`.
     """
     nothing = math.nan, math.nan
     records = []
@@ -71,7 +72,7 @@ def images_table(found: list[OfImages]) -> pd.DataFrame:
         record |= {"low_images": low, "high_images": high}
         low, high = both.over_both if both else nothing
         record |= {"low_both": low, "high_both": high}
-        for key in ("fixes", "breaks", "always_fixes", "always_breaks"):
+        for key in ("fixes", "breaks", "always_fixes", "always_breaks", "by_seed_alone"):
             record[key] = getattr(counts, key) if counts else math.nan
         records.append(record)
     return pd.DataFrame(records)

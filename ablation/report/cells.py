@@ -155,7 +155,7 @@ def share_cells(comparison: Comparison) -> Cells:
 def image_cells(found: Sequence[OfImages]) -> Cells:
     """Returns what the validation images say to each question."""
     header = ["question", "where", "n", "mean", "over images", "over seeds and images"]
-    header += ["fixes", "breaks", "always fixes", "always breaks"]
+    header += ["fixes", "breaks", "always fixes", "always breaks", "by seed alone"]
     rows = []
     for one in found:
         effect, changed = one.effect, one.changed
@@ -167,6 +167,7 @@ def image_cells(found: Sequence[OfImages]) -> Cells:
         counts = [changed.fixes, changed.breaks] if changed else []
         counts += [changed.always_fixes, changed.always_breaks] if changed else []
         texts = [f"{count:,}" for count in counts] or [""] * 4
+        texts.append(number(changed.by_seed_alone, ",.0f") if changed else "")
         name = f"{effect.kind}: {effect.named('−')}"
         rows.append([name, effect.where, str(effect.n), signed(effect.mean), *intervals, *texts])
     return Cells(header, rows)

@@ -331,7 +331,10 @@ def _images(found: Sequence[OfImages]) -> str:
     )
     if max(one.effect.n for one in found) < 2:
         text += " With one seed nothing is said of other seeds."
-    text += " Fixes, breaks: images that turn right, or wrong, in most seeds; always: in all."
+    text += (
+        " Fixes, breaks: images that turn right, or wrong, in most seeds; always: in all. By seed "
+        "alone: images that turn right, and as many wrong, where no more than the seed changes."
+    )
     text += f" {counted(count, 'image')}." if count else ""
     return f"### Images\n\n{text}\n\n{table(image_cells(found))}"
 

@@ -1,10 +1,15 @@
 """The arms of a design, from stored runs."""
 
+import shutil
+
 import pytest
 
 from ablation.analysis import tables
 from ablation.analysis.audit import audit
 from ablation.analysis.study import load
+from ablation.config import UserError
+from ablation.records import asked, store
+from ablation.records.asked import Planned
 
 NAMED = {
     "parts.plain": [False, True],
@@ -16,7 +21,7 @@ NAMED = {
 def _accuracy(levels, seed):
     """Removing se costs 2 points, plain 10, group 1 and none 20; seeds differ by what they are."""
     score = 0.9 - 0.10 * levels["parts.plain"] - 0.02 * (not levels["parts.se"])
-    score -= {"batch": 0, "group": 0.01, "none": 0.2}[levels["parts.norm"]]
+    score -= {"batch": 0, "group": 0.01, "none": 0.2}[levels.get("parts.norm", "batch")]
     return score + 0.001 * seed * (1 + levels["parts.plain"])
 
 
@@ -36,3 +41,139 @@ def test_leave_one_out(stored_design):
     assert [effect.mean for effect in effects] == pytest.approx([-0.099, -0.02, -0.01, -0.2])
     assert {effect.family for effect in effects} == {4}
     assert not audit(comparison).holes
+
+
+def _effects(study, design=None):
+    (comparison,) = load(study).comparisons(design=design)
+    return comparison, {effect.name: effect for effect in tables.comparison_effects(comparison)}
+
+
+def test_add_one(stored_design):
+    study = stored_design("add_one", NAMED, _accuracy, "arch=20")
+    comparison, effects = _effects(study)
+    assert comparison.columns == [
+        *["stripped", "only residual", "only se", "only norm: batch", "only norm: group"]
+    ]
+    assert effects["only residual - stripped"].mean == pytest.approx(0.1)
+    assert effects["only norm: group - stripped"].mean == pytest.approx(0.19)
+
+
+def test_both_asks_where_parts_do_not_add_up(stored_design):
+    named = {"parts.se": [True, False], "parts.norm": ["batch", "none"]}
+
+    def accuracy(levels, seed):
+        # se brings 2 points with batch norm and 5 without.
+        se = 0.02 if levels["parts.norm"] == "batch" else 0.05
+        return 0.5 + se * levels["parts.se"] + 0.2 * (levels["parts.norm"] == "batch")
+
+    study = stored_design("both", named, accuracy, "arch=20")
+    comparison, effects = _effects(study)
+    (interaction,) = tables.interactions_table(comparison).to_dict("records")
+    assert interaction["factor"] == "se"
+    assert interaction["added"] == pytest.approx(0.05)
+    assert interaction["left_out"] == pytest.approx(0.02)
+    assert interaction["interaction"] == pytest.approx(0.03)
+    assert len(effects) == 5
+
+
+def test_cumulative(stored_design):
+    named = {"parts.plain": [True, False], "parts.se": [False, True]}
+    study = stored_design("cumulative", named, _accuracy, "arch=20", seeds=(0, 1, 2))
+    comparison, _ = _effects(study)
+    table = tables.arms_table(comparison)
+    assert table["arm"].tolist() == ["reference", "residual", "with se"]
+    assert table["difference"].tolist()[1:] == pytest.approx([0.099, 0.02])
+    assert table["total"].tolist()[1:] == pytest.approx([0.099, 0.119])
+    assert [effect.kind for effect in tables.comparison_effects(comparison)] == [
+        *["step", "step", "total"]
+    ]
+
+
+@pytest.mark.parametrize("design", ["leave_one_out", "add_one", "both", "cumulative"])
+def test_a_complete_design_has_no_holes(stored_design, design):
+    study = stored_design(design, NAMED, _accuracy, "arch=20", seeds=(0, 1))
+    comparison, effects = _effects(study)
+    assert comparison.design == design
+    assert audit(comparison).holes == ()
+    assert all(effect.n == 2 for effect in effects.values())
+
+
+def test_an_arm_without_runs_is_a_hole_and_its_question_stays(stored_design):
+    study = stored_design("leave_one_out", NAMED, _accuracy, "arch=20", without=(2,))
+    comparison, effects = _effects(study)
+    assert audit(comparison).holes == ("arch 20, without se: missing",)
+    assert effects["without se - reference"].n == 0
+    assert {effect.family for effect in effects.values()} == {4}
+
+
+def test_arms_that_come_to_one_net_are_one_arm(stored_design):
+    named = {"parts.plain": [True, False], "parts.zero_init_residual": [False, True]}
+    # A plain net has no residual branch whose last norm could start at zero.
+    study = stored_design("leave_one_out", named, lambda levels, seed: 0.5, "arch=20")
+    comparison, effects = _effects(study)
+    assert comparison.columns == ["reference", "residual"]
+    assert list(effects) == ["residual - reference"]
+
+
+def test_a_net_that_does_not_exist_is_no_arm(stored_design, stored_run, tmp_path):
+    study = stored_design("leave_one_out", NAMED, _accuracy, "arch=20")
+    (run,) = study.glob("20-plain*")
+    store.write_status(run, store.Status().begun().ended(store.REFUSED, "not with these"))
+    comparison, effects = _effects(study)
+    assert "plain" not in comparison.columns
+    assert len(effects) == 3 and not audit(comparison).holes
+
+
+def test_a_study_grows_from_one_design_into_a_wider_one(stored_design):
+    named = {"parts.plain": [False, True], "parts.se": [True, False]}
+    narrow = {key: known[:2] for key, known in named.items()}
+    accuracy = lambda levels, seed: 0.5 + 0.1 * levels["parts.se"]  # noqa: E731
+    study = stored_design("leave_one_out", narrow, accuracy, "arch=20")
+    assert load(study).comparisons()[0].design == "leave_one_out"
+    # The command for the grid begins: three of its four arms are there already.
+    plans = asked.designs(study)
+    arms = [*plans[0].runs[:1], plans[0].runs[2], plans[0].runs[1], ("20-plain-digits-s0-00000000",)]
+    grid = Planned("grid", named, (), {}, tuple(arms))
+    asked.add(study, list(named), planned=grid)
+    assert load(study).comparisons()[0].design == "leave_one_out"
+    run = next(study.glob("20-plain*"))
+    copy = study / "20-plain-digits-s0-00000000"
+    shutil.copytree(run, copy)
+    config = store.Stored(copy).config()
+    parts = config["parts"] | {"se": False}
+    store.write_yaml(copy / "config.yaml", config | {"parts": parts})
+    assert load(study).comparisons()[0].design == "grid"
+    assert load(study).comparisons(design="leave_one_out")[0].design == "leave_one_out"
+
+
+def test_any_design_can_be_asked_of_a_grid(stored_run, tmp_path):
+    for plain in ("true", "false"):
+        for se in ("true", "false"):
+            stored_run("arch=20", f"plain={plain}", f"parts.se={se}")
+    comparison, effects = _effects(tmp_path / "main", "leave_one_out")
+    # The reference of each part is its network's own.
+    assert comparison.columns == ["reference", "residual", "with se"]
+    assert list(effects) == ["residual - reference", "with se - reference"]
+
+
+def test_a_design_needs_something_to_compare(stored_run, tmp_path):
+    stored_run("arch=20")
+    with pytest.raises(UserError, match="no factor of this study has two levels"):
+        load(tmp_path / "main").comparisons(design="add_one")
+
+
+def test_two_commands_that_differ_in_seeds_are_one_design(stored_design):
+    study = stored_design("leave_one_out", NAMED, _accuracy, "arch=20", seeds=(0,))
+    (before,) = asked.designs(study)
+    after = before.with_runs([["x"]] * len(before.runs))
+    asked.add(study, [], planned=after)
+    (found,) = asked.designs(study)
+    assert [len(names) for names in found.runs] == [2] * len(before.runs)
+
+
+def test_each_data_set_and_each_protocol_has_its_own_table(stored_design):
+    stored_design("leave_one_out", NAMED, _accuracy, "arch=20", "epochs=2")
+    study = stored_design("leave_one_out", NAMED, _accuracy, "arch=20", "epochs=3")
+    found = load(study).comparisons()
+    assert [one.protocol for one in found] == [{"epochs": 2}, {"epochs": 3}]
+    assert all(len(one.arms) == 5 and not audit(one).holes for one in found)

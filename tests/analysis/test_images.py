@@ -19,10 +19,8 @@ def test_one_seed_has_an_interval_over_images_alone():
 
 def test_two_seeds_and_two_images_by_hand():
     found = spread(np.array([[3.0, 1.0], [1.0, 1.0]]), 0.05)
-    # Mean squares: seeds 1, images 1, rest 1; so 1 over 4 values, with 1 / (1 + 1 + 1) degrees.
-    low, high = found.over_both
-    assert (low + high) / 2 == pytest.approx(1.5)
-    assert high - low > found.over_images[1] - found.over_images[0]
+    # Mean squares: seeds 1, images 1, rest 1; so 1 over 4 values, at one degree: t 12.7062.
+    assert found.over_both == pytest.approx((1.5 - 6.3531, 1.5 + 6.3531), abs=1e-4)
 
 
 def test_seeds_that_agree_leave_the_images():
@@ -64,6 +62,8 @@ def test_what_a_part_fixes_and_breaks_by_hand():
     assert (found.breaks, found.always_breaks) == (1, 1)
     assert found.most_fixed.tolist() == [0, 1]
     assert found.most_broken.tolist() == [2]
+    # Right in 1, 2 and 1 of 3 seeds: 2 + 2 + 2 of 6 ordered pairs.
+    assert found.by_seed_alone == pytest.approx(1.0)
 
 
 def test_equal_arms_change_nothing():
