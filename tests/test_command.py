@@ -281,3 +281,69 @@ def test_an_experiment_whose_text_yaml_takes_for_something_else_is_refused(tmp_p
     assert "mine.yaml" in message and f"quotes: '{written}'." in message
     file.write_text(f"# @package _global_\nstudy: '{written}'\narch: 20\n")
     assert command.arranged(words) == [*words[:2], "experiment='mine'"]
+
+
+def _expanded(*words):
+    loader = GlobalHydra.instance().config_loader()
+    arranged = command.arranged(["-m", *words])[1:]
+    return jobs.expand(loader.load_configuration("config", arranged, RunMode.MULTIRUN))
+
+
+def _parts(job):
+    return {name: level for name, level in job.config["parts"].items() if name in ("plain", "se")}
+
+
+def test_all_arms_of_one_seed_come_before_the_next_seed(hydra):
+    for design in ("grid", "leave_one_out", "cumulative"):
+        found = _expanded(f"design={design}", "plain=false,true", "seed=3,1", "parts.se=true,false")
+        seeds = [job.config["seed"] for job in found.jobs]
+        assert seeds == sorted(seeds, key=[3, 1].index)
+        arms = [job.arm for job in found.jobs]
+        assert arms == [*range(len(arms) // 2)] * 2
+
+
+def test_a_design_is_of_the_levels_in_the_order_named(hydra):
+    found = _expanded("design=leave_one_out", "plain=false,true", "parts.se=true,false")
+    assert [_parts(job) for job in found.jobs] == [
+        {"plain": False, "se": True},
+        {"plain": True, "se": True},
+        {"plain": False, "se": False},
+    ]
+
+
+@pytest.mark.parametrize(
+    "word", ["design.reference.plain=true", "design.reference.parts.plain=true"]
+)
+def test_another_reference_can_be_asked_for(hydra, word):
+    found = _expanded("design=leave_one_out", "plain=false,true", "parts.se=true,false", word)
+    assert _parts(found.jobs[0]) == {"plain": True, "se": True}
+
+
+def test_a_data_set_is_no_factor_and_each_has_the_whole_design(hydra):
+    found = _expanded("design=leave_one_out", "dataset=digits,cifar10", "plain=false,true")
+    names = [(job.config["dataset"]["name"], job.arm) for job in found.jobs]
+    assert names == [("digits", 0), ("digits", 1), ("cifar10", 0), ("cifar10", 1)]
+
+
+def test_what_is_rejected_is_not_kept(hydra):
+    words = "design=cumulative", "plain=true,false", "parts.se=false,true", "epochs=1,2"
+    found = _expanded(*words, "design.rejected=[se]")
+    last = found.jobs[-1].config
+    assert (last["parts"]["plain"], last["parts"]["se"], last["epochs"]) == (False, False, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["design=leave_one_out"], "design=leave_one_out needs a key with several values"),
+        (["design=leave_one_out", "seed=0,1"], "needs a key with several values"),
+        (["design.reference.se=true", "plain=true,false"], "design.reference names se"),
+        (["design.reference.plain=no", "plain=true,false"], "Allowed: true, false."),
+        (["design.rejected=[depth]", "plain=true,false"], "design.rejected names depth"),
+        (["design.reference.plain", "plain=true,false"], "design.reference.KEY=LEVEL"),
+    ],
+)
+def test_a_design_that_cannot_be_made_is_told(hydra, words, message):
+    with pytest.raises(UserError) as error:
+        _expanded(*words)
+    assert message in str(error.value)

@@ -8,7 +8,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     "README.md",
+    "docs/designs.md",
+    "docs/metrics.md",
     "docs/networks.md",
+    "docs/verdicts.md",
     "runs/README.md",
     "benchmarks/README.md",
     "docs/results/README.md",

@@ -132,7 +132,12 @@ def test_a_study_grows_from_one_design_into_a_wider_one(stored_design):
     assert load(study).comparisons()[0].design == "leave_one_out"
     # The command for the grid begins: three of its four arms are there already.
     plans = asked.designs(study)
-    arms = [*plans[0].runs[:1], plans[0].runs[2], plans[0].runs[1], ("20-plain-digits-s0-00000000",)]
+    arms = [
+        *plans[0].runs[:1],
+        plans[0].runs[2],
+        plans[0].runs[1],
+        ("20-plain-digits-s0-00000000",),
+    ]
     grid = Planned("grid", named, (), {}, tuple(arms))
     asked.add(study, list(named), planned=grid)
     assert load(study).comparisons()[0].design == "leave_one_out"

@@ -1,0 +1,134 @@
+"""What a report begins with, for studies of several shapes."""
+
+import re
+
+import pytest
+
+from ablation.analysis.study import load
+from ablation.config import ReportConfig
+from ablation.report.answer import answer
+from ablation.report.write import write_report
+
+
+def _answer(study, margin=None, **options):
+    loaded = load(study)
+    loaded = loaded.measured(loaded.metric, margin)
+    (comparison,) = loaded.comparisons(**options)
+    return " ".join(answer(comparison))
+
+
+@pytest.fixture
+def grid(stored_run, tmp_path):
+    def write(scores, seeds):
+        for (arch, plain), values in scores.items():
+            for seed in range(seeds):
+                words = f"arch={arch}", f"plain={plain}", f"seed={seed}"
+                stored_run(*words, val_accuracy=values[seed])
+        return tmp_path / "main"
+
+    return write
+
+
+SIX = {
+    ("34", "true"): [0.40, 0.50, 0.42, 0.38, 0.47, 0.45],
+    ("34", "false"): [0.98, 0.975, 0.985, 0.98, 0.99, 0.982],
+    ("50", "true"): [0.14, 0.12, 0.13, 0.16, 0.11, 0.13],
+    ("50", "false"): [0.96, 0.97, 0.965, 0.95, 0.97, 0.98],
+}
+
+
+def test_six_seeds_of_a_clear_difference_conclude(grid):
+    text = _answer(grid(SIX, 6))
+    assert "with residual is 54.53 points higher than with plain at arch 34 (+" in text
+    assert "and 83.42 points higher at arch 50 (+" in text
+    assert text.count("; helps)") >= 2
+    assert "over 6 seeds" in text
+    assert re.search(r"Residual − plain is 28.88 points larger at arch 50 than at arch 34", text)
+
+
+def test_one_seed_makes_no_claim_and_says_what_three_take(grid):
+    text = _answer(grid(SIX, 1))
+    assert "no claim is made" in text
+    # 2 seeds of 4 runs of 9 s.
+    assert "2 more seeds would give one, about 0:01:12." in text
+    assert "helps" not in text
+
+
+def test_two_seeds_have_an_interval_and_no_verdict(grid):
+    text = _answer(grid(SIX, 2))
+    assert "too few for a verdict" in text and "helps" not in text
+
+
+def test_seeds_that_part_into_trained_and_untrained_come_first(grid):
+    parted = {
+        ("20", "true"): [0.1, 0.8, 0.1, 0.82],
+        ("20", "false"): [0.9, 0.91, 0.9, 0.92],
+    }
+    text = _answer(grid(parted, 4))
+    assert text.startswith(
+        "Not every seed learns: plain at arch 20 learned in 2 of 4 seeds and stayed near chance"
+    )
+
+
+def test_what_is_open_says_what_would_settle_it(grid):
+    close = {
+        ("20", "true"): [0.80, 0.81, 0.80, 0.82],
+        ("20", "false"): [0.81, 0.83, 0.80, 0.83],
+    }
+    text = _answer(grid(close, 4))
+    assert "Open: residual − plain at arch 20." in text
+    found = re.search(r"about (\d+) seeds would settle it: (\d+) more, about ([\d:]+)", text)
+    assert int(found[2]) == int(found[1]) - 4
+    # So many seeds of two runs of 9 s each.
+    minutes, seconds = int(found[2]) * 18 // 60, int(found[2]) * 18 % 60
+    assert found[3] == f"0:{minutes:02}:{seconds:02}"
+
+
+def test_within_the_margin_there_is_no_relevant_difference(grid):
+    equal = {
+        ("20", "true"): [0.800, 0.801, 0.799, 0.800],
+        ("20", "false"): [0.8005, 0.801, 0.7995, 0.8],
+    }
+    study = grid(equal, 4)
+    assert "no relevant difference" in _answer(study, margin=1)
+    assert "no relevant difference" not in _answer(study)
+
+
+NAMED = {"parts.se": [True, False], "parts.norm": ["batch", "group"], "parts.plain": [False, True]}
+
+
+def _scores(levels, seed):
+    score = 0.9 - 0.2 * levels["parts.plain"] - 0.02 * (levels["parts.norm"] == "group")
+    return score + 0.001 * seed * (1 + levels["parts.plain"] + 2 * (not levels["parts.se"]))
+
+
+def test_a_full_model_without_each_part(stored_design):
+    text = _answer(stored_design("leave_one_out", NAMED, _scores, "arch=20", seeds=range(3)))
+    assert text.startswith("Of 3 changes of the reference (90.10 %), 1 hurts: plain (-19.90 points")
+    assert "Open: without se" in text
+
+
+def test_a_roadmap(stored_design):
+    text = _answer(stored_design("cumulative", NAMED, _scores, "arch=20", seeds=range(3)))
+    assert text.startswith("The 3 steps together take the reference (90.10 %) 21.")
+    assert "lower" in text and "Of 3 steps," in text
+
+
+def test_the_report_and_the_terminal_begin_with_it(grid):
+    told = []
+    folder = grid(SIX, 6)
+    write_report(folder, ReportConfig(), told.append)
+    first = "Validation accuracy with residual is 54.53 points higher"
+    assert told[0].startswith(first)
+    assert (folder / "report.md").read_text().split("\n\n")[1].startswith(first)
+
+
+def test_of_a_metric_that_should_be_low_what_rises_hurts(grid, monkeypatch):
+    from dataclasses import replace
+
+    from ablation.analysis.metrics import METRICS
+
+    study = load(grid(SIX, 6))
+    lower = replace(METRICS["accuracy"], higher_is_better=False)
+    found = replace(study, metric=lower).effects()
+    assert set(found["verdict"][:2]) == {"hurts"}
