@@ -3,7 +3,7 @@
 `conf/` holds what a study sets; `validation` says what is out of range. No TensorFlow.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,17 @@ class Config:
     cache_dir: str = MISSING
     report: ReportConfig = field(default_factory=ReportConfig)
 
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> "Config":
+        """Returns a configuration of nested dicts, as Hydra and an order have it, typed."""
+        groups = {
+            "design": DesignConfig(**plain["design"]),
+            "dataset": DatasetConfig(**plain["dataset"]),
+            "recipe": RecipeConfig(**plain["recipe"]),
+            "report": ReportConfig(**plain["report"]),
+        }
+        return cls(**{**plain, **groups})
+
 
 def declare_parts(names: Iterable[str]) -> None:
     """Makes the parts of the networks that a command names keys of its configuration."""
@@ -188,8 +199,12 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in resolved.items()}
 
 
-def result_keys(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns the part of a configuration that decides the result."""
+def result_keys(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the part of a configuration that decides the result.
+
+    Args:
+        config: of nested dicts, that of a run's config.yaml too.
+    """
     left_out = (*COMMAND_KEYS, RECORD_KEY)
     keys = {key: value for key, value in config.items() if key not in left_out}
     for group, others in _NOT_IDENTITY_IN.items():
@@ -197,32 +212,32 @@ def result_keys(config: dict[str, Any]) -> dict[str, Any]:
     return keys
 
 
-def identity_keys(config: dict[str, Any]) -> dict[str, Any]:
+def identity_keys(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns `result_keys` in one canonical form.
 
     Of a recipe, what its optimizer or schedule does not read counts as not set.
     """
     keys = result_keys(config)
     defaults = vars(RecipeConfig())
-    keys["recipe"] |= {key: defaults[key] for key in _unread(config["recipe"])}
+    keys["recipe"] |= {key: defaults[key] for key in _unread(RecipeConfig(**config["recipe"]))}
     return keys
 
 
-def _unread(recipe: dict[str, Any]) -> set[str]:
+def _unread(recipe: RecipeConfig) -> set[str]:
     """Returns the keys of a recipe that change nothing, whatever they are."""
     unread = set()
-    if recipe["optimizer"] == "adam":
+    if recipe.optimizer == "adam":
         unread |= {"momentum"}
-    if recipe["schedule"] == "constant":
+    if recipe.schedule == "constant":
         unread |= {"warmup_fraction", "warmup_learning_rate"}
-    if not recipe["warmup_fraction"]:
+    if not recipe.warmup_fraction:
         unread |= {"warmup_learning_rate"}
-    if recipe["schedule"] != "step":
+    if recipe.schedule != "step":
         unread |= {"milestones", "milestone_factor"}
     return unread
 
 
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Returns nested keys joined by dots, as they are written on the command line."""
     flat: dict[str, Any] = {}
     for key, value in config.items():

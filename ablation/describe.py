@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation import command, keys
-from ablation.config import CONF_DIR, UserError, to_plain
+from ablation.config import CONF_DIR, Config, UserError, to_plain
 from ablation.data.sources import open_source
 from ablation.networks.registry import ARCHS
 from ablation.running import environment
@@ -49,24 +49,24 @@ def main() -> int:
     return 0
 
 
-def _describe(config: dict) -> None:
+def _describe(config: Config) -> None:
     variables = environment.child(config)
     os.environ.clear()
     os.environ.update(variables)
-    import_quietly(config["backend"])
+    import_quietly(config.backend)
     from ablation.networks import cost
     from ablation.networks.build import build
     from ablation.networks.own import RefusedError
 
-    source = open_source(config["dataset"])
-    size = config["dataset"]["image_size"]
+    source = open_source(config.dataset)
+    size = config.dataset.image_size
     shape = size, size, source.channels
     try:
-        model = build(config["arch"], shape, len(source.classes), **config["parts"])
+        model = build(config.arch, shape, len(source.classes), **config.parts)
     except (RefusedError, ValueError) as error:
         raise UserError(f"there is no such net: {error}") from None
     model.summary(line_length=110)
-    table = Table(title=Text(f"{model.name} for {config['dataset']['name']}, stage by stage"))
+    table = Table(title=Text(f"{model.name} for {config.dataset.name}, stage by stage"))
     for column in ("stage", "output", "blocks", "shortcuts", "parameters", "multiply-adds"):
         table.add_column(column, justify="left" if column in ("stage", "shortcuts") else "right")
     for stage in cost.by_stage(model):

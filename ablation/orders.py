@@ -6,11 +6,9 @@ Imports no framework, and of the project only what an order is made of.
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
+from ablation.config import Config, DatasetConfig
 from ablation.records.store import NetworkRecord, Run
-
-Order = TypeVar("Order", "PrepareOrder", "MeasureOrder")
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class PrepareOrder:
         cache_dir: where it is kept.
     """
 
-    dataset: dict[str, Any]
+    dataset: DatasetConfig
     cache_dir: str
 
 
@@ -35,7 +33,7 @@ class MeasureOrder:
         started: time.time() just before the process was made.
     """
 
-    config: dict[str, Any]
+    config: Config
     started: float
 
 
@@ -64,13 +62,21 @@ def written(order: PrepareOrder | MeasureOrder | TrainOrder) -> str:
     return json.dumps(dataclasses.asdict(order))
 
 
-def read(kind: type[Order], line: str) -> Order:
-    """Returns the order that a line holds."""
-    return kind(**json.loads(line))
+def read_prepare_order(line: str) -> PrepareOrder:
+    """Returns the order to make a data set ready that a line holds."""
+    content = json.loads(line)
+    return PrepareOrder(DatasetConfig(**content["dataset"]), content["cache_dir"])
+
+
+def read_measure_order(line: str) -> MeasureOrder:
+    """Returns the order to time a few steps that a line holds."""
+    content = json.loads(line)
+    return MeasureOrder(Config.of(content["config"]), content["started"])
 
 
 def read_train_order(line: str) -> TrainOrder:
     """Returns the order to train that a line holds."""
     content = json.loads(line)
     run = content.pop("run")
-    return TrainOrder(Run(**run | {"network": NetworkRecord(**run["network"])}), **content)
+    typed = {"config": Config.of(run["config"]), "network": NetworkRecord(**run["network"])}
+    return TrainOrder(Run(**run | typed), **content)

@@ -7,6 +7,8 @@ import importlib.util
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from hydra.errors import MissingConfigException, OverrideParseException
@@ -18,7 +20,17 @@ from omegaconf.errors import (
 )
 
 from ablation import command, keys
-from ablation.config import BACKENDS, ReportConfig, UserError, expanded, first_line, flatten
+from ablation.config import (
+    BACKENDS,
+    Config,
+    DatasetConfig,
+    RecipeConfig,
+    ReportConfig,
+    UserError,
+    expanded,
+    first_line,
+    flatten,
+)
 from ablation.data.sources import SOURCES
 from ablation.designs.registry import DESIGNS, GRID
 from ablation.networks import registry
@@ -36,44 +48,46 @@ SCHEDULES = ("constant", "cosine", "step")
 _OWN = ", or a network of your own, such as my_nets.py:build"
 
 
-def validated(config: dict[str, Any]) -> dict[str, Any]:
+def validated(given: Mapping[str, Any]) -> Config:
     """Checks every value that needs no look at the data, and settles the network's parts.
 
     Of the parts that were given, those that the network does not have are left out: they are for
     another one of the same command.
 
     Args:
-        config: the resolved configuration, as `to_plain` returns it.
+        given: the resolved configuration, as `to_plain` returns it.
 
     Returns:
-        The configuration with every part that changes something; see `registry.Network.settled`.
+        The configuration, typed, with every part that changes something; see
+        `registry.Network.settled`.
 
     Raises:
         UserError: a value is not allowed; the message names the key, the value and what is allowed.
     """
-    _check_keys(config)
-    if not registry.is_own(config["arch"]):
-        _one_of("arch", config["arch"], tuple(ARCHS), _OWN)
-    _one_of("backend", config["backend"], BACKENDS)
-    if importlib.util.find_spec(config["backend"]) is None:
+    _check_keys(given)
+    config = Config.of(given)
+    if not registry.is_own(config.arch):
+        _one_of("arch", config.arch, tuple(ARCHS), _OWN)
+    _one_of("backend", config.backend, BACKENDS)
+    if importlib.util.find_spec(config.backend) is None:
         raise UserError(
-            f"backend={config['backend']} is not installed: pip install {config['backend']}, "
+            f"backend={config.backend} is not installed: pip install {config.backend}, "
             f"or use another of {', '.join(BACKENDS)}."
         )
-    _one_of("precision", config["precision"], PRECISIONS)
-    _one_of("rerun", config["rerun"], RERUNS)
-    _at_least("epochs", config["epochs"], 1)
-    _within("seed", config["seed"], 0, 2**32)
-    _at_least("threads", config["threads"], 0)
-    _at_least("keep_checkpoints", config["keep_checkpoints"], 0)
-    _check_study(config["study"])
-    network = registry.find(config["arch"])
-    given = {name: level for name, level in config["parts"].items() if name in network.parts}
-    parts = network.settled(given)
-    _validate_dataset(config["dataset"], config["arch"], network.image_size(parts))
+    _one_of("precision", config.precision, PRECISIONS)
+    _one_of("rerun", config.rerun, RERUNS)
+    _at_least("epochs", config.epochs, 1)
+    _within("seed", config.seed, 0, 2**32)
+    _at_least("threads", config.threads, 0)
+    _at_least("keep_checkpoints", config.keep_checkpoints, 0)
+    _check_study(config.study)
+    network = registry.find(config.arch)
+    known = {name: level for name, level in config.parts.items() if name in network.parts}
+    parts = network.settled(known)
+    _validate_dataset(config.dataset, config.arch, network.image_size(parts))
     _validate_places(config)
-    _validate_recipe(config["recipe"])
-    return config | {"parts": parts}
+    _validate_recipe(config.recipe)
+    return replace(config, parts=parts)
 
 
 def _check_study(study: str) -> None:
@@ -110,7 +124,7 @@ def check_report(options: ReportConfig) -> None:
         find(options.metric)
 
 
-def _check_keys(config: dict[str, Any]) -> None:
+def _check_keys(config: Mapping[str, Any]) -> None:
     """Raises UserError if a key was added or taken away, which Hydra's + and ~ can do."""
     given = {key for key in flatten(config) if not key.startswith("parts.")}
     known = keys.schema().keys() - {"parts"}
@@ -120,26 +134,26 @@ def _check_keys(config: dict[str, Any]) -> None:
         raise UserError(f"{key} cannot be taken away.")
 
 
-def _validate_dataset(dataset: dict[str, Any], arch: str, smallest: int) -> None:
-    _one_of("dataset.source", dataset["source"], tuple(SOURCES))
-    _one_of("dataset.augment", dataset["augment"], AUGMENTATIONS)
-    _one_of("dataset.normalisation", dataset["normalisation"], NORMALISATIONS)
-    if dataset["image_size"] < smallest:
+def _validate_dataset(dataset: DatasetConfig, arch: str, smallest: int) -> None:
+    _one_of("dataset.source", dataset.source, tuple(SOURCES))
+    _one_of("dataset.augment", dataset.augment, AUGMENTATIONS)
+    _one_of("dataset.normalisation", dataset.normalisation, NORMALISATIONS)
+    if dataset.image_size < smallest:
         raise UserError(
-            f"dataset.image_size={dataset['image_size']} is too small for arch={arch}, "
+            f"dataset.image_size={dataset.image_size} is too small for arch={arch}, "
             f"which halves the image until nothing is left; use dataset.image_size={smallest} "
             f"or more{', or a CIFAR-style net such as arch=20' if smallest > 4 else ''}."
         )
 
 
-def _validate_places(config: dict[str, Any]) -> None:
+def _validate_places(config: Config) -> None:
     """Raises UserError if what is written would lie among the images that are read."""
-    if not config["dataset"]["path"]:
+    if not config.dataset.path:
         return
     for key in ("runs_dir", "cache_dir"):
         try:
-            images = expanded("dataset.path", config["dataset"]["path"]).resolve()
-            place = expanded(key, config[key]).resolve()
+            images = expanded("dataset.path", config.dataset.path).resolve()
+            place = expanded(key, getattr(config, key)).resolve()
         except RuntimeError:  # A link to itself: whoever opens it says so.
             continue
         # What is hidden is never read as images.
@@ -147,35 +161,35 @@ def _validate_places(config: dict[str, Any]) -> None:
             part.startswith(".") for part in place.relative_to(images).parts
         ):
             raise UserError(
-                f"{key}={config[key]} lies inside dataset.path={config['dataset']['path']}, where "
-                f"it would become a class; set it to a folder outside, such as "
+                f"{key}={getattr(config, key)} lies inside dataset.path={config.dataset.path}, "
+                f"where it would become a class; set it to a folder outside, such as "
                 f"{key}={images.parent / key.removesuffix('_dir')}."
             )
 
 
-def _validate_recipe(recipe: dict[str, Any]) -> None:
-    _one_of("recipe.optimizer", recipe["optimizer"], OPTIMIZERS)
-    _one_of("recipe.schedule", recipe["schedule"], SCHEDULES)
-    _at_least("recipe.batch_size", recipe["batch_size"], 1)
-    _positive("recipe.learning_rate", recipe["learning_rate"])
-    _positive("recipe.milestone_factor", recipe["milestone_factor"])
-    if recipe["clipnorm"] is not None:
-        _positive("recipe.clipnorm", recipe["clipnorm"])
-    _within("recipe.momentum", recipe["momentum"], 0, 1)
-    _within("recipe.warmup_fraction", recipe["warmup_fraction"], 0, 1)
+def _validate_recipe(recipe: RecipeConfig) -> None:
+    _one_of("recipe.optimizer", recipe.optimizer, OPTIMIZERS)
+    _one_of("recipe.schedule", recipe.schedule, SCHEDULES)
+    _at_least("recipe.batch_size", recipe.batch_size, 1)
+    _positive("recipe.learning_rate", recipe.learning_rate)
+    _positive("recipe.milestone_factor", recipe.milestone_factor)
+    if recipe.clipnorm is not None:
+        _positive("recipe.clipnorm", recipe.clipnorm)
+    _within("recipe.momentum", recipe.momentum, 0, 1)
+    _within("recipe.warmup_fraction", recipe.warmup_fraction, 0, 1)
     for key in ("weight_decay", "warmup_learning_rate"):
-        _within(f"recipe.{key}", recipe[key], 0, math.inf)
-    stones = recipe["milestones"]
+        _within(f"recipe.{key}", getattr(recipe, key), 0, math.inf)
+    stones = recipe.milestones
     if any(not 0 < stone < 1 for stone in stones) or stones != sorted(set(stones)):
         raise UserError(
             f"recipe.milestones={stones} must be ascending shares of the training, "
             "each between 0 and 1, such as [0.5,0.75]."
         )
-    if recipe["schedule"] == "step" and not stones:
+    if recipe.schedule == "step" and not stones:
         raise UserError("recipe.schedule=step needs recipe.milestones, such as [0.5,0.75].")
-    if recipe["schedule"] == "step" and recipe["warmup_fraction"] >= stones[0]:
+    if recipe.schedule == "step" and recipe.warmup_fraction >= stones[0]:
         raise UserError(
-            f"recipe.warmup_fraction={recipe['warmup_fraction']} must be below the first of "
+            f"recipe.warmup_fraction={recipe.warmup_fraction} must be below the first of "
             f"recipe.milestones={stones}."
         )
 

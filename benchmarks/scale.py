@@ -20,7 +20,7 @@ from unittest import mock
 import common
 from hydra import compose, initialize_config_dir
 
-from ablation.config import CONF_DIR, to_plain
+from ablation.config import CONF_DIR, Config, to_plain
 from ablation.networks import registry
 from ablation.networks.registry import ARCHS
 from ablation.records import asked, store
@@ -80,8 +80,9 @@ def generate(folder: Path, study: str, levels: Levels) -> None:
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         config = to_plain(compose("config", overrides=[f"study={study}"]))
     config |= {"runs_dir": str(folder / "runs"), "cache_dir": str(folder / "cache"), "threads": 2}
-    runner.prepare(config["dataset"], config["cache_dir"])
-    fingerprint = runner.resolve([validated(config)])[0].fingerprint
+    whole = validated(config)
+    runner.prepare(whole.dataset, whole.cache_dir)
+    fingerprint = runner.resolve([whole])[0].fingerprint
     asked.add(folder / "runs" / study, list(levels))
     with mock.patch("os.fsync"):
         for values in itertools.product(*levels.values()):
@@ -89,7 +90,7 @@ def generate(folder: Path, study: str, levels: Levels) -> None:
             _write(Run(changed, registry.record(changed), fingerprint))
 
 
-def _with(config: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+def _with(config: dict[str, Any], values: dict[str, Any]) -> Config:
     changed = config | {group: dict(config[group]) for group in ("recipe", "parts")}
     for key, value in values.items():
         group, _, word = key.rpartition(".")
@@ -113,24 +114,21 @@ def _write(run: Run) -> None:
     store.write_status(directory, store.Status().begun().ended(store.COMPLETE))
 
 
-def _history(config: dict[str, Any], noise: float) -> Iterator[tuple[float, ...]]:
+def _history(config: Config, noise: float) -> Iterator[tuple[float, ...]]:
     """Yields epochs that learn: deep plain nets and low rates less, each run a little different."""
-    depth = math.log10(int(config["arch"]))
-    rate = config["recipe"]["learning_rate"]
+    depth = math.log10(int(config.arch))
+    rate = config.recipe.learning_rate
     best = (
-        0.97
-        - (0.3 * depth if config["parts"]["plain"] else 0.05)
-        - 0.002 / rate
-        + 0.1 * (noise - 0.5)
+        0.97 - (0.3 * depth if config.parts["plain"] else 0.05) - 0.002 / rate + 0.1 * (noise - 0.5)
     )
-    for epoch in range(1, config["epochs"] + 1):
+    for epoch in range(1, config.epochs + 1):
         accuracy = best * (1 - math.exp(-epoch / 2)) + 0.05
         loss = 2.5 * (1 - accuracy)
         yield epoch, loss, accuracy, loss * (1.1 + noise), accuracy - 0.03, rate / epoch, 30.0
 
 
 def _result(run: Run, last: tuple[float, ...]) -> dict[str, Any]:
-    epochs, depth = run.config["epochs"], int(run.config["arch"])
+    epochs, depth = run.config.epochs, int(run.config.arch)
     metrics = dict(zip(store.HISTORY_COLUMNS[1:5], last[1:5], strict=True))
     budget = {
         "epochs": epochs,

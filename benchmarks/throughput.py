@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -263,7 +263,7 @@ def _keras_steps(order: dict[str, Any]) -> tuple[Callable[[int], list[float]], i
     from ablation.training.train import compiled_model, set_up
 
     ours = order["kind"] == "ablation"
-    config = _config(order) | {"deterministic": ours}
+    config = replace(_config(order), deterministic=ours)
     images, labels = _batch(order)
     data = SimpleNamespace(image_shape=images.shape[1:], meta={"classes": range(10)})
     set_up(config)
@@ -295,16 +295,16 @@ def _keras_steps(order: dict[str, Any]) -> tuple[Callable[[int], list[float]], i
     return train, multiply_adds
 
 
-def _config(order: dict[str, Any]) -> dict[str, Any]:
+def _config(order: dict[str, Any]) -> Any:
     """Returns the configuration of a run with the default recipe."""
     from hydra import compose, initialize_config_dir
 
-    from ablation.config import CONF_DIR, to_plain
+    from ablation.config import CONF_DIR, Config, to_plain
 
     overrides = [f"{key}={order[key]}" for key in ("arch", "precision", "threads", "backend")]
     overrides.append(f"recipe.batch_size={order['batch']}")
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return to_plain(compose("config", overrides=overrides))
+        return Config.of(to_plain(compose("config", overrides=overrides)))
 
 
 def _of_keras_layers(model):

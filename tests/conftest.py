@@ -1,13 +1,14 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 
 from ablation import command
-from ablation.config import CONF_DIR, RECORD_KEY, to_plain
+from ablation.config import CONF_DIR, RECORD_KEY, Config, to_plain
 from ablation.designs import with_reference
 from ablation.designs.registry import DESIGNS
 from ablation.factors import spelled
@@ -62,10 +63,11 @@ def config():
     def composed(*overrides):
         words = command.without_options(overrides)
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            composed = to_plain(compose("config", overrides=words))
-        if composed["arch"] not in registry.ARCHS:
+            composed = Config.of(to_plain(compose("config", overrides=words)))
+        if composed.arch not in registry.ARCHS:
             return composed
-        return composed | {"parts": registry.find(composed["arch"]).settled(composed["parts"])}
+        parts = registry.find(composed.arch).settled(composed.parts)
+        return replace(composed, parts=parts)
 
     return composed
 
@@ -90,13 +92,13 @@ def stored_run(config, tmp_path):
         store.write_status(run.directory, status)
         facts = {"fingerprint": data, "source_sha256": "s1", "threads": 2} | (provenance or {})
         store.write_json(run.directory / "provenance.json", facts)
-        epochs = range(1, run.config["epochs"] + 1)
+        epochs = range(1, run.config.epochs + 1)
         rows = [f"{e},{2 / e},{0.1 * e},{3 / e},{val_accuracy},{0.01},{1.5}" for e in epochs]
         header = ",".join(store.HISTORY_COLUMNS)
         store.write_text(run.directory / "history.csv", "\n".join([header, *rows]) + "\n")
         if state == store.COMPLETE:
             budget = {
-                "epochs": run.config["epochs"],
+                "epochs": run.config.epochs,
                 "steps": 110,
                 "examples_seen": 7040,
                 "schedule_completed": 1.0,
@@ -105,7 +107,7 @@ def stored_run(config, tmp_path):
                 "val_per_class": [36] * 10,
                 "left_out": [],
                 "lost": [],
-                "order_sha256": f"order {run.config['seed']}",
+                "order_sha256": f"order {run.config.seed}",
                 "train_fingerprint": f"train {data}",
                 "val_fingerprint": f"val {data}",
                 "train_images": 1437,

@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 
+from ablation.config import Config
 from ablation.data import cache
 from ablation.training.train import compiled_model, open_batches
 
@@ -19,7 +20,7 @@ STEPS = 5
 
 def few_steps(config, cache_dir):
     """Trains; returns every weight before and after by its path, and the mean losses so far."""
-    data = cache.prepare(config["dataset"], cache_dir, lambda *_: None)
+    data = cache.prepare(config.dataset, cache_dir, lambda *_: None)
     batches, _ = open_batches(config, data)
     model = compiled_model(config, data, STEPS)
     before = _weights(model, "before")
@@ -35,4 +36,4 @@ def _weights(model, when):
 
 if __name__ == "__main__":
     order = json.loads(sys.argv[1])
-    np.savez(sys.argv[2], **few_steps(order["config"], order["cache_dir"]))
+    np.savez(sys.argv[2], **few_steps(Config.of(order["config"]), order["cache_dir"]))

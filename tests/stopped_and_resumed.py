@@ -9,6 +9,7 @@ import json
 import sys
 from pathlib import Path
 
+from ablation.config import Config
 from ablation.data import cache
 from ablation.training import train
 
@@ -25,7 +26,7 @@ class StopsAfterOneEpoch(train.Progress):
 
 def stopped_and_resumed(config, room):
     """Trains two runs of at least two epochs; returns both results, the resumed run's last."""
-    data = cache.prepare(config["dataset"], config["cache_dir"], lambda *_: None)
+    data = cache.prepare(config.dataset, config.cache_dir, lambda *_: None)
     for name in ("untouched", "stopped"):
         (room / name).mkdir()
     untouched = train.train(config, data, room / "untouched")
@@ -38,4 +39,5 @@ def stopped_and_resumed(config, room):
 
 
 if __name__ == "__main__":
-    json.dump(stopped_and_resumed(json.loads(sys.argv[1]), Path(sys.argv[2])), sys.stdout)
+    typed = Config.of(json.loads(sys.argv[1]))
+    json.dump(stopped_and_resumed(typed, Path(sys.argv[2])), sys.stdout)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 
@@ -8,7 +9,7 @@ from ablation.config import flatten, identity_keys
 
 def test_a_recipe_is_the_same_on_every_data_set(config):
     one, other = (config("dataset=mnist", f"recipe={name}") for name in ("sgd", "he2015_cifar"))
-    assert one["dataset"] == other["dataset"]
+    assert one.dataset == other.dataset
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def test_a_recipe_is_the_same_on_every_data_set(config):
     ],
 )
 def test_words_that_change_no_result_keep_the_identity(config, one, other):
-    assert identity_keys(config(*one)) == identity_keys(config(*other))
+    assert identity_keys(asdict(config(*one))) == identity_keys(asdict(config(*other)))
 
 
 @pytest.mark.parametrize(
@@ -55,11 +56,13 @@ def test_words_that_change_no_result_keep_the_identity(config, one, other):
     ],
 )
 def test_whatever_changes_the_result_changes_the_identity(config, override):
-    assert identity_keys(config(override)) != identity_keys(config())
+    assert identity_keys(asdict(config(override))) != identity_keys(asdict(config()))
 
 
 def test_the_bottleneck_has_a_choice_of_stride(config):
-    one, other = (identity_keys(config("arch=50", f"stride_on={s}")) for s in ("1x1", "3x3"))
+    one, other = (
+        identity_keys(asdict(config("arch=50", f"stride_on={s}"))) for s in ("1x1", "3x3")
+    )
     assert one != other
 
 

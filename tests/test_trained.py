@@ -35,7 +35,7 @@ def test_a_loaded_network_predicts_what_the_run_predicted(trained, config, cache
     directory, _ = trained
     model = ablation.load_model(directory)
     assert keras.config.dtype_policy().name == "float32"
-    data = cache.find(config(*KEYS)["dataset"], cache_dir)
+    data = cache.find(config(*KEYS).dataset, cache_dir)
     pixels = data.images("val")
     assert pixels.dtype == np.uint8
     predicted = model.predict(pixels, verbose=0).argmax(axis=1)
@@ -45,7 +45,7 @@ def test_a_loaded_network_predicts_what_the_run_predicted(trained, config, cache
 
 def test_settings_of_the_users_own_keras_change_no_network(trained, config, cache_dir):
     directory, _ = trained
-    pixels = cache.find(config(*KEYS)["dataset"], cache_dir).images("val")[:32]
+    pixels = cache.find(config(*KEYS).dataset, cache_dir).images("val")[:32]
     expected = ablation.load_model(directory).predict(pixels, verbose=0)
     keras.config.set_floatx("float16")
     keras.config.set_image_data_format("channels_first")

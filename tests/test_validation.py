@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
@@ -45,7 +47,7 @@ def _stem(path):
 )
 def test_a_value_out_of_range_is_named_with_what_is_allowed(config, overrides, words):
     with pytest.raises((UserError, OmegaConfBaseException, HydraException)) as error:
-        validated(config(*overrides))
+        validated(asdict(config(*overrides)))
     told = explain(error.value)
     assert all(word in told for word in words), told
 
@@ -54,7 +56,7 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(config, overrides, w
 @pytest.mark.parametrize("recipe", sorted((CONF_DIR / "recipe").glob("*.yaml")), ids=_stem)
 def test_every_data_set_and_recipe_is_valid(config, dataset, recipe):
     name = ["dataset.name=fashion_mnist"] if dataset.stem == "tfds" else []
-    validated(config(f"dataset={dataset.stem}", f"recipe={recipe.stem}", *name))
+    validated(asdict(config(f"dataset={dataset.stem}", f"recipe={recipe.stem}", *name)))
 
 
 @pytest.mark.parametrize("asked", ["Pets", "pets", "1.1", "1.10", "1e3", "1000"])
@@ -64,7 +66,8 @@ def test_a_level_that_is_there_as_it_was_typed_is_meant(asked):
 
 def test_where_images_lie_may_be_the_reference(config):
     configs = [
-        (config("dataset=folder", f"dataset.path={name}"), {}) for name in ("clean", "noisy")
+        (asdict(config("dataset=folder", f"dataset.path={name}")), {})
+        for name in ("clean", "noisy")
     ]
     check_reference("noisy", "dataset.path", configs)
     with pytest.raises(UserError, match="Allowed: clean, noisy"):
@@ -86,11 +89,11 @@ def test_nothing_is_written_among_the_images(key, images, place, config, tmp_pat
     folder = ["dataset=folder", f"dataset.path={images}", "dataset.image_size=64"]
     written = [f"{name}={path}" for name, path in paths.items()]
     with pytest.raises(UserError, match=f"{key}={place} lies inside dataset.path={images}"):
-        validated(config(*folder, *written))
+        validated(asdict(config(*folder, *written)))
 
 
 @pytest.mark.parametrize("place", [".cache", "pets/.hidden/runs", "pets2", "pets.runs", "../pets"])
 def test_what_is_hidden_or_beside_the_images_may_be_written(place, config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = ["dataset=folder", "dataset.path=pets", "dataset.image_size=64"]
-    validated(config(*folder, f"runs_dir={place}", f"cache_dir={place}"))
+    validated(asdict(config(*folder, f"runs_dir={place}", f"cache_dir={place}")))

@@ -11,6 +11,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast
 
+from ablation.config import Config
 from ablation.data.pipeline import Batch
 
 
@@ -28,7 +29,7 @@ class Backend(Protocol):
     def devices(self) -> list[str]:
         """Returns the names of the GPUs, or "CPU" alone."""
 
-    def set_up(self, config: dict[str, Any]) -> None:
+    def set_up(self, config: Config) -> None:
         """Sets seed, threads and determinism for this process, before any model."""
 
     def begin_epoch(self, seed: int, epoch: int) -> None:

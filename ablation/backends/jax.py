@@ -2,11 +2,11 @@
 
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import jax
 
 from ablation.backends.in_order import InOrder
+from ablation.config import Config
 from ablation.data.pipeline import Batch
 
 PACKAGES = ("jax", "jaxlib")
@@ -19,11 +19,11 @@ def devices() -> list[str]:
     return [device.device_kind for device in found if device.platform != "cpu"] or ["CPU"]
 
 
-def set_up(config: dict[str, Any]) -> None:
+def set_up(config: Config) -> None:
     """Sets the seed; threads and determinism are in `environment`."""
     # Keras draws the seeds of layers without one from here. Its own set_random_seed would load
     # TensorFlow wherever that is installed.
-    random.seed(config["seed"])
+    random.seed(config.seed)
 
 
 def begin_epoch(seed: int, epoch: int) -> None:

@@ -1,11 +1,11 @@
 """Keras on TensorFlow."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import keras
 import tensorflow as tf
 
+from ablation.config import Config
 from ablation.data.pipeline import Batch
 
 PACKAGES = ("tensorflow",)
@@ -20,13 +20,13 @@ def devices() -> list[str]:
     ]
 
 
-def set_up(config: dict[str, Any]) -> None:
+def set_up(config: Config) -> None:
     """Sets threads, seed and determinism; see `Backend.set_up`."""
-    threads = config["threads"]
+    threads = config.threads
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    keras.utils.set_random_seed(config["seed"])
-    if config["deterministic"]:
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
         tf.config.experimental.enable_op_determinism()
 
 

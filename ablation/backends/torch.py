@@ -2,12 +2,12 @@
 
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import torch
 
 from ablation.backends.in_order import InOrder
+from ablation.config import Config
 from ablation.data.pipeline import Batch
 
 PACKAGES = ("torch",)
@@ -22,12 +22,12 @@ def devices() -> list[str]:
     return [torch.cuda.get_device_name(gpu) for gpu in gpus] or ["CPU"]
 
 
-def set_up(config: dict[str, Any]) -> None:
+def set_up(config: Config) -> None:
     """Sets threads, seed and determinism; see `Backend.set_up`."""
-    if config["threads"]:
-        torch.set_num_threads(config["threads"])
-    _seed(config["seed"])
-    if config["deterministic"]:
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    _seed(config.seed)
+    if config.deterministic:
         torch.use_deterministic_algorithms(True)
         # It would write NaN over all memory that an operation is about to fill.
         torch.utils.deterministic.fill_uninitialized_memory = False

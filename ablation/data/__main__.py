@@ -18,7 +18,7 @@ from ablation.config import UserError
 from ablation.data import cache, sources
 from ablation.data.cache import VERY_UNEQUAL
 from ablation.data.facts import caveats, named, span
-from ablation.orders import PrepareOrder, read
+from ablation.orders import read_prepare_order
 from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR, accept_any_text, open_console
 from ablation.text import readable, visible
 
@@ -29,7 +29,7 @@ _NAMED_AT_MOST = 5
 def main() -> int:
     """Prepares the ordered data set; returns the exit code."""
     accept_any_text()
-    order = read(PrepareOrder, sys.stdin.read())
+    order = read_prepare_order(sys.stdin.read())
     warnings.simplefilter("ignore")  # Pillow's remarks about odd files.
     console = open_console(stderr=True)
     task = TextColumn("preparing {task.description}", markup=False)

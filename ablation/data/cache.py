@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from ablation.config import UserError, expanded
+from ablation.config import DatasetConfig, UserError, expanded
 from ablation.data import sources
 from ablation.data.facts import grouped
 from ablation.data.sources import Example, LeftOut
@@ -86,7 +86,7 @@ class Cache:
         return np.load(self.directory / "mean_image.npy")
 
 
-def find(dataset: dict[str, Any], cache_dir: str | Path) -> Cache | None:
+def find(dataset: DatasetConfig, cache_dir: str | Path) -> Cache | None:
     """Returns the cache of a data set as it lies on disk now, or None if there is no whole one.
 
     Args:
@@ -104,7 +104,7 @@ def find(dataset: dict[str, Any], cache_dir: str | Path) -> Cache | None:
     return found if whole else None
 
 
-def is_ready(dataset: dict[str, Any], cache_dir: str | Path) -> bool:
+def is_ready(dataset: DatasetConfig, cache_dir: str | Path) -> bool:
     """Returns whether `prepare` has nothing to do and nothing to tell.
 
     Raises:
@@ -129,7 +129,7 @@ def find_fingerprint(fingerprint: str, cache_dir: str | Path) -> Cache | None:
     return None
 
 
-def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) -> Cache:
+def prepare(dataset: DatasetConfig, cache_dir: str | Path, progress: Progress) -> Cache:
     """Returns the cache of a data set and builds it first if it is not there.
 
     Args:
@@ -150,7 +150,7 @@ def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) 
     directory.parent.mkdir(parents=True, exist_ok=True)
     # The hash may change while TFDS downloads, so the lock's name has none.
     lock = directory.with_name(f"{directory.name.rpartition('-')[0]}.lock")
-    with _alone(lock, dataset["name"]):
+    with _alone(lock, dataset.name):
         ready = find(dataset, cache_dir)
         if ready:
             # The images are as they were, what lies beside them is not.
@@ -162,7 +162,7 @@ def prepare(dataset: dict[str, Any], cache_dir: str | Path, progress: Progress) 
         partial.mkdir()
         try:
             _build(source, dataset, partial, progress)
-            if dataset["source"] == "tfds":
+            if dataset.source == "tfds":
                 # A set that was downloaded only now has another name from now on.
                 directory = _directory(dataset, cache_dir)
             shutil.rmtree(directory, ignore_errors=True)  # What is there is damaged.
@@ -187,30 +187,28 @@ def _alone(path: Path, name: str) -> Iterator[None]:
         lock.release()
 
 
-def _directory(dataset: dict[str, Any], cache_dir: str | Path) -> Path:
+def _directory(dataset: DatasetConfig, cache_dir: str | Path) -> Path:
     # Where a set lies is in its state, the same for each spelling of its path.
     keys = ("name", "source", "train_split", "val_split", "image_size")
-    facts = [_FORMAT, sources.state(dataset), *(dataset[key] for key in keys)]
+    facts = [_FORMAT, sources.state(dataset), *(getattr(dataset, key) for key in keys)]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
-    name = beginning(dataset["name"].replace("/", "_").replace(":", "_"))
-    return expanded("cache_dir", cache_dir) / f"{name}-{dataset['image_size']}px-{digest}"
+    name = beginning(dataset.name.replace("/", "_").replace(":", "_"))
+    return expanded("cache_dir", cache_dir) / f"{name}-{dataset.image_size}px-{digest}"
 
 
 def _build(
-    source: sources.Source, dataset: dict[str, Any], directory: Path, progress: Progress
+    source: sources.Source, dataset: DatasetConfig, directory: Path, progress: Progress
 ) -> None:
-    size = dataset["image_size"]
+    size = dataset.image_size
     splits: dict[str, Any] = {}
     broken = []
     for split in sources.SPLITS:
-        unused = _write_split(
-            source, split, size, directory, f"{dataset['name']} {split}", progress
-        )
+        unused = _write_split(source, split, size, directory, f"{dataset.name} {split}", progress)
         broken += [LeftOut(example.reason, example.name) for example in unused]
         images = np.load(directory / f"{split}_images.npy", mmap_mode="r")
         labels = np.load(directory / f"{split}_labels.npy")
         per_class = np.bincount(labels, minlength=len(source.classes)).tolist()
-        _check_split(dataset["name"], split, source.classes, per_class, unused)
+        _check_split(dataset.name, split, source.classes, per_class, unused)
         splits[split] = {
             "count": len(images),
             "per_class": per_class,
@@ -220,7 +218,7 @@ def _build(
     np.save(directory / "mean_image.npy", mean_image)
     fingerprints = "".join(splits[split]["fingerprint"] for split in sources.SPLITS)
     meta = {
-        "name": dataset["name"],
+        "name": dataset.name,
         "classes": source.classes,
         "image_size": size,
         "channels": source.channels,

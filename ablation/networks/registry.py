@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation import source
-from ablation.config import UserError
+from ablation.config import Config, UserError
 from ablation.factors import label, spelled
 from ablation.networks import signature
 from ablation.networks.signature import AUTO, Part
@@ -217,9 +217,9 @@ def _named(arch: str) -> Network:
     return Network(arch, path, function, read.parts, bound, read.smallest_image)
 
 
-def record(config: Mapping[str, Any]) -> NetworkRecord:
+def record(config: Config) -> NetworkRecord:
     """Returns what is on record of the network of a validated configuration."""
-    return find(config["arch"]).record(config["parts"])
+    return find(config.arch).record(config.parts)
 
 
 def _resnet(family: str, block: str, *blocks: int) -> tuple[str, str, dict[str, Any]]:

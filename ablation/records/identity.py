@@ -6,9 +6,10 @@ nothing is renamed. No TensorFlow.
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Any
 
-from ablation.config import flatten, identity_keys
+from ablation.config import Config, flatten, identity_keys
 
 NEUTRAL: dict[str, Any] = {
     "dataset.train_split": None,
@@ -34,12 +35,14 @@ parts stand beside the network."""
 _OF_THE_NETWORK = ("arch", "parts")
 
 
-def departures(config: dict[str, Any]) -> dict[str, Any]:
+def departures(config: Config) -> dict[str, Any]:
     """Returns the canonical keys of a configuration that are not neutral, joined by dots.
 
     The network's own keys are left out.
     """
-    keys = {key: of for key, of in identity_keys(config).items() if key not in _OF_THE_NETWORK}
+    keys = {
+        key: of for key, of in identity_keys(asdict(config)).items() if key not in _OF_THE_NETWORK
+    }
     return {
         key: value
         for key, value in flatten(keys).items()
@@ -47,7 +50,7 @@ def departures(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def identity(config: dict[str, Any], network: dict[str, Any], fingerprint: str) -> str:
+def identity(config: Config, network: dict[str, Any], fingerprint: str) -> str:
     """Returns 8 hex digits of the hash of all that decides a result.
 
     Args:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation import backends, machine
+from ablation.config import Config
 from ablation.running import environment
 
 CONFOUNDS = {
@@ -38,7 +39,7 @@ _PACKAGES = (
 )
 
 
-def collect(config: dict[str, Any], command: str) -> dict[str, Any]:
+def collect(config: Config, command: str) -> dict[str, Any]:
     """Returns the content of `provenance.json`, the same for every run of one sweep but for times.
 
     Args:
@@ -58,7 +59,7 @@ def collect(config: dict[str, Any], command: str) -> dict[str, Any]:
         "processor": machine.processor(),
         "instructions": machine.instructions(),
         "cores": os.cpu_count(),
-        "threads": config["threads"],
+        "threads": config.threads,
         "environment": environment.recorded(),
         "allocator": environment.allocator(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),

@@ -35,7 +35,7 @@ import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
-from ablation.config import RECORD_KEY, expanded, first_line
+from ablation.config import RECORD_KEY, Config, expanded, first_line
 from ablation.records.identity import identity
 from ablation.text import READABLE, file_name, readable
 
@@ -101,7 +101,7 @@ class Run:
         fingerprint: of the data, from its cache.
     """
 
-    config: dict[str, Any] = field(repr=False)
+    config: Config = field(repr=False)
     network: NetworkRecord
     fingerprint: str
 
@@ -114,15 +114,15 @@ class Run:
     def described(self) -> dict[str, Any]:
         """What config.yaml holds: the configuration, and what is on record of the network."""
         network = {key: value for key, value in vars(self.network).items() if key in _ON_RECORD}
-        return self.config | {RECORD_KEY: network}
+        return asdict(self.config) | {RECORD_KEY: network}
 
     @cached_property
     def name(self) -> str:
         """Name of the run's directory."""
         net = self.network.name
-        dataset = file_name(self.config["dataset"]["name"])
+        dataset = file_name(self.config.dataset.name)
         # The identity tells apart what the file name does not: it has the data set's name too.
-        return f"{net}-{dataset}-s{self.config['seed']}-{self.identity}"
+        return f"{net}-{dataset}-s{self.config.seed}-{self.identity}"
 
     @cached_property
     def directory(self) -> Path:
@@ -170,9 +170,9 @@ class Status:
         return replace(self, state=state, end=now(), reason=readable(reason) if reason else None)
 
 
-def study_directory(config: dict[str, Any]) -> Path:
+def study_directory(config: Config) -> Path:
     """Returns the directory of the study that a configuration belongs to."""
-    return expanded("runs_dir", config["runs_dir"]) / config["study"]
+    return expanded("runs_dir", config.runs_dir) / config.study
 
 
 def run_directories(study: Path) -> list[Path]:
@@ -199,9 +199,9 @@ def resumable_epoch(directory: Path, at_most: int) -> int:
     return max((epoch for epoch in checkpoints(directory) if epoch <= at_most), default=0)
 
 
-def kept_epochs(config: dict[str, Any]) -> list[int]:
+def kept_epochs(config: Config) -> list[int]:
     """Returns after which epochs `keep_checkpoints` keeps the weights of a run."""
-    every, epochs = config["keep_checkpoints"], config["epochs"]
+    every, epochs = config.keep_checkpoints, config.epochs
     return sorted({*range(every, epochs + 1, every), epochs}) if every else []
 
 

@@ -8,9 +8,9 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ablation.config import UserError, expanded
+from ablation.config import Config, UserError, expanded
 from ablation.records import store
 
 
@@ -97,25 +97,25 @@ _KERAS_JSON = {
 }
 
 
-def child(config: dict[str, Any]) -> dict[str, str]:
+def child(config: Config) -> dict[str, str]:
     """Returns the environment of a child process that trains.
 
     Args:
         config: the resolved configuration.
     """
     settings = {name: value for name, value, _ in NUMERICAL}
-    settings |= {"KERAS_BACKEND": config["backend"], "KERAS_HOME": _keras_home(config["cache_dir"])}
+    settings |= {"KERAS_BACKEND": config.backend, "KERAS_HOME": _keras_home(config.cache_dir)}
     settings |= {"PYTHONUTF8": "1"}  # The log holds names in any script.
     # A user's own allocator settings change no result.
     defaults = {name: value for name, value, _ in ALLOCATOR} | {"TF_CPP_MIN_LOG_LEVEL": "2"}
-    if config["backend"] == "jax":
+    if config.backend == "jax":
         # By default JAX takes most of a GPU's memory at once, but several runs may share a GPU.
         defaults["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
-        if config["threads"]:
-            settings["NPROC"] = str(config["threads"])
-        if config["deterministic"]:
+        if config.threads:
+            settings["NPROC"] = str(config.threads)
+        if config.deterministic:
             settings["XLA_FLAGS"] = "--xla_gpu_deterministic_ops=true"
-    if config["backend"] == "torch" and config["deterministic"]:
+    if config.backend == "torch" and config.deterministic:
         # Without it PyTorch refuses deterministic products on a GPU.
         settings["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     return defaults | inherited() | settings

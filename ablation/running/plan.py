@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import yaml
@@ -108,7 +108,7 @@ def _faster_precision(due: Sequence[Run], measured: dict[str, dict[str, Any]]) -
     slowest = max(due, key=lambda run: measured[_network(run)]["epoch_seconds"])
     seconds = {}
     for precision in PRECISIONS:
-        run = replace(slowest, config=slowest.config | {"precision": precision})
+        run = replace(slowest, config=replace(slowest.config, precision=precision))
         if _network(run) not in measured:
             print(f"timing a few steps of it in {precision}", file=sys.stderr)
             measured[_network(run)] = _measure(run)
@@ -137,7 +137,7 @@ def _row(run: Run, rerun: str, measured: dict[str, dict[str, Any]]) -> _Row:
     epochs = _epochs_left(run, rerun) if trains else 0
     return _Row(
         run.name,
-        _action(stored.status, trains, run.config["epochs"] - epochs),
+        _action(stored.status, trains, run.config.epochs - epochs),
         trains,
         epochs * cost["steps_per_epoch"],
         _seconds(cost, epochs) if trains else 0.0,
@@ -147,7 +147,7 @@ def _row(run: Run, rerun: str, measured: dict[str, dict[str, Any]]) -> _Row:
 
 def _obsolete(runs: Sequence[Run]) -> Iterator[str]:
     """Yields which finished runs an edit of a user's network has made obsolete."""
-    now = {run.config["arch"]: run.network.source for run in runs if run.network.source}
+    now = {run.config.arch: run.network.source for run in runs if run.network.source}
     if not now:
         return
     for directory in store.run_directories(store.study_directory(runs[0].config)):
@@ -171,19 +171,19 @@ def _action(status: store.Status, trains: bool, finished: int) -> str:
 
 def _network(run: Run) -> str:
     """Returns what the time of a step depends on: all keys but these."""
-    keys = identity_keys(run.config)
+    keys = identity_keys(asdict(run.config))
     for key in ("seed", "epochs"):
         del keys[key]
     for key in ("learning_rate", "warmup_learning_rate"):
         del keys["recipe"][key]
-    return json.dumps([keys, run.config["threads"]], sort_keys=True)
+    return json.dumps([keys, run.config.threads], sort_keys=True)
 
 
 def _epochs_left(run: Run, rerun: str) -> int:
     if rerun == "all":
-        return run.config["epochs"]
+        return run.config.epochs
     rows, _ = store.read_history(run.directory)
-    return run.config["epochs"] - store.resumable_epoch(run.directory / "checkpoint", len(rows))
+    return run.config.epochs - store.resumable_epoch(run.directory / "checkpoint", len(rows))
 
 
 def _seconds(cost: dict[str, Any], epochs: int) -> float:

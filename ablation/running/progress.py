@@ -136,7 +136,7 @@ class Monitor:
         if not self._console.is_terminal:
             for row in rows[self._epochs[run.name] :]:
                 self._console.print(
-                    f"{run.name}  epoch {row['epoch']}/{run.config['epochs']}  "
+                    f"{run.name}  epoch {row['epoch']}/{run.config.epochs}  "
                     f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  "
                     f"val_loss {row['val_loss']:.4f}  "
                     f"val_accuracy {row['val_accuracy']:.4f}  {row['seconds']:.1f} s",
@@ -157,7 +157,7 @@ class Monitor:
             if progress:
                 lines.add_row(
                     run.name,
-                    f"epoch {progress['epoch']}/{run.config['epochs']}",
+                    f"epoch {progress['epoch']}/{run.config.epochs}",
                     f"step {progress['step']}/{progress['steps_per_epoch']}",
                     f"loss {progress['loss']:.4f}",
                     f"accuracy {progress['accuracy']:.4f}",
@@ -168,7 +168,7 @@ class Monitor:
 
     def _time_left(self) -> str:
         """Time left if the remaining epochs take as long as those seen so far."""
-        total = sum(run.config["epochs"] for run in self._runs)
+        total = sum(run.config.epochs for run in self._runs)
         finished = sum(self._epochs.values())
         for run in self._running.values():
             progress = _progress(run.directory)

@@ -12,12 +12,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from ablation import import_path
-from ablation.config import UserError
+from ablation.config import Config, DatasetConfig, UserError
 from ablation.data import cache
 from ablation.networks import registry
 from ablation.orders import PrepareOrder, TrainOrder, written
@@ -29,7 +30,7 @@ from ablation.running.worker import EXIT_BUSY
 _POLL_SECONDS = 0.5
 
 
-def resolve(configs: Sequence[dict]) -> list[Run]:
+def resolve(configs: Sequence[Config]) -> list[Run]:
     """Returns the runs that configurations stand for, each data set and network looked at once.
 
     Raises:
@@ -42,30 +43,30 @@ def resolve(configs: Sequence[dict]) -> list[Run]:
     for config in configs:
         key = data_key(config)
         if key not in fingerprints:
-            found = cache.find(config["dataset"], config["cache_dir"])
+            found = cache.find(config.dataset, config.cache_dir)
             if found is None:
-                raise UserError(f"the data set {config['dataset']['name']} has not been prepared.")
+                raise UserError(f"the data set {config.dataset.name} has not been prepared.")
             fingerprints[key] = found.fingerprint
             counts[key] = found.count("train")
-        size = config["recipe"]["batch_size"]
+        size = config.recipe.batch_size
         if size > counts[key]:
             raise UserError(
                 f"recipe.batch_size={size} is more than the {counts[key]} training images; "
                 f"use recipe.batch_size={counts[key]} or less."
             )
-        net = json.dumps([config["arch"], config["parts"]])
+        net = json.dumps([config.arch, config.parts])
         if net not in networks:
             networks[net] = registry.record(config)
         runs.append(Run(config, networks[net], fingerprints[key]))
     return runs
 
 
-def data_key(config: dict) -> str:
+def data_key(config: Config) -> str:
     """Returns what tells the data set of one configuration from that of another."""
-    return json.dumps([config["dataset"], config["cache_dir"]])
+    return json.dumps([asdict(config.dataset), config.cache_dir])
 
 
-def prepare(dataset: dict, cache_dir: str) -> None:
+def prepare(dataset: DatasetConfig, cache_dir: str) -> None:
     """Makes sure that a data set lies ready, in a child process, since TFDS loads TensorFlow.
 
     Raises:
@@ -80,7 +81,7 @@ def prepare(dataset: dict, cache_dir: str) -> None:
     if child.returncode:
         killed = f" ({_signal(child.returncode)})" if child.returncode < 0 else ""
         raise UserError(
-            f"dataset={dataset['name']} could not be prepared{killed}, so nothing was trained."
+            f"dataset={dataset.name} could not be prepared{killed}, so nothing was trained."
         )
 
 
@@ -110,7 +111,7 @@ def train(run: Run, command: str) -> Status:
         KeyboardInterrupt: passed on after the child has ended.
     """
     before = store.read_status(run.directory)
-    anew = run.config["rerun"] == "all"
+    anew = run.config.rerun == "all"
     order = TrainOrder(run, command, anew, before.attempt, before.state)
     with one_gpu() as visible:
         code, complaint = _run_child(written(order), environment.child(run.config) | visible)

@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -30,7 +31,6 @@ from ablation.config import (
     COMMAND_KEYS,
     RECORD_KEY,
     SWEEPER,
-    ReportConfig,
     UserError,
     flatten,
     identity_keys,
@@ -64,11 +64,11 @@ def job(config: DictConfig) -> None:
     # With hydra.job.chdir=true it has moved, and every path is as it was typed.
     os.chdir(HydraConfig.get().runtime.cwd)
     given = {"threads": threads(config.threads, HydraConfig.get())}
-    (run,) = runner.resolve([validated(to_plain(config)) | given])
+    (run,) = runner.resolve([validated(to_plain(config) | given)])
     status = store.read_status(run.directory)
     # Several jobs of a sweep may name one network in different words.
     anew = not (status.is_final and (status.start or "") >= begun())
-    if anew and runner.is_due(status, run.config["rerun"]):
+    if anew and runner.is_due(status, run.config.rerun):
         runner.train(run, command_line())
 
 
@@ -126,7 +126,7 @@ def remarks(runs: Sequence[Run]) -> Iterator[str]:
     if left:
         named = ", ".join(f"{name}={value}" for name, value in left.items())
         yield f"not handed to the runs, because it could change their results: {named}"
-    precisions = {run.config["precision"] for run in runs}
+    precisions = {run.config.precision for run in runs}
     if "mixed_bfloat16" in precisions and machine.lacks_bfloat16() and not runner.gpus():
         yield (
             "precision=mixed_bfloat16 will be slow: this processor has no instructions for it "
@@ -165,6 +165,7 @@ class StudyCallback(Callback):
         """Plans the run."""
         with _errors_end_the_program():
             self._sweep = Sweep([to_plain(config) | own_threads(config)])
+            self._sweep.prepare()
             if self._sweep.plans_only:
                 self._sweep.plan(1)
                 sys.exit(0)
@@ -258,12 +259,12 @@ class Sweep:
             if key in {name.split(".")[0] for name in swept}:
                 raise UserError(f"{key} is one for the whole command and cannot be swept.")
         self._without_effect = dict.fromkeys(_without_effect(configs))
-        self._configs = configs = [validated(config) for config in configs]
+        self._configs = [validated(config) for config in configs]
         self._swept = swept
         self._expansion = expansion
         self._console = open_console(stderr=True)
-        self._directory = store.study_directory(configs[0])
-        self._report = ReportConfig(**configs[0]["report"])
+        self._directory = store.study_directory(self._configs[0])
+        self._report = self._configs[0].report
         check_report(self._report)
         self._check_report(self._report.contrast, self._report.reference)
         self._of_jobs: list[Run] = []
@@ -283,7 +284,7 @@ class Sweep:
     def _known_configs(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         """Yields the configurations of the command and of the study's runs, and their parts."""
         for config in self._configs:
-            yield config, registry.record(config).parts
+            yield asdict(config), registry.record(config).parts
         for directory in store.run_directories(self._directory):
             with contextlib.suppress(OSError, yaml.YAMLError, KeyError, TypeError):
                 config = store.Stored(directory).config()
@@ -296,7 +297,7 @@ class Sweep:
             UserError: a data set cannot be had, or is smaller than a batch.
         """
         for config in {runner.data_key(config): config for config in self._configs}.values():
-            runner.prepare(config["dataset"], config["cache_dir"])
+            runner.prepare(config.dataset, config.cache_dir)
         self._of_jobs = runner.resolve(self._configs)
         # Cells that name the same network in different words are one run.
         self._runs = list({run.name: run for run in self._of_jobs}.values())
@@ -304,11 +305,11 @@ class Sweep:
     @property
     def plans_only(self) -> bool:
         """Whether the command wants to know what would be trained, and no more."""
-        return bool(self._configs[0]["plan"])
+        return bool(self._configs[0].plan)
 
     def plan(self, workers: int) -> None:
         """Prints what would be trained and how long that would take."""
-        plan.show(self._runs, self._configs[0]["rerun"], workers)
+        plan.show(self._runs, self._configs[0].rerun, workers)
 
     def begin(self) -> list[int]:
         """Says what will be trained and starts to watch.
@@ -320,12 +321,12 @@ class Sweep:
             UserError: the study's folder cannot be written.
         """
         try:
-            own = {run.config["arch"]: run.network.source for run in self._runs}
+            own = {run.config.arch: run.network.source for run in self._runs}
             sources = {arch: source for arch, source in own.items() if source}
             asked.add(self._directory, self._swept, sources, self._planned())
         except OSError as error:
             raise UserError(f"{self._directory} cannot be written: {error}") from None
-        rerun = self._configs[0]["rerun"]
+        rerun = self._configs[0].rerun
         statuses = [(run, store.read_status(run.directory)) for run in self._runs]
         due = [(run, status) for run, status in statuses if runner.is_due(status, rerun)]
         for remark in (*self._without_effect, *remarks(self._runs)):
@@ -346,11 +347,11 @@ class Sweep:
             runs.setdefault(job.arm, {})[run.name] = None
         fixed = {
             key: value
-            for key, value in flatten(identity_keys(config)).items()
+            for key, value in flatten(identity_keys(asdict(config))).items()
             if key not in space.levels and key.split(".")[0] not in (*BLOCKS, *space.levels)
         }
         arms = tuple(tuple(runs[arm]) for arm in sorted(runs))
-        return Planned(config["design"]["name"], space.levels, space.rejected, fixed, arms)
+        return Planned(config.design.name, space.levels, space.rejected, fixed, arms)
 
     def end(self) -> bool:
         """Writes and prints the report; returns whether every run is complete."""
@@ -374,7 +375,7 @@ class Sweep:
 
     def _announce(self, kept: list[tuple[Run, Status]], due: list[tuple[Run, Status]]) -> None:
         for run, status in kept[:_NAMED_AT_MOST]:
-            left_out = run.config["diagnostics"] and not store.has_diagnostics(run.directory)
+            left_out = run.config.diagnostics and not store.has_diagnostics(run.directory)
             without = ", so without diagnostics; rerun=all trains it anew" if left_out else ""
             self._console.print(
                 f"{run.name}  {status.state} already, not trained again{without}", soft_wrap=True

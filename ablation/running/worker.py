@@ -86,7 +86,7 @@ def _reason(error: Exception, run: Run) -> str:
         return first_line(error)
     if not run.network.source:
         return f"{type(error).__name__}: {first_line(error)}"
-    return source.user_error(error, source.local_modules(source.locate(run.config["arch"])))
+    return source.user_error(error, source.local_modules(source.locate(run.config.arch)))
 
 
 def _train(run: Run, command: str) -> tuple[str, str | None]:
@@ -99,13 +99,12 @@ def _train(run: Run, command: str) -> tuple[str, str | None]:
     from ablation.training.train import train
 
     directory = run.directory
-    data = cache.find(run.config["dataset"], run.config["cache_dir"])
+    data = cache.find(run.config.dataset, run.config.cache_dir)
     if data is None or data.fingerprint != run.fingerprint:
         raise UserError("the data set changed after the sweep had begun; start the sweep again.")
     if registry.record(run.config).source != run.network.source:
         raise UserError(
-            f"the code of arch={run.config['arch']} changed after the sweep had begun; start it "
-            "again."
+            f"the code of arch={run.config.arch} changed after the sweep had begun; start it again."
         )
     facts = {
         "fingerprint": run.fingerprint,

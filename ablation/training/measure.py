@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ablation.config import UserError
-from ablation.orders import MeasureOrder, read
+from ablation.config import Config, UserError
+from ablation.orders import read_measure_order
 from ablation.terminal import import_quietly
 
 _STEPS = 5
@@ -21,8 +21,8 @@ _VAL_STEPS = 3
 
 def main() -> int:
     """Measures the ordered run; returns the exit code."""
-    order = read(MeasureOrder, sys.stdin.read())
-    import_quietly(order.config["backend"])
+    order = read_measure_order(sys.stdin.read())
+    import_quietly(order.config.backend)
     from ablation.networks.own import RefusedError
 
     try:
@@ -36,7 +36,7 @@ def main() -> int:
     return 0
 
 
-def measure(config: dict[str, Any], started: float) -> dict[str, Any]:
+def measure(config: Config, started: float) -> dict[str, Any]:
     """Times two shortened epochs of a run, through the same code that trains it.
 
     Args:
@@ -56,11 +56,11 @@ def measure(config: dict[str, Any], started: float) -> dict[str, Any]:
     from ablation.training.train import compiled_model, open_batches, peak_memory_bytes, set_up
 
     set_up(config)
-    data = cache.find(config["dataset"], config["cache_dir"])
+    data = cache.find(config.dataset, config.cache_dir)
     assert data
     batches, val = open_batches(config, data)
     steps, val_steps = min(_STEPS, batches.steps_per_epoch), min(_VAL_STEPS, val.steps)
-    model = compiled_model(config, data, config["epochs"] * batches.steps_per_epoch)
+    model = compiled_model(config, data, config.epochs * batches.steps_per_epoch)
     clock = StepClock()
     before_fit = time.perf_counter()
     overhead = time.time() - started
@@ -91,19 +91,19 @@ def measure(config: dict[str, Any], started: float) -> dict[str, Any]:
     }
 
 
-def _between_epochs(config: dict[str, Any], model: Any, batches: Any) -> tuple[float, float]:
+def _between_epochs(config: Config, model: Any, batches: Any) -> tuple[float, float]:
     """Returns the seconds of a checkpoint, and those of the diagnostics if the run has any."""
     from ablation.training.callbacks import Checkpoint
     from ablation.training.train import diagnostics
 
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
-        checkpoint = Checkpoint(Path(folder), config["epochs"])
+        checkpoint = Checkpoint(Path(folder), config.epochs)
         checkpoint.set_model(model)
         checkpoint.save(1)
         checkpoint.close()
         checkpoint_seconds = time.perf_counter() - begun
-        if not config["diagnostics"]:
+        if not config.diagnostics:
             return checkpoint_seconds, 0.0
         measuring = diagnostics(config, Path(folder), model, batches, finished=0)
         measuring.on_train_begin()  # The first time takes longer.

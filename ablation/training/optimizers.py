@@ -1,9 +1,9 @@
 """The optimizer and the learning-rate schedule that a recipe describes."""
 
-from typing import Any
-
 import keras
 from keras.optimizers import schedules
+
+from ablation.config import RecipeConfig
 
 
 @keras.saving.register_keras_serializable("ablation")
@@ -84,7 +84,7 @@ def _resource(variable):
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle
 
 
-def build_optimizer(recipe: dict[str, Any], total_steps: int) -> keras.optimizers.Optimizer:
+def build_optimizer(recipe: RecipeConfig, total_steps: int) -> keras.optimizers.Optimizer:
     """Builds the optimizer of a run.
 
     Weight decay is an L2 penalty with SGD, and with Adam what Keras does, the decay beside the
@@ -95,18 +95,18 @@ def build_optimizer(recipe: dict[str, Any], total_steps: int) -> keras.optimizer
         total_steps: optimizer steps of the whole run.
     """
     rate = build_schedule(recipe, total_steps)
-    if recipe["optimizer"] == "adam":
-        return Adam(rate, weight_decay=recipe["weight_decay"] or None, clipnorm=recipe["clipnorm"])
+    if recipe.optimizer == "adam":
+        return Adam(rate, weight_decay=recipe.weight_decay or None, clipnorm=recipe.clipnorm)
     return SGD(
         rate,
-        momentum=recipe["momentum"],
-        l2=recipe["weight_decay"],
-        clipnorm=recipe["clipnorm"],
+        momentum=recipe.momentum,
+        l2=recipe.weight_decay,
+        clipnorm=recipe.clipnorm,
     )
 
 
 def build_schedule(
-    recipe: dict[str, Any], total_steps: int
+    recipe: RecipeConfig, total_steps: int
 ) -> float | schedules.LearningRateSchedule:
     """Builds the learning rate over a run's steps.
 
@@ -120,23 +120,23 @@ def build_schedule(
         recipe: the `recipe` part of the configuration.
         total_steps: optimizer steps of the whole run.
     """
-    rate = recipe["learning_rate"]
-    warmup_steps = round(recipe["warmup_fraction"] * total_steps)
-    match recipe["schedule"]:
+    rate = recipe.learning_rate
+    warmup_steps = round(recipe.warmup_fraction * total_steps)
+    match recipe.schedule:
         case "constant":
             return rate
         case "cosine":
             return schedules.CosineDecay(
-                recipe["warmup_learning_rate"] if warmup_steps else rate,
+                recipe.warmup_learning_rate if warmup_steps else rate,
                 decay_steps=max(1, total_steps - warmup_steps),
                 warmup_target=rate if warmup_steps else None,
                 warmup_steps=warmup_steps,
             )
         case "step":
-            starts = [round(stone * total_steps) for stone in recipe["milestones"]]
-            values = [rate * recipe["milestone_factor"] ** i for i in range(len(starts) + 1)]
+            starts = [round(stone * total_steps) for stone in recipe.milestones]
+            values = [rate * recipe.milestone_factor**i for i in range(len(starts) + 1)]
             if warmup_steps:
-                starts, values = [warmup_steps, *starts], [recipe["warmup_learning_rate"], *values]
+                starts, values = [warmup_steps, *starts], [recipe.warmup_learning_rate, *values]
             # Keras holds a value up to and including its boundary.
             return schedules.PiecewiseConstantDecay([start - 1 for start in starts], values)
-    raise ValueError(f"Unknown schedule. Received: {recipe['schedule']}")
+    raise ValueError(f"Unknown schedule. Received: {recipe.schedule}")

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from ablation import backends
+from ablation.config import Config
 from ablation.data.cache import Cache
 from ablation.data.pipeline import TrainBatches, ValBatches, affine
 from ablation.networks import cost
@@ -37,7 +38,7 @@ from ablation.training.optimizers import build_optimizer
 _VAL_PIXELS = 256 * 32 * 32
 
 
-def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, Any]:
+def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
     """Trains a run, from its latest checkpoint if there is one.
 
     Args:
@@ -54,7 +55,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
     """
     start = time.perf_counter()
     set_up(config)
-    epochs = config["epochs"]
+    epochs = config.epochs
     batches, val = open_batches(config, cache)
     steps = batches.steps_per_epoch
     model = compiled_model(config, cache, epochs * steps)
@@ -68,12 +69,12 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
     except ValueError as error:
         print(f"The checkpoint cannot be read ({error}); training starts anew.")
         model, finished = compiled_model(config, cache, epochs * steps), 0
-    if config["keep_checkpoints"]:
-        scale, offset = affine(cache, config["dataset"]["normalisation"])
+    if config.keep_checkpoints:
+        scale, offset = affine(cache, config.dataset.normalisation)
         store.write_arrays(directory / "normalisation.npz", {"scale": scale, "offset": offset})
     history, clock = History(directory / "history.csv", rows[:finished]), StepClock()
     measuring = []
-    if config["diagnostics"]:
+    if config.diagnostics:
         measuring = [diagnostics(config, directory, model, batches, finished)]
     built = time.perf_counter()
     with contextlib.closing(checkpoint):
@@ -91,7 +92,7 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
             # kept again.
             callbacks=[
                 clock,
-                EpochSeeds(config["seed"]),
+                EpochSeeds(config.seed),
                 DivergenceGuard(),
                 history,
                 *measuring,
@@ -117,38 +118,38 @@ def train(config: dict[str, Any], cache: Cache, directory: Path) -> dict[str, An
     }
 
 
-def open_batches(config: dict[str, Any], cache: Cache) -> tuple[TrainBatches, ValBatches]:
+def open_batches(config: Config, cache: Cache) -> tuple[TrainBatches, ValBatches]:
     """Returns the batches that a run trains and validates on."""
-    size, dataset = config["recipe"]["batch_size"], config["dataset"]
+    size, dataset = config.recipe.batch_size, config.dataset
     train = TrainBatches(
         cache,
-        seed=config["seed"],
+        seed=config.seed,
         batch_size=size,
-        augment=dataset["augment"],
-        normalisation=dataset["normalisation"],
+        augment=dataset.augment,
+        normalisation=dataset.normalisation,
     )
     height, width, _ = cache.image_shape
     val_size = max(size, _VAL_PIXELS // (height * width))
-    return train, ValBatches(cache, batch_size=val_size, normalisation=dataset["normalisation"])
+    return train, ValBatches(cache, batch_size=val_size, normalisation=dataset.normalisation)
 
 
-def set_up(config: dict[str, Any]) -> None:
+def set_up(config: Config) -> None:
     """Sets seed, precision, threads and determinism for this process, once, before any model."""
     backends.current().set_up(config)
-    keras.config.set_dtype_policy(config["precision"])
+    keras.config.set_dtype_policy(config.precision)
 
 
-def compiled_model(config: dict[str, Any], cache: Cache, total_steps: int) -> keras.Model:
+def compiled_model(config: Config, cache: Cache, total_steps: int) -> keras.Model:
     """Returns the network of a run, ready to be trained for so many optimizer steps."""
     model = build(
-        config["arch"],
+        config.arch,
         cache.image_shape,
         len(cache.meta["classes"]),
-        seed=config["seed"],
-        **config["parts"],
+        seed=config.seed,
+        **config.parts,
     )
     model.compile(
-        build_optimizer(config["recipe"], total_steps),
+        build_optimizer(config.recipe, total_steps),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         jit_compile=backends.current().JIT_COMPILE,
@@ -161,7 +162,7 @@ def compiled_model(config: dict[str, Any], cache: Cache, total_steps: int) -> ke
 
 
 def diagnostics(
-    config: dict[str, Any],
+    config: Config,
     directory: Path,
     model: keras.Model,
     batches: TrainBatches,

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,7 @@ def resumed(cli, cache_dir, config, tmp_path):
         places = f"cache_dir={cache_dir}", f"runs_dir={tmp_path}"
         keys = config(*TINY, "plain=true", f"backend={backend}", *places)
         script = Path(stopped_and_resumed.__code__.co_filename).read_text()
-        order = json.dumps(keys), str(tmp_path)
+        order = json.dumps(asdict(keys)), str(tmp_path)
         done = cli(*order, code=script, cwd=tmp_path, **environment.child(keys))
         assert done.returncode == 0, done.stderr
         untouched, stopped = json.loads(done.stdout)

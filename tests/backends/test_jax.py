@@ -1,6 +1,7 @@
 """JAX against TensorFlow: the same run, as far as rounding lets it be."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ def test_the_curves_are_those_of_tensorflow(runs, tiny_study):
 def test_the_first_steps_are_those_of_tensorflow(cli, cache_dir, config, tmp_path):
     # A low rate keeps rounding from growing.
     keys = (*TINY, "recipe.learning_rate=0.001", "recipe.weight_decay=0.01")
-    order = {"config": config(*keys, "backend=jax"), "cache_dir": str(cache_dir)}
+    order = {"config": asdict(config(*keys, "backend=jax")), "cache_dir": str(cache_dir)}
     script = Path(few_steps.__code__.co_filename).read_text()
     done = cli(
         json.dumps(order), "jax.npz", code=script, cwd=tmp_path, KERAS_BACKEND="jax", NPROC="2"

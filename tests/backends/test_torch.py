@@ -1,6 +1,7 @@
 """PyTorch against TensorFlow: the same run, as far as rounding lets it be."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def test_the_first_measurement_of_the_layers_is_that_of_tensorflow(run, cli, tmp
 def test_the_first_steps_are_those_of_tensorflow(recipe, cli, cache_dir, config, tmp_path):
     # A low rate keeps rounding from growing.
     keys = (*TINY, f"recipe={recipe}", "recipe.learning_rate=0.001", "recipe.weight_decay=0.01")
-    order = {"config": config(*keys, "backend=torch"), "cache_dir": str(cache_dir)}
+    order = {"config": asdict(config(*keys, "backend=torch")), "cache_dir": str(cache_dir)}
     script = Path(few_steps.__code__.co_filename).read_text()
     done = cli(json.dumps(order), "torch.npz", code=script, cwd=tmp_path, KERAS_BACKEND="torch")
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,5 @@
 """What the tests of each kind of source share."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 from PIL import Image
@@ -12,7 +11,7 @@ WHITE = (255, 255, 255)
 
 
 def config(source, **keys):
-    return asdict(DatasetConfig(**({"name": source, "source": source, "image_size": 8} | keys)))
+    return DatasetConfig(**({"name": source, "source": source, "image_size": 8} | keys))
 
 
 def examples(source, split):

@@ -20,7 +20,7 @@ RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
 def config(source, **keys):
-    return asdict(DatasetConfig(**({"name": source, "source": source, "image_size": 8} | keys)))
+    return DatasetConfig(**({"name": source, "source": source, "image_size": 8} | keys))
 
 
 def prepare(root, cache_dir, **keys):
@@ -313,6 +313,7 @@ def test_a_failure_at_the_very_end_leaves_nothing(folder, cache_dir, monkeypatch
 _CHILD = """
 import json, os, signal, sys, time
 from pathlib import Path
+from ablation.config import DatasetConfig
 from ablation.data import cache
 
 me, room, dataset = json.loads(sys.argv[1])
@@ -328,12 +329,12 @@ def progress(what, done, total):
     time.sleep(0.2)
 
 (room / f"{me} asks").touch()
-print(cache.prepare(dataset, room / "cache", progress).fingerprint)
+print(cache.prepare(DatasetConfig(**dataset), room / "cache", progress).fingerprint)
 """
 
 
 def start(me, room, root):
-    order = json.dumps([me, str(room), folder_config(root)])
+    order = json.dumps([me, str(room), asdict(folder_config(root))])
     return subprocess.Popen(
         [sys.executable, "-c", _CHILD, order], env=environment(), stdout=subprocess.PIPE, text=True
     )
@@ -377,7 +378,7 @@ def test_who_waits_for_another_process_is_told_so(folder, cache_dir):
             stderr=subprocess.PIPE,
             text=True,
         )
-        order = {"dataset": folder_config(folder), "cache_dir": str(cache_dir)}
+        order = {"dataset": asdict(folder_config(folder)), "cache_dir": str(cache_dir)}
         child.stdin.write(json.dumps(order))
         child.stdin.close()
         assert "waiting for another process" in child.stderr.readline()
@@ -389,7 +390,7 @@ def test_who_waits_for_another_process_is_told_so(folder, cache_dir):
 
 
 def run(dataset, cache_dir):
-    order = json.dumps({"dataset": dataset, "cache_dir": str(cache_dir)})
+    order = json.dumps({"dataset": asdict(dataset), "cache_dir": str(cache_dir)})
     return subprocess.run(
         [sys.executable, "-m", "ablation.data"],
         input=order,

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,9 @@ def test_a_file_stays_in_its_split_when_others_are_added(tmp_path):
 def test_a_folder_is_prepared_without_tensorflow_and_split_alike_by_every_process(folder, tmp_path):
     script = (
         "import json, sys; from ablation.data import cache, pipeline, sources\n"
-        "dataset, cache_dir = json.loads(sys.argv[1])\n"
+        "from ablation.config import DatasetConfig\n"
+        "keys, cache_dir = json.loads(sys.argv[1])\n"
+        "dataset = DatasetConfig(**keys)\n"
         "cache.prepare(dataset, cache_dir, lambda *_: None)\n"
         "rows = sources.open_source(dataset).split('val')[1]\n"
         "print(json.dumps([[r.name for r in rows], 'tensorflow' in sys.modules]))"
@@ -75,7 +78,7 @@ def test_a_folder_is_prepared_without_tensorflow_and_split_alike_by_every_proces
     dataset = config("folder", path=str(folder))
     environment = {"PYTHONPATH": str(Path(cache.__file__).parents[2]), "PYTHONHASHSEED": "1"}
     child = subprocess.run(
-        [sys.executable, "-c", script, json.dumps([dataset, str(tmp_path / "cache")])],
+        [sys.executable, "-c", script, json.dumps([asdict(dataset), str(tmp_path / "cache")])],
         env=os.environ | environment,
         capture_output=True,
         text=True,

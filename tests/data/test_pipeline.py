@@ -1,5 +1,3 @@
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,7 +25,7 @@ def data(tmp_path_factory):
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(file)
     dataset = DatasetConfig(name="noise", source="folder", path=str(root), image_size=SIZE)
-    return cache.prepare(asdict(dataset), tmp_path_factory.mktemp("cache"), lambda *_: None)
+    return cache.prepare(dataset, tmp_path_factory.mktemp("cache"), lambda *_: None)
 
 
 def batches(data, seed=0, batch_size=4, augment="none", normalisation="unit"):
@@ -245,7 +243,7 @@ def test_standard_stays_finite_where_a_channel_never_changes(tmp_path):
     dataset = DatasetConfig(
         name="flat", source="folder", path=str(tmp_path / "images"), image_size=8
     )
-    flat = cache.prepare(asdict(dataset), tmp_path / "cache", lambda *_: None)
+    flat = cache.prepare(dataset, tmp_path / "cache", lambda *_: None)
     images, _ = draw(flat, batch_size=2, normalisation="standard")
     np.testing.assert_allclose(images[..., 1:], 0, atol=1e-4)
     np.testing.assert_allclose(np.abs(images[..., 0]), 1, atol=1e-5)

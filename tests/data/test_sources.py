@@ -33,4 +33,4 @@ def test_digits_are_every_image_of_scikit_learn_once_scaled_from_16_to_255():
 @pytest.mark.parametrize("key", ["train_split", "val_split"])
 def test_sources_that_split_themselves_take_no_split_keys(source, key, tmp_path):
     with pytest.raises(UserError, match="for TFDS sets"):
-        sources.open_source(config(source, path=str(tmp_path)) | {key: "train"})
+        sources.open_source(config(source, path=str(tmp_path), **{key: "train"}))

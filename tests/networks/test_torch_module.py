@@ -1,6 +1,7 @@
 """A torch.nn.Module in Keras: what it is asked runs where Keras's backend is PyTorch."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,9 @@ def test_a_stopped_run_of_a_module_goes_on_as_if_nothing_had_happened(
     ask, config, cache_dir, tmp_path
 ):
     keys = config(*TINY, "backend=torch", f"cache_dir={cache_dir}", "diagnostics=true")
-    untouched, resumed = ask("resumed", json.dumps(keys), str(tmp_path), **environment.child(keys))
+    untouched, resumed = ask(
+        "resumed", json.dumps(asdict(keys)), str(tmp_path), **environment.child(keys)
+    )
     assert (untouched["resumed_from_epoch"], resumed["resumed_from_epoch"]) == (0, 1)
     assert resumed["weights_sha256"] == untouched["weights_sha256"]
     for metric in ("loss", "val_loss", "accuracy", "val_accuracy"):

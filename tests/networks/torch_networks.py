@@ -165,11 +165,12 @@ def refusals():
 
 def resumed(config, room):
     """The results of a run left alone and of one that was stopped, on `Net`."""
+    from ablation.config import Config
     from ablation.training import train
     from stopped_and_resumed import stopped_and_resumed
 
     train.build = lambda arch, shape, classes, **_: wrap(Net(), shape, classes)
-    return stopped_and_resumed(json.loads(config), Path(room))
+    return stopped_and_resumed(Config.of(json.loads(config)), Path(room))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """A finished run keeps its name, whatever becomes of the program."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, make_dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from ablation.config import COMMAND_KEYS, Config, flatten
+from ablation.config import COMMAND_KEYS, Config, RecipeConfig, flatten
 from ablation.networks import registry, signature
 from ablation.records.identity import NEUTRAL, departures, identity
 
@@ -31,12 +31,15 @@ def test_a_key_that_is_added_renames_nothing(config, monkeypatch):
     before = [_identity(config(*one["overrides"])) for one in RECORDED]
     monkeypatch.setitem(NEUTRAL, "label_smoothing", 0.0)
     monkeypatch.setitem(NEUTRAL, "recipe.nesterov", False)
-    configs = [config(*one["overrides"]) | {"label_smoothing": 0.0} for one in RECORDED]
-    for one in configs:
-        one["recipe"] |= {"nesterov": False}
+    recipe = make_dataclass("Recipe", [("nesterov", bool, False)], bases=(RecipeConfig,))
+    wider = make_dataclass("Wider", [("label_smoothing", float, 0.0)], bases=(Config,))
+    monkeypatch.setattr("ablation.config.RecipeConfig", recipe)
+    configs = [
+        wider(**vars(one) | {"recipe": recipe(**vars(one.recipe))})
+        for one in (config(*recorded["overrides"]) for recorded in RECORDED)
+    ]
     assert [_identity(one) for one in configs] == before
-    configs[0]["label_smoothing"] = 0.1
-    assert _identity(configs[0]) != before[0]
+    assert _identity(replace(configs[0], label_smoothing=0.1)) != before[0]
 
 
 def test_a_part_that_is_added_renames_nothing(config, monkeypatch):

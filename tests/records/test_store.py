@@ -1,3 +1,4 @@
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -165,7 +166,7 @@ def test_yaml_is_read_as_the_library_reads_it(text):
 
 def test_every_configuration_survives_being_stored(config, tmp_path):
     for overrides in ([], ["dataset=cifar10", "recipe=he2015_cifar"], ["study='null'", "arch=20"]):
-        written = config(*overrides)
+        written = asdict(config(*overrides))
         store.write_yaml(tmp_path / "config.yaml", written)
         assert store.Stored(tmp_path).config() == written
 
@@ -178,8 +179,8 @@ def test_what_is_no_yaml_is_an_error(text):
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_every_name_survives_being_stored(name, config, tmp_path):
-    written = config()
-    written["dataset"] = written["dataset"] | {"name": name, "path": name}
+    written = asdict(config())
+    written["dataset"] |= {"name": name, "path": name}
     store.write_yaml(tmp_path / "config.yaml", written)
     assert store.Stored(tmp_path).config() == written
     store.write_json(tmp_path / "result.json", {"classes": [name]})
@@ -192,7 +193,7 @@ def test_every_name_survives_being_stored(name, config, tmp_path):
 def test_every_data_set_gives_a_run_a_directory(name, config, tmp_path):
     keys = config(f"runs_dir={tmp_path}")
     runs = [
-        run_of(keys | {"dataset": keys["dataset"] | {"name": one}}, "fingerprint")
+        run_of(replace(keys, dataset=replace(keys.dataset, name=one)), "fingerprint")
         for one in (name, f"{name}.", name.swapcase() + "1")
     ]
     for run in runs:

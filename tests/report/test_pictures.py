@@ -40,8 +40,8 @@ def _predict(directory, predicted, label=None):
 def pictured(images, stored_run, config):
     """Stores runs on those images; plain takes every image for a cat, residual errs once."""
     keys = images
-    dataset = config(*keys)["dataset"]
-    data = cache.prepare(dataset, config(*keys)["cache_dir"], lambda *_: None)
+    dataset = config(*keys).dataset
+    data = cache.prepare(dataset, config(*keys).cache_dir, lambda *_: None)
     for arm, predicted in (("true", [0] * 12), ("false", [0] * 6 + [1] * 5 + [0])):
         for seed in (3, 5):
             directory = stored_run(
@@ -98,7 +98,7 @@ def test_every_file_of_a_report_is_known_as_its_own(pictured, tmp_path):
     write_report(tmp_path / "main")
     files = {path.name for path in (tmp_path / "main" / "report").iterdir()}
     kinds = {name.split("-")[0] for name in files - {"runs.csv", "history.csv"}}
-    assert len(kinds) == 11
+    assert len(kinds) == 13
     # What is not would stay behind when a later report has another name for it.
     assert {name for name in files if not write._OWN.fullmatch(name)} == {"history.csv", "runs.csv"}
 

@@ -22,7 +22,7 @@ def measured(monkeypatch):
 
     def measure(run):
         names.append(run.name)
-        slow = run.config["precision"] == "mixed_bfloat16"
+        slow = run.config.precision == "mixed_bfloat16"
         return COST | ({"epoch_seconds": 100.0} if slow else {})
 
     monkeypatch.setattr(plan, "_measure", measure)

@@ -4,8 +4,8 @@ A module each; TensorFlow is imported only by the one that reads TensorFlow Data
 """
 
 from collections.abc import Sequence
-from typing import Any
 
+from ablation.config import DatasetConfig
 from ablation.data.sources.common import SPLITS, Example, LeftOut, Source
 from ablation.data.sources.digits import Digits
 from ablation.data.sources.folder import Folder
@@ -17,7 +17,7 @@ SOURCES: dict[str, type[Source]] = {"digits": Digits, "tfds": Tfds, "folder": Fo
 """The sources by the name that `dataset.source` gives them."""
 
 
-def open_source(dataset: dict[str, Any]) -> Source:
+def open_source(dataset: DatasetConfig) -> Source:
     """Opens a data set.
 
     Args:
@@ -26,10 +26,10 @@ def open_source(dataset: dict[str, Any]) -> Source:
     Raises:
         UserError: it is not there or not usable; the message says what to do.
     """
-    return SOURCES[dataset["source"]](dataset)
+    return SOURCES[dataset.source](dataset)
 
 
-def state(dataset: dict[str, Any]) -> str:
+def state(dataset: DatasetConfig) -> str:
     """Returns a text that changes when what lies on disk changes; quick, and without TensorFlow.
 
     It is the same for two spellings of one path.
@@ -37,9 +37,9 @@ def state(dataset: dict[str, Any]) -> str:
     Raises:
         UserError: the data set's own folder is missing.
     """
-    return SOURCES[dataset["source"]].state(dataset)
+    return SOURCES[dataset.source].state(dataset)
 
 
-def unused(dataset: dict[str, Any]) -> Sequence[LeftOut]:
+def unused(dataset: DatasetConfig) -> Sequence[LeftOut]:
     """Returns what is there and no example is made of; see `Source.unused`."""
-    return SOURCES[dataset["source"]].unused(dataset)
+    return SOURCES[dataset.source].unused(dataset)

@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ablation.config import UserError
+from ablation.config import DatasetConfig, UserError
 
 SPLITS = ("train", "val")
 OFFLINE = "dataset=digits and dataset=folder need no download."
@@ -54,7 +54,7 @@ class Source(Protocol):
     channels: int
     lost: tuple[str, ...]
 
-    def __init__(self, dataset: dict[str, Any]): ...
+    def __init__(self, dataset: DatasetConfig): ...
 
     def split(self, name: str) -> tuple[int, Iterator[Example]]:
         """Returns the number of examples of "train" or "val" and an iterator over them.
@@ -64,11 +64,11 @@ class Source(Protocol):
         """
 
     @staticmethod
-    def state(dataset: dict[str, Any]) -> str:
+    def state(dataset: DatasetConfig) -> str:
         """Returns what `sources.state` does."""
 
     @staticmethod
-    def unused(dataset: dict[str, Any]) -> Sequence[LeftOut]:
+    def unused(dataset: DatasetConfig) -> Sequence[LeftOut]:
         """Returns what is there and no example is made of; quick, and without TensorFlow.
 
         Raises:
@@ -76,11 +76,11 @@ class Source(Protocol):
         """
 
 
-def reject_splits(dataset: dict[str, Any]) -> None:
+def reject_splits(dataset: DatasetConfig) -> None:
     """Raises UserError if TFDS splits are given to a source that makes its own."""
-    if dataset["train_split"] or dataset["val_split"]:
+    if dataset.train_split or dataset.val_split:
         raise UserError(
-            f"dataset={dataset['source']} makes its own splits; "
+            f"dataset={dataset.source} makes its own splits; "
             "dataset.train_split and dataset.val_split are for TFDS sets."
         )
 

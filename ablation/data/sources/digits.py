@@ -1,10 +1,10 @@
 """The embedded data set."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from ablation.config import DatasetConfig
 from ablation.data.sources.common import Example, LeftOut, reject_splits
 
 
@@ -15,7 +15,7 @@ class Digits:
     channels = 1
     lost: tuple[str, ...] = ()
 
-    def __init__(self, dataset: dict[str, Any]):
+    def __init__(self, dataset: DatasetConfig):
         reject_splits(dataset)
 
     def split(self, name: str) -> tuple[int, Iterator[Example]]:
@@ -31,11 +31,11 @@ class Digits:
         return len(chosen), examples
 
     @staticmethod
-    def state(dataset: dict[str, Any]) -> str:
+    def state(dataset: DatasetConfig) -> str:
         """Returns nothing, because nothing lies on disk."""
         return ""
 
     @staticmethod
-    def unused(dataset: dict[str, Any]) -> tuple[LeftOut, ...]:
+    def unused(dataset: DatasetConfig) -> tuple[LeftOut, ...]:
         """Returns nothing, because nothing lies beside the images."""
         return ()

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from ablation.config import UserError, expanded
+from ablation.config import DatasetConfig, UserError, expanded
 from ablation.data.facts import named
 from ablation.data.sources.common import SPLITS, Example, LeftOut, digest_of, reject_splits
 from ablation.data.sources.decode import DEPTHS, depth_of, example, suffixes, unreadable
@@ -59,7 +58,7 @@ class Folder:
 
     channels = 3
 
-    def __init__(self, dataset: dict[str, Any]):
+    def __init__(self, dataset: DatasetConfig):
         reject_splits(dataset)
         self._root = _folder(dataset)
         listing = _Listing(self._root)
@@ -110,22 +109,22 @@ class Folder:
         return found or DEPTHS[-1]
 
     @staticmethod
-    def state(dataset: dict[str, Any]) -> str:
+    def state(dataset: DatasetConfig) -> str:
         """Returns a digest of the image files."""
         return digest_of(file for _, _, file in _Listing(_folder(dataset)).images)
 
     @staticmethod
-    def unused(dataset: dict[str, Any]) -> list[LeftOut]:
+    def unused(dataset: DatasetConfig) -> list[LeftOut]:
         """Returns the files and folders that are no images of a class."""
         return _Listing(_folder(dataset)).left_out
 
 
-def _folder(dataset: dict[str, Any]) -> Path:
-    if not dataset["path"]:
+def _folder(dataset: DatasetConfig) -> Path:
+    if not dataset.path:
         raise UserError(
             "dataset=folder needs dataset.path, a folder with one folder of images a class."
         )
-    root = Path(os.path.realpath(expanded("dataset.path", dataset["path"])))
+    root = Path(os.path.realpath(expanded("dataset.path", dataset.path)))
     try:
         is_folder = stat.S_ISDIR(root.stat().st_mode)
     except OSError as error:
@@ -133,7 +132,7 @@ def _folder(dataset: dict[str, Any]) -> Path:
             raise unreadable(root, error) from None
         is_folder = False
     if not is_folder:
-        several = " To sweep several, put -m before the keys." if "," in dataset["path"] else ""
+        several = " To sweep several, put -m before the keys." if "," in dataset.path else ""
         raise UserError(f"dataset.path={root} is not a folder.{several}")
     return root
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ablation.config import UserError, expanded, first_line
+from ablation.config import DatasetConfig, UserError, expanded, first_line
 from ablation.data.sources.common import OFFLINE, Example, LeftOut, digest_of
 from ablation.data.sources.decode import BrokenImageError, example
 from ablation.data.sources.tfds_features import (
@@ -39,13 +39,16 @@ class Tfds:
 
     lost: tuple[str, ...] = ()
 
-    def __init__(self, dataset: dict[str, Any]):
+    def __init__(self, dataset: DatasetConfig):
         _import_tensorflow()
-        self._name, self._data_dir = dataset["name"], tfds_dir(dataset)
-        missing = [key for key in ("train_split", "val_split") if not dataset[key]]
-        if missing:
-            raise UserError(f"dataset.{missing[0]} must be a TFDS split, such as 'train[:80%]'.")
-        self._specs = {"train": dataset["train_split"], "val": dataset["val_split"]}
+        self._name, self._data_dir = dataset.name, tfds_dir(dataset)
+        self._specs: dict[str, str] = {}
+        for name, spec in (("train", dataset.train_split), ("val", dataset.val_split)):
+            if not spec:
+                raise UserError(
+                    f"dataset.{name}_split must be a TFDS split, such as 'train[:80%]'."
+                )
+            self._specs[name] = spec
         self._builder = _open_builder(self._name, self._data_dir)
         configs = list(self._builder.builder_configs)
         try:
@@ -237,13 +240,13 @@ class Tfds:
         return f"try 'dataset.train_split={first}[:80%]' 'dataset.val_split={first}[80%:]'"
 
     @staticmethod
-    def state(dataset: dict[str, Any]) -> str:
+    def state(dataset: DatasetConfig) -> str:
         """Returns a digest of the set's descriptions, of every version that is prepared."""
-        name, _, _ = dataset["name"].partition(":")
+        name, _, _ = dataset.name.partition(":")
         return digest_of(sorted((tfds_dir(dataset) / name).rglob("dataset_info.json")))
 
     @staticmethod
-    def unused(dataset: dict[str, Any]) -> tuple[LeftOut, ...]:
+    def unused(dataset: DatasetConfig) -> tuple[LeftOut, ...]:
         """Returns nothing, because nothing lies beside the images."""
         return ()
 
@@ -308,10 +311,10 @@ def _import_tensorflow() -> None:
     import_quietly("tensorflow")
 
 
-def tfds_dir(dataset: dict[str, Any]) -> Path:
+def tfds_dir(dataset: DatasetConfig) -> Path:
     """Returns where TFDS keeps its data sets: the key, its environment variable or its default."""
     default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return expanded("dataset.data_dir", dataset["data_dir"] or default).resolve()
+    return expanded("dataset.data_dir", dataset.data_dir or default).resolve()
 
 
 def _require_network() -> None:
