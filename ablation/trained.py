@@ -4,12 +4,13 @@ import contextlib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 
-from ablation.config import UserError, first_line
+from ablation import source
+from ablation.config import RECORD_KEY, UserError, first_line
 from ablation.records import store
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
 
     with _as_trained(config["precision"]):
         network = build(
-            config["arch"],
+            _arch(directory, config),
             tuple(facts["image_shape"]),
             len(facts["classes"]),
             seed=config["seed"],
@@ -66,6 +67,22 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
         pixels = keras.Input(facts["image_shape"], name="pixels")
         images = keras.layers.Rescaling(scale, offset, dtype="float32")(pixels)
         return keras.Model(pixels, network(images), name=network.name)
+
+
+def _arch(directory: Path, config: dict[str, Any]) -> str:
+    """Returns what to build: a user's network as it was trained, whatever it is now."""
+    arch, code = config["arch"], config[RECORD_KEY]["source"]
+    if not code:
+        return str(arch)
+    with contextlib.suppress(UserError):
+        if source.digests(source.locate(arch)) == code:
+            return str(arch)
+    module, _, function = str(arch).rpartition(":")
+    name = module.replace("/", ".").removesuffix(".py").rpartition(".")[2]
+    copies = sorted((directory / store.SOURCE).rglob(f"{name}.py"), key=lambda one: len(one.parts))
+    if not copies:
+        raise UserError(f"{directory}: {arch} was edited since, and the run keeps no copy of it.")
+    return f"{copies[0]}:{function}"
 
 
 @contextlib.contextmanager

@@ -24,18 +24,17 @@ def build(
     pre_norm: bool = True,
     heads: int = 4,
     cls_token: bool = True,
-) -> keras.Model:
+):
     """Returns a model from images (height, width, channels) to logits."""
-    if heads < 1 or WIDTH % heads:
-        raise ValueError(f"heads must divide the width of {WIDTH}. Received: heads={heads}")
-    if any(size % PATCH for size in input_shape[:2]):
-        raise ValueError(f"Images must be whole patches of {PATCH}. Received: {input_shape}")
+    if heads < 1 or WIDTH % heads or any(size % PATCH for size in input_shape[:2]):
+        raise ValueError(f"heads must divide {WIDTH}, and {PATCH} the image's height and width.")
     inputs = keras.Input(input_shape)
     x = layers.Conv2D(WIDTH, PATCH, PATCH)(inputs)
-    grid = x.shape[1:3]
-    x = layers.Reshape((-1, WIDTH))(x)
-    x = x if position == "none" else Position(None if position == "learned" else sincos(*grid))(x)
-    x = ClassToken()(x) if cls_token else x
+    rows, columns = x.shape[1:3]
+    x = layers.Reshape((rows * columns, WIDTH))(x)
+    if position != "none":
+        x = Learned()(x) if position == "learned" else x + sincos(rows, columns)
+    x = Learned(in_front=True)(x) if cls_token else x
     for _ in range(DEPTH):
         x = residual(x, layers.MultiHeadAttention(heads, WIDTH // heads), pre_norm, inputs=2)
         mlp = [layers.Dense(4 * WIDTH, activation="gelu"), layers.Dense(WIDTH)]
@@ -47,41 +46,30 @@ def build(
 
 def residual(x, layer, pre_norm, inputs=1):
     norm = layers.LayerNormalization()
-    y = norm(x) if pre_norm else x
-    y = layers.Add()([x, layer(*[y] * inputs)])
+    y = layers.Add()([x, layer(*[norm(x) if pre_norm else x] * inputs)])
     return y if pre_norm else norm(y)
 
 
 def sincos(rows, columns):
-    """Returns a quarter of the width each for the sine and cosine of a patch's row and column."""
+    """Returns a quarter of the width each for sine and cosine of a patch's row and column."""
     rates = 10_000.0 ** -(np.arange(WIDTH // 4) / (WIDTH // 4))
     y, x = (axis.reshape(-1, 1) * rates for axis in np.mgrid[:rows, :columns])
-    return np.concatenate([np.sin(x), np.cos(x), np.sin(y), np.cos(y)], axis=1)
+    return np.concatenate([np.sin(x), np.cos(x), np.sin(y), np.cos(y)], axis=1).astype("float32")
 
 
-class Position(layers.Layer):
-    """Adds a fixed table (tokens, width), or a learned one where there is none."""
+class Learned(layers.Layer):
+    """Adds a learned table to the tokens, or puts one learned token in front of them."""
 
-    def __init__(self, table=None):
+    def __init__(self, in_front=False):
         super().__init__()
-        self.table = table
+        self.in_front = in_front
 
     def build(self, shape):
-        if self.table is None:
-            self.learned = layers.Embedding(*shape[1:], embeddings_initializer="random_normal")
-            self.learned.build()
+        size = (1, shape[-1]) if self.in_front else shape[1:]
+        self.table = self.add_weight(shape=size, initializer="random_normal")
 
     def call(self, x):
-        table = self.learned(ops.arange(x.shape[1])) if self.table is None else self.table
-        return x + ops.cast(table, x.dtype)
-
-
-class ClassToken(layers.Layer):
-    """Puts a learned token in front of those of the image."""
-
-    def build(self, shape):
-        self.token = self.add_weight(shape=shape[-1:], initializer="random_normal")
-
-    def call(self, x):
-        token = ops.broadcast_to(ops.cast(self.token, x.dtype), (ops.shape(x)[0], 1, x.shape[-1]))
-        return ops.concatenate([token, x], axis=1)
+        table = ops.cast(self.table, x.dtype)
+        if not self.in_front:
+            return x + table
+        return ops.concatenate([ops.repeat(table[None], ops.shape(x)[0], 0), x], axis=1)

@@ -1,5 +1,6 @@
 """The network of a run as a notebook gets it."""
 
+import shutil
 import subprocess
 import sys
 
@@ -93,3 +94,49 @@ def test_the_package_offers_it_without_loading_tensorflow():
     code = "import ablation, sys; ablation.load_model; print('keras' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr
+
+
+OWN = """
+import keras
+from nets.parts import head
+
+def build(input_shape, classes, *, width: int = 4) -> keras.Model:
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Flatten()(inputs)
+    return keras.Model(inputs, head(keras.layers.Dense(width)(x), classes))
+"""
+PARTS = """
+import keras
+
+def head(x, classes):
+    return keras.layers.Dense(classes)(keras.layers.ReLU()(x))
+"""
+SCRIPT = """
+import sys
+import numpy as np
+import ablation
+
+model = ablation.load_model(sys.argv[1])
+print(model.predict(np.full((1, 8, 8, 1), 100, np.uint8), verbose=0).tolist())
+"""
+
+
+def test_a_users_network_is_loaded_as_it_was_trained(cli, tmp_path):
+    nets = tmp_path / "nets"
+    nets.mkdir()
+    (nets / "__init__.py").write_text("")
+    (nets / "own.py").write_text(OWN)
+    (nets / "parts.py").write_text(PARTS)
+    keys = "arch=nets/own.py:build", "epochs=1", "dataset.image_size=8", "keep_checkpoints=1"
+    done = cli(*keys, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (directory,) = store.run_directories(tmp_path / "runs" / "main")
+    before = cli(str(directory), code=SCRIPT, cwd=tmp_path).stdout
+    assert before.startswith("[[")
+    # Another net two imports away, and then none at all.
+    (nets / "parts.py").write_text(PARTS.replace("ReLU", "Softmax"))
+    assert cli(str(directory), code=SCRIPT, cwd=tmp_path).stdout == before
+    for file in nets.iterdir():
+        file.unlink() if file.is_file() else shutil.rmtree(file)
+    nets.rmdir()
+    assert cli(str(directory), code=SCRIPT, cwd=tmp_path).stdout == before

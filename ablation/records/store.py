@@ -12,6 +12,7 @@ runs/<study>/<network>-<data set>-s<seed>-<8 hex of the identity>/
     log.txt          what the training process printed
     checkpoint/      weights and optimizer after the last finished epoch, until complete
     weights/         with keep_checkpoints, the weights after every so many epochs and the last
+    source/          a user's own network as it was, with the local modules that it imports
     normalisation.npz  with keep_checkpoints, the scale and offset that make pixels inputs
 """
 
@@ -64,6 +65,9 @@ DIAGNOSTIC_COLUMNS = ("epoch", "layer", "depth", "kernel", "response_sd", "gradi
 _RUN_NAME = re.compile(r".+-s\d+-[0-9a-f]{8}")
 _RESULT_FILES = ("config.yaml", "history.csv", "provenance.json")
 _ON_RECORD = ("place", "family", "parts", "source")
+SOURCE = "source"
+"""Where a run keeps the code of a user's network."""
+
 _LOCK = ".lock"
 _TEMPORARY = ".writing"
 _BLOCK = re.compile(r"(?<=\n)(?=\w+:)")

@@ -80,6 +80,16 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
     return 0 if status.state in (store.COMPLETE, store.REFUSED) else EXIT_FAILED
 
 
+def _keep_source(run: Run) -> None:
+    """Copies a user's network into the run, so that its weights can be loaded after an edit."""
+    if run.network.source:
+        located = source.locate(run.config.arch)
+        for path in source.local_modules(located):
+            copy = run.directory / store.SOURCE / path.relative_to(located.root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            store.write_bytes(copy, path.read_bytes())
+
+
 def _reason(error: Exception, run: Run) -> str:
     """Returns an error in one line; one of the user's code with its file and line."""
     if isinstance(error, UserError):
@@ -114,6 +124,7 @@ def _train(run: Run, command: str) -> tuple[str, str | None]:
     if store.checkpoints(directory / "checkpoint"):
         facts["earlier"] = provenance.earlier(directory / "provenance.json", facts)
     store.write_json(directory / "provenance.json", facts)
+    _keep_source(run)
     try:
         result = train(run.config, data, directory)
     except DivergenceError as divergence:

@@ -2,9 +2,11 @@
 
 import contextlib
 import csv
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ _NORMALISATIONS = (
     keras.layers.RMSNormalization,
     keras.layers.UnitNormalization,
 )
+_SHORTCUT = re.compile(r"_shortcut_conv$|(^|\.)(shortcut|skip|downsample)(\.|$)")
 _LOOPS = (keras.layers.RNN, keras.layers.Bidirectional, keras.layers.TimeDistributed)
 """What calls the layers inside it within a loop, out of which no response can be taken."""
 
@@ -30,8 +33,8 @@ class Diagnostics(keras.callbacks.Callback):
     """Keeps `diagnostics.csv`: before training and after each epoch, a row for each layer.
 
     Measured is every layer with a kernel, a convolution or a dense layer, however deep inside
-    other models and layers it stands; but for the classifier, a dense layer behind all others,
-    whose response is the logits, and for what a recurrent layer repeats.
+    other models, layers and modules of PyTorch it stands; but for the classifier, a dense layer
+    behind all others, whose response is the logits, and for what a recurrent layer repeats.
 
     `response_sd` is the standard deviation, over images, pixels and channels, of the layer's
     response as He15 Fig. 7 has it: what comes out of the normalisation behind the layer, before
@@ -45,8 +48,8 @@ class Diagnostics(keras.callbacks.Callback):
     response, all of its outputs together.
 
     `gradient_norm` is the L2 norm of the loss's gradient by the layer's kernel, without weight
-    decay. `depth` counts the layers of the main path from 1; a shortcut's, which is known by the
-    ending of its name, `_shortcut_conv`, has none. `kernel` is its size in pixels, such as 3x3, or
+    decay. `depth` counts the layers of the main path from 1; a shortcut's, which is known by its
+    name, has none. `kernel` is its size in pixels, such as 3x3, or
     "dense". A layer that the network never calls has neither response nor gradient.
 
     All of it is measured on the images of the first training batch, 64 at most, which depend on
@@ -71,7 +74,7 @@ class Diagnostics(keras.callbacks.Callback):
         self._finished = finished
         self._rows = _read(path, finished) if finished else []
         self._measured = model
-        self._layers = _with_kernel(model)
+        self._layers = _with_kernel(_watched(model))
         images, labels = next(batches.epoch(0))
         batch = images[:_IMAGES], labels[:_IMAGES]
         self._gradients = _gradients(_objective(model, self._layers, batch))
@@ -95,15 +98,15 @@ class Diagnostics(keras.callbacks.Callback):
         by_variable = dict(zip(map(id, trainable), gradients, strict=True))
         depth = 0
         for place, layer in enumerate(self._layers):
-            on_main_path = not layer.name.endswith("_shortcut_conv")
+            on_main_path = not _SHORTCUT.search(layer.name)
             depth += on_main_path
-            of_kernels = [by_variable.get(id(kernel)) for kernel in _kernels(layer)]
+            of_kernels = [by_variable.get(id(kernel)) for kernel in layer.kernels]
             called = str(place) in deviations
             fields = (
                 epoch,
                 layer.name,
                 depth if on_main_path else "",
-                _size(layer),
+                layer.size,
                 f"{float(deviations[str(place)]):.6g}" if called else "",
                 _norm(of_kernels) if called else "",
             )
@@ -125,11 +128,63 @@ def _read(path: Path, finished: int) -> list[dict[str, Any]]:
         return []
 
 
-def _with_kernel(model: keras.Model) -> list[keras.layers.Layer]:
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """A layer of Keras or a module of PyTorch, as it is looked at here.
+
+    Attributes:
+        name: of the layer; of a module its path, joined by dots.
+        kernels: its own, if it has any.
+        size: of its kernel in pixels, or "dense".
+        normalises: whether it is a normalisation.
+        owner: the layer or module itself.
+        method: of the owner, that is called.
+    """
+
+    name: str
+    kernels: list[keras.Variable]
+    size: str
+    normalises: bool
+    owner: Any
+    method: str
+
+
+def _with_kernel(layers: list[_Layer]) -> list[_Layer]:
     """Returns the layers to be measured, in their order."""
-    layers = [layer for layer in _inside(model) if _kernels(layer)]
-    has_classifier = len(layers) > 1 and isinstance(layers[-1], keras.layers.Dense)
-    return layers[:-1] if has_classifier else layers
+    found = [layer for layer in layers if layer.kernels]
+    has_classifier = len(found) > 1 and found[-1].size == "dense"
+    return found[:-1] if has_classifier else found
+
+
+def _watched(model: keras.Model) -> list[_Layer]:
+    """Returns what is followed: whatever holds no other layers, and what has kernels."""
+    found = []
+    for layer in _inside(model):
+        kernels = _kernels(layer)
+        if isinstance(layer, keras.layers.TorchModuleWrapper):
+            found += _modules(layer)
+        elif kernels or not layer._layers:
+            normalises = isinstance(layer, _NORMALISATIONS)
+            found.append(_Layer(layer.name, kernels, _size(layer), normalises, layer, "call"))
+    return found
+
+
+def _modules(layer: keras.layers.TorchModuleWrapper) -> list[_Layer]:
+    """Returns the same of the modules inside a module of PyTorch."""
+    import torch  # Only its backend has such layers.
+
+    norms = (torch.nn.modules.batchnorm._NormBase, torch.nn.GroupNorm, torch.nn.LayerNorm)
+    variables = {id(one.value): one for one in layer.variables}
+    found = []
+    for name, module in layer.module.named_modules():
+        weight = module._parameters.get("weight")
+        has_kernel = weight is not None and weight.ndim > 1
+        has_kernel &= not isinstance(module, (*norms, torch.nn.Embedding))
+        kernels = [variables[id(weight)]] if has_kernel and id(weight) in variables else []
+        if kernels or not list(module.children()):
+            kind = isinstance(module, norms)
+            found.append(_Layer(name, kernels, _size(module), kind, module, "forward"))
+    return found
 
 
 def _inside(model: keras.Model) -> list[keras.layers.Layer]:
@@ -153,7 +208,7 @@ def _kernels(layer: keras.layers.Layer) -> list[keras.Variable]:
     return [one for one in own if one.name.endswith("kernel") and len(one.shape) > 1]
 
 
-def _size(layer: keras.layers.Layer) -> str:
+def _size(layer: Any) -> str:
     size = getattr(layer, "kernel_size", None)
     return "x".join(map(str, size)) if isinstance(size, tuple) else "dense"
 
@@ -171,40 +226,43 @@ class _Calls:
     """
 
     def __init__(self) -> None:
-        self._calls: list[tuple[keras.layers.Layer, list[Any], Any]] = []
+        self._calls: list[tuple[_Layer, list[Any], Any, Any]] = []
 
     @contextlib.contextmanager
-    def watched(self, layers: list[keras.layers.Layer]) -> Iterator[None]:
+    def watched(self, layers: list[_Layer]) -> Iterator[None]:
         """Follows the calls of layers."""
-        own = {id(layer): vars(layer)["call"] for layer in layers if "call" in vars(layer)}
+        own = [vars(layer.owner).get(layer.method) for layer in layers]
         for layer in layers:
             # Not by assignment, which is a layer's own business.
-            vars(layer)["call"] = self._following(layer, layer.call)
+            call = getattr(layer.owner, layer.method)
+            vars(layer.owner)[layer.method] = self._following(layer, call)
         try:
             yield
         finally:
-            for layer in layers:
-                del vars(layer)["call"]
-                if id(layer) in own:
-                    vars(layer)["call"] = own[id(layer)]
+            for layer, before in zip(layers, own, strict=True):
+                del vars(layer.owner)[layer.method]
+                if before is not None:
+                    vars(layer.owner)[layer.method] = before
 
-    def _following(self, layer: keras.layers.Layer, call: Callable) -> Callable:
+    def _following(self, layer: _Layer, call: Callable) -> Callable:
         def followed(*args, **kwargs):
             outputs = call(*args, **kwargs)
-            self._calls.append((layer, keras.tree.flatten(args), outputs))
+            # PyTorch may write the next layer's output over it.
+            kept = outputs.clone() if hasattr(outputs, "clone") else outputs
+            self._calls.append((layer, keras.tree.flatten(args), outputs, kept))
             return outputs
 
         return followed
 
-    def responses(self, measured: list[keras.layers.Layer]) -> dict[int, list[Any]]:
+    def responses(self, measured: list[_Layer]) -> dict[int, list[Any]]:
         """Returns the responses of each measured layer that was called, by its place."""
-        places = {id(layer): place for place, layer in enumerate(measured)}
+        places = {id(layer.owner): place for place, layer in enumerate(measured)}
         owners = self._owners()
         found: dict[int, list[Any]] = {}
-        for layer, _, outputs in self._calls:
-            if id(layer) in places and hasattr(outputs, "shape"):
-                response = owners.get(id(outputs), outputs)
-                found.setdefault(places[id(layer)], []).append(response)
+        for layer, _, outputs, kept in self._calls:
+            if id(layer.owner) in places and hasattr(outputs, "shape"):
+                response = owners.get(id(outputs), kept)
+                found.setdefault(places[id(layer.owner)], []).append(response)
         return found
 
     def _owners(self) -> dict[int, Any]:
@@ -215,21 +273,21 @@ class _Calls:
         made: dict[int, str] = {}
         uses = self._uses()
         owners = {}
-        for layer, inputs, outputs in self._calls:
-            if _kernels(layer):
+        for layer, inputs, outputs, kept in self._calls:
+            if layer.kernels:
                 made[id(outputs)] = layer.name
-            elif made and inputs and isinstance(layer, _NORMALISATIONS):
+            elif made and inputs and layer.normalises:
                 before = made.get(id(inputs[0]))
                 if before is None or uses[id(inputs[0])] > 1 or _elsewhere(before, layer.name):
                     return {}
-                owners[id(inputs[0])] = outputs
+                owners[id(inputs[0])] = kept
         return owners
 
     def _uses(self) -> Counter[int]:
         """Returns how many calls took each tensor, by its id, but for those that pass it on."""
         return Counter(
             id(tensor)
-            for _, inputs, outputs in self._calls
+            for _, inputs, outputs, _ in self._calls
             for tensor in inputs
             if tensor is not outputs
         )
@@ -241,20 +299,20 @@ def _elsewhere(kernel: str, normalisation: str) -> bool:
     return named and kernel.removesuffix("_conv") != normalisation.removesuffix("_bn")
 
 
-def _objective(model: keras.Model, measured: list[keras.layers.Layer], batch: Batch) -> Callable:
+def _objective(model: keras.Model, measured: list[_Layer], batch: Batch) -> Callable:
     """Returns the loss of a batch and its responses' deviations as a function of all variables.
 
     The function assigns nothing: what batch normalisation would add to its averages is dropped.
     """
     images, labels = batch
     loss = keras.losses.get(model.loss)
-    leaves = [layer for layer in _inside(model) if not layer._layers or _kernels(layer)]
+    layers = _watched(model)
 
     def objective(trainable, frozen):
         variables = [*model.trainable_variables, *model.non_trainable_variables]
         mapping = list(zip(variables, [*trainable, *frozen], strict=True))
         calls = _Calls()
-        with calls.watched(leaves), keras.StatelessScope(state_mapping=mapping):
+        with calls.watched(layers), keras.StatelessScope(state_mapping=mapping):
             outputs = model(images, training=True)
             value = ops.mean(loss(labels, outputs))  # A loss by its name is one of each image.
         responses = calls.responses(measured)

@@ -47,6 +47,21 @@ def test_running_statistics_are_parameters_that_nothing_trains(ask):
     assert found["multiply_adds"] == 64 * 9 * 4 + 256 * 10
 
 
+def test_layers_inside_a_module_are_diagnosed_as_pytorch_itself_has_them(ask, tmp_path):
+    found = ask("diagnosed", str(tmp_path / "diagnostics.csv"))
+    rows = found["rows"]
+    # The convolution in front of a norm by what comes out of that, before the ReLU writes over it.
+    assert [row["layer"] for row in rows] == ["body.0", "body.3", "shortcut"]
+    assert [row["depth"] for row in rows] == ["1", "2", ""]
+    assert [row["kernel"] for row in rows] == ["3x3", "3x3", "5x5"]
+    measured = [float(row["response_sd"]) for row in rows]
+    assert measured == pytest.approx(found["responses"], rel=1e-4)
+    assert [float(row["gradient_norm"]) for row in rows] == pytest.approx(
+        found["gradients"], rel=1e-4
+    )
+    assert found["kept"]
+
+
 def test_only_training_moves_statistics_and_drops_units(ask):
     found = ask("modes")
     assert found["before"] == found["after_predict"] != found["after_fit"]

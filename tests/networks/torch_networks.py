@@ -5,9 +5,11 @@
 Keras's backend must be PyTorch. The answer goes to standard output as JSON.
 """
 
+import csv
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -161,6 +163,41 @@ def refusals():
         except ValueError as error:
             said.append(str(error))
     return said
+
+
+def diagnosed(path):
+    """What diagnostics measure in a module, and what PyTorch itself makes of it."""
+    from ablation.training.diagnostics import Diagnostics
+
+    torch.manual_seed(0)
+    body = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.Conv2d(4, 5, 3)
+    )
+    net = nn.ModuleDict({"body": body, "shortcut": nn.Conv2d(1, 5, 5), "head": nn.Linear(80, 10)})
+    net.forward = lambda x: net["head"]((net["body"](x) + net["shortcut"](x)).flatten(1))
+    model = wrap(net, (8, 8, 1), 10)
+    model.loss = lambda y, p: keras.losses.sparse_categorical_crossentropy(y, p, from_logits=True)
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(32, 8, 8, 1)).astype("float32")
+    labels = rng.integers(0, 10, 32).astype("int32")
+    batches = SimpleNamespace(epoch=lambda _: iter([(images, labels)]))
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    Diagnostics(Path(path), model, batches, finished=0).on_train_begin()
+    kept = all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    net.train()
+    x = torch.tensor(images).movedim(-1, 1)
+    first = body[1](body[0](x))
+    second = body[3](torch.relu(first))
+    responses = [first, second, net["shortcut"](x)]
+    loss = nn.functional.cross_entropy(net(x), torch.tensor(labels, dtype=torch.long))
+    weights = [body[0].weight, body[3].weight, net["shortcut"].weight]
+    gradients = torch.autograd.grad(loss, weights)
+    return {
+        "rows": list(csv.DictReader(Path(path).open())),
+        "kept": kept,
+        "responses": [float(one.std(unbiased=False)) for one in responses],
+        "gradients": [float(one.norm()) for one in gradients],
+    }
 
 
 def resumed(config, room):
