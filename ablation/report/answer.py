@@ -86,13 +86,28 @@ def _without_verdict(
     """Yields the differences of one seed or two, and what a verdict would take."""
     asked = [effect for effect in effects if effect.kind not in ("interaction", "main effect")]
     ranked = sorted(asked, key=lambda effect: -abs(effect.mean))
-    yield f"{_listed([_difference(effect) for effect in ranked[:_NAMED_AT_MOST]])}."
+    if comparison.arms:
+        changes = [
+            f"{effect.minuend} {effect.metric.difference(effect.mean)}"
+            f"{f' ({_bounds(effect)})' if effect.n > 1 and not effect.constant else ''}"
+            for effect in ranked[: 2 * _NAMED_AT_MOST]
+            if effect.kind != "total"
+        ]
+        yield f"Against {_base(comparison)}: {_listed(changes)}."
+    else:
+        first = ranked[0]
+        pair = [
+            effect
+            for effect in asked
+            if (effect.minuend, effect.subtrahend) == (first.minuend, first.subtrahend)
+        ]
+        yield f"{_of_rows(pair[:_NAMED_AT_MOST])}."
     n = max(effect.n for effect in effects)
     of_first = next((one.spread for one in images if one.effect is ranked[0]), None)
     if n == 1 and of_first and not math.isnan(of_first.over_images[0]):
         low, high = (ranked[0].metric.signed(bound) for bound in of_first.over_images)
         yield (
-            f"Over {counted(of_first.images, 'validation image')} the first lies within {low} to "
+            f"Over {counted(of_first.images, 'validation image')} the largest lies within {low} to "
             f"{high}, for these very networks."
         )
     runs = comparison.complete
@@ -114,7 +129,7 @@ def _of_grid(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]
         of_pair = [effect for effect in contrasts if (effect.minuend, effect.subtrahend) == pair]
         main = next((one for one in mains if (one.minuend, one.subtrahend) == pair), None)
         if len(of_pair) <= _NAMED_AT_MOST or main is None:
-            yield _of_rows(of_pair)
+            yield f"{_of_rows(of_pair)}, over {_seeds(of_pair)}."
         else:
             yield f"Averaged over {len(of_pair)} rows, {_difference(main)}; {_counts(of_pair)}."
     if len(pairs) > 2:
@@ -131,18 +146,13 @@ def _of_rows(effects: Sequence[Effect]) -> str:
     first, *others = effects
     text = _difference(first)
     for other in others:
-        text += (
-            f", and {other.metric.size(other.mean)} {_direction(other)} at {other.where}"
-            f" ({_interval(other)})"
-        )
-    return f"{text}, over {_seeds(effects)}."
+        text += f", and {other.metric.size(other.mean)} {_direction(other)} at {other.where}"
+        text += f" ({_interval(other)})" if other.n > 1 else ""
+    return text
 
 
 def _of_design(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]:
-    reference = comparison.arms[0]
-    metric = effects[0].metric
-    own = comparison.complete[comparison.complete["column"] == reference.name]["score"]
-    base = f"the {reference.name} ({metric.value(own.mean())})" if len(own) else "the reference"
+    metric, base = effects[0].metric, _base(comparison)
     total = [effect for effect in effects if effect.kind == "total"]
     for one in total:
         steps = sum(effect.kind == "step" for effect in effects)
@@ -165,6 +175,13 @@ def _of_design(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[st
         named = _listed([f"{one.minuend} ({_interval(one)})" for one in disagree[:_NAMED_AT_MOST]])
         yield f"The parts do not add up: added alone and left out, they differ for {named}."
     yield from _open(effects)
+
+
+def _base(comparison: Comparison) -> str:
+    """Returns the arm that a design begins with, and its score."""
+    first = comparison.arms[0].name
+    own = comparison.complete[comparison.complete["column"] == first]["score"]
+    return f"the {first} ({comparison.metric.value(own.mean())})" if len(own) else f"the {first}"
 
 
 def _ranked(effects: Sequence[Effect], head: str) -> Iterator[str]:
