@@ -8,14 +8,14 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from ablation import command
-from ablation.config import CONF_DIR, RECORD_KEY, Config, to_plain
+from ablation.config import CONF_DIR, Config, to_plain
 from ablation.designs import with_reference
 from ablation.designs.registry import DESIGNS
 from ablation.factors import spelled
 from ablation.networks import registry
 from ablation.records import asked, store
 from ablation.records.asked import Planned
-from support import TINY, run_of
+from support import TINY, current_sources, run_of
 
 # As in every child, so that what a test computes itself is rounded as in a run.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
@@ -126,15 +126,6 @@ def stored_run(config, tmp_path):
         return run.directory
 
     return write
-
-
-def current_sources(study):
-    """The sources of the users' own networks as the runs of a study have them."""
-    found = {}
-    for directory in store.run_directories(study):
-        config = store.Stored(directory).config()
-        found[config["arch"]] = config[RECORD_KEY]["source"]
-    return {arch: source for arch, source in found.items() if source}
 
 
 @pytest.fixture

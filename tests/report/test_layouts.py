@@ -6,7 +6,7 @@ from ablation.analysis.study import load
 from ablation.records import asked
 from ablation.report import latex, markdown
 from ablation.report.cells import arm_cells
-from conftest import current_sources
+from support import current_sources
 
 NETS = """
 from typing import Literal
