@@ -62,7 +62,7 @@ def test_gradients_are_those_of_the_main_path_first_and_last(measured):
 
 def _section(folder):
     loaded = study.load(folder)
-    found = sections.sections(loaded, loaded.comparisons()[0], None)
+    found = sections.sections(loaded, loaded.comparisons()[0], None, [])
     return next((section for section in found if section.title == "Layer by layer"), None)
 
 

@@ -179,7 +179,7 @@ def test_a_report_in_which_everything_has_a_nasty_name(renamed, tmp_path, config
         (root / split / f"{k:02}").mkdir(parents=True)
         Image.new("RGB", (8, 8), "red").save(root / split / f"{k:02}" / "0.png")
     keys = config("dataset=folder", f"dataset.path={root}", "dataset.image_size=8")
-    data = cache.prepare(keys["dataset"], tmp_path / "cache", lambda *_: None)
+    data = cache.prepare(keys.dataset, tmp_path / "cache", lambda *_: None)
     folder = renamed("$$ *a*\n[0.5]", "猫\udcff_", classes)
     label = np.arange(30, dtype=np.int32)
     for directory in folder.glob("34-*"):
