@@ -20,7 +20,6 @@ from ablation.analysis.tables import (
     runs_table,
 )
 
-_TICKS = {"true": "✓", "false": "–"}
 _BASES = ("reference", "stripped")
 
 
@@ -69,7 +68,12 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
     """
     table, metric = arms_table(comparison, sort), comparison.metric
     keys = list(comparison.arms[0].levels)
-    ticks = [key for key in keys if set(table[key]) <= {"true", "false"}] if whole else []
+    made_of = {
+        arm.name: {key: _tick(level) for key, level in arm.levels.items()}
+        for arm in comparison.arms
+    }
+    ticks = [key for key in keys if all(made_of[arm][key] is not None for arm in made_of)]
+    ticks = ticks if whole else []
     one_factor = len(keys) == 1 and len(table) > 2
     steps = comparison.design == "cumulative"
     header = [keys[0] if one_factor else "step" if steps else "arm", *([] if one_factor else ticks)]
@@ -81,7 +85,7 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
         name = row["arm"]
         if one_factor and row["role"] != "target":
             name = f"{row[keys[0]]} ({row['role']})" if row["role"] in _BASES else row[keys[0]]
-        cells = [name, *([] if one_factor else [_TICKS[row[key]] for key in ticks])]
+        cells = [name, *([] if one_factor else [made_of[row["arm"]][key] for key in ticks])]
         cells += [_scored(metric, row), _between(metric, row, "difference"), row["verdict"]]
         cells += [metric.signed(row["total"])] if steps else []
         if whole:
@@ -92,6 +96,13 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
         rows.append(cells)
     strong = [place for place, role in enumerate(table["role"]) if role in _BASES]
     return Cells([*header, *costs], rows, frozenset(strong))
+
+
+def _tick(level: str) -> str | None:
+    """Returns how a table says on or off, "" where that changes nothing, None of other levels."""
+    if getattr(level, "place", 1) == 0:
+        return ""
+    return {"true": "✓", "false": "–"}.get(level)
 
 
 def interaction_cells(comparison: Comparison) -> Cells:
