@@ -37,8 +37,17 @@ def test_a_network_knows_no_training_no_report_and_no_data(path):
     assert not [name for name in _imports(path) if name.startswith(rooms)]
 
 
+@pytest.mark.parametrize("path", _files("designs"), ids=lambda p: p.stem)
+def test_a_design_knows_factors_and_no_result(path):
+    allowed = ("ablation.designs", "ablation.factors", "ablation.config.UserError")
+    inside = [name for name in _imports(path) if name.startswith("ablation")]
+    assert not [name for name in inside if not name.startswith(allowed)]
+
+
 @pytest.mark.parametrize(
-    "path", [*_files("analysis", "records", "report"), ROOT / "factors.py"], ids=lambda p: p.stem
+    "path",
+    [*_files("analysis", "designs", "records", "report"), ROOT / "factors.py"],
+    ids=lambda p: p.stem,
 )
 @pytest.mark.parametrize("word", ["plain", "preact", "stride_on", "shortcut", "baseline"])
 def test_the_core_has_no_word_for_what_is_ablated(path, word):
