@@ -82,9 +82,9 @@ def test_he2015_divides_by_ten_at_32k_and_48k_of_64k_iterations(config):
 
 def test_he2015_has_the_papers_settings(config):
     recipe = _recipe(config, "recipe=he2015_cifar")
-    assert (recipe["batch_size"], recipe["momentum"], recipe["weight_decay"]) == (128, 0.9, 1e-4)
+    assert (recipe.batch_size, recipe.momentum, recipe.weight_decay) == (128, 0.9, 1e-4)
     dataset = config("recipe=he2015_cifar", "dataset=cifar10").dataset
-    assert (dataset["augment"], dataset["normalisation"]) == ("crop_flip", "pixel_mean")
+    assert (dataset.augment, dataset.normalisation) == ("crop_flip", "pixel_mean")
 
 
 def test_sgd_clip_is_a_constant_hundredth_clipped_to_one(config):
