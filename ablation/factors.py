@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ablation.config import UserError, flatten, identity_keys
+from ablation.config import UserError, flatten
 
 PARTS = "parts."
 """What the key of every part begins with."""
@@ -181,7 +181,8 @@ def check_reference(
     Args:
         reference: as it was asked for.
         contrast: a factor's key.
-        configs: configurations, each with what is on record of its network's parts.
+        configs: configurations as config.yaml holds them, each with what is on record of its
+            network's parts.
     """
     if reference is None:
         return
@@ -251,9 +252,7 @@ def _levels(
             for key, one in ((key, of_parts[PARTS + key]) for key in applying)
         ]
         return [own, *map(own.beside, named)]
-    # What is no part of the identity can be a factor too: where images lie.
-    values = flatten(config) | flatten(identity_keys(config))
-    return [str(config["recipe"]["name"] if contrast == "recipe" else values[contrast])]
+    return [str(config["recipe"]["name"] if contrast == "recipe" else flatten(config)[contrast])]
 
 
 def _in_common(level: str) -> str | float:
