@@ -89,7 +89,10 @@ def top5(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 def _among_five(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     own = np.take_along_axis(probabilities, labels[:, np.newaxis], axis=1)
-    return ((probabilities > own).sum(axis=1) < 5).astype(float)
+    # Of equals the first counts, as in an accuracy.
+    before = np.arange(probabilities.shape[1]) < labels[:, np.newaxis]
+    ahead = (probabilities > own) | ((probabilities == own) & before)
+    return (ahead.sum(axis=1) < 5).astype(float)
 
 
 def balanced_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -239,11 +242,14 @@ def find(name: str) -> Metric:
         except Exception as error:
             raise UserError(f"report.metric: {source.user_error(error, files)}") from error
         try:
-            return float(found)
+            value = float(found)
         except (TypeError, ValueError):
             raise UserError(
                 f"report.metric={name} must return a number. Received: {type(found).__name__}."
             ) from None
+        if not math.isfinite(value):
+            raise UserError(f"report.metric={name} must return a finite number. Received: {value}.")
+        return value
 
     unit = str(getattr(function, "unit", ""))
     return Metric(

@@ -51,7 +51,7 @@ def packed(labels: np.ndarray, logits: np.ndarray) -> dict[str, np.ndarray]:
         # The largest logit stands at exp(0).
         "confidence": (1 / total).astype(np.float32),
     }
-    if logs.size > _VALUES_AT_MOST:
+    if logs.size > _VALUES_AT_MOST and logs.shape[1] > _CLASSES_KEPT + 1:
         likeliest = np.argpartition(-logs, _CLASSES_KEPT, axis=1)[:, :_CLASSES_KEPT]
         kept = np.column_stack([likeliest, labels]).astype(np.int32)
         logs = np.take_along_axis(logs, kept, axis=1)

@@ -69,6 +69,17 @@ def test_what_is_kept_is_close_and_keeps_the_predicted_class():
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
+def test_of_few_classes_all_are_kept_however_many_images(monkeypatch):
+    monkeypatch.setattr(predictions, "_VALUES_AT_MOST", 10)
+    logits = np.random.default_rng(0).normal(size=(40, 10)).astype(np.float32)
+    assert packed(np.zeros(40, np.int32), logits)["log_probability"].shape == (40, 10)
+
+
+def test_of_equal_probabilities_the_first_five_classes_are_the_likeliest():
+    labels = np.arange(10)
+    assert METRICS["top5"].function(labels, np.full((10, 10), 0.1)) == 0.5
+
+
 def test_of_very_many_classes_the_likeliest_and_the_label_are_kept(monkeypatch):
     monkeypatch.setattr(predictions, "_VALUES_AT_MOST", 1000)
     rng = np.random.default_rng(0)
@@ -96,6 +107,9 @@ def broken(labels, probabilities):
 
 def text(labels, probabilities):
     return "good"
+
+def nothing(labels, probabilities):
+    return np.nan
 """
 
 
@@ -154,6 +168,7 @@ def test_a_metric_that_cannot_be_had(tmp_path, monkeypatch, name, message):
     [
         ("broken", r"report.metric: broken_metrics.py, line 10: AttributeError"),
         ("text", r"report.metric=text_metrics.py:text must return a number. Received: str."),
+        ("nothing", r"report.metric=nothing_metrics.py:nothing must return a finite number."),
     ],
 )
 def test_a_metric_that_fails(tmp_path, monkeypatch, name, message):
