@@ -202,7 +202,9 @@ def _ranked(effects: Sequence[Effect], head: str) -> Iterator[str]:
         more = len(largest) - _NAMED_AT_MOST
         verb = word if len(of_verdict) > 1 else f"{word}s"
         said.append(f"{len(of_verdict)} {verb}: {named}{f' and {more} more' if more > 0 else ''}")
-    yield f"{head}, {'; '.join(said)} ({_seeds(effects)})."
+    clear = any(effect.verdict in (HELPS, HURTS) for effect in effects)
+    text = "; ".join(said) if clear else "none can be told from chance yet"
+    yield f"{head}, {text} ({_seeds(effects)})."
     equal = [effect for effect in effects if effect.verdict == NO_RELEVANT_DIFFERENCE]
     if equal:
         names = _listed([effect.minuend for effect in equal])

@@ -146,7 +146,10 @@ def _final(comparison: Comparison) -> Drawing:
 def _arms(comparison: Comparison, sort: str) -> Drawing:
     table = tables.arms_table(comparison, sort)
     if comparison.design == "cumulative" and table["n"].any():
-        caption = "One step after another; what is hatched was tried and not kept."
+        caption = (
+            "One step after another, with the standard deviation over seeds; what is hatched was "
+            "tried and not kept. The bars do not begin at 0."
+        )
         return Drawing("final", figures.roadmap(table, comparison.metric), caption)
     figure = figures.arms(table, comparison.complete, comparison.metric)
     return Drawing("final", figure, "A point is a seed; a bar is the 95% interval of one mean.")
