@@ -436,3 +436,30 @@ def test_a_wrong_report_option_is_one_line(cli, tiny_study, tmp_path, arguments,
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert all(word in done.stderr for word in words), done.stderr
+
+
+def test_a_study_grows_from_a_full_model_without_each_part_into_a_grid(cli, tmp_path):
+    keys = *TINY, "plain=false,true", "parts.se=true,false"
+    done = cli("-m", "design=leave_one_out", *keys, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "design=leave_one_out, each part changed alone: 3 arms, 2 questions" in done.stderr
+    assert "3 runs, 3 to train" in done.stderr
+    assert done.stdout.startswith("Against the reference (")
+    assert "| **reference** " in done.stdout and "| without se " in done.stdout
+    report = tmp_path / "runs" / "main" / "report"
+    table = pd.read_csv(report / "ablation-digits.csv")
+    assert table["arm"].tolist() == ["reference", "plain", "without se"]
+    done = cli("-m", *keys, cwd=tmp_path)
+    assert "4 runs, 1 to train" in done.stderr
+    assert "| residual − plain" in done.stdout
+    again = cli(
+        "main", "report.design=leave_one_out", cwd=tmp_path / "runs", module="ablation.report"
+    )
+    assert "| without se " in again.stdout
+
+
+def test_a_sweeper_of_another_kind_is_refused(cli, tmp_path):
+    done = cli("-m", "arch=34,50", "hydra/sweeper=basic", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "leave out hydra/sweeper" in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ablation.analysis.comparison import Comparison, combinations
 from ablation.analysis.effects import (
+    DISAGREES,
     HELPS,
     HURTS,
     NO_RELEVANT_DIFFERENCE,
@@ -46,6 +47,11 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
         found += _of_design(comparison, effects)
     else:
         found += _of_grid(comparison, effects)
+    doubted = [_named(effect) for effect in effects if effect.exact == DISAGREES]
+    if doubted:
+        found.insert(
+            1, f"The exact sign-flip test disagrees with the t test on {_listed(doubted)}."
+        )
     return [f"{text[0].upper()}{text[1:]}" for text in found[:_SENTENCES_AT_MOST]]
 
 

@@ -37,6 +37,7 @@ from ablation.config import (
     to_plain,
 )
 from ablation.designs import BLOCKS
+from ablation.designs.registry import DESIGNS, GRID
 from ablation.factors import (
     check_reference,
     find_factor,
@@ -309,6 +310,7 @@ class Sweep:
 
     def plan(self, workers: int) -> None:
         """Prints what would be trained and how long that would take."""
+        self._tell_design()
         plan.show(self._runs, self._configs[0].rerun, workers)
 
     def begin(self) -> list[int]:
@@ -331,11 +333,22 @@ class Sweep:
         due = [(run, status) for run, status in statuses if runner.is_due(status, rerun)]
         for remark in (*self._without_effect, *remarks(self._runs)):
             self._console.print(remark, soft_wrap=True, highlight=False)
+        self._tell_design()
         self._announce([one for one in statuses if not runner.is_due(one[1], rerun)], due)
         self._monitor = Monitor([run for run, _ in due], self._console, self._write_report)
         self._monitor.start()
         names = [run.name for run in self._of_jobs]
         return [names.index(run.name) for run, _ in due]
+
+    def _tell_design(self) -> None:
+        """Says how many arms and questions a design has that is no grid."""
+        name = self._configs[0].design.name
+        if self._expansion and name != GRID:
+            design = DESIGNS[name]
+            arms = design.arms(self._expansion.space)
+            asked = counted(len(design.questions(arms)), "question")
+            said = f"design={name}, {design.TITLE}: {counted(len(arms), 'arm')}, {asked}"
+            self._console.print(said, soft_wrap=True, highlight=False)
 
     def _planned(self) -> Planned | None:
         """Returns the design of the command, for the record."""

@@ -132,3 +132,16 @@ def test_of_a_metric_that_should_be_low_what_rises_hurts(grid, monkeypatch):
     lower = replace(METRICS["accuracy"], higher_is_better=False)
     found = replace(study, metric=lower).effects()
     assert set(found["verdict"][:2]) == {"hurts"}
+
+
+def test_where_the_exact_test_disagrees_it_is_said_aloud(grid):
+    base = [0.5, 0.51, 0.52, 0.5, 0.51, 0.52, 0.5, 0.51]
+    gains = [0.01, 0.01, 0.01, 0.01, 0.012, 0.011, 0.01, 0.4]
+    scores = {
+        ("20", "true"): base,
+        ("20", "false"): [one + gain for one, gain in zip(base, gains, strict=True)],
+    }
+    text = _answer(grid(scores, 8))
+    assert (
+        "The exact sign-flip test disagrees with the t test on residual − plain at arch 20." in text
+    )
