@@ -27,7 +27,7 @@ def build(
 ):
     """Returns a model from images (height, width, channels) to logits."""
     if heads < 1 or WIDTH % heads or any(size % PATCH for size in input_shape[:2]):
-        raise ValueError(f"heads must divide {WIDTH}, and {PATCH} the image's height and width.")
+        raise ValueError(f"heads must divide {WIDTH}; images are whole patches of {PATCH} pixels.")
     inputs = keras.Input(input_shape)
     x = layers.Conv2D(WIDTH, PATCH, PATCH)(inputs)
     rows, columns = x.shape[1:3]

@@ -76,7 +76,7 @@ def test_where_images_lie_may_be_the_reference(config):
 
 def test_a_level_is_a_reference_as_the_report_shows_it(config):
     """Even where the optimizer does not read the key, so that the identity leaves it out."""
-    configs = [(config("recipe=adam", "recipe.momentum=0.5"), {})]
+    configs = [(asdict(config("recipe=adam", "recipe.momentum=0.5")), {})]
     check_reference("0.5", "recipe.momentum", configs)
 
 
