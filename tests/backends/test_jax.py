@@ -18,8 +18,9 @@ pytest.importorskip("jax")
 
 _MEASURE = """
 import json, sys, time
+from ablation.config import Config
 from ablation.training.measure import measure
-json.dump(measure(json.loads(sys.argv[1]), time.time()), sys.stdout)
+json.dump(measure(Config.of(json.loads(sys.argv[1])), time.time()), sys.stdout)
 """
 
 
@@ -99,7 +100,7 @@ def test_the_first_steps_are_those_of_tensorflow(cli, cache_dir, config, tmp_pat
 def test_a_stopped_run_goes_on_as_if_nothing_had_happened(cli, resumed):
     untouched, keys = resumed("jax")
     order = json.dumps(asdict(keys))
-    done = cli(order, code=_MEASURE, cwd=Path(keys["runs_dir"]), **environment.child(keys))
+    done = cli(order, code=_MEASURE, cwd=Path(keys.runs_dir), **environment.child(keys))
     assert done.returncode == 0, done.stderr
     measured = json.loads(done.stdout)
     assert measured["trainable"] == untouched["trainable"]
