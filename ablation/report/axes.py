@@ -140,8 +140,10 @@ def line_style(columns: Sequence[str], column: str) -> dict[str, Any]:
     if getattr(column, "place", 0) == LAST:
         return _ABSENT
     i = list(columns).index(column) + (len(columns) == 1)  # One alone is no reference.
+    # Where colours come twice, the one that all others are held against has its own.
+    own = i == 0 and len(columns) > len(_COLORS)
     return {
-        "color": _COLORS[i % len(_COLORS)],
+        "color": _ABSENT["color"] if own else _COLORS[i % len(_COLORS)],
         "linestyle": _LINES[i % len(_LINES)],
         "marker": _MARKERS[i % len(_MARKERS)],
     }

@@ -32,6 +32,7 @@ from ablation.report.axes import (
 )
 from ablation.report.fonts import drawn
 
+_ARMS_IN_A_NARROW_PANEL = 4
 _CELLS_AT_MOST = 12
 _PANELS_AT_MOST = 24
 _LABELS_AT_MOST = 24
@@ -80,7 +81,9 @@ def curves(
     keys = combinations(runs, rows)
     incomplete = [_incomplete(cells[key], columns) for key in keys]
     labels = [_TITLES[metric] for metric in metrics]
-    figure, panels = panel_grid(rows, keys, labels, (2.9, 2.4), incomplete)
+    # Many arms in one row have room to be told apart, and their legend to lie abreast.
+    width = 6.4 if len(keys) == 1 and len(columns) > _ARMS_IN_A_NARROW_PANEL else 2.9
+    figure, panels = panel_grid(rows, keys, labels, (width, 2.4), incomplete)
     for metric, row in zip(metrics, panels, strict=True):
         for axes, key in zip(row, keys, strict=True):
             axes.sharex(panels[0][0])

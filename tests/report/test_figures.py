@@ -276,3 +276,20 @@ def test_a_logarithmic_axis_has_several_numbers(losses):
     label_log_axis(axes)
     low, high = axes.get_ylim()
     assert 3 <= sum(low <= tick <= high for tick in axes.get_yticks()) <= 9
+
+
+def test_the_reference_of_many_arms_has_a_colour_of_its_own():
+    columns = ["reference", *(f"without part {i}" for i in range(11))]
+    first, *others = [figures.line_style(columns, column)["color"] for column in columns]
+    assert first not in others
+
+
+def test_curves_of_many_arms_are_wider_than_their_legend():
+    columns = ["reference", *(f"without part {i}" for i in range(11))]
+    runs = pd.DataFrame({"run": columns, "column": columns, "state": "complete", "arch": "20"})
+    history = pd.concat(_history(run, [2, 1]) for run in columns)
+    figure = figures.curves(runs, history, ["loss"], ["arch"], columns)
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+    assert figure.axes[0].get_window_extent().height > box.height
