@@ -5,6 +5,7 @@ import pytest
 
 from ablation.analysis import study
 from ablation.report import cells, latex
+from ablation.report.write import write_report
 from nasty import NAMES
 
 DOCUMENT = r"""\documentclass{article}
@@ -42,12 +43,28 @@ def test_every_table_compiles(stored_run, tmp_path):
     for seed in (0, 1, 2):
         stored_run("plain=true", f"seed={seed}", val_accuracy=0.2 + 0.01 * seed)
         stored_run("plain=false", f"seed={seed}", val_accuracy=0.8)
-    from ablation.report.write import write_report
-
     write_report(tmp_path / "main")
     tables = sorted((tmp_path / "main" / "report").glob("*.tex"))
     assert len(tables) == 3
     body = "\n\n".join(path.read_text() for path in tables)
+    _compile(body, tmp_path)
+
+
+@pytest.mark.skipif(not _has_booktabs(), reason="pdflatex with booktabs is not installed")
+@pytest.mark.parametrize("design", ["leave_one_out", "add_one", "both", "cumulative", "grid"])
+def test_every_layout_compiles(stored_design, tmp_path, design):
+    study = stored_design(
+        design,
+        {"parts.se": [True, False], "parts.norm": ["batch", "group"]},
+        lambda levels, seed: 0.8 + 0.05 * levels["parts.se"] + 0.001 * seed**2,
+        "arch=20",
+        seeds=range(3),
+        rejected=("parts.norm",) if design == "cumulative" else (),
+    )
+    write_report(study)
+    tables = sorted((study / "report").glob("*.tex"))
+    body = "\n\n".join(path.read_text() for path in tables)
+    assert r"$\surd$" in body or design == "grid"
     _compile(body, tmp_path)
 
 
