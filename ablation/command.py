@@ -33,6 +33,7 @@ _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _ELEMENT = re.compile(rf"\s*({_QUOTED.pattern})\s*(?=,|$)|([^,]*)", re.DOTALL)
 _FUNCTION = re.compile(r"(choice|glob|interval|range|shuffle|sort|tag)\s*\((.*)\)", re.DOTALL)
 _REFERENCE = "design.reference."
+_REJECTED = "design.rejected="
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 _COMMON = {
     "\t": "TAB",
@@ -65,18 +66,27 @@ def arranged(words: Sequence[str]) -> list[str]:
     _check_files(rest, options)
     # Every experiment is a sweep of its own.
     sweeps = any(re.match(r"experiment=|hydra\.mode=MULTIRUN$", word) for word in rest)
-    return [*options, *overrides(_with_references(rest), sweeps or bool(swept))]
+    return [*options, *overrides(_of_design(rest), sweeps or bool(swept))]
 
 
-def _with_references(words: Sequence[str]) -> list[str]:
-    """Returns the words with all of design.reference.KEY=LEVEL as one list, which Hydra takes."""
-    found = [word for word in words if word.startswith(_REFERENCE)]
-    others = [word for word in words if word not in found]
-    for word in found:
-        if not _WORD.fullmatch(word) or word.endswith("="):
-            raise UserError(f"{word} is written as {_REFERENCE}KEY=LEVEL.")
-    pairs = [_in_quotes(word.removeprefix(_REFERENCE), Quote.single) for word in found]
-    return others + ([f"design.reference=[{','.join(pairs)}]"] if pairs else [])
+def _of_design(words: Sequence[str]) -> list[str]:
+    """Returns the words with those about a design as the lists that Hydra takes."""
+    lists: dict[str, list[str]] = {}
+    others = []
+    for word in words:
+        if word.startswith(_REFERENCE):
+            if not _WORD.fullmatch(word) or word.endswith("="):
+                raise UserError(f"{word} is written as {_REFERENCE}KEY=LEVEL.")
+            lists.setdefault("design.reference", []).append(word.removeprefix(_REFERENCE))
+        elif word.startswith(_REJECTED):
+            inside = word.removeprefix(_REJECTED).strip("[]")
+            named = [one.strip("\"'") for one in _elements(inside)]
+            lists.setdefault("design.rejected", []).extend(filter(None, named))
+        else:
+            others.append(word)
+    for key, texts in lists.items():
+        others.append(f"{key}=[{','.join(_in_quotes(text, Quote.single) for text in texts)}]")
+    return others
 
 
 def overrides(words: Sequence[str], sweeps: bool = False) -> list[str]:

@@ -130,15 +130,15 @@ class Config:
     report: ReportConfig = field(default_factory=ReportConfig)
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> "Config":
+    def of(cls, nested: Mapping[str, Any]) -> "Config":
         """Returns a configuration of nested dicts, as Hydra and an order have it, typed."""
         groups = {
-            "design": DesignConfig(**plain["design"]),
-            "dataset": DatasetConfig(**plain["dataset"]),
-            "recipe": RecipeConfig(**plain["recipe"]),
-            "report": ReportConfig(**plain["report"]),
+            "design": DesignConfig(**nested["design"]),
+            "dataset": DatasetConfig(**nested["dataset"]),
+            "recipe": RecipeConfig(**nested["recipe"]),
+            "report": ReportConfig(**nested["report"]),
         }
-        return cls(**{**plain, **groups})
+        return cls(**{**nested, **groups})
 
 
 def declare_parts(names: Iterable[str]) -> None:

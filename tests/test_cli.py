@@ -458,6 +458,13 @@ def test_a_study_grows_from_a_full_model_without_each_part_into_a_grid(cli, tmp_
     assert "| without se " in again.stdout
 
 
+def test_a_design_of_a_single_run_is_refused(cli, tmp_path):
+    done = cli("design=leave_one_out", "arch=20", "plain=true", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "put -m before the keys" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_sweeper_of_another_kind_is_refused(cli, tmp_path):
     done = cli("-m", "arch=34,50", "hydra/sweeper=basic", cwd=tmp_path)
     assert done.returncode == 2

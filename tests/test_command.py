@@ -325,6 +325,21 @@ def test_a_data_set_is_no_factor_and_each_has_the_whole_design(hydra):
     assert names == [("digits", 0), ("digits", 1), ("cifar10", 0), ("cifar10", 1)]
 
 
+@pytest.mark.parametrize(
+    ("word", "rejected"),
+    [
+        ("design.rejected=se", ("parts.se",)),
+        ("design.rejected=[parts.se]", ("parts.se",)),
+        ("design.rejected=se,plain", ("parts.se", "parts.plain")),
+        ("design.rejected=parts.se=true,plain=false", ("parts.se=true", "parts.plain=false")),
+        ("design.rejected=['se=true']", ("parts.se=true",)),
+    ],
+)
+def test_what_is_rejected_is_written_with_brackets_or_without(hydra, word, rejected):
+    found = _expanded("design=cumulative", "plain=true,false", "parts.se=false,true", word)
+    assert found.space.rejected == rejected
+
+
 def test_what_is_rejected_is_not_kept(hydra):
     words = "design=cumulative", "plain=true,false", "parts.se=false,true", "epochs=1,2"
     found = _expanded(*words, "design.rejected=[se]")

@@ -108,10 +108,7 @@ def arm_comparisons(
         factors: keys of the study's factors.
         parts: those of them that are parts of networks, by key.
     """
-    arms = DESIGNS[planned.design].arms(Space(planned.levels, planned.rejected))
-    questions = DESIGNS[planned.design].questions(arms)
-    if len(arms) != len(planned.runs):
-        return []
+    arms, questions = planned.arms, DESIGNS[planned.design].questions(planned.space)
     places: dict[str, int] = {}
     for place, names in enumerate(planned.runs):
         for name in names:
@@ -170,6 +167,12 @@ class _Arms:
     ):
         self._parts = parts
         self._keys = list(arms[0].levels)
+        self._binary = [
+            key
+            for key in self._keys
+            if key.startswith(PARTS)
+            and {spelled(arm.levels[key]) for arm in arms} == {"true", "false"}
+        ]
         by_arm = dict(iter(runs.groupby("_arm", sort=False)))
         self._place: dict[int, int] = {}
         self.rows: list[ArmRow] = []
@@ -179,11 +182,14 @@ class _Arms:
             if merged[place] != place or refused:
                 continue
             shown = {key: self._level(key, level, of_arm) for key, level in arm.levels.items()}
-            name = Label(self._name(arm, shown), 1 + len(self.rows), True)
+            text = self._name(arm, shown)
+            if text in [row.name for row in self.rows]:  # Levels of two parts may be named alike.
+                text = f"{self._title(arm.factor or '')}: {text}"
+            name = Label(text, 1 + len(self.rows), True)
             self._place[place] = len(self.rows)
             factor = self._title(arm.factor) if arm.factor else None
             titles = {self._title(key): level for key, level in shown.items()}
-            self.rows.append(ArmRow(name, arm.role, factor, titles))
+            self.rows.append(ArmRow(name, arm.role, factor, titles, self._switches(arm, shown)))
         self._merged = [self._place.get(one) for one in merged]
         names = [self._place.get(place) for place in runs["_arm"]]
         kept = [place is not None for place in names]
@@ -205,6 +211,15 @@ class _Arms:
             name = Label(str(arch), 1 + len(self.rows), True)
             self.rows.append(ArmRow(name, "target", None, shown))
             yield of_arch.assign(column=pd.Series([name] * len(of_arch), of_arch.index, object))
+
+    def _switches(self, arm: Arm, shown: Mapping[str, Label]) -> dict[str, bool | None]:
+        """Returns which parts that are on or off are on, None where that changes nothing."""
+        on = {"true": True, "false": False}
+        return {
+            key.removeprefix(PARTS): on[spelled(level)] if _changes(shown[key]) else None
+            for key, level in arm.levels.items()
+            if key in self._binary
+        }
 
     def asked(self, questions: Sequence[Question]) -> Iterator[Question]:
         """Yields the questions of the arms that exist, each once, by the places of the rows."""

@@ -112,6 +112,11 @@ def _said(value: object, runs: pd.DataFrame, key: str) -> str:
 
 def _holes(comparison: Comparison) -> Iterable[str]:
     """Yields what is not there: cells without runs, runs that are not complete, missing seeds."""
+    if comparison.missing:
+        names = comparison.missing[:_LISTED_AT_MOST]
+        more = len(comparison.missing) - len(names)
+        named = f"{', '.join(names)}{f' and {more} more' if more else ''}"
+        yield f"planned and not trained yet: {named}"
     rows, seeds = comparison.rows, set(comparison.runs["seed"])
     runs = comparison.runs[[*rows, "column", "seed", "state", "reason"]]
     groups = dict(iter(runs.groupby([*rows, "column"], sort=False)))

@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -40,12 +40,15 @@ class ArmRow:
         role: see `designs.Arm`; "target" for a net beside the design.
         factor: what a table calls the factor that was changed, None in the first arm of its kind.
         levels: of every factor of the design, by what a table calls it.
+        switches: of parts that are on or off, by their own names, whether they are on; None where
+            that changes nothing.
     """
 
     name: Label
     role: str
     factor: str | None
     levels: Mapping[str, str]
+    switches: Mapping[str, bool | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +75,7 @@ class Comparison:
         asked: what that design asks, of the arms by their place.
         metric: what `score` is.
         margin: below which a difference does not matter, None if none was given.
+        missing: the names of runs that a grid has planned and that have no files yet.
     """
 
     dataset: str
@@ -90,6 +94,7 @@ class Comparison:
     asked: tuple[Question, ...] = ()
     metric: Metric = ACCURACY
     margin: float | None = None
+    missing: tuple[str, ...] = ()
 
     @cached_property
     def complete(self) -> pd.DataFrame:

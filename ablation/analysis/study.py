@@ -4,7 +4,7 @@ import contextlib
 import csv
 import math
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from ablation.analysis.comparison import (
     protocol_columns,
     varying,
 )
-from ablation.analysis.metrics import ACCURACY, Metric
+from ablation.analysis.metrics import ACCURACY, Metric, find
 from ablation.config import RECORD_KEY, UserError, first_line, flatten, result_keys
 from ablation.data.facts import caveats
 from ablation.designs.registry import GRID
@@ -33,7 +33,7 @@ from ablation.records import asked, store
 from ablation.records.asked import Planned
 from ablation.records.predictions import Predictions, unpacked
 from ablation.records.provenance import CONFOUNDS
-from ablation.text import utf8
+from ablation.text import file_name, utf8
 
 _GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""
@@ -105,16 +105,17 @@ class Study:
         """The rows of `runs` that are complete."""
         return self.runs[self.runs["state"] == store.COMPLETE]
 
-    def measured(self, metric: Metric, margin: float | None = None) -> "Study":
+    def measured(self, name: str, margin: float | None = None) -> "Study":
         """Returns the study with another metric for its `score`, which takes no training.
 
         Args:
-            metric: a function of what every run has predicted.
+            name: of the metric; see `metrics.find`.
             margin: below which a difference does not matter, in the unit in which tables show it.
 
         Raises:
-            UserError: the user's own metric does not work.
+            UserError: there is no such metric, or the user's own does not work.
         """
+        metric = find(name)
         margin = None if margin is None else margin / metric.scale
         if metric is self.metric:
             return replace(self, margin=margin)
@@ -122,11 +123,11 @@ class Study:
         complete = runs["state"] == store.COMPLETE
         runs["score"] = math.nan
         lacking = []
-        for place, name in runs.loc[complete, "run"].items():
+        for place, run in runs.loc[complete, "run"].items():
             try:
-                found = self.probabilities(name)
+                found = self.probabilities(run)
             except (OSError, ValueError):
-                lacking.append(name)
+                lacking.append(run)
                 continue
             runs.loc[place, "score"] = metric.function(found.labels, found.probabilities)
         if lacking:
@@ -173,7 +174,26 @@ class Study:
             UserError: no factor has two levels, so that the design has no arms.
         """
         found = self._comparisons(contrast, reference, design)
-        return [replace(one, metric=self.metric, margin=self.margin) for one in found]
+        return [
+            replace(one, metric=self.metric, margin=self.margin, missing=self._missing(one))
+            for one in found
+        ]
+
+    def _missing(self, comparison: Comparison) -> tuple[str, ...]:
+        """Returns the runs that a grid has planned and that have no files yet."""
+        if comparison.arms:
+            return ()  # Its arms say so themselves.
+        there = set(comparison.runs["run"])
+        of_dataset = f"-{file_name(comparison.dataset)}-s"
+        grids = [_names([one]) for one in self.designs if one.design == GRID]
+        planned = set[str]().union(*(names for names in grids if names & there)) - there
+        return tuple(
+            sorted(
+                name
+                for name in planned
+                if of_dataset in name and not (self.directory / name).exists()
+            )
+        )
 
     def _comparisons(
         self,
@@ -187,10 +207,12 @@ class Study:
             design = GRID if contrast or reference or not chosen else chosen.design
         plans = not_within_others([one for one in self.designs if one.design == design])
         if design == GRID:
+            of_grids = _names(plans)
+            elsewhere = _names(one for one in self.designs if one.design != GRID)
+            # What stands in another design alone would tear holes into a grid.
             runs = self.runs
-            if plans and len(plans) < len(not_within_others(self.designs)):
-                names = {name for one in plans for arm in one.runs for name in arm}
-                runs = runs[runs["run"].isin(names)]
+            if of_grids:
+                runs = runs[~runs["run"].isin(elsewhere - of_grids)]
             return comparisons(runs, self.factors, self.parts, contrast, reference)
         plans = plans or list(derived(design, self.runs, self.factors, self.parts))
         found = [
@@ -204,17 +226,28 @@ class Study:
             )
         return found
 
-    def audit(self, contrast: str | None = None, reference: str | None = None) -> list[Audit]:
-        """Returns what the audit of each comparison found."""
-        return [audit(comparison) for comparison in self.comparisons(contrast, reference)]
+    def audit(
+        self, contrast: str | None = None, reference: str | None = None, design: str | None = None
+    ) -> list[Audit]:
+        """Returns what the audit of each comparison found; see `comparisons`."""
+        return [audit(comparison) for comparison in self.comparisons(contrast, reference, design)]
 
-    def table(self, contrast: str | None = None, reference: str | None = None) -> pd.DataFrame:
+    def table(
+        self, contrast: str | None = None, reference: str | None = None, design: str | None = None
+    ) -> pd.DataFrame:
         """Returns the ablation tables of all comparisons, one below the other."""
-        return self._concatenated(tables.ablation_table, contrast, reference)
 
-    def effects(self, contrast: str | None = None, reference: str | None = None) -> pd.DataFrame:
-        """Returns every effect of all comparisons: one row each, with its sentence."""
-        return self._concatenated(tables.effects_table, contrast, reference)
+        def make(comparison: Comparison) -> pd.DataFrame:
+            arms = tables.arms_table if comparison.arms else tables.ablation_table
+            return arms(comparison)
+
+        return self._concatenated(make, contrast, reference, design)
+
+    def effects(
+        self, contrast: str | None = None, reference: str | None = None, design: str | None = None
+    ) -> pd.DataFrame:
+        """Returns the answer to every question of all comparisons: one row each."""
+        return self._concatenated(tables.effects_table, contrast, reference, design)
 
     def predictions(self, run: str) -> pd.DataFrame:
         """Returns what a run takes the validation images for, read from its directory.
@@ -267,9 +300,10 @@ class Study:
         make: Callable[[Comparison], pd.DataFrame],
         contrast: str | None,
         reference: str | None,
+        design: str | None,
     ) -> pd.DataFrame:
         parts = []
-        for one in self.comparisons(contrast, reference):
+        for one in self.comparisons(contrast, reference, design):
             frame = make(one).copy()
             frame.insert(0, "protocol", str(one.protocol or ""))
             frame.insert(0, "dataset", one.dataset)
@@ -362,6 +396,11 @@ def _settle_images(frame: pd.DataFrame) -> None:
     for place in places:
         first = frame.groupby(["config.dataset.name", "fingerprint"])[place].transform("first")
         frame[place] = first.where(first.notna(), frame[place])
+
+
+def _names(plans: Iterable[Planned]) -> set[str]:
+    """Returns the names of all runs of some designs."""
+    return {name for planned in plans for arm in planned.runs for name in arm}
 
 
 def _by_chance(metric: Metric, counts: pd.Series) -> pd.Series:

@@ -20,6 +20,10 @@ COSTS = ("parameters", "multiply_adds", "steps", "seconds_per_epoch", "peak_memo
 """What `cost_table` says of a cell."""
 
 
+_ASKED_OF = {"changed": "change", "added": "addition", "step": "step", "rejected": "step"}
+"""The kind of question that an arm is there for, by its role."""
+
+
 @once
 def ablation_table(comparison: Comparison) -> pd.DataFrame:
     """Returns the ablation table: the metric after the final epoch by row and column.
@@ -63,7 +67,8 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
 def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
     """Returns the arms of a design: one row each, the first of its kind before those made of it.
 
-    Columns: `arm`, `role` and `factor` (see `ArmRow`), the level of every factor; of its score
+    Columns: `arm`, `role` and `factor` (see `ArmRow`), the level of every factor by its name (as
+    "level of NAME" where that is another column's); of its score
     `mean`, `sd`, `n` and `note`; of the question that the arm is there for `kind`, `difference`,
     `low`, `high`, `pairs` (seeds that both arms have) and `verdict`; `total`, the difference to the
     first arm; and the columns of `cost_table`, NaN where nothing is complete.
@@ -75,21 +80,16 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
     scores = ablation_table(comparison).iloc[0]
     costs = {row["column"]: row for row in cost_table(comparison).to_dict("records")}
     asked = dict(zip(comparison.asked, comparison_effects(comparison), strict=False))
-    answers = {
-        question.terms[0][1]: effect
-        for question, effect in asked.items()
-        if question.kind in ("change", "addition", "step")
-    }
+    answers = {(question.kind, question.terms[0][1]): effect for question, effect in asked.items()}
     first = comparison.arms[0].name
     by_seed = comparison.complete.pivot_table("score", "seed", "column", observed=True)
     records = []
     for place, arm in enumerate(comparison.arms):
-        effect = answers.get(place)
+        effect = answers.get((_ASKED_OF.get(arm.role, ""), place))
         name = arm.name
-        record: dict[str, Any] = {"arm": name, "role": arm.role, "factor": arm.factor, **arm.levels}
-        record |= {"mean": scores[name], "sd": scores[f"{name} sd"]}
-        record |= {"n": scores[f"{name} n"], "note": scores[f"{name} note"]}
-        record |= {
+        found: dict[str, Any] = {"mean": scores[name], "sd": scores[f"{name} sd"]}
+        found |= {"n": scores[f"{name} n"], "note": scores[f"{name} note"]}
+        found |= {
             "kind": effect.kind if effect else None,
             "difference": effect.mean if effect else math.nan,
             "low": effect.interval[0] if effect else math.nan,
@@ -99,9 +99,14 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
             "total": math.nan,
         }
         if place and name in by_seed and first in by_seed:
-            record["total"] = (by_seed[name] - by_seed[first]).mean()
-        record |= {key: costs.get(name, {}).get(key, math.nan) for key in COSTS}
-        records.append(record)
+            found["total"] = (by_seed[name] - by_seed[first]).mean()
+        found |= {key: costs.get(name, {}).get(key, math.nan) for key in COSTS}
+        head = {"arm": name, "role": arm.role, "factor": arm.factor}
+        made_of = {
+            f"level of {key}" if key in head or key in found else key: level
+            for key, level in arm.levels.items()
+        }
+        records.append(head | made_of | found)
     if sort == "effect" and comparison.design != "cumulative":
         sign = 1 if comparison.metric.higher_is_better else -1
         places = {None: 0, "change": 1, "addition": 2}

@@ -80,8 +80,8 @@ class Design(Protocol):
     def arms(self, space: Space) -> list[Arm]:
         """Returns the arms, in the order in which a table shows them."""
 
-    def questions(self, arms: Sequence[Arm]) -> list[Question]:
-        """Returns what is asked of them."""
+    def questions(self, space: Space) -> list[Question]:
+        """Returns what is asked of them, by their places."""
 
 
 def difference(kind: str, one: int, other: int) -> Question:

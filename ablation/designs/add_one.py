@@ -3,8 +3,6 @@
 Stripped is the last level named of every factor, where the reference is the first.
 """
 
-from collections.abc import Sequence
-
 from ablation.designs import Arm, Question, Space, difference
 
 TITLE = "each part added alone"
@@ -20,6 +18,6 @@ def arms(space: Space) -> list[Arm]:
     ]
 
 
-def questions(arms: Sequence[Arm]) -> list[Question]:
+def questions(space: Space) -> list[Question]:
     """Returns what each addition does to the stripped arm."""
-    return [difference("addition", place, 0) for place in range(1, len(arms))]
+    return [difference("addition", place, 0) for place in range(1, len(arms(space)))]

@@ -3,8 +3,6 @@
 Where the two disagree, the parts do not add up: they interact.
 """
 
-from collections.abc import Sequence
-
 from ablation.designs import Arm, Question, Space, add_one, leave_one_out
 
 TITLE = "each part left out, and added alone"
@@ -19,25 +17,19 @@ def arms(space: Space) -> list[Arm]:
     return found + [arm for arm in add_one.arms(space) if arm.levels not in known]
 
 
-def questions(arms: Sequence[Arm]) -> list[Question]:
+def questions(space: Space) -> list[Question]:
     """Returns both kinds of difference, and for each factor how far they disagree.
 
     The interaction of a factor is what its reference level adds to the stripped arm, less what it
     adds to the arm that has all but it.
     """
-    levels: dict[str, dict] = {key: {} for key in arms[0].levels}
-    for arm in arms:
-        for key, level in arm.levels.items():
-            levels[key][level] = None
-    space = Space({key: tuple(known) for key, known in levels.items()})
-    places = {tuple(arm.levels.items()): place for place, arm in enumerate(arms)}
+    places = {tuple(arm.levels.items()): place for place, arm in enumerate(arms(space))}
     found = []
     for design in (leave_one_out, add_one):
-        its_arms = design.arms(space)
-        its_places = [places[tuple(arm.levels.items())] for arm in its_arms]
+        its_places = [places[tuple(arm.levels.items())] for arm in design.arms(space)]
         found += [
             Question(one.kind, tuple((weight, its_places[i]) for weight, i in one.terms))
-            for one in design.questions(its_arms)
+            for one in design.questions(space)
         ]
     reference, stripped = space.reference, space.stripped
     for key in space.levels:

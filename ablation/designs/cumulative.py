@@ -4,8 +4,6 @@ What is in `Space.rejected` is tried where it stands and not kept, as in the roa
 2022 (arXiv 2201.03545, Fig. 2).
 """
 
-from collections.abc import Sequence
-
 from ablation.designs import Arm, Question, Space, difference
 from ablation.factors import spelled
 
@@ -27,12 +25,13 @@ def arms(space: Space) -> list[Arm]:
     return found
 
 
-def questions(arms: Sequence[Arm]) -> list[Question]:
+def questions(space: Space) -> list[Question]:
     """Returns what each step does to the last one kept, and, of several, what all do together."""
+    roles = [arm.role for arm in arms(space)]
     found, kept = [], 0
-    for place, arm in enumerate(arms[1:], start=1):
+    for place, role in enumerate(roles[1:], start=1):
         found.append(difference("step", place, kept))
-        kept = place if arm.role == "step" else kept
-    if sum(arm.role == "step" for arm in arms) > 1:
+        kept = place if role == "step" else kept
+    if roles.count("step") > 1:
         found.append(difference("total", kept, 0))
     return found

@@ -1,7 +1,6 @@
 """Every combination of all levels."""
 
 import itertools
-from collections.abc import Sequence
 
 from ablation.designs import Arm, Question, Space
 
@@ -16,6 +15,6 @@ def arms(space: Space) -> list[Arm]:
     ]
 
 
-def questions(arms: Sequence[Arm]) -> list[Question]:
+def questions(space: Space) -> list[Question]:
     """Returns none: what a grid is asked hangs on the factor that a report compares."""
     return []

@@ -1,7 +1,5 @@
 """The reference, and each other level of each factor changed in it alone."""
 
-from collections.abc import Sequence
-
 from ablation.designs import Arm, Question, Space, difference
 
 TITLE = "each part changed alone"
@@ -17,6 +15,6 @@ def arms(space: Space) -> list[Arm]:
     ]
 
 
-def questions(arms: Sequence[Arm]) -> list[Question]:
+def questions(space: Space) -> list[Question]:
     """Returns what each change does to the reference."""
-    return [difference("change", place, 0) for place in range(1, len(arms))]
+    return [difference("change", place, 0) for place in range(1, len(arms(space)))]

@@ -8,6 +8,8 @@ from typing import Any
 from filelock import FileLock
 
 from ablation.config import CELL_KEYS, UserError, first_line
+from ablation.designs import Arm, Space
+from ablation.designs.registry import DESIGNS
 from ablation.records.store import read_json, write_json
 
 _FILE = "study.json"
@@ -30,6 +32,16 @@ class Planned:
     rejected: tuple[str, ...]
     fixed: Mapping[str, Any]
     runs: tuple[tuple[str, ...], ...]
+
+    @property
+    def space(self) -> Space:
+        """Its factors and levels."""
+        return Space(self.levels, self.rejected)
+
+    @property
+    def arms(self) -> list[Arm]:
+        """Its arms, in order."""
+        return DESIGNS[self.design].arms(self.space)
 
     @property
     def asks(self) -> tuple:
@@ -79,7 +91,10 @@ def add(
             same = [one for one in plans if one.asks == planned.asks]
             plans = [one for one in plans if one not in same]
             for one in same:
-                planned = planned.with_runs(one.runs)
+                # What was planned before an edit of a network and never trained is not to come.
+                planned = planned.with_runs(
+                    [[name for name in names if (study / name).exists()] for names in one.runs]
+                )
             plans.append(planned)
         if plans:
             content["designs"] = [one.record() for one in plans]
@@ -114,20 +129,20 @@ def current_sources(study: Path) -> dict[str, dict[str, str]]:
 def designs(study: Path) -> list[Planned]:
     """Returns the designs that commands asked for, the last one last.
 
-    What is damaged of them is left out: a report can do without.
+    What is damaged of them, or of a later edition, is left out: a report can do without.
     """
     found = []
     for one in _optional(study, "designs") or []:
         try:
-            found.append(
-                Planned(
-                    str(one["design"]),
-                    {key: tuple(map(_frozen, known)) for key, known in one["levels"].items()},
-                    tuple(one["rejected"]),
-                    one["fixed"],
-                    tuple(tuple(names) for names in one["runs"]),
-                )
+            planned = Planned(
+                str(one["design"]),
+                {key: tuple(map(_frozen, known)) for key, known in one["levels"].items()},
+                tuple(one["rejected"]),
+                one["fixed"],
+                tuple(tuple(names) for names in one["runs"]),
             )
+            if len(planned.arms) == len(planned.runs):
+                found.append(planned)
         except (KeyError, TypeError, AttributeError):
             continue
     return found

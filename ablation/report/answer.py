@@ -11,6 +11,7 @@ import pandas as pd
 
 from ablation.analysis.comparison import Comparison, combinations
 from ablation.analysis.effects import (
+    CONFIRMED,
     DISAGREES,
     HELPS,
     HURTS,
@@ -42,28 +43,59 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
         return []
     found = list(_did_not_learn(comparison))
     if max(effect.n for effect in effects) < SEEDS_FOR_A_VERDICT:
-        found += _without_verdict(comparison, effects, images)
+        found += _without_verdict(comparison, effects)
     elif comparison.arms:
         found += _of_design(comparison, effects)
     else:
         found += _of_grid(comparison, effects)
+    last = [*_exact(effects), *_over_images(images)]
+    found = [*found[: _SENTENCES_AT_MOST - len(last)], *last]
+    return [f"{text[0].upper()}{text[1:]}" for text in found]
+
+
+def _exact(effects: Sequence[Effect]) -> Iterator[str]:
+    """Yields what the test that assumes nothing says to the verdicts."""
+    decided = [effect for effect in effects if effect.concludes]
     doubted = [_named(effect) for effect in effects if effect.exact == DISAGREES]
+    confirmed = sum(effect.exact == CONFIRMED for effect in decided)
+    mute = [effect for effect in decided if effect.exact not in (CONFIRMED, DISAGREES)]
     if doubted:
-        found.insert(
-            1, f"The exact sign-flip test disagrees with the t test on {_listed(doubted)}."
+        yield f"The exact sign-flip test disagrees with the t test on {_shortly(doubted)}."
+    elif decided and not mute:
+        yield "The exact sign-flip test, which assumes nothing, confirms what is concluded."
+    elif decided and not confirmed:
+        need = max(effect.seeds_needed for effect in mute)
+        yield f"The exact sign-flip test, which assumes nothing, cannot speak below {need} seeds."
+    elif decided:
+        yield (
+            f"The exact sign-flip test, which assumes nothing, confirms {confirmed} of "
+            f"{counted(len(decided), 'conclusion')} and cannot speak of the others yet."
         )
-    return [f"{text[0].upper()}{text[1:]}" for text in found[:_SENTENCES_AT_MOST]]
+
+
+def _over_images(images: Sequence[OfImages]) -> Iterator[str]:
+    """Yields how far other images would move the largest difference, of networks as they are."""
+    able = [one for one in images if one.spread and not math.isnan(one.spread.over_images[0])]
+    if able:
+        one = max(able, key=lambda one: abs(one.effect.mean))
+        assert one.spread
+        low, high = (one.effect.metric.signed(bound) for bound in one.spread.over_images)
+        what = "it" if len(able) == 1 else f"the largest difference ({_named(one.effect)})"
+        yield (
+            f"With other images than these {one.spread.images:,}, and the same networks, {what} "
+            f"would lie within {low} to {high}."
+        )
 
 
 def _did_not_learn(comparison: Comparison) -> Iterator[str]:
     """Yields, where an arm's seeds part into trained and untrained, that its mean says little."""
     runs = comparison.complete
     near = is_near_chance(runs["val_accuracy"].to_numpy(float), runs["chance"].to_numpy(float))
-    frame = runs.assign(_near=near)
     keys = [*comparison.rows, "column"]
+    cells = dict(iter(pd.Series(near, runs.index).groupby([runs[key] for key in keys])))
     parted = []
-    for key in combinations(frame, keys):
-        of_cell = frame[(frame[keys] == list(key)).all(axis=1)]["_near"]
+    for key in combinations(runs, keys):
+        of_cell = cells[key]
         if 0 < of_cell.sum() < len(of_cell):
             name = _cell(comparison, key)
             parted.append(
@@ -71,7 +103,7 @@ def _did_not_learn(comparison: Comparison) -> Iterator[str]:
             )
     if parted:
         yield (
-            f"Not every seed learns: {_listed(parted)} and stayed near chance in the others, "
+            f"Not every seed learns: {_shortly(parted)} and stayed near chance in the others, "
             "so a mean over its seeds says little."
         )
 
@@ -86,36 +118,30 @@ def _cell(comparison: Comparison, key: Sequence[str]) -> str:
     return f"{comparison.prefix}{readable(str(column))} at {where}"
 
 
-def _without_verdict(
-    comparison: Comparison, effects: Sequence[Effect], images: Sequence[OfImages]
-) -> Iterator[str]:
+def _without_verdict(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]:
     """Yields the differences of one seed or two, and what a verdict would take."""
-    asked = [effect for effect in effects if effect.kind not in ("interaction", "main effect")]
-    ranked = sorted(asked, key=lambda effect: -abs(effect.mean))
-    if comparison.arms:
-        changes = [
-            f"{effect.minuend} {effect.metric.difference(effect.mean)}"
-            f"{f' ({_bounds(effect)})' if effect.n > 1 and not effect.constant else ''}"
-            for effect in ranked[: 2 * _NAMED_AT_MOST]
-            if effect.kind != "total"
-        ]
-        yield f"Against {_base(comparison)}: {_listed(changes)}."
-    else:
-        first = ranked[0]
+    heads = {
+        "change": f"Against {_base(comparison, 'reference')}",
+        "addition": f"Added to {_base(comparison, 'stripped')}",
+        "step": f"Step by step from {_base(comparison, 'reference')}",
+        "total": "All steps together",
+    }
+    for kind, head in heads.items():
+        of_kind = [effect for effect in effects if effect.kind == kind]
+        if kind in ("change", "addition"):
+            of_kind.sort(key=lambda effect: -abs(effect.mean))
+        if of_kind:
+            yield f"{head}: {_shortly(list(map(_alone, of_kind)))}."
+    contrasts = [effect for effect in effects if effect.kind == "contrast"]
+    if contrasts:
+        first = max(contrasts, key=lambda effect: abs(effect.mean))
         pair = [
             effect
-            for effect in asked
+            for effect in contrasts
             if (effect.minuend, effect.subtrahend) == (first.minuend, first.subtrahend)
         ]
         yield f"{_of_rows(pair[:_NAMED_AT_MOST])}."
     n = max(effect.n for effect in effects)
-    of_first = next((one.spread for one in images if one.effect is ranked[0]), None)
-    if n == 1 and of_first and not math.isnan(of_first.over_images[0]):
-        low, high = (ranked[0].metric.signed(bound) for bound in of_first.over_images)
-        yield (
-            f"Over {counted(of_first.images, 'validation image')} the largest lies within {low} to "
-            f"{high}, for these very networks."
-        )
     runs = comparison.complete
     seconds = runs.groupby([*comparison.rows, "column"])["seconds"].median().sum()
     more = SEEDS_FOR_A_VERDICT - n
@@ -158,7 +184,7 @@ def _of_rows(effects: Sequence[Effect]) -> str:
 
 
 def _of_design(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]:
-    metric, base = effects[0].metric, _base(comparison)
+    metric, base = effects[0].metric, _base(comparison, "reference")
     total = [effect for effect in effects if effect.kind == "total"]
     for one in total:
         steps = sum(effect.kind == "step" for effect in effects)
@@ -168,7 +194,7 @@ def _of_design(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[st
         )
     told = {
         "change": ("change", f" of {base}"),
-        "addition": ("addition", " to the stripped arm"),
+        "addition": ("addition", f" to {_base(comparison, 'stripped')}"),
         "step": ("step", ""),
     }
     for kind, (word, whose) in told.items():
@@ -178,16 +204,24 @@ def _of_design(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[st
     interactions = [effect for effect in effects if effect.kind == "interaction"]
     disagree = [effect for effect in interactions if effect.verdict in (HELPS, HURTS)]
     if disagree:
-        named = _listed([f"{one.minuend} ({_interval(one)})" for one in disagree[:_NAMED_AT_MOST]])
+        named = _shortly([f"{one.minuend} ({_interval(one)})" for one in disagree])
         yield f"The parts do not add up: added alone and left out, they differ for {named}."
     yield from _open(effects)
 
 
-def _base(comparison: Comparison) -> str:
-    """Returns the arm that a design begins with, and its score."""
-    first = comparison.arms[0].name
-    own = comparison.complete[comparison.complete["column"] == first]["score"]
-    return f"the {first} ({comparison.metric.value(own.mean())})" if len(own) else f"the {first}"
+def _base(comparison: Comparison, role: str) -> str:
+    """Returns an arm that others are made of, and its score."""
+    runs = comparison.complete
+    scores = runs.loc[runs["column"] == role, "score"].dropna()
+    name = f"the {role} arm" if role == "stripped" else f"the {role}"
+    return f"{name} ({comparison.metric.value(scores.mean())})" if len(scores) else name
+
+
+def _alone(effect: Effect) -> str:
+    """Returns a difference of one seed or two, and of what."""
+    name = "" if effect.kind == "total" else f"{effect.minuend} "
+    bounds = f" ({_bounds(effect)})" if effect.n > 1 and not effect.constant else ""
+    return f"{name}{effect.metric.difference(effect.mean)}{bounds}"
 
 
 def _ranked(effects: Sequence[Effect], head: str) -> Iterator[str]:
@@ -199,21 +233,20 @@ def _ranked(effects: Sequence[Effect], head: str) -> Iterator[str]:
             said.append(f"none {word}s")
             continue
         largest = sorted(of_verdict, key=lambda effect: -abs(effect.mean))
-        named = _listed(
+        named = _shortly(
             [
                 f"{effect.minuend} ({effect.metric.difference(effect.mean)}, {_bounds(effect)})"
-                for effect in largest[:_NAMED_AT_MOST]
+                for effect in largest
             ]
         )
-        more = len(largest) - _NAMED_AT_MOST
         verb = word if len(of_verdict) > 1 else f"{word}s"
-        said.append(f"{len(of_verdict)} {verb}: {named}{f' and {more} more' if more > 0 else ''}")
+        said.append(f"{len(of_verdict)} {verb}: {named}")
     clear = any(effect.verdict in (HELPS, HURTS) for effect in effects)
     text = "; ".join(said) if clear else "none can be told from chance yet"
     yield f"{head}, {text} ({_seeds(effects)})."
     equal = [effect for effect in effects if effect.verdict == NO_RELEVANT_DIFFERENCE]
     if equal:
-        names = _listed([effect.minuend for effect in equal])
+        names = _shortly([effect.minuend for effect in equal])
         yield f"No relevant difference: {names} ({_margin(equal[0])})."
 
 
@@ -222,9 +255,7 @@ def _open(effects: Sequence[Effect]) -> Iterator[str]:
     left = [effect for effect in effects if effect.verdict == OPEN]
     if not left:
         return
-    names = _listed([_named(effect) for effect in left[:_NAMED_AT_MOST]])
-    more = f" and {len(left) - _NAMED_AT_MOST} more" if len(left) > _NAMED_AT_MOST else ""
-    text = f"Open: {names}{more}."
+    text = f"Open: {_shortly([_named(effect) for effect in left])}."
     able = [effect for effect in left if effect.seeds_to_settle]
     if able:
         nearest = min(able, key=lambda effect: effect.seeds_to_settle)
@@ -304,6 +335,13 @@ def _margin(effect: Effect) -> str:
     assert effect.margin is not None
     metric: Metric = effect.metric
     return f"within {metric.size(effect.margin)} of each other"
+
+
+def _shortly(parts: Sequence[str]) -> str:
+    """Returns the first of many, and how many more there are."""
+    more = len(parts) - _NAMED_AT_MOST
+    first = ", ".join(parts[:_NAMED_AT_MOST])
+    return f"{first} and {more} more" if more > 0 else _listed(parts)
 
 
 def _listed(parts: Sequence[str]) -> str:

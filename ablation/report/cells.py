@@ -19,7 +19,9 @@ from ablation.analysis.tables import (
     interactions_table,
     runs_table,
 )
+from ablation.terminal import duration
 
+_TICKS = {True: "✓", False: "–", None: ""}
 _BASES = ("reference", "stripped")
 
 
@@ -68,14 +70,11 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
     """
     table, metric = arms_table(comparison, sort), comparison.metric
     keys = list(comparison.arms[0].levels)
-    made_of = {
-        arm.name: {key: _tick(level) for key, level in arm.levels.items()}
-        for arm in comparison.arms
-    }
-    ticks = [key for key in keys if all(made_of[arm][key] is not None for arm in made_of)]
-    ticks = ticks if whole else []
-    one_factor = len(keys) == 1 and len(table) > 2
+    switches = {arm.name: arm.switches for arm in comparison.arms}
+    levels = {arm.name: arm.levels for arm in comparison.arms}
+    ticks = list(comparison.arms[0].switches) if whole else []
     steps = comparison.design == "cumulative"
+    one_factor = len(keys) == 1 and len(table) > 2 and not steps
     header = [keys[0] if one_factor else "step" if steps else "arm", *([] if one_factor else ticks)]
     header += [metric.title, "difference", "verdict"]
     header += ["total"] if steps else []
@@ -84,8 +83,12 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
     for _, row in table.iterrows():
         name = row["arm"]
         if one_factor and row["role"] != "target":
-            name = f"{row[keys[0]]} ({row['role']})" if row["role"] in _BASES else row[keys[0]]
-        cells = [name, *([] if one_factor else [made_of[row["arm"]][key] for key in ticks])]
+            name = levels[name][keys[0]]
+            name += f" ({row['role']})" if row["role"] in _BASES else ""
+        cells = [
+            name,
+            *([] if one_factor else [_TICKS[switches[row["arm"]].get(key)] for key in ticks]),
+        ]
         cells += [_scored(metric, row), _between(metric, row, "difference"), row["verdict"]]
         cells += [metric.signed(row["total"])] if steps else []
         if whole:
@@ -96,13 +99,6 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
         rows.append(cells)
     strong = [place for place, role in enumerate(table["role"]) if role in _BASES]
     return Cells([*header, *costs], rows, frozenset(strong))
-
-
-def _tick(level: str) -> str | None:
-    """Returns how a table says on or off, "" where that changes nothing, None of other levels."""
-    if getattr(level, "place", 1) == 0:
-        return ""
-    return {"true": "✓", "false": "–"}.get(level)
 
 
 def interaction_cells(comparison: Comparison) -> Cells:
@@ -141,7 +137,7 @@ def effect_cells(effects: Sequence[Effect]) -> Cells:
                 effect.verdict,
                 _p(effect.p_holm),
                 effect.exact,
-                f"{effect.seeds_to_settle} seeds" if effect.seeds_to_settle else "",
+                _to_settle(effect),
             ]
         )
     return Cells(header, rows)
@@ -227,6 +223,14 @@ def percent(value: float) -> str:
 def number(value: Any, form: str) -> str:
     """Returns a formatted number, nothing for NaN."""
     return "" if value is None or math.isnan(value) else format(value, form)
+
+
+def _to_settle(effect: Effect) -> str:
+    """Returns about how many seeds in all would settle it, and how long those to come take."""
+    seeds = effect.seeds_to_settle
+    if not seeds:
+        return ""
+    return f"{seeds} seeds (+{duration((seeds - effect.n) * effect.seconds)})"
 
 
 def _p(value: float) -> str:

@@ -46,6 +46,9 @@ _ESCAPES = str.maketrans(
 _LIGATURE = re.compile(r"(?<=([-,]))(?=\1)")
 """Two hyphens would be a dash, two commas a quotation mark."""
 
+_MINUS = re.compile(r"(?<![\w.-])-(?=\d)")
+"""What stands before a number, and is no hyphen."""
+
 _FOREIGN = re.compile("[^\x00-\x7f\xa0±✓À-ÖØ-öø-ÿĀ-ĥĨ-ķĹ-ňŊ-ťŨ-ž–—‘’“”…−]+")
 """What pdflatex with T1 has no character for, beyond Latin letters and what the report writes."""
 
@@ -68,7 +71,7 @@ def _row(cells: Sequence[str], strong: bool = False) -> str:
 
 
 def _escaped(cell: str) -> str:
-    text = unicodedata.normalize("NFC", readable(cell))
+    text = _MINUS.sub("−", unicodedata.normalize("NFC", readable(cell)))
     parts = re.split(f"({_FOREIGN.pattern})", text)
     return "".join(_foreign(one) if i % 2 else _plain(one) for i, one in enumerate(parts))
 

@@ -18,6 +18,7 @@ from ablation.analysis.study import Study
 from ablation.analysis.tables import comparison_effects
 from ablation.data.cache import VERY_UNEQUAL
 from ablation.data.facts import by_class, named
+from ablation.designs.registry import GRID
 from ablation.factors import ABSENT
 from ablation.records import store
 from ablation.report.answer import answer
@@ -64,6 +65,7 @@ def report(
         f"# Study {inline(study.directory.name)}",
         *answers(comparisons, images),
         overview(study),
+        outside(study, comparisons),
     ]
     for comparison, illustrated, of_images in zip(comparisons, figures, images, strict=True):
         parts += [
@@ -139,7 +141,8 @@ def summary(
             # The arms of a design have all of it in their table.
             "" if comparison.arms else sentences(comparison_effects(comparison)),
         ]
-    return "\n\n".join(part for part in [*parts, *_problems(study)] if part) + "\n"
+    parts += [outside(study, comparisons), *_problems(study)]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def section(title: str, images: Sequence[tuple[str, str]], remarks: Sequence[str]) -> str:
@@ -163,6 +166,22 @@ def overview(study: Study) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     folder = code(f"{study.directory.name}/")
     return f"{counted(len(study.runs), 'run')}: {counts}. Files are below {folder}."
+
+
+def outside(study: Study, comparisons: Sequence[Comparison]) -> str:
+    """Returns how many runs stand in no table, and which design shows them; nothing if all do."""
+    runs = study.runs[study.runs["state"] != store.REFUSED]
+    shown = {name for comparison in comparisons for name in comparison.runs["run"]}
+    left = len(set(runs["run"]) - shown)
+    if not left:
+        return ""
+    design = comparisons[0].design
+    others = dict.fromkeys(one.design for one in study.designs if one.design != design)
+    named = ", ".join(f"`report.design={name}`" for name in others or [GRID])
+    return (
+        f"**Shown is {design}**, the widest design that the runs fill or the one asked for; "
+        f"{counted(left, 'run')} beside it: {named}."
+    )
 
 
 def heading(comparison: Comparison) -> str:
@@ -289,7 +308,8 @@ def effects(found: Sequence[Effect]) -> str:
         "paired t test, corrected by Holm over all of them, decides from three seeds on; the "
         "intervals hold all at once with 95%. Beside it the exact sign-flip test, which assumes "
         f"nothing: {exact}. "
-        "To settle: about how many seeds in all would settle what is open, at the spread seen."
+        "To settle: about how many seeds in all would settle what is open, at the spread seen, and "
+        "how long training those to come takes."
     )
     words = sentences(found)
     if max(effect.n for effect in found) < 2:

@@ -13,7 +13,6 @@ from filelock import FileLock
 
 from ablation.analysis import tables
 from ablation.analysis.comparison import Comparison
-from ablation.analysis.metrics import find
 from ablation.analysis.per_image import OfImages, images_table, of_images
 from ablation.analysis.shapley import shapley_table
 from ablation.analysis.study import load
@@ -52,7 +51,7 @@ def write_report(
     """
     directory = Path(directory)
     options = options or ReportConfig()
-    study = load(directory).measured(find(options.metric), options.margin)
+    study = load(directory).measured(options.metric, options.margin)
     found = study.comparisons(options.contrast, options.reference, options.design)
     images = [of_images(study, comparison, _QUESTIONS_AT_MOST) for comparison in found]
     if tell:

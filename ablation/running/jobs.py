@@ -94,7 +94,8 @@ def expand(config: DictConfig) -> Expansion:
     )
     if design.name != GRID and not space.levels:
         raise UserError(
-            f"design={design.name} needs a key with several values, such as plain=false,true."
+            f"design={design.name} needs a key with several values, such as epochs=5,10; "
+            "seed and dataset are no factors of a design."
         )
     arms = DESIGNS[design.name].arms(space)
     blocks = [words.get(key, [None]) for key in reversed(BLOCKS)]

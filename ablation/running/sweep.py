@@ -165,6 +165,11 @@ class StudyCallback(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Plans the run."""
         with _errors_end_the_program():
+            if config.design.name != GRID:
+                raise UserError(
+                    f"design={config.design.name} trains several runs: put -m before the keys, and "
+                    "name the levels of each, such as epochs=5,10."
+                )
             self._sweep = Sweep([to_plain(config) | own_threads(config)])
             self._sweep.prepare()
             if self._sweep.plans_only:
@@ -346,7 +351,7 @@ class Sweep:
         if self._expansion and name != GRID:
             design = DESIGNS[name]
             arms = design.arms(self._expansion.space)
-            asked = counted(len(design.questions(arms)), "question")
+            asked = counted(len(design.questions(self._expansion.space)), "question")
             said = f"design={name}, {design.TITLE}: {counted(len(arms), 'arm')}, {asked}"
             self._console.print(said, soft_wrap=True, highlight=False)
 

@@ -94,7 +94,7 @@ def measure(config: Config, started: float) -> dict[str, Any]:
 def _between_epochs(config: Config, model: Any, batches: Any) -> tuple[float, float]:
     """Returns the seconds of a checkpoint, and those of the diagnostics if the run has any."""
     from ablation.training.callbacks import Checkpoint
-    from ablation.training.train import diagnostics
+    from ablation.training.diagnostics import Diagnostics
 
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
@@ -105,7 +105,7 @@ def _between_epochs(config: Config, model: Any, batches: Any) -> tuple[float, fl
         checkpoint_seconds = time.perf_counter() - begun
         if not config.diagnostics:
             return checkpoint_seconds, 0.0
-        measuring = diagnostics(config, Path(folder), model, batches, finished=0)
+        measuring = Diagnostics(Path(folder) / "diagnostics.csv", model, batches, finished=0)
         measuring.on_train_begin()  # The first time takes longer.
         begun = time.perf_counter()
         measuring.on_epoch_end(0)

@@ -75,7 +75,7 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
     history, clock = History(directory / "history.csv", rows[:finished]), StepClock()
     measuring = []
     if config.diagnostics:
-        measuring = [diagnostics(config, directory, model, batches, finished)]
+        measuring = [Diagnostics(directory / "diagnostics.csv", model, batches, finished=finished)]
     built = time.perf_counter()
     with contextlib.closing(checkpoint):
         model.fit(
@@ -159,18 +159,6 @@ def compiled_model(config: Config, cache: Cache, total_steps: int) -> keras.Mode
     model.compute_metrics(None, np.zeros(1), np.zeros((1, model.output_shape[-1])))
     model.reset_metrics()
     return model
-
-
-def diagnostics(
-    config: Config,
-    directory: Path,
-    model: keras.Model,
-    batches: TrainBatches,
-    finished: int,
-) -> Diagnostics:
-    """Returns the callback that measures the layers of a run, after so many finished epochs."""
-    file = directory / "diagnostics.csv"
-    return Diagnostics(file, model, batches, finished=finished)
 
 
 def predict(model: keras.Model, batches: ValBatches) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from ablation.analysis.study import load
 from ablation.config import UserError
 from ablation.records import asked, store
 from ablation.records.asked import Planned
+from ablation.report import markdown
 
 NAMED = {
     "parts.plain": [False, True],
@@ -41,6 +42,7 @@ def test_leave_one_out(stored_design):
     assert [effect.mean for effect in effects] == pytest.approx([-0.099, -0.02, -0.01, -0.2])
     assert {effect.family for effect in effects} == {4}
     assert not audit(comparison).holes
+    assert study.table()["arm"].tolist() == comparison.columns
 
 
 def _effects(study, design=None):
@@ -74,6 +76,22 @@ def test_both_asks_where_parts_do_not_add_up(stored_design):
     assert interaction["left_out"] == pytest.approx(0.02)
     assert interaction["interaction"] == pytest.approx(0.03)
     assert len(effects) == 5
+    # With two parts an arm is without the one and has the other alone; its row says the former.
+    table = tables.arms_table(comparison).set_index("arm")
+    assert table["difference"].dropna().tolist() == pytest.approx([-0.02, -0.17])
+
+
+def test_a_part_may_be_called_like_a_column(stored_design, tmp_path, monkeypatch):
+    (tmp_path / "named.py").write_text(
+        "def build(input_shape, classes, *, mean: bool = True, kind: int = 1): ...\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    named = {"parts.mean": [True, False], "parts.kind": [1, 2, 3]}
+    study = stored_design("leave_one_out", named, lambda *_: 0.5, "arch=named.py:build")
+    (comparison,) = load(study).comparisons()
+    table = tables.arms_table(comparison)
+    assert table["mean"].tolist() == [0.5] * 4
+    assert table["level of kind"].tolist() == ["1", "1", "2", "3"]
 
 
 def test_cumulative(stored_design):
@@ -182,3 +200,72 @@ def test_each_data_set_and_each_protocol_has_its_own_table(stored_design):
     found = load(study).comparisons()
     assert [one.protocol for one in found] == [{"epochs": 2}, {"epochs": 3}]
     assert all(len(one.arms) == 5 and not audit(one).holes for one in found)
+
+
+def test_levels_of_two_parts_named_alike_are_two_arms(stored_design, tmp_path, monkeypatch):
+    labels = '{True: "on", False: "off"}'
+    (tmp_path / "alike.py").write_text(
+        f"PARTS = {{'a': {{'labels': {labels}}}, 'b': {{'labels': {labels}}}}}\n"
+        "def build(input_shape, classes, *, a: bool = True, b: bool = True): ...\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    named = {"parts.a": [True, False], "parts.b": [True, False]}
+    score = lambda levels, seed: 0.5 + 0.1 * levels["parts.a"]  # noqa: E731
+    study = stored_design("leave_one_out", named, score, "arch=alike.py:build")
+    comparison, effects = _effects(study)
+    assert comparison.columns == ["reference", "off", "b: off"]
+    assert [effect.mean for effect in effects.values()] == pytest.approx([-0.1, 0])
+
+
+def test_a_part_that_is_on_or_off_has_a_tick_though_its_levels_have_names(stored_design):
+    study = stored_design("leave_one_out", NAMED, _accuracy, "arch=20")
+    (comparison,) = load(study).comparisons()
+    switches = {str(arm.name): dict(arm.switches) for arm in comparison.arms}
+    assert switches["reference"] == {"plain": False, "se": True}
+    assert switches["plain"] == {"plain": True, "se": True}
+    assert switches["without se"] == {"plain": False, "se": False}
+
+
+@pytest.mark.parametrize("change", [{"design": "latin_square"}, {"runs": [["a"]]}, {"levels": 3}])
+def test_a_design_that_is_damaged_or_of_a_later_edition_costs_no_report(stored_design, change):
+    study = stored_design("leave_one_out", NAMED, _accuracy, "arch=20")
+    content = store.read_json(study / "study.json")
+    content["designs"][0] |= change
+    store.write_json(study / "study.json", content)
+    assert asked.designs(study) == []
+    assert load(study).comparisons()[0].design == "grid"
+
+
+def test_runs_that_a_grid_has_planned_and_not_trained_are_holes(stored_run, tmp_path):
+    run = stored_run("arch=20", "plain=true")
+    other = run.name.replace("plain", "residual")
+    levels = {"parts.plain": (True, False)}
+    asked.add(
+        tmp_path / "main",
+        ["parts.plain"],
+        planned=Planned("grid", levels, (), {}, ((run.name,), (other,))),
+    )
+    (comparison,) = load(tmp_path / "main").comparisons()
+    assert audit(comparison).holes == (f"planned and not trained yet: {other}",)
+
+
+def test_what_an_edit_made_obsolete_before_it_was_trained_is_no_hole(stored_run, tmp_path):
+    study = tmp_path / "main"
+    run = stored_run("arch=20", "plain=true")
+    levels = {"parts.plain": (True, False)}
+    before = Planned("grid", levels, (), {}, ((run.name,), ("20-residual-digits-s0-00000000",)))
+    asked.add(study, [], planned=before)
+    asked.add(study, [], planned=Planned("grid", levels, (), {}, ((run.name,), ("new",))))
+    (found,) = asked.designs(study)
+    assert found.runs == ((run.name,), ("new",))
+
+
+def test_runs_beside_the_design_that_is_shown_are_told(stored_design, stored_run):
+    study = stored_design("leave_one_out", NAMED, _accuracy, "arch=20")
+    for plain in ("true", "false"):
+        stored_run("arch=32", f"plain={plain}")
+    loaded = load(study)
+    text = markdown.outside(loaded, loaded.comparisons())
+    assert "**Shown is leave_one_out**" in text
+    assert "2 runs beside it: `report.design=grid`" in text
+    assert markdown.outside(loaded, loaded.comparisons(design="grid")) == ""

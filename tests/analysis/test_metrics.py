@@ -123,7 +123,7 @@ def test_a_report_by_another_metric_takes_no_training(stored_run, tmp_path):
         directory = stored_run("arch=20", f"plain={plain}", val_accuracy=0.5)
         logits = scale * np.eye(2, dtype=np.float32)[labels]
         _predicted(directory, labels, np.pad(logits, ((0, 0), (0, 8)), constant_values=-50))
-    study = load(tmp_path / "main").measured(METRICS["log_loss"])
+    study = load(tmp_path / "main").measured("log_loss")
     table = study.table()
     assert table["plain"].tolist() == pytest.approx([math.log(2)], rel=1e-3)
     assert table["residual"].tolist() == pytest.approx([math.log(1 + math.exp(-2))], rel=1e-3)
@@ -134,8 +134,8 @@ def test_runs_without_probabilities_are_named_and_keep_their_accuracy(stored_run
     arrays = {"label": np.zeros(3, int), "predicted": np.zeros(3, int), "confidence": np.ones(3)}
     store.write_arrays(directory / "predictions.npz", arrays)
     study = load(tmp_path / "main")
-    assert study.measured(METRICS["accuracy"]).table()["plain"].tolist() == [0.25]
-    found = study.measured(METRICS["log_loss"])
+    assert study.measured("accuracy").table()["plain"].tolist() == [0.25]
+    found = study.measured("log_loss")
     assert "1 of 1 complete runs have no readable class probabilities" in found.problems[-1]
     assert math.isnan(found.runs["score"].iloc[0])
 

@@ -40,8 +40,7 @@ def test_both_by_hand():
         *[(1, 1, 1), (0, 1, 1), (1, 0, 1), (1, 1, 0)],
         *[(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)],
     ]
-    arms = DESIGNS["both"].arms(space)
-    of_kind = {q.kind: q for q in reversed(DESIGNS["both"].questions(arms))}
+    of_kind = {q.kind: q for q in reversed(DESIGNS["both"].questions(space))}
     scores = dict(zip(found, [10, 7, 8, 9, 1, 3, 2, 2], strict=True))
     answer = sum(w * scores[found[place]] for w, place in of_kind["interaction"].terms)
     # Added alone, a gives 3 - 1; left out, 10 - 7.
@@ -53,8 +52,7 @@ def test_cumulative_keeps_each_step_but_the_rejected():
     assert _levels("cumulative", space) == [
         *[(0, 0, 0, 0), (1, 0, 0, 0), (1, 1, 0, 0), (1, 2, 0, 0), (1, 2, 1, 0), (1, 2, 0, 1)]
     ]
-    arms = DESIGNS["cumulative"].arms(space)
-    terms = [(q.kind, q.terms[0][1], q.terms[1][1]) for q in DESIGNS["cumulative"].questions(arms)]
+    terms = [(q.kind, q.terms[0][1], q.terms[1][1]) for q in DESIGNS["cumulative"].questions(space)]
     assert terms == [
         *[("step", 1, 0), ("step", 2, 1), ("step", 3, 2), ("step", 4, 3), ("step", 5, 3)],
         ("total", 5, 0),
@@ -66,7 +64,7 @@ def test_leave_one_out_of_k_parts_has_an_arm_more_than_questions(parts):
     space = Space({f"p{i}": (True, False) for i in range(parts)})
     arms = DESIGNS["leave_one_out"].arms(space)
     assert len(arms) == parts + 1
-    assert len(DESIGNS["leave_one_out"].questions(arms)) == parts
+    assert len(DESIGNS["leave_one_out"].questions(space)) == parts
 
 
 @pytest.mark.parametrize(("name", "space"), COMBINED)
@@ -79,7 +77,7 @@ def test_no_arm_twice_and_every_arm_in_the_grid(name, space):
 @pytest.mark.parametrize(("name", "space"), COMBINED)
 def test_a_question_asks_for_a_difference_of_arms_that_there_are(name, space):
     arms = DESIGNS[name].arms(space)
-    for question in DESIGNS[name].questions(arms):
+    for question in DESIGNS[name].questions(space):
         assert math.isclose(sum(weight for weight, _ in question.terms), 0)
         places = [place for _, place in question.terms]
         assert len(set(places)) == len(places)
@@ -88,7 +86,7 @@ def test_a_question_asks_for_a_difference_of_arms_that_there_are(name, space):
 
 @pytest.mark.parametrize(("name", "space"), COMBINED)
 def test_a_design_asks_no_question_twice(name, space):
-    asked = [frozenset(q.terms) for q in DESIGNS[name].questions(DESIGNS[name].arms(space))]
+    asked = [frozenset(q.terms) for q in DESIGNS[name].questions(space)]
     asked += [frozenset((-weight, place) for weight, place in terms) for terms in asked]
     assert len(set(asked)) == len(asked)
 
@@ -102,8 +100,7 @@ def test_a_design_asks_no_question_twice(name, space):
     ],
 )
 def test_both_asks_what_its_arms_can_tell(levels, kinds):
-    arms = DESIGNS["both"].arms(Space(levels))
-    found = [question.kind for question in DESIGNS["both"].questions(arms)]
+    found = [question.kind for question in DESIGNS["both"].questions(Space(levels))]
     assert found == (kinds if len(levels) < 3 else [kind for kind in kinds for _ in range(3)])
 
 

@@ -12,7 +12,7 @@ from ablation.report.write import write_report
 
 def _answer(study, margin=None, **options):
     loaded = load(study)
-    loaded = loaded.measured(loaded.metric, margin)
+    loaded = loaded.measured("accuracy", margin)
     (comparison,) = loaded.comparisons(**options)
     return " ".join(answer(comparison))
 
@@ -145,3 +145,21 @@ def test_where_the_exact_test_disagrees_it_is_said_aloud(grid):
     assert (
         "The exact sign-flip test disagrees with the t test on residual − plain at arch 20." in text
     )
+
+
+def test_one_seed_of_a_roadmap_is_told_step_by_step(stored_design):
+    text = _answer(stored_design("cumulative", NAMED, _scores, "arch=20"))
+    assert text.startswith("Step by step from the reference (90.00 %): without se +0.00 points,")
+    assert "All steps together: -22.00 points." in text
+
+
+def test_one_seed_of_both_is_told_from_both_ends(stored_design):
+    text = _answer(stored_design("both", NAMED, _scores, "arch=20"))
+    assert "Against the reference (90.00 %): plain -20.00 points" in text
+    assert "Added to the stripped arm (68.00 %): only residual +20.00 points" in text
+
+
+def test_the_exact_test_and_the_images_close_the_answer(grid):
+    study = grid({key: [*values, *values[:2]] for key, values in SIX.items()}, 8)
+    text = _answer(study)
+    assert "The exact sign-flip test, which assumes nothing, confirms what is concluded." in text

@@ -1,3 +1,5 @@
+import math
+
 import matplotlib.colors
 import numpy as np
 import pandas as pd
@@ -5,6 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from ablation.analysis import study
+from ablation.analysis.effects import Effect, with_p_values
+from ablation.analysis.metrics import ACCURACY
 from ablation.factors import LAST, Label
 from ablation.report import figures
 from ablation.report.axes import label_log_axis
@@ -293,3 +297,62 @@ def test_curves_of_many_arms_are_wider_than_their_legend():
     box = figure.legends[0].get_window_extent()
     assert box.x0 >= 0 and box.x1 <= figure.bbox.width
     assert figure.axes[0].get_window_extent().height > box.height
+
+
+def _arms_table(**changes):
+    names = ["reference", "with se", "norm: group (not kept)", "34"]
+    frame = {
+        "arm": names,
+        "role": ["reference", "step", "rejected", "target"],
+        "mean": [0.6, 0.7, 0.65, 0.8],
+        "sd": [0.01, 0.02, math.nan, 0.0],
+        "n": [3, 3, 1, 3],
+        "note": "",
+        "pairs": [0, 3, 1, 0],
+        "difference": [math.nan, 0.1, -0.05, math.nan],
+        "verdict": ["", "helps", "", ""],
+        "multiply_adds": [1e6, 2e6, 2e6, math.nan],
+    }
+    return pd.DataFrame(frame | changes)
+
+
+def test_a_roadmap_goes_from_top_to_bottom_and_hatches_what_was_not_kept():
+    (axes,) = figures.roadmap(_arms_table(), ACCURACY).axes
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == ["reference", "with se", "norm: group (not kept)", "34"]
+    ends = [bar.get_x() + bar.get_width() for bar in axes.patches]
+    assert ends == pytest.approx([60, 70, 65, 80])
+    assert [bool(bar.get_hatch()) for bar in axes.patches] == [False, False, True, False]
+    low, high = axes.get_ylim()
+    assert low > high
+    texts = [text.get_text().strip() for text in axes.texts]
+    assert texts[1] == "70.00 (+10.00)  2.0 M"
+
+
+def test_a_step_without_a_result_has_its_note_and_no_bar():
+    table = _arms_table(mean=[0.6, math.nan, 0.65, 0.8], note=["", "diverged", "", ""])
+    (axes,) = figures.roadmap(table, ACCURACY).axes
+    assert len(axes.patches) == 3
+    assert any("diverged" in text.get_text() for text in axes.texts)
+
+
+def test_every_seed_of_an_arm_is_a_point():
+    runs = pd.DataFrame({"column": ["reference"] * 3 + ["with se"], "score": [0.5, 0.6, 0.7, 0.8]})
+    (axes,) = figures.arms(_arms_table(), runs, ACCURACY).axes
+    points = [line for line in axes.lines if line.get_marker() == "."]
+    assert [len(line.get_xdata()) for line in points] == [3, 1, 0, 0]
+
+
+@pytest.mark.parametrize(("verdict", "marker"), [("helps", "^"), ("hurts", "v"), ("open", "o")])
+def test_a_verdict_is_told_by_its_shape_too(verdict, marker):
+    gains = {"helps": [0.1, 0.11, 0.12], "hurts": [-0.1, -0.11, -0.12], "open": [0.1, -0.1, 0.01]}
+    effect = Effect(
+        *("contrast", "b", "a", "arch 34"),
+        pd.Series(gains[verdict]),
+        pd.Series([0, 0, 0]),
+        2,
+        margin=0.001,
+    )
+    figure = figures.forest(with_p_values([effect]))
+    assert marker in [line.get_marker() for line in figure.axes[0].lines]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [verdict]
