@@ -10,7 +10,7 @@ from ablation.analysis.study import load
 from ablation.config import UserError
 from ablation.records import asked, store
 from ablation.records.asked import Planned
-from ablation.report import markdown
+from ablation.report import notes
 
 NAMED = {
     "parts.plain": [False, True],
@@ -265,7 +265,7 @@ def test_runs_beside_the_design_that_is_shown_are_told(stored_design, stored_run
     for plain in ("true", "false"):
         stored_run("arch=32", f"plain={plain}")
     loaded = load(study)
-    text = markdown.outside(loaded, loaded.comparisons())
-    assert "**Shown is leave_one_out**" in text
-    assert "2 runs beside it: `report.design=grid`" in text
-    assert markdown.outside(loaded, loaded.comparisons(design="grid")) == ""
+    (note,) = notes.outside(loaded, loaded.comparisons())
+    assert note.lead == "Shown is leave_one_out,"
+    assert "2 runs beside it: report.design=grid" in note.text
+    assert notes.outside(loaded, loaded.comparisons(design="grid")) == []

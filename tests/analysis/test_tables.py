@@ -115,7 +115,7 @@ def test_a_study_with_one_level_says_what_could_be_compared(stored_run, tmp_path
     asked.add(tmp_path / "main", ["recipe.learning_rate"])
     text = markdown.accuracy(_comparison(tmp_path))
     assert "All runs have one level of net" in text
-    assert "`report.contrast=recipe.learning_rate`" in text
+    assert "report.contrast=recipe.learning_rate" in text
 
 
 def test_the_conditions_name_every_part_of_the_networks(stored_run, tmp_path):

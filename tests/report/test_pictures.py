@@ -246,7 +246,7 @@ def test_what_is_left_out_and_classes_without_images_are_told(stored_run, tmp_pa
     loaded = study.load(tmp_path / "main")
     (comparison,) = loaded.comparisons()
     printed = markdown.accuracy(comparison)
-    assert "**Warning**: no validation image of cats, dogs; no image in owls" in printed
+    assert "**Warning:** no validation image of cats, dogs; no image in owls" in printed
     text = markdown.conditions(loaded, comparison)
     assert "left out: a .heic file, which is not read" in text and "2,000: cats/0.heic" in text
     assert "and 1,994 more" in text and "1: .DS_Store" in text

@@ -4,7 +4,7 @@ import pytest
 
 from ablation.config import UserError
 from ablation.records import asked, store
-from ablation.report import markdown, sections
+from ablation.report import markdown, notes, sections
 from ablation.report.write import write_report
 
 
@@ -70,7 +70,7 @@ def test_what_a_long_report_leaves_out_is_said_and_is_in_the_tables(
     stored_run("arch=20", "seed=9", "recipe.learning_rate=1", state=store.FAILED, reason="why")
     asked.add(tmp_path / "main", ["recipe.learning_rate"])
     monkeypatch.setattr(markdown, "_ROWS_AT_MOST", 10)
-    monkeypatch.setattr(markdown, "_TOLD_AT_MOST", 5)
+    monkeypatch.setattr(notes, "_TOLD_AT_MOST", 5)
     monkeypatch.setattr(sections, "_EFFECTS_AT_MOST", 5)
     write_report(tmp_path / "main")
     text = (tmp_path / "main" / "report.md").read_text()

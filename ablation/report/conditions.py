@@ -1,0 +1,75 @@
+"""Under what conditions the runs of a comparison were trained, every value of each."""
+
+import contextlib
+from typing import Any
+
+from ablation.analysis.audit import spans
+from ablation.analysis.comparison import Comparison, levels
+from ablation.analysis.study import Study
+from ablation.data.facts import by_class, named
+from ablation.records import store
+from ablation.report.cells import Cells
+
+_NAMED_AT_MOST = 6
+
+
+def condition_cells(study: Study, comparison: Comparison) -> Cells:
+    """Returns a row for each condition that is known."""
+    runs = comparison.runs
+    facts = [("epochs", "config.epochs"), ("optimizer steps", "steps")]
+    facts += [("training images", "train_images"), ("validation images", "val_images")]
+    rows = [["seeds", spans(set(runs["seed"]))], *_part_levels(comparison)]
+    groups = ("config.dataset.", "config.recipe.")
+    keys = [key for key in runs.columns if key.startswith(groups)]
+    keys += ["config.backend", "config.precision", "config.deterministic"]
+    facts += [(key.removeprefix("config."), key) for key in keys]
+    rows += [[name, ", ".join(map(_plain, levels(runs[key].dropna())))] for name, key in facts]
+    for split in ("train", "val"):
+        digests = {str(digest)[:8] for digest in runs[f"{split}_fingerprint"].dropna()}
+        rows.append([f"{split} images, SHA-256", ", ".join(sorted(digests))])
+    rows += _image_facts(study, comparison)
+    return Cells(["condition", "value"], [row for row in rows if row[1]])
+
+
+def _part_levels(comparison: Comparison) -> list[list[str]]:
+    """Returns the levels that the runs have of each part of their networks."""
+    found = []
+    for key in (part.key for part in comparison.all_parts):
+        there = [level for level in levels(comparison.runs[key]) if level.applies]
+        found.append([key, ", ".join(map(_plain, there))])
+    return found
+
+
+def _image_facts(study: Study, comparison: Comparison) -> list[list[str]]:
+    """Returns the images by class, and what was left out, of every set that the runs have seen."""
+    runs = comparison.complete.drop_duplicates("fingerprint")["run"].head(_NAMED_AT_MOST)
+    results = []
+    for run in runs:
+        with contextlib.suppress(OSError, ValueError):  # It may just be trained again.
+            results.append(store.read_json(study.directory / run / "result.json"))
+    # Results from before the classes were counted have none of this.
+    counted = [result for result in results if "train_per_class" in result]
+    found = {
+        f"{name} images by class": [
+            by_class(result["classes"], result[f"{split}_per_class"]) for result in counted
+        ]
+        for split, name in (("train", "training"), ("val", "validation"))
+    }
+    for group in (group for result in counted for group in _left_out(result)):
+        names = named(group["names"], group["count"], _NAMED_AT_MOST)
+        found.setdefault(f"left out: {group['reason']}", []).append(f"{group['count']:,}: {names}")
+    return [[name, "; ".join(dict.fromkeys(texts))] for name, texts in found.items()]
+
+
+def _left_out(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns what was left out of a run's images by reason; older results know broken ones."""
+    older = {
+        "reason": "broken images",
+        "count": result.get("skipped", 0),
+        "names": result.get("skipped_names", []),
+    }
+    return result.get("left_out", []) + ([older] if older["count"] else [])
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,0 +1,274 @@
+"""What a report says beside its tables: plain sentences that each writer escapes and marks up."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ablation.analysis.audit import Audit, Differences
+from ablation.analysis.comparison import Comparison, varying
+from ablation.analysis.effects import NEAR_CHANCE_SHARE, Effect, foremost
+from ablation.analysis.per_image import OfImages
+from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS
+from ablation.analysis.starts import starts_table
+from ablation.analysis.study import Study
+from ablation.data.cache import VERY_UNEQUAL
+from ablation.designs.registry import GRID
+from ablation.factors import ABSENT
+from ablation.records import store
+from ablation.report.answer import answer
+from ablation.terminal import counted
+from ablation.text import readable, visible
+
+_NAMED_AT_MOST = 6
+_TOLD_AT_MOST = 30
+_LISTED_AT_MOST = 100
+
+COST = "Equal epochs are not equal work. Trainable parameters; multiply-adds of one image."
+SHARES = (
+    "What each factor brings, averaged over all orders of changing them (Shapley values); the "
+    "shares add up to what all bring together."
+)
+INTERACTIONS = "What each part adds to the stripped arm, and what is lost when it is left out:"
+
+
+@dataclass(frozen=True)
+class Note:
+    """A paragraph, or a list with what introduces it.
+
+    Attributes:
+        text: plain, as it is to be read.
+        lead: what stands out before it, "" if nothing does.
+        items: of a list below it.
+    """
+
+    text: str = ""
+    lead: str = ""
+    items: tuple[str, ...] = ()
+
+
+def title(comparison: Comparison) -> str:
+    """Returns what a comparison is called: its data set and what sets its protocol apart."""
+    keys = [f"{key}={readable(str(value))}" for key, value in comparison.protocol.items()]
+    return ", ".join([readable(comparison.dataset), *keys])
+
+
+def answers(comparisons: Sequence[Comparison], images: Sequence[Sequence[OfImages]]) -> list[Note]:
+    """Returns the answer of each comparison, a paragraph each."""
+    found = []
+    for comparison, of_images in zip(comparisons, images, strict=True):
+        sentences = answer(comparison, of_images)
+        if sentences:
+            about = f"{title(comparison)}." if len(comparisons) > 1 else ""
+            found.append(Note(" ".join(sentences), about))
+    return found
+
+
+def states(study: Study) -> str:
+    """Returns how many runs are in which state."""
+    found = study.runs["state"].value_counts()
+    counts = ", ".join(f"{count} {state}" for state, count in found.items())
+    return f"{counted(len(study.runs), 'run')}: {counts}"
+
+
+def outside(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:
+    """Returns how many runs stand in no table, and which design shows them; nothing if all do."""
+    runs = study.runs[study.runs["state"] != store.REFUSED]
+    shown = {name for comparison in comparisons for name in comparison.runs["run"]}
+    left = len(set(runs["run"]) - shown)
+    if not left:
+        return []
+    design = comparisons[0].design
+    others = dict.fromkeys(one.design for one in study.designs if one.design != design)
+    named = ", ".join(f"report.design={name}" for name in others or [GRID])
+    text = (
+        "the widest design that the runs fill or the one asked for; "
+        f"{counted(left, 'run')} beside it: {named}."
+    )
+    return [Note(text, f"Shown is {design},")]
+
+
+def certificate(found: Audit) -> list[Note]:
+    """Returns what the audit found: equal budget, confounds, holes."""
+    return [_budget(found), *_confounds(found), _holes(found)]
+
+
+def _budget(found: Audit) -> Note:
+    if found.runs < 2:
+        return Note(f"({counted(found.runs, 'run')}).", "Equal budget: nothing to compare yet")
+    if found.passes:
+        text = (
+            f"({counted(found.runs, 'run')}). Same epochs, optimizer steps, examples seen, end of "
+            "the learning-rate schedule, images, and order of the images at each seed."
+        )
+        return Note(text, "Equal budget: PASS")
+    among = f"PASS among runs of equal {' and '.join(found.within)}. " if found.within else ""
+    return Note(f"{among}The runs differ in", "Equal budget: FAIL.", _listed(found.unequal))
+
+
+def _confounds(found: Audit) -> list[Note]:
+    if found.runs < 2:
+        return []
+    if found.confounds:
+        return [Note("The runs also differ in", "Confounds.", _listed(found.confounds))]
+    where = "in code, versions, processor, device, threads and environment."
+    return [Note(where, "Confounds: none")]
+
+
+def _holes(found: Audit) -> Note:
+    if not found.holes:
+        return Note(lead="Holes: none.")
+    return Note(lead="Holes.", items=first(found.holes, _LISTED_AT_MOST))
+
+
+def score(comparison: Comparison) -> list[Note]:
+    """Returns what the numbers of the ablation table mean, and what to beware of."""
+    seeds = comparison.complete.groupby([*comparison.rows, "column"]).size()
+    metric = comparison.metric
+    text = f"{metric.heading[0].upper()}{metric.heading[1:]}, after the final epoch"
+    text += f"; differences in {metric.points}" if metric.points else ""
+    text += "" if metric.higher_is_better else "; lower is better"
+    text += "; n is seeds."
+    if (seeds > 1).any():
+        text += " ± is the standard deviation over seeds; differences are paired by seed."
+    if comparison.contrast in comparison.parts and ABSENT in comparison.columns:
+        text += (
+            f" '{ABSENT}' is a net that has no {comparison.contrast} to choose, for the scale; no "
+            "difference counts it."
+        )
+    return [Note(text + _chance(comparison)), *_warnings(comparison)]
+
+
+def _chance(comparison: Comparison) -> str:
+    """Returns what a score must be read against."""
+    runs, metric = comparison.complete, comparison.metric
+    if runs.empty:
+        return ""
+    known = sorted(runs["score_of_chance"].dropna().unique())
+    shares = " or ".join(map(metric.number, known))
+    text = f" Always answering the most frequent class would score {shares}." if known else ""
+    return text + (
+        f" A run whose accuracy comes less than {NEAR_CHANCE_SHARE:.0%} of the way from chance to "
+        "100 % counts as near chance."
+    )
+
+
+def _warnings(comparison: Comparison) -> list[Note]:
+    """Returns what makes the score say less than it seems to."""
+    runs, found = comparison.complete, []
+    if runs.empty:
+        return []
+    times = runs["imbalance"].max()
+    if times >= VERY_UNEQUAL:
+        how = f"the largest has {times:.0f} times the training images of the smallest"
+        how = how if math.isfinite(times) else "one has no training image"
+        text = f"{how}. See how each fares in the confusion matrix."
+        found.append(Note(text, "The classes are very unequal:"))
+    caveats = filter(None, runs["caveats"].dropna().unique())
+    return found + [Note(f"{caveat}.", "Warning:") for caveat in caveats]
+
+
+def without_reference(comparison: Comparison) -> list[Note]:
+    """Returns why nothing is subtracted, if that is so, and what could be compared instead."""
+    if comparison.reference is not None:
+        return []
+    several = list(varying(comparison.runs, comparison.rows))
+    text = f"All runs have one level of {comparison.contrast}, "
+    text += "so there are no differences and no effects."
+    if several:
+        text += f" report.contrast={several[-1]} compares the levels of {several[-1]}."
+    return [Note(text)]
+
+
+def sentences(found: Sequence[Effect]) -> list[str]:
+    """Returns one sentence for each effect; with one seed a cell only for the contrasts."""
+    told = _of(found, "contrast") if alone(found) else found
+    lines = [effect.sentence() for effect in foremost(told, _TOLD_AT_MOST)]
+    if len(told) > _TOLD_AT_MOST:
+        lines.append(f"and {len(told) - _TOLD_AT_MOST:,} more, in the table of effects.")
+    return lines
+
+
+def alone(found: Sequence[Effect]) -> bool:
+    """Returns whether no effect has more than one seed."""
+    return max((effect.n for effect in found), default=0) < 2
+
+
+def family(found: Sequence[Effect]) -> str:
+    """Returns how the questions were tested."""
+    exact = "every pattern of signs"
+    if any(effect.n > EXACT_UP_TO for effect in found):
+        exact = f"{exact} up to {EXACT_UP_TO} seeds, {RANDOM_FLIPS:,} random ones beyond"
+    kinds = dict.fromkeys(effect.kind for effect in found)
+    return (
+        f"Differences are paired by seed. {counted(len(found), 'question')} "
+        f"({', '.join(counted(len(_of(found, kind)), kind) for kind in kinds)}): the "
+        "paired t test, corrected by Holm over all of them, decides from three seeds on; the "
+        "intervals hold all at once with 95%. Beside it the exact sign-flip test, which assumes "
+        f"nothing: {exact}. "
+        "To settle: about how many seeds in all would settle what is open, at the spread seen, and "
+        "how long training those to come takes."
+    )
+
+
+def over_images(found: Sequence[OfImages]) -> str:
+    """Returns how to read the table of what the images say."""
+    count = next((one.spread.images for one in found if one.spread), 0)
+    text = (
+        "The validation images are a sample too. Over images: had there been other images, for "
+        "these very networks. Over seeds and images: had both been others. The intervals hold all "
+        "at once, like those over seeds."
+    )
+    if alone([one.effect for one in found]):
+        text += " With one seed nothing is said of other seeds."
+    text += (
+        " Fixes, breaks: images that turn right, or wrong, in most seeds; always: in all. By seed "
+        "alone: images that turn right, and as many wrong, where no more than the seed changes."
+    )
+    return text + (f" {counted(count, 'image')}." if count else "")
+
+
+def uncounted(comparison: Comparison) -> list[Note]:
+    """Returns which layers are missing in the multiply-adds, nothing if none are."""
+    names = sorted(filter(None, comparison.complete["uncounted"].dropna().unique()))
+    if not names:
+        return []
+    named = "; ".join(visible(name) for name in names[:_NAMED_AT_MOST])
+    return [Note(f"in the multiply-adds, because nobody can tell them: {named}.", "Not counted")]
+
+
+def starts(comparison: Comparison) -> list[Note]:
+    """Returns how many parameters start equal in the nets that are compared."""
+    found = starts_table(comparison).to_dict("records")
+    if not found:
+        return []
+    said = [
+        f"{row['shared']:,} of {row['parameters']:,} in {comparison.prefix}{row['column']} "
+        f"({', '.join(f'{name} {row[name]}' for name in comparison.rows)})"
+        for row in found[:_NAMED_AT_MOST]
+    ]
+    more = f" and {len(found) - len(said):,} more" if len(found) > len(said) else ""
+    text = (
+        f"Trainable parameters that begin as in {comparison.prefix}"
+        f"{comparison.reference}, seed by seed: {'; '.join(map(visible, said))}{more}."
+    )
+    return [Note(text, "Started alike.")]
+
+
+def first(lines: Sequence[str], at_most: int) -> tuple[str, ...]:
+    """Returns the first lines, and how many more there are."""
+    more = len(lines) - at_most
+    return (*lines[:at_most], *([f"and {more:,} more"] if more > 0 else []))
+
+
+def _listed(differences: Differences) -> tuple[str, ...]:
+    lines = []
+    for name, values in differences.items():
+        for value, runs in values.items():
+            more = f" and {len(runs) - _NAMED_AT_MOST} more" if len(runs) > _NAMED_AT_MOST else ""
+            named = ", ".join(runs[:_NAMED_AT_MOST])
+            lines.append(f"{name} {value}: {named}{more}")
+    return tuple(lines)
+
+
+def _of(found: Sequence[Effect], kind: str) -> list[Effect]:
+    return [effect for effect in found if effect.kind == kind]
