@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import sys
+import webbrowser
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ _EPILOG = """options are written as in the sweep:
   report.reference=LEVEL   the level that the others are compared with
 
 examples:
-  python -m ablation.report runs/main
+  python -m ablation.report runs/main --open
   python -m ablation.report runs/main report.contrast=norm report.reference=batch
   python -m ablation.report runs/before runs/after     what changed between two studies
 """
@@ -59,13 +60,14 @@ def main() -> int:
     parser.add_argument(
         "words", nargs="+", metavar="FOLDER", help="a study's folder; two to compare them"
     )
+    parser.add_argument("--open", action="store_true", help="open the page in a browser")
     try:
         # What argparse takes for options of its own may be one of ours with a dash too many.
         known, others = parser.parse_known_args()
         folders, options = _sorted([*known.words, *others])
         if len(folders) not in (1, 2):
             raise UserError(f"name one study, or two to compare them. Received: {len(folders)}.")
-        _report(folders, options)
+        _report(folders, options, known.open)
     except (UserError, OSError) as error:
         print(f"ablation.report: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
@@ -98,20 +100,27 @@ def _sorted(words: list[str]) -> tuple[list[str], dict[str, str | None]]:
     return folders, options
 
 
-def _report(folders: list[str], options: dict[str, str | None]) -> None:
+def _report(folders: list[str], options: dict[str, str | None], opens: bool) -> None:
     # Imported here, so that a wrong word is answered at once.
     from ablation.analysis.study import load
-    from ablation.report.compare import compare
-    from ablation.report.write import write_report
+    from ablation.report import markdown
+    from ablation.report.difference import difference
+    from ablation.report.write import PAGE, write_difference, write_report
 
     if len(folders) == 2:
         if options:
             raise UserError("options are for the report of one study, not for a comparison of two.")
-        print(compare(load(folders[0]), load(folders[1])))
-        return
-    show = partial(print, flush=True)
-    write_report(folders[0], _typed(options), tell=show)
-    print(f"Report: {Path(folders[0]) / 'report.md'}")
+        one, other = map(load, folders)
+        found = difference(one, other)
+        print(markdown.compared(found))
+        page = write_difference(one, other, found)
+    else:
+        write_report(folders[0], _typed(options), tell=partial(print, flush=True))
+        print(f"Report: {Path(folders[0]) / 'report.md'}")
+        page = Path(folders[0]) / PAGE
+    print(f"Page:   {page}")
+    if opens and not webbrowser.open(page.resolve().as_uri()):
+        print("No browser could be started; open the page by its path.", file=sys.stderr)
 
 
 def _typed(options: dict[str, str | None]) -> ReportConfig:

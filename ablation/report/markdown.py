@@ -25,6 +25,7 @@ from ablation.report.cells import (
     share_cells,
 )
 from ablation.report.conditions import condition_cells
+from ablation.report.difference import SAME_PROTOCOL, Difference
 from ablation.report.escapes import cell, code, inline, line
 from ablation.report.notes import Note
 from ablation.text import visible
@@ -95,6 +96,15 @@ def summary(
             "" if comparison.arms else _list(notes.sentences(comparison_effects(comparison))),
         ]
     parts += [*map(_note, notes.outside(study, comparisons)), *_problems(study)]
+    return _joined(parts)
+
+
+def compared(found: Difference) -> str:
+    """Returns how two studies differ: first in protocol, then in each cell."""
+    protocol = table(found.protocol) if found.protocol.rows else SAME_PROTOCOL
+    parts = [f"# {inline(found.title)}", "## Protocol", protocol]
+    parts += [f"## {found.heading}", found.note, table(found.cells)]
+    parts += [f"Unreadable: {inline(problem)}" for problem in found.problems]
     return _joined(parts)
 
 

@@ -15,16 +15,24 @@ from ablation.analysis import tables
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.per_image import OfImages, images_table, of_images
 from ablation.analysis.shapley import shapley_table
-from ablation.analysis.study import load
+from ablation.analysis.study import Study, load
 from ablation.config import ReportConfig
 from ablation.records import store
+from ablation.records.standing import Standing
 from ablation.report import cells, latex, markdown
+from ablation.report.as_json import as_json
+from ablation.report.difference import Difference
 from ablation.report.fonts import drawing
 from ablation.report.gallery import Gallery, gallery
+from ablation.report.page import comparing, page
+from ablation.report.page.pictures import Picture, pixels, vector
 from ablation.report.sections import Drawing, sections
 from ablation.text import READABLE, file_name
 
+PAGE = "report.html"
 _FOLDER = "report"
+_DRAWN_BY_THE_PAGE = ("effects",)
+"""Kinds of figures that a page draws itself, with scripts or without."""
 _QUESTIONS_AT_MOST = 30
 _OWN = re.compile(
     r"(ablation|accuracy|changed|confusion|cost|effects|examples|final|gradients|images|interactions|loss|shares|predictions|responses)"
@@ -32,18 +40,29 @@ _OWN = re.compile(
 )
 
 
+Pictures = Sequence[Sequence[Picture]]
+"""The figures of each comparison, as a page has them."""
+
+
 def write_report(
     directory: str | Path,
     options: ReportConfig | None = None,
     tell: Callable[[str], object] | None = None,
-) -> None:
-    """Writes a study's report.md, and in report/ its tables (CSV, LaTeX) and figures (PNG, SVG).
+    live: Standing | None = None,
+) -> Pictures:
+    """Writes a study's report: report.md, report.html, report.json, and tables and figures.
+
+    The tables (CSV, LaTeX) and figures (PNG, SVG) are in report/.
 
     Args:
         directory: of the study, such as "runs/main".
         options: what is compared, and how; None for the usual.
         tell: takes the certificates, ablation tables and effects in markdown, for the terminal,
             and does so before the figures are drawn, which takes most of the time.
+        live: where the sweep stands that trains the runs; None if none does.
+
+    Returns:
+        The figures, for `write_page`.
 
     Raises:
         UserError: there is no study in it, or the contrast is no factor of it.
@@ -60,9 +79,13 @@ def write_report(
     with FileLock(directory / ".report.lock"):
         files: dict[str, bytes] = {}
         texts: list[list[str]] = []
+        figures: list[list[Picture]] = []
+        galleries = []
         for comparison, of_comparison, name in zip(found, images, _file_names(found), strict=True):
             shown = gallery(study, comparison)
+            galleries.append(shown)
             texts.append([])
+            figures.append([])
             with drawing(_names(comparison, shown)):
                 for section in sections(study, comparison, shown, of_comparison, options.sort):
                     paths = [f"{_FOLDER}/{one.kind}-{name}.png" for one in section.drawings]
@@ -72,7 +95,11 @@ def write_report(
                         markdown.section(section.title, illustrations, section.remarks)
                     )
                     for one in section.drawings:
-                        files |= _rendered(one, name)
+                        rendered = _rendered(one, name)
+                        files |= rendered
+                        if one.kind not in _DRAWN_BY_THE_PAGE:
+                            unique = f"{one.kind}{len(figures)}-"
+                            figures[-1].append(_picture(one, rendered, name, unique))
             files |= _tables(comparison, shown, of_comparison, name, options.sort)
         files["runs.csv"] = _csv(study.runs)
         files["history.csv"] = _csv(study.history)
@@ -80,6 +107,62 @@ def write_report(
         store.write_text(
             directory / "report.md", markdown.report(study, found, texts, images, options.sort)
         )
+        text = page(study, found, images, galleries, figures, options.sort, live)
+        store.write_text(directory / PAGE, text)
+        store.write_json(directory / "report.json", as_json(study, found, images))
+    return figures
+
+
+def write_page(
+    directory: Path, options: ReportConfig, figures: Pictures, live: Standing | None
+) -> None:
+    """Writes a study's page alone, which takes a small part of the time of a report.
+
+    Args:
+        directory: of the study.
+        options: what is compared, and how.
+        figures: of the last report, if the study has had one.
+        live: where the sweep stands that trains the runs; None if none does.
+
+    Raises:
+        UserError: there is no study in it.
+        OSError: the disk is full or not writable; the earlier page stays as it was.
+    """
+    study = load(directory).measured(options.metric, options.margin)
+    found = study.comparisons(options.contrast, options.reference, options.design)
+    images = [of_images(study, comparison, _QUESTIONS_AT_MOST) for comparison in found]
+    galleries = [gallery(study, comparison) for comparison in found]
+    with FileLock(directory / ".report.lock"):
+        text = page(study, found, images, galleries, figures, options.sort, live)
+        store.write_text(directory / PAGE, text)
+
+
+def write_difference(one: Study, other: Study, found: Difference) -> Path:
+    """Writes the page of two studies beside each other, into the folder of the second.
+
+    Args:
+        one: the study to compare with.
+        other: the study that is compared.
+        found: the difference between them.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        OSError: the disk is full or not writable; an earlier page stays as it was.
+    """
+    path = other.directory / f"against-{file_name(one.directory.name)}.html"
+    store.write_text(path, comparing(one, other, found))
+    return path
+
+
+def _picture(drawn: Drawing, rendered: dict[str, bytes], name: str, unique: str) -> Picture:
+    """Returns a figure as a page has it: pictures of pixels as such, all else as lines."""
+    of_pixels = drawn.kind == "confusion" or "svg" not in drawn.forms
+    content = rendered[f"{drawn.kind}-{name}.{'png' if of_pixels else 'svg'}"]
+    if of_pixels:
+        return pixels(drawn.kind, drawn.caption, content)
+    return vector(drawn.kind, drawn.caption, content, unique)
 
 
 def _names(comparison: Comparison, shown: Gallery | None) -> Iterator[str]:

@@ -14,14 +14,15 @@ from rich.live import Live
 from rich.table import Table
 
 from ablation.records import store
+from ablation.records.standing import Standing, Training
 from ablation.records.store import Run
-from ablation.terminal import duration
+from ablation.terminal import counted, duration
 
 _POLL_SECONDS = 0.5
 _PAUSE_SECONDS = 10.0
 """Between two looks, at most, however long a look takes."""
 _SHARE = 0.05
-"""Of the time: what looking at the runs may take, and as much again writing the report."""
+"""Of the time: what looking at the runs may take, and as much each the report and its page."""
 _SETTLED_SECONDS = 2.0
 """Longer than the tick of any file system's clock, within which two changes look like one."""
 
@@ -32,14 +33,23 @@ class Monitor:
     Args:
         runs: the runs that are to be trained.
         console: where to write.
-        on_ended: called, in the thread, after runs have ended, but not so often that it would take
-            more than a small share of the time.
+        on_ended: called, in the thread, with where the sweep stands (None once it stops), after
+            runs have ended, but not so often that it would take more than a small share of the
+            time.
+        on_step: the same after a run has begun or finished an epoch.
     """
 
-    def __init__(self, runs: Sequence[Run], console: Console, on_ended: Callable[[], object]):
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        console: Console,
+        on_ended: Callable[[Standing | None], object],
+        on_step: Callable[[Standing | None], object],
+    ):
         self._runs = runs
         self._console = console
-        self._on_ended = on_ended
+        self._ends = _Told(on_ended)
+        self._steps = _Told(on_step)
         self._open = {run.name: run for run in runs}
         # A run that is trained again is over when it ends anew, not because it ended before.
         self._ends_before = {run.name: store.read_status(run.directory).end for run in runs}
@@ -47,8 +57,6 @@ class Monitor:
         self._epochs_at_start = sum(self._epochs.values())
         self._running: dict[str, Run] = {}
         self._seen: dict[str, int] = {}
-        self._ended = False
-        self._rest_until = 0.0
         self._start = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -67,8 +75,8 @@ class Monitor:
 
     def _give_up(self) -> None:
         self.stop()
-        if self._ended:
-            self._tell_of_ends()
+        # Whoever looks on learns that nothing trains any more.
+        self._tell(self._ends if self._ends.due else self._steps, None)
 
     def _watch(self) -> None:
         live = Live(console=self._console, auto_refresh=False, transient=True)
@@ -83,8 +91,9 @@ class Monitor:
                     live.update(self._table(), refresh=True)
                 if stopping:
                     return
-                if self._ended and time.monotonic() >= self._rest_until:
-                    self._tell_of_ends()
+                for told in (self._ends, self._steps):
+                    if told.due and time.monotonic() >= told.rest_until:
+                        self._tell(told, self.standing())
 
     def _poll(self, everything: bool) -> None:
         for run in list(self._open.values()):
@@ -106,30 +115,40 @@ class Monitor:
     def _look_at(self, run: Run) -> None:
         self._report_epochs(run)
         status = store.read_status(run.directory)
-        if status.state == store.RUNNING:
+        if status.state == store.RUNNING and run.name not in self._running:
             self._running[run.name] = run
+            self._steps.due = True
         stopped = status.state == store.INTERRUPTED and status.end is not None
         if (status.is_final or stopped) and status.end != self._ends_before[run.name]:
             del self._open[run.name]
             self._running.pop(run.name, None)
-            self._ended = True
+            self._ends.due = True
             reason = f": {status.reason}" if status.reason else ""
             self._console.print(
                 f"{run.name}  {status.state}{reason}", highlight=False, soft_wrap=True
             )
 
-    def _tell_of_ends(self) -> None:
+    def _tell(self, told: "_Told", standing: Standing | None) -> None:
         start = time.monotonic()
         try:
-            self._on_ended()
+            told.action(standing)
         except Exception as error:
             # The runs go on; whoever ends the sweep meets the error again.
             self._console.print(
                 f"The report could not be written: {error}", highlight=False, soft_wrap=True
             )
-        self._ended = False
+        told.due = False
         end = time.monotonic()
-        self._rest_until = end + _rest(end - start)
+        told.rest_until = end + _rest(end - start)
+
+    def standing(self) -> Standing:
+        """Returns where the sweep stands."""
+        training = []
+        for run in self._running.values():
+            if not store.is_free(run.directory):
+                training.append(_training(run, self._epochs[run.name]))
+        done, total = len(self._runs) - len(self._open), len(self._runs)
+        return Standing(store.now(), done, total, self._time_left(), training)
 
     def _report_epochs(self, run: Run) -> None:
         rows, _ = store.read_history(run.directory)
@@ -143,6 +162,8 @@ class Monitor:
                     highlight=False,
                     soft_wrap=True,
                 )
+        if len(rows) != self._epochs[run.name]:
+            self._steps.due = True
         self._epochs[run.name] = len(rows)
 
     def _table(self) -> Table:
@@ -186,12 +207,38 @@ def _rest(seconds: float) -> float:
     return seconds * (1 / _SHARE - 1)
 
 
+class _Told:
+    """Something that is called when it is due, and then rests.
+
+    Args:
+        action: what is called.
+    """
+
+    def __init__(self, action: Callable[[Standing | None], object]):
+        self.action = action
+        self.due = False
+        self.rest_until = 0.0
+
+
 class _Nothing:
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         return None
+
+
+def _training(run: Run, finished: int) -> Training:
+    epochs, progress = run.config.epochs, _progress(run.directory)
+    if not progress or progress["epoch"] <= finished:
+        said = f"{finished} of {counted(epochs, 'epoch')}" if finished else "starting"
+        return Training(run.name, epochs, finished, said)
+    share = progress["step"] / progress["steps_per_epoch"]
+    said = (
+        f"epoch {progress['epoch']}/{epochs}, step {progress['step']}/"
+        f"{progress['steps_per_epoch']}, loss {progress['loss']:.4f}"
+    )
+    return Training(run.name, epochs, round(progress["epoch"] - 1 + share, 3), said)
 
 
 def _progress(directory: Path) -> dict | None:

@@ -49,6 +49,7 @@ from ablation.factors import (
 from ablation.networks import registry
 from ablation.records import asked, store
 from ablation.records.asked import Planned
+from ablation.records.standing import Standing
 from ablation.records.store import Run, Status
 from ablation.running import environment, plan, runner
 from ablation.running.jobs import Expansion, expand
@@ -276,6 +277,7 @@ class Sweep:
         self._of_jobs: list[Run] = []
         self._runs: list[Run] = []
         self._monitor: Monitor | None = None
+        self._figures: Sequence[Sequence[Any]] = ()
 
     def _check_report(self, contrast: str | None, reference: str | None) -> None:
         """Raises UserError unless the report can compare what it is asked to."""
@@ -340,7 +342,15 @@ class Sweep:
             self._console.print(remark, soft_wrap=True, highlight=False)
         self._tell_design()
         self._announce([one for one in statuses if not runner.is_due(one[1], rerun)], due)
-        self._monitor = Monitor([run for run, _ in due], self._console, self._write_report)
+        self._monitor = Monitor(
+            [run for run, _ in due],
+            self._console,
+            lambda standing: self._write_report(standing=standing),
+            self._write_page,
+        )
+        if due:
+            page = self._directory / "report.html"
+            self._console.print(f"To look on: {page}", soft_wrap=True, highlight=False)
         self._monitor.start()
         names = [run.name for run in self._of_jobs]
         return [names.index(run.name) for run, _ in due]
@@ -378,6 +388,7 @@ class Sweep:
         self._monitor.stop()
         self._write_report(partial(print, flush=True))
         print(f"Report: {self._directory / 'report.md'}")
+        print(f"Page:   {self._directory / 'report.html'}")
         told = [(run, status) for run, status in ends if status.state != store.COMPLETE]
         left = [(run, status) for run, status in told if status.state != store.REFUSED]
         for run, status in told:
@@ -419,8 +430,15 @@ class Sweep:
                 highlight=False,
             )
 
-    def _write_report(self, tell: Callable[[str], object] | None = None) -> None:
+    def _write_report(
+        self, tell: Callable[[str], object] | None = None, standing: Standing | None = None
+    ) -> None:
         # Imported here, because pandas and Matplotlib would delay every plan and every error.
         from ablation.report.write import write_report
 
-        write_report(self._directory, self._report, tell)
+        self._figures = write_report(self._directory, self._report, tell, standing)
+
+    def _write_page(self, standing: Standing | None) -> None:
+        from ablation.report.write import write_page
+
+        write_page(self._directory, self._report, self._figures, standing)

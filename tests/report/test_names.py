@@ -20,7 +20,8 @@ from ablation.analysis import study
 from ablation.config import ReportConfig
 from ablation.data import cache
 from ablation.records import asked, store
-from ablation.report import axes, compare, markdown, write
+from ablation.report import axes, markdown, write
+from ablation.report.difference import difference
 from ablation.report.fonts import drawing, drawn
 from ablation.report.write import write_report
 from ablation.text import readable, utf8
@@ -81,7 +82,7 @@ def test_a_comparison_of_two_studies_takes_every_name(renamed, tmp_path):
     for name in ("$$ [0.5]", "a|b\nc", "猫\udcff", "_x_ "):
         loaded = study.load(renamed(name))
         shutil.copytree(tmp_path / "main", tmp_path / "copy", dirs_exist_ok=True)
-        assert compare.compare(loaded, study.load(tmp_path / "copy")).encode()
+        assert markdown.compared(difference(loaded, study.load(tmp_path / "copy"))).encode()
 
 
 def test_every_name_is_drawn_without_a_warning_and_without_a_box():

@@ -42,7 +42,10 @@ def test_an_end_is_told_and_the_next_one_waits_for_its_share_of_the_time(
     monkeypatch.setattr(progress, "_POLL_SECONDS", 0.01)
     told = []
     monitor = Monitor(
-        runs, Console(file=printed), lambda: told.append(printed.getvalue()) or time.sleep(0.3)
+        runs,
+        Console(file=printed),
+        lambda _: told.append(printed.getvalue()) or time.sleep(0.3),
+        lambda _: None,
     )
     monitor.start()
     for i, run in enumerate(runs):
@@ -62,10 +65,10 @@ def test_a_rest_keeps_the_work_to_its_share():
 def test_a_report_that_cannot_be_written_stops_nothing(runs, printed, monkeypatch):
     monkeypatch.setattr(progress, "_POLL_SECONDS", 0.01)
 
-    def fail():
+    def fail(_):
         raise OSError("no room")
 
-    monitor = Monitor(runs, Console(file=printed), fail)
+    monitor = Monitor(runs, Console(file=printed), fail, fail)
     monitor.start()
     for run in runs:
         _end(run)
@@ -79,7 +82,7 @@ def test_only_what_has_changed_is_read(runs, printed, monkeypatch):
     begun.directory.mkdir(parents=True)
     store.write_status(begun.directory, Status().begun())
     os.utime(begun.directory, (1e9, 1e9))
-    monitor = Monitor(runs, Console(file=printed), lambda: None)
+    monitor = Monitor(runs, Console(file=printed), lambda _: None, lambda _: None)
     looked = []
     original = store.read_status
     monkeypatch.setattr(

@@ -2,7 +2,12 @@ import shutil
 
 from ablation.analysis import study
 from ablation.records import asked, store
-from ablation.report.compare import compare
+from ablation.report import markdown
+from ablation.report.difference import difference
+
+
+def compare(one, other):
+    return markdown.compared(difference(one, other))
 
 
 def test_protocol_differences_come_first_then_every_cell(stored_run, tmp_path):

@@ -1,19 +1,61 @@
 """What changed between two studies, cell by cell."""
 
+from dataclasses import dataclass
+
 import pandas as pd
 
 from ablation.analysis.comparison import LOCATIONS, level_key, protocol_columns, varying
 from ablation.analysis.study import Study, level_column
 from ablation.records import store
 from ablation.report.cells import Cells, number, percent
-from ablation.report.escapes import inline
-from ablation.report.markdown import table
+
+HEADING = "Validation accuracy after the final epoch, %"
+NOTE = (
+    "Means over the seeds that each study has; the difference is of means, not paired, "
+    "because runs under different protocols are not pairs."
+)
+
+SAME_PROTOCOL = "The same keys, data, code and machine."
 
 _FIRST = ["dataset", "arch"]
 
 
-def compare(one: Study, other: Study) -> str:
-    """Returns in markdown how two studies differ: first in protocol, then in each cell.
+@dataclass(frozen=True)
+class Difference:
+    """How two studies differ.
+
+    Attributes:
+        names: of both.
+        keys: what makes a cell.
+        cells: the table of cells.
+        protocol: the keys in which they differ, without rows if there are none.
+        problems: what could not be read.
+    """
+
+    names: tuple[str, str]
+    keys: list[str]
+    cells: Cells
+    protocol: Cells
+    problems: tuple[str, ...]
+    heading: str = HEADING
+    note: str = NOTE
+    same_protocol: str = SAME_PROTOCOL
+
+    @property
+    def title(self) -> str:
+        """What is compared with what."""
+        return f"{self.names[1]} against {self.names[0]}"
+
+    @staticmethod
+    def cell_values(runs: pd.DataFrame, key: str) -> pd.Series:
+        """Returns the value that each run has of what makes a cell, as text."""
+        column = key if key in runs else level_column(key)
+        found = runs[column] if column in runs else pd.Series(None, runs.index)
+        return found.astype(object).where(found.notna(), "").astype(str)
+
+
+def difference(one: Study, other: Study) -> Difference:
+    """Returns how two studies differ: in protocol, and in each cell.
 
     Args:
         one: the study to compare with.
@@ -22,19 +64,16 @@ def compare(one: Study, other: Study) -> str:
     names = one.directory.name, other.directory.name
     if names[0] == names[1]:
         names = str(one.directory), str(other.directory)
-    title = f"# {inline(names[1])} against {inline(names[0])}"
-    parts = [title, "## Protocol", _protocol(one, other, names)]
-    parts += [
-        "## Validation accuracy after the final epoch, %",
-        "Means over the seeds that each study has; the difference is of means, not paired, "
-        "because runs under different protocols are not pairs.",
-        table(_cells(one, other, names)),
-        *(f"Unreadable: {inline(problem)}" for problem in (*one.problems, *other.problems)),
-    ]
-    return "\n\n".join(parts) + "\n"
+    return Difference(
+        names,
+        _cell_keys(one, other),
+        _cells(one, other, names),
+        _protocol(one, other, names),
+        (*one.problems, *other.problems),
+    )
 
 
-def _protocol(one: Study, other: Study, names: tuple[str, str]) -> str:
+def _protocol(one: Study, other: Study, names: tuple[str, str]) -> Cells:
     prefixes = ("config.", "provenance.")
     keys = [key for key in one.runs.columns if key.startswith(prefixes)]
     keys += [key for key in other.runs.columns if key.startswith(prefixes) and key not in keys]
@@ -47,9 +86,7 @@ def _protocol(one: Study, other: Study, names: tuple[str, str]) -> str:
         values = [_values(study.runs, key) for study in (one, other)]
         if key not in cells and values[0] != values[1]:
             rows.append([key.removeprefix("config."), *values])
-    if not rows:
-        return "The same keys, data, code and machine."
-    return table(Cells(["key", *names], rows))
+    return Cells(["key", *names], rows)
 
 
 def _values(runs: pd.DataFrame, key: str) -> str:

@@ -1,0 +1,119 @@
+"""A report for scripts and assistants: answers, tables, audit and verdicts as plain JSON.
+
+docs/report.md describes the keys. Numbers are as in the CSV files; what is none is null.
+"""
+
+import math
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ablation.analysis.audit import audit
+from ablation.analysis.comparison import Comparison
+from ablation.analysis.per_image import OfImages, images_table
+from ablation.analysis.study import Study
+from ablation.analysis.tables import (
+    ablation_table,
+    arms_table,
+    comparison_effects,
+    cost_table,
+    effects_table,
+    interactions_table,
+    runs_table,
+)
+from ablation.report import notes
+from ablation.report.notes import Note
+
+SCHEMA = "ablation-report/1"
+"""Grows when a key is taken away or means something else, not when one is added."""
+
+
+def as_json(
+    study: Study, comparisons: Sequence[Comparison], images: Sequence[Sequence[OfImages]]
+) -> dict[str, Any]:
+    """Returns the report of a study as plain JSON.
+
+    Args:
+        study: the study.
+        comparisons: its comparisons, in order.
+        images: for each comparison what the validation images say.
+    """
+    return {
+        "schema": SCHEMA,
+        "ablation": metadata.version("ablation"),
+        "study": study.directory.name,
+        "states": {str(k): int(v) for k, v in study.runs["state"].value_counts().items()},
+        "answers": [_said(note) for note in notes.answers(comparisons, images)],
+        "comparisons": [
+            _comparison(comparison, of_images)
+            for comparison, of_images in zip(comparisons, images, strict=True)
+        ],
+        "runs": _records(runs_table(study.runs).assign(seed=study.runs["seed"])),
+        "unreadable": list(study.problems),
+    }
+
+
+def _comparison(comparison: Comparison, images: Sequence[OfImages]) -> dict[str, Any]:
+    found, metric = audit(comparison), comparison.metric
+    table = arms_table(comparison) if comparison.arms else ablation_table(comparison)
+    described: dict[str, Any] = {
+        "title": notes.title(comparison),
+        "dataset": comparison.dataset,
+        "protocol": {key: _plain(value) for key, value in comparison.protocol.items()},
+        "design": comparison.design,
+        "rows": list(comparison.rows),
+        "contrast": comparison.contrast,
+        "columns": [str(column) for column in comparison.columns],
+        "reference": comparison.reference and str(comparison.reference),
+        "metric": {
+            "name": metric.name,
+            "title": metric.title,
+            "unit": metric.unit,
+            "scale": metric.scale,
+            "higher_is_better": metric.higher_is_better,
+            "margin": comparison.margin,
+        },
+        "certificate": {
+            "runs": found.runs,
+            "equal_budget": found.passes,
+            "unequal": found.unequal,
+            "passes_within": list(found.within),
+            "confounds": found.confounds,
+            "holes": list(found.holes),
+            "said": [_said(note) for note in notes.certificate(found)],
+        },
+        "table": _records(table),
+        "questions": _records(effects_table(comparison)),
+        "sentences": notes.sentences(comparison_effects(comparison)),
+        "cost": _records(cost_table(comparison)),
+        "images": _records(images_table(list(images))) if images else [],
+    }
+    if any(question.kind == "interaction" for question in comparison.asked):
+        described["interactions"] = _records(interactions_table(comparison))
+    return described
+
+
+def _said(note: Note) -> str:
+    items = f" {'; '.join(note.items)}" if note.items else ""
+    return " ".join(part for part in (note.lead, note.text) if part) + items
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = frame.to_dict("records")
+    return [{str(key): _plain(value) for key, value in row.items()} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value that JSON knows, None for a number that is none."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(one) for one in value]
+    return str(value)

@@ -1,0 +1,86 @@
+"""Where the marks of a forest plot stand, a row a question, in percent of the width."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from ablation.analysis.effects import Effect
+
+_POINTS_AT_MOST = 40
+_EDGE = 3.0
+"""Percent that stay free at either end, for markers."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What is drawn of one effect, in percent of the width.
+
+    Attributes:
+        mean: where the mean stands.
+        bounds: of the interval, None if it has none.
+        points: of the seeds.
+    """
+
+    mean: float
+    bounds: tuple[float, float] | None
+    points: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Forest:
+    """A forest plot.
+
+    Attributes:
+        zero: where 0 stands, in percent.
+        margin: what the margin covers, in percent, None without one.
+        ticks: the axis, where and what.
+        rows: of each effect, None if it has no seed.
+    """
+
+    zero: float
+    margin: tuple[float, float] | None
+    ticks: tuple[tuple[float, str], ...]
+    rows: tuple[Marks | None, ...]
+
+
+def forest(effects: Sequence[Effect]) -> Forest | None:
+    """Returns the forest plot of effects of one metric, None if none has a seed."""
+    there = [effect for effect in effects if effect.n]
+    if not there:
+        return None
+    scale = there[0].metric.scale
+    ends = [0.0]
+    for effect in there:
+        ends += [scale * float(one) for one in effect.differences]
+        ends += [scale * bound for bound in effect.interval if np.isfinite(bound)]
+    margin = there[0].margin
+    if margin is not None:
+        ends += [-scale * margin, scale * margin]
+    low, high = min(ends), max(ends)
+    span = (high - low) or 1.0
+
+    def place(value: float) -> float:
+        share = (value - low) / span
+        return round(_EDGE + (100 - 2 * _EDGE) * share, 2)
+
+    def marks(effect: Effect) -> Marks | None:
+        if not effect.n:
+            return None
+        bounds = [scale * bound for bound in effect.interval]
+        points = effect.differences[:_POINTS_AT_MOST]
+        return Marks(
+            place(scale * effect.mean),
+            (place(bounds[0]), place(bounds[1])) if np.isfinite(bounds).all() else None,
+            tuple(place(scale * float(one)) for one in points),
+        )
+
+    known = MaxNLocator(nbins=4).tick_values(low, high)
+    ticks = [(place(tick), f"{tick:+g}" if tick else "0") for tick in known if low <= tick <= high]
+    return Forest(
+        place(0.0),
+        None if margin is None else (place(-scale * margin), place(scale * margin)),
+        tuple(ticks),
+        tuple(map(marks, effects)),
+    )

@@ -1,0 +1,78 @@
+"""The figures of a page: drawn for whoever has no scripts, and pictures of pixels for all."""
+
+import base64
+import io
+import re
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from PIL import Image
+
+WITHOUT_SCRIPTS = ("final", "loss", "accuracy", "responses", "gradients", "confusion")
+"""Kinds of figures that scripts draw, so that they stand there only where none runs."""
+
+_TITLES = {
+    "final": "Scores after the final epoch",
+    "loss": "Loss curves",
+    "accuracy": "Accuracy curves",
+    "responses": "Responses of the layers",
+    "gradients": "Gradients of the layers",
+    "confusion": "Confusion matrices",
+    "predictions": "Predictions of validation images",
+    "changed": "Images that a change fixes and breaks",
+    "examples": "Training images",
+}
+_WIDTH = 1100
+_QUALITY = 82
+_DIGITS = re.compile(r"(?<![\w#.])-?\d+\.\d{2,}")
+_HEAD = re.compile(r"^.*?(?=<svg)", re.DOTALL)
+_METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.DOTALL)
+_IDS = re.compile(r'(id="|url\(#|href="#)')
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure of a page.
+
+    Attributes:
+        kind: see `sections.Drawing`.
+        title: what it shows, for whoever does not see it.
+        caption: what is said below it.
+        drawn: the figure as markup.
+    """
+
+    kind: str
+    title: str
+    caption: str
+    drawn: Markup
+
+
+def vector(kind: str, caption: str, svg: bytes, unique: str) -> Picture:
+    """Returns an SVG, made small, as a picture.
+
+    Args:
+        kind: of the figure.
+        caption: below it.
+        svg: as matplotlib writes it.
+        unique: what its ids begin with, since a page may hold several.
+    """
+    text = _METADATA.sub("", _HEAD.sub("", svg.decode()))
+    # A tenth of a point is less than a pixel.
+    text = _DIGITS.sub(lambda found: f"{float(found[0]):.1f}", text)
+    text = _IDS.sub(rf"\g<1>{unique}", text)
+    title = _TITLES.get(kind, kind)
+    label = Markup(' role="img" aria-label="{}"').format(title)
+    return Picture(kind, title, caption, Markup(text.replace("<svg", f"<svg{label}", 1)))
+
+
+def pixels(kind: str, caption: str, png: bytes) -> Picture:
+    """Returns a PNG, made small, as a picture."""
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    if image.width > _WIDTH:
+        image = image.resize((_WIDTH, round(image.height * _WIDTH / image.width)))
+    content = io.BytesIO()
+    image.save(content, "WEBP", quality=_QUALITY, method=4)
+    encoded = base64.b64encode(content.getvalue()).decode()
+    title = _TITLES.get(kind, kind)
+    drawn = Markup('<img src="data:image/webp;base64,{}" alt="{}" width="{}" height="{}">')
+    return Picture(kind, title, caption, drawn.format(encoded, title, image.width, image.height))

@@ -1,0 +1,365 @@
+// One chart: lines or points, a hint at the nearest of them, zoom by dragging, isolation by a click.
+
+const NEAR = 40; // Pixels within which a point is meant.
+
+const WHOLE = [1, 2, 5].flatMap((digit) => Array.from({ length: 10 }, (_, power) => digit * 10 ** power)).sort((a, b) => a - b);
+
+class Chart {
+  // lines: {key, name, xs, ys, shade, dash, width, dots, low, high, tip(place)}, drawn in their order.
+  // view: {title, x, y, logX, logY, xTicks, zoom, isolated, onZoom, onIsolate, height, label}.
+  constructor(host, lines, view) {
+    this.host = host;
+    this.view = view;
+    this.lines = lines.filter((line) => line.ys.some((value) => value !== null));
+    this.hint = element("div", { class: "hint", hidden: true });
+    this.area = element("div", { class: "chart", tabindex: "0", role: "img", "aria-label": view.label });
+    host.append(...(view.title ? [element("h4", {}, view.title)] : []), this.area, this.hint);
+    this.at = null;
+    if (!this.lines.length) {
+      this.area.append(element("p", { class: "empty" }, "Nothing to draw yet."));
+      return;
+    }
+    this.draw();
+    this.area.addEventListener("keydown", (event) => this.key(event));
+    this.area.addEventListener("blur", () => this.point(null));
+  }
+
+  draw() {
+    const { view } = this;
+    const tables = [];
+    const series = [{}];
+    const bands = [];
+    const drawable = (value, log) => (value === null || (log && value <= 0) ? null : value);
+    for (const line of this.lines) {
+      const dim = view.isolated && view.isolated !== line.key;
+      const shade = dim ? faded(line.shade, 0.15) : line.shade;
+      const xs = line.xs.map((value) => drawable(value, view.logX));
+      const kept = xs.map((_, place) => place).filter((place) => xs[place] !== null);
+      kept.sort((a, b) => xs[a] - xs[b]);
+      const of = (values) => kept.map((place) => drawable(values[place], view.logY));
+      const look = {
+        stroke: shade,
+        width: line.dots === "only" ? 0 : (line.width ?? 2),
+        dash: line.dash,
+        spanGaps: true,
+        points: {
+          show: line.dots === "only" || line.dots === true || kept.length === 1,
+          size: line.size ?? 6,
+          fill: shade,
+          stroke: shade,
+        },
+        paths: line.dots === "only" ? () => null : undefined,
+      };
+      if (line.dots === "only") {
+        for (const layer of layers(kept, xs)) {
+          series.push(look);
+          tables.push([layer.map((place) => xs[place]), layer.map((place) => drawable(line.ys[place], view.logY))]);
+        }
+        continue;
+      }
+      const table = [kept.map((place) => xs[place]), of(line.ys)];
+      series.push(look);
+      if (line.low && !dim) {
+        const first = series.length;
+        table.push(of(line.high), of(line.low));
+        for (let i = 0; i < 2; i++) {
+          series.push({ stroke: "transparent", width: 0, spanGaps: true, points: { show: false } });
+        }
+        bands.push({ series: [first, first + 1], fill: faded(line.shade, 0.16) });
+      }
+      tables.push(table);
+    }
+    const ink = style("--soft");
+    const grid = { stroke: style("--line"), width: 1 };
+    const axis = (label, log, ticks, at) => ({
+      label,
+      stroke: ink,
+      grid,
+      ticks: grid,
+      font: "12px system-ui, sans-serif",
+      labelFont: "12px system-ui, sans-serif",
+      labelSize: 18,
+      size: label === view.y ? 58 : 36,
+      ...(label === view.x && view.whole ? { incrs: WHOLE } : {}),
+      ...(at
+        ? { splits: () => at, values: (_, splits) => splits.map(short) }
+        : ticks
+        ? { splits: () => ticks.map((_, place) => place), values: () => ticks.map(shortened(ticks.length)) }
+        : log
+          ? { values: (_, splits) => labelled(splits), grid: { ...grid, filter: (_, splits) => splits.map((value) => (leading(value, [1]) ? value : null)) } }
+          : { values: (_, splits) => splits.map(short) }),
+    });
+    const range = (zoomed, log, pad) => (u, low, high) => {
+      if (zoomed) return zoomed;
+      if (low === null || high === null) return [0, 1];
+      if (log) return low === high ? [low / 2, high * 2] : [low / 1.1, high * 1.1];
+      const room = low === high ? Math.abs(low) * 0.1 || 1 : (high - low) * pad;
+      return [low - room, high + room];
+    };
+    const zoom = view.zoom ?? {};
+    const options = {
+      width: Math.max(220, this.area.clientWidth),
+      height: view.height ?? 300,
+      legend: { show: false },
+      series,
+      bands,
+      scales: {
+        x: {
+          time: false,
+          distr: view.logX ? 3 : 1,
+          range: view.xTicks
+            ? () => zoom.x ?? [-0.5, view.xTicks.length - 0.5]
+            : range(zoom.x, view.logX, view.padX ?? 0.02),
+        },
+        y: { distr: view.logY ? 3 : 1, range: range(zoom.y ?? view.rangeY, view.logY, 0.06) },
+      },
+      axes: [axis(view.x, view.logX, view.xTicks, view.xAt), axis(view.y, view.logY)],
+      cursor: {
+        points: { show: false },
+        drag: { x: true, y: true, uni: 30, setScale: false },
+        y: false,
+      },
+      hooks: {
+        setCursor: [(u) => this.point(this.nearest(u.cursor.left, u.cursor.top))],
+        setSelect: [(u) => this.zoomed(u)],
+      },
+    };
+    const data = uPlot.join(tables);
+    this.plot = new uPlot(options, data, this.area);
+    this.plot.over.addEventListener("click", (event) => this.clicked(event));
+    this.plot.over.addEventListener("dblclick", () => view.onZoom(null));
+    this.plot.over.addEventListener("mouseleave", () => this.point(null));
+    this.watch = new ResizeObserver(() => {
+      const width = Math.max(220, this.area.clientWidth);
+      if (width !== this.plot.width) this.plot.setSize({ width, height: this.plot.height });
+    });
+    this.watch.observe(this.area);
+  }
+
+  // Returns the nearest drawn point as {line, place}, null if none is near.
+  nearest(left, top) {
+    if (left < 0 || top < 0) return null;
+    let best = null;
+    let least = NEAR ** 2;
+    for (const line of this.lines) {
+      if (this.view.isolated && this.view.isolated !== line.key) continue;
+      for (let place = 0; place < line.xs.length; place++) {
+        const spot = this.spot(line, place);
+        if (!spot) continue;
+        const distance = (spot[0] - left) ** 2 + (spot[1] - top) ** 2;
+        if (distance < least) [best, least] = [{ line, place }, distance];
+      }
+    }
+    return best;
+  }
+
+  spot(line, place) {
+    const [x, y] = [line.xs[place], line.ys[place]];
+    if (x === null || y === null || y === undefined) return null;
+    const spot = [this.plot.valToPos(x, "x"), this.plot.valToPos(y, "y")];
+    const { clientWidth, clientHeight } = this.plot.over;
+    const inside = spot[0] >= -1 && spot[0] <= clientWidth + 1 && spot[1] >= -1 && spot[1] <= clientHeight + 1;
+    return inside ? spot : null;
+  }
+
+  point(found) {
+    this.at = found;
+    const spot = found && this.spot(found.line, found.place);
+    this.hint.hidden = !spot;
+    this.mark?.remove();
+    if (!spot) return;
+    const [name, ...rest] = found.line.tip(found.place);
+    this.hint.replaceChildren(element("b", {}, name), ...rest.flatMap((text) => [element("br"), text]));
+    this.mark = element("span");
+    this.mark.style.cssText =
+      `position:absolute;pointer-events:none;width:10px;height:10px;border:2px solid ${style("--ink")};` +
+      `border-radius:50%;left:${spot[0] - 7}px;top:${spot[1] - 7}px;box-sizing:content-box`;
+    this.plot.over.append(this.mark);
+    const over = this.plot.over;
+    const left = over.offsetLeft + this.plot.root.offsetLeft + this.area.offsetLeft + spot[0];
+    const top = over.offsetTop + this.plot.root.offsetTop + this.area.offsetTop + spot[1];
+    const right = left + 16 + this.hint.offsetWidth > this.host.clientWidth;
+    this.hint.style.left = `${Math.max(0, right ? left - 16 - this.hint.offsetWidth : left + 16)}px`;
+    this.hint.style.top = `${Math.max(0, top - this.hint.offsetHeight - 10)}px`;
+  }
+
+  clicked(event) {
+    if (this.dragged) {
+      this.dragged = false;
+      return;
+    }
+    const { left, top } = this.plot.over.getBoundingClientRect();
+    const found = this.nearest(event.clientX - left, event.clientY - top);
+    this.view.onIsolate(found && this.view.isolated !== found.line.key ? found.line.key : null);
+  }
+
+  zoomed(u) {
+    const { left, top, width, height } = u.select;
+    if (width < 5 && height < 5) return;
+    this.dragged = true;
+    const ends = (low, high, key) => [u.posToVal(low, key), u.posToVal(high, key)];
+    const { clientWidth, clientHeight } = u.over;
+    this.view.onZoom({
+      x: width > 5 && width < clientWidth - 1 ? ends(left, left + width, "x") : (this.view.zoom?.x ?? null),
+      y: height > 5 && height < clientHeight - 1 ? ends(top + height, top, "y") : (this.view.zoom?.y ?? null),
+    });
+  }
+
+  // Arrows go from point to point and from line to line, Enter isolates, Escape shows all.
+  key(event) {
+    const lines = this.lines;
+    const along = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const across = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    if (event.key === "Escape") {
+      this.view.onIsolate(null);
+      this.view.onZoom(null);
+    } else if (event.key === "Enter" && this.at) {
+      this.view.onIsolate(this.view.isolated === this.at.line.key ? null : this.at.line.key);
+    } else if (along || across) {
+      event.preventDefault();
+      const from = this.at ?? { line: lines[0], place: -1 };
+      const count = lines.length;
+      const line = across ? lines[(lines.indexOf(from.line) + across + count) % count] : from.line;
+      const place = Math.min(line.xs.length - 1, Math.max(0, from.place + (along ?? 0)));
+      this.point({ line, place });
+      this.area.setAttribute("aria-label", line.tip(place).join(", "));
+    }
+  }
+
+  remove() {
+    this.watch?.disconnect();
+    this.plot?.destroy();
+    this.host.replaceChildren();
+  }
+}
+
+// Returns whether the first digit of a number is one of these, and all others are 0.
+function leading(value, digits) {
+  const first = value / 10 ** Math.floor(Math.log10(value) + 1e-9);
+  return digits.some((digit) => Math.abs(first - digit) < 1e-6);
+}
+
+// Returns the labels of a logarithmic axis: powers of ten, or more where there are few.
+function labelled(splits) {
+  const powers = splits.filter((value) => leading(value, [1])).length;
+  const digits = powers > 2 ? [1] : powers ? [1, 2, 5] : [1, 2, 3, 4, 5, 6, 7, 8, 9];
+  return splits.map((value) => (leading(value, digits) ? short(value) : ""));
+}
+
+// Splits points into sets in which no two have one x, which a series cannot hold.
+function layers(places, xs) {
+  const found = [];
+  const seen = new Map();
+  for (const place of places) {
+    const nth = seen.get(xs[place]) ?? 0;
+    seen.set(xs[place], nth + 1);
+    (found[nth] ??= []).push(place);
+  }
+  return found;
+}
+
+function shortened(count) {
+  const room = Math.max(6, Math.round(90 / count));
+  return (text) => (text.length > room ? `${text.slice(0, room - 1)}…` : text);
+}
+
+// What the charts of a widget share: panels, one legend, isolation, zoom and a state in the address.
+class Widget {
+  constructor(host, kind, chapter) {
+    this.host = host;
+    this.kind = kind;
+    this.number = chapter;
+    this.charts = [];
+    this.controls = element("div", { class: "controls" });
+    this.panels = element("div", { class: "panels" });
+    this.legend = element("div", { class: "legend", role: "group", "aria-label": "Show one alone" });
+    this.told = element("p", { class: "aside", "aria-live": "polite" });
+    host.replaceChildren(this.controls, this.panels, this.legend, this.told);
+  }
+
+  get chapter() {
+    return data.chapters[this.number];
+  }
+
+  get(name, usual, allowed) {
+    const found = address.get(`${this.number}.${this.kind}.${name}`, usual);
+    return allowed && !allowed.includes(found) ? usual : found;
+  }
+
+  set(name, value, usual) {
+    address.set(`${this.number}.${this.kind}.${name}`, value, usual);
+    this.draw();
+  }
+
+  factor(name) {
+    return this.chapter.factors.find((one) => one.name === name) ?? null;
+  }
+
+  // Returns the place of a run's level, 0 of no factor.
+  level(factor, place) {
+    return factor ? factor.of[place] : 0;
+  }
+
+  factorChoice(label, name, usual, none, skip = []) {
+    const names = this.chapter.factors.map((one) => one.name).filter((one) => !skip.includes(one));
+    const options = [...(none ? [["", none]] : []), ...names.map((one) => [one, one])];
+    return choice(label, options, this.get(name, usual, ["", ...names]), (value) =>
+      this.set(name, value, usual),
+    );
+  }
+
+  chosen(name, usual) {
+    return this.factor(this.get(name, usual)) ?? null;
+  }
+
+  get zoom() {
+    const text = this.get("zoom", "");
+    if (!text) return null;
+    const [x, y] = text.split(";").map((part) => part.split(",").filter(Boolean).map(Number));
+    const whole = (ends) => (ends?.length === 2 && ends.every(Number.isFinite) ? ends : null);
+    return { x: whole(x), y: whole(y) };
+  }
+
+  // panels: [{title, lines, view}]; names: [{key, name, shade, dash, dots}] for the legend.
+  show(panels, names, remark) {
+    const scroll = scrollY;
+    for (const chart of this.charts) chart.remove();
+    const isolated = names.some((one) => one.key === this.get("alone", "")) ? this.get("alone", "") : "";
+    const onIsolate = (key) => this.set("alone", key ?? "", "");
+    const onZoom = (zoom) => {
+      const text = zoom ? [zoom.x, zoom.y].map((ends) => ends?.map((v) => v.toPrecision(6)).join() ?? "").join(";") : "";
+      this.set("zoom", text === ";" ? "" : text, "");
+    };
+    this.panels.style.setProperty("--wide", panels.length > 1 ? "26rem" : "40rem");
+    const hosts = panels.map(() => element("div", { class: "panel" }));
+    this.panels.replaceChildren(...hosts);
+    this.charts = panels.map(
+      ({ title, lines, view }, place) =>
+        new Chart(hosts[place], lines, {
+          ...view,
+          title: panels.length > 1 ? title : "",
+          label: `${title}: ${view.y} against ${view.x}. Arrow keys read the points.`,
+          zoom: this.zoom,
+          isolated,
+          onZoom,
+          onIsolate,
+        }),
+    );
+    const buttons = names.map((one) => {
+      const pressed = isolated === one.key;
+      const attributes = { type: "button", "aria-pressed": String(pressed), onclick: () => onIsolate(pressed ? null : one.key) };
+      return element("button", attributes, sample(one.shade, one.dash ?? [], one.dots), one.name);
+    });
+    if (isolated || this.zoom) {
+      const reset = () => {
+        address.set(`${this.number}.${this.kind}.zoom`, "", "");
+        onIsolate(null);
+      };
+      buttons.push(element("button", { type: "button", class: "reset", onclick: reset }, "Show all"));
+    }
+    this.legend.replaceChildren(...buttons);
+    const run = data.runs.findIndex((one) => `run ${one.name}` === isolated);
+    this.told.replaceChildren(remark ?? "", ...(run >= 0 ? [" ", element("button", { class: "opens", type: "button", onclick: () => openRun(run) }, `Open ${data.runs[run].name}`)] : []));
+    scrollTo({ top: scroll });
+  }
+}

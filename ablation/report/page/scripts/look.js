@@ -1,0 +1,74 @@
+// Colours, lines, numbers, and elements whose text is text whatever it holds.
+
+const SVG = "http://www.w3.org/2000/svg";
+const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3]];
+const SHADES = 8;
+
+function style(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function color(place) {
+  return style(`--c${place % SHADES}`);
+}
+
+function faded(hex, alpha) {
+  return hex + Math.round(alpha * 255).toString(16).padStart(2, "0");
+}
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== false) made.setAttribute(name, value === true ? "" : value);
+  }
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
+function exact(value) {
+  if (value === null || value === undefined) return "–";
+  return Number.isInteger(value) ? value.toLocaleString("en") : String(+value.toPrecision(6));
+}
+
+function short(value) {
+  if (value === null) return "";
+  const size = Math.abs(value);
+  if (size >= 1e9) return `${+(value / 1e9).toPrecision(4)}G`;
+  if (size >= 1e6) return `${+(value / 1e6).toPrecision(4)}M`;
+  if (size >= 1e4) return `${+(value / 1e3).toPrecision(4)}k`;
+  if (size > 0 && size < 1e-3) return value.toExponential(0);
+  return String(+value.toPrecision(4));
+}
+
+function mean(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+// A select with its label. Options are pairs of value and text.
+function choice(label, options, chosen, change) {
+  const select = element("select", { onchange: () => change(select.value) });
+  for (const [value, text] of options) {
+    select.append(element("option", { value, selected: value === chosen }, text));
+  }
+  return element("label", {}, label, select);
+}
+
+function tick(label, checked, change) {
+  const box = element("input", { type: "checkbox", onchange: () => change(box.checked) });
+  box.checked = checked;
+  return element("label", {}, box, label);
+}
+
+function sample(shade, dash, dots) {
+  const drawn = document.createElementNS(SVG, "svg");
+  drawn.setAttribute("viewBox", "0 0 26 10");
+  drawn.setAttribute("aria-hidden", "true");
+  const line = document.createElementNS(SVG, dots ? "circle" : "line");
+  const set = dots
+    ? { cx: 13, cy: 5, r: 4, fill: shade }
+    : { x1: 1, x2: 25, y1: 5, y2: 5, stroke: shade, "stroke-width": 2.5, "stroke-dasharray": dash.join(" ") };
+  for (const [name, value] of Object.entries(set)) line.setAttribute(name, value);
+  drawn.append(line);
+  return drawn;
+}

@@ -1,0 +1,53 @@
+// Brings the page to life. Without scripts it has its tables, its text and drawn figures.
+
+let taken = document.getElementById("data").textContent;
+let data = JSON.parse(taken);
+const KINDS = { curves: Curves, final: Final, cost: Cost, layers: Layers, confusion: Confusion };
+const widgets = new Map();
+const originals = new Map();
+
+function mount(host) {
+  if (widgets.has(host)) return;
+  widgets.set(host, new KINDS[host.dataset.widget](host, +host.dataset.chapter));
+}
+
+function enhance(part) {
+  for (const table of part.querySelectorAll("table.data")) {
+    const runs = table.id === "runs-table";
+    if (runs) dressRuns();
+    if (table.id.startsWith("ablation-")) dressCells(+table.id.slice(9));
+    dress(table);
+  }
+}
+
+function start() {
+  document.documentElement.classList.add("scripts");
+  for (const section of document.querySelectorAll("section.live")) originals.set(section.id, section.innerHTML);
+  enhance(document);
+  const hosts = [...document.querySelectorAll(".widget")];
+  const seen = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries) {
+        if (!entry.isIntersecting) continue;
+        seen.unobserve(entry.target);
+        mount(entry.target);
+      }
+    },
+    { rootMargin: "800px" },
+  );
+  for (const host of hosts) seen.observe(host);
+  addEventListener("beforeprint", () => hosts.forEach(mount));
+  const redraw = () => {
+    for (const widget of widgets.values()) widget.draw();
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  addEventListener("hashchange", () => {
+    if (!location.hash.includes("=")) return;
+    address.read();
+    redraw();
+  });
+  follow();
+}
+
+if (location.hash === "#feed" && parent !== window) feed();
+else start();

@@ -1,0 +1,156 @@
+// Final values: against a factor such as depth, and against what they cost.
+
+class Points extends Widget {
+  // Returns what a run scores: {title, unit, scale} and a function of its place.
+  scores() {
+    const { score } = this.chapter;
+    const found = [["score", `${score.title} (the table’s)`, { ...score, of: (run) => run.score }]];
+    for (const [key, [title, unit, scale]] of Object.entries(data.metrics)) {
+      if (key === "seconds" || key === "learning_rate") continue;
+      found.push([key, title, { title, unit, scale, of: (run) => run[key] }]);
+    }
+    return found;
+  }
+
+  scoreChoice() {
+    const scores = this.scores();
+    const key = this.get("y", "score", scores.map(([name]) => name));
+    this.controls.append(choice("show", scores.map(([name, text]) => [name, text]), key, (value) => this.set("y", value, "score")));
+    return scores.find(([name]) => name === key)[2];
+  }
+
+  // Returns the complete runs with a score: {place, run, value}.
+  scored(score) {
+    const found = [];
+    this.chapter.runs.forEach((number, place) => {
+      const run = data.runs[number];
+      const value = score.of(run);
+      if (run.state === "complete" && value !== null && value !== undefined) found.push({ place, run, value: value * score.scale });
+    });
+    return found;
+  }
+
+  heading(score) {
+    return score.unit ? `${score.title}, ${score.unit}` : score.title;
+  }
+}
+
+class Final extends Points {
+  constructor(host, chapter) {
+    super(host, "final", chapter);
+    this.draw();
+  }
+
+  draw() {
+    const { chapter } = this;
+    this.controls.replaceChildren();
+    const score = this.scoreChoice();
+    const along = chapter.factors.find((one) => one.name !== "seed" && one.name !== chapter.column && one.levels.length > 1);
+    const usual = { x: (along ?? chapter.factors[0]).name, color: chapter.column, panel: "" };
+    this.controls.append(this.factorChoice("against", "x", usual.x, null), this.factorChoice("colour", "color", usual.color, null), this.factorChoice("panels", "panel", usual.panel, "one"));
+    const x = this.chosen("x", usual.x) ?? chapter.factors[0];
+    const shade = this.chosen("color", usual.color);
+    const panel = this.chosen("panel", usual.panel);
+    const span = x.numbers ? Math.max(...x.numbers) / Math.min(...x.numbers) : 0;
+    const logUsual = x.numbers && Math.min(...x.numbers) > 0 && span >= 50 ? "1" : "0";
+    const log = x.numbers && Math.min(...x.numbers) > 0 && this.get("log", logUsual) === "1";
+    if (x.numbers) this.controls.append(tick("logarithmic", log, (value) => this.set("log", value ? "1" : "0", logUsual)));
+    const scored = this.scored(score);
+    const apart = shade === x ? 0 : Math.min(0.12, 0.7 / shade.levels.length);
+    const names = new Map();
+    const panels = [];
+    for (let level = 0; level < (panel?.levels.length ?? 1); level++) {
+      const lines = [];
+      for (let one = 0; one < (shade === x ? 1 : shade.levels.length); one++) {
+        const label = shade === x ? score.title : named(shade, one);
+        const members = scored.filter((found) => this.level(panel, found.place) === level && (shade === x || shade.of[found.place] === one));
+        if (!members.length) continue;
+        const shift = x.numbers ? 0 : apart * (one - (shade.levels.length - 1) / 2);
+        const at = (found) => (x.numbers ? x.numbers[x.of[found.place]] : x.of[found.place] + shift);
+        const tint = color(shade === x ? 1 : one);
+        const means = new Map();
+        for (const found of members) means.set(at(found), [...(means.get(at(found)) ?? []), found]);
+        const xs = [...means.keys()].sort((a, b) => a - b);
+        const averages = xs.map((place) => mean(means.get(place).map((found) => found.value)));
+        const joined = x.numbers !== null;
+        const key = label;
+        names.set(key, { key, name: label, shade: tint, dots: !joined });
+        lines.push({
+          key, xs: members.map(at), ys: members.map((found) => found.value), shade: faded(tint, 0.55), dots: "only", size: 6,
+          tip: (place) => [members[place].run.name, `${x.name} ${x.levels[x.of[members[place].place]]}`, `${exact(members[place].value)} ${score.unit}`],
+        });
+        lines.push({
+          key, xs, ys: averages, shade: tint, dots: joined ? true : "only", size: 10,
+          tip: (place) => [label, `${x.name} ${x.levels[x.of[means.get(xs[place])[0].place]]}`, `${exact(averages[place])} ${score.unit}`, `mean of ${means.get(xs[place]).length}`],
+        });
+      }
+      panels.push({ title: panel ? named(panel, level) : this.heading(score), lines, view: { x: x.name, y: this.heading(score), logX: log, padX: 0.06, xTicks: x.numbers ? null : x.levels, xAt: x.numbers && x.numbers.length <= 12 ? x.numbers : null } });
+    }
+    this.show(panels, [...names.values()], "Small points are runs, large ones their mean.");
+  }
+}
+
+class Cost extends Points {
+  constructor(host, chapter) {
+    super(host, "cost", chapter);
+    this.draw();
+  }
+
+  draw() {
+    const { chapter } = this;
+    this.controls.replaceChildren();
+    const score = this.scoreChoice();
+    const costs = Object.entries(data.costs);
+    const cost = this.get("x", "multiply_adds", costs.map(([key]) => key));
+    this.controls.append(choice("against", costs, cost, (value) => this.set("x", value, "multiply_adds")));
+    const usual = chapter.column;
+    this.controls.append(this.factorChoice("colour", "color", usual, null, ["seed"]));
+    const shade = this.chosen("color", usual);
+    const factors = chapter.factors.filter((one) => one.name !== "seed");
+    const arms = new Map();
+    for (const found of this.scored(score)) {
+      if (found.run[cost] === null) continue;
+      const key = factors.map((factor) => factor.of[found.place]).join();
+      arms.set(key, [...(arms.get(key) ?? []), found]);
+    }
+    const points = [...arms.values()].map((of) => ({
+      name: [...new Set(factors.filter((factor) => factor.levels.length > 1).map((factor) => named(factor, factor.of[of[0].place])))].join(", ") || of[0].run.name,
+      level: shade.of[of[0].place],
+      x: mean(of.map((found) => found.run[cost])),
+      y: mean(of.map((found) => found.value)),
+      n: of.length,
+    }));
+    const higher = score.higher ?? !score.title.includes("loss");
+    const front = frontier(points, higher);
+    const logUsual = points.length && Math.max(...points.map((one) => one.x)) / Math.min(...points.map((one) => one.x)) > 20 ? "1" : "0";
+    const log = this.get("log", logUsual) === "1";
+    this.controls.append(tick("logarithmic", log, (value) => this.set("log", value ? "1" : "0", logUsual)));
+    const tip = (one) => [one.name, `${data.costs[cost]} ${exact(one.x)}`, `${exact(one.y)} ${score.unit}`, `mean of ${one.n}`, ...(front.includes(one) ? ["on the Pareto front"] : [])];
+    const lines = [];
+    if (front.length > 1) {
+      lines.push({ key: "Pareto front", name: "Pareto front", xs: front.map((one) => one.x), ys: front.map((one) => one.y), shade: rgb(style("--soft")), dash: [4, 4], width: 1.5, tip: (place) => tip(front[place]) });
+    }
+    const names = front.length > 1 ? [{ key: "Pareto front", name: "Pareto front", shade: style("--soft"), dash: [4, 4] }] : [];
+    shade.levels.forEach((_, level) => {
+      const of = points.filter((one) => one.level === level);
+      if (!of.length) return;
+      const key = named(shade, level);
+      names.push({ key, name: key, shade: color(level), dots: true });
+      lines.push({ key, xs: of.map((one) => one.x), ys: of.map((one) => one.y), shade: color(level), dots: "only", size: 10, tip: (place) => tip(of[place]) });
+    });
+    this.show([{ title: "Cost", lines, view: { x: data.costs[cost], y: this.heading(score), logX: log, padX: 0.06 } }], names, "A point is an arm, the mean of its runs. On the dashed line is whatever nothing cheaper beats.");
+  }
+}
+
+function frontier(points, higher) {
+  const better = (one, other) => (higher ? one > other : one < other);
+  const found = [];
+  for (const one of [...points].sort((a, b) => a.x - b.x || (higher ? b.y - a.y : a.y - b.y))) {
+    if (!found.length || better(one.y, found[found.length - 1].y)) found.push(one);
+  }
+  return found;
+}
+
+function rgb(text) {
+  return text.length === 4 ? `#${[...text.slice(1)].map((digit) => digit + digit).join("")}` : text;
+}
