@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing is not loaded when Python starts, see `import_path`.
     from typing import Any
 
-_HOMES = {"Study": "analysis.study", "load": "analysis.study", "load_model": "trained"}
+_HOMES = {"Study": "notebook", "load": "notebook", "load_model": "trained"}
 
 __all__ = ["Study", "load", "load_model"]
 

@@ -36,6 +36,9 @@ def main() -> int:
     if "--version" in sys.argv:
         print(command.version())
         return 0
+    if sys.argv[1:] == ["guide"]:
+        print(command.guide(), end="")
+        return 0
     command_line()  # Kept before the words are rewritten for Hydra.
     try:
         _check_working_folder()

@@ -132,6 +132,11 @@ def version() -> str:
     return f"ablation {metadata.version('ablation')}"
 
 
+def guide() -> str:
+    """Returns one page on how to plan, run, resume and read a study."""
+    return (Path(__file__).parent / "guide.txt").read_text("utf-8")
+
+
 def check_characters(words: Sequence[str]) -> None:
     """Raises UserError if a word holds a character that cannot be seen or is no text.
 

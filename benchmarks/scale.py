@@ -140,7 +140,7 @@ def _result(run: Run, last: tuple[float, ...]) -> dict[str, Any]:
         "val_images": 360,
         "train_fingerprint": run.fingerprint,
         "val_fingerprint": run.fingerprint,
-        "order_sha256": f"order {run.config['seed']}",
+        "order_sha256": f"order {run.config.seed}",
         "weights_sha256": run.identity,
         "classes": [str(digit) for digit in range(10)],
     }

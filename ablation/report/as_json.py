@@ -1,4 +1,4 @@
-"""A report for scripts and assistants: answers, tables, audit and verdicts as plain JSON.
+"""A report for scripts and assistants: answers, tables, audit and verdicts as JSON.
 
 docs/report.md describes the keys. Numbers are as in the CSV files; what is none is null.
 """
@@ -34,7 +34,7 @@ SCHEMA = "ablation-report/1"
 def as_json(
     study: Study, comparisons: Sequence[Comparison], images: Sequence[Sequence[OfImages]]
 ) -> dict[str, Any]:
-    """Returns the report of a study as plain JSON.
+    """Returns the report of a study as JSON.
 
     Args:
         study: the study.

@@ -1,4 +1,4 @@
-"""What a report says beside its tables: plain sentences that each writer escapes and marks up."""
+"""What a report says beside its tables: sentences that each writer escapes and marks up."""
 
 import math
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Note:
     """A paragraph, or a list with what introduces it.
 
     Attributes:
-        text: plain, as it is to be read.
+        text: without markup, as it is to be read.
         lead: what stands out before it, "" if nothing does.
         items: of a list below it.
     """

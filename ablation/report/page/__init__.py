@@ -17,7 +17,7 @@ from markupsafe import Markup
 from ablation.analysis.audit import audit
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import HELPS, HURTS, NO_RELEVANT_DIFFERENCE, OPEN, Effect
-from ablation.analysis.per_image import OfImages
+from ablation.analysis.per_image import OfImages, of_images
 from ablation.analysis.study import Study
 from ablation.analysis.tables import (
     ablation_table,
@@ -43,11 +43,12 @@ from ablation.report.conditions import condition_cells
 from ablation.report.difference import Difference
 from ablation.report.gallery import Gallery
 from ablation.report.notes import Note
-from ablation.report.page.content import both, content, together
+from ablation.report.page.content import both, for_scripts, together
 from ablation.report.page.forest import Forest, forest
 from ablation.report.page.pictures import WITHOUT_SCRIPTS, Picture
 from ablation.text import readable
 
+_QUESTIONS_AT_MOST = 30
 _ROWS_AT_MOST = 300
 _RUNS_AT_MOST = 2000
 _PICTURES_AT_MOST = 450_000
@@ -141,7 +142,7 @@ def page(
         sort: how the arms of a design are ordered.
         live: where the sweep stands that trains the runs; None if none does.
     """
-    found = content(study, comparisons, galleries, live)
+    found = for_scripts(study, comparisons, galleries, live)
     room = _PICTURES_AT_MOST // max(1, len(comparisons))
     per_chapter = list(drawn) if len(drawn) == len(comparisons) else [[] for _ in comparisons]
     chapters = [
@@ -189,6 +190,26 @@ def comparing(one: Study, other: Study, difference: Difference) -> str:
         difference=difference,
         runs=runs_cells(together(one, other, difference.names).runs),
         runs_at_most=_RUNS_AT_MOST,
+    )
+
+
+def excerpt(study: Study) -> str:
+    """Returns of a study what a notebook shows: the answers, certificates and ablation tables."""
+    comparisons = study.comparisons()
+    images = [of_images(study, comparison, _QUESTIONS_AT_MOST) for comparison in comparisons]
+    nothing: dict[str, Any] = {"layers": None, "confusion": None}
+    return (
+        _templates()
+        .get_template("excerpt.html.j2")
+        .render(
+            answers=notes.answers(comparisons, images),
+            chapters=[
+                _chapter(study, comparison, found, (), nothing, 0, "named")
+                for comparison, found in zip(comparisons, images, strict=True)
+            ],
+            states=notes.states(study),
+            path=study.directory / "report.html",
+        )
     )
 
 

@@ -1,4 +1,4 @@
-"""What the scripts of a page draw: the runs, their curves, predictions and layers, as plain JSON.
+"""What the scripts of a page draw: the runs, their curves, predictions and layers, as JSON.
 
 Numbers have six significant digits, as many as a float32 holds; NaN and infinite ones are null.
 """
@@ -54,7 +54,7 @@ class Content:
     """What the scripts draw.
 
     Attributes:
-        data: plain JSON.
+        data: as JSON has it.
         remarks: what was left out, a sentence each.
     """
 
@@ -62,13 +62,13 @@ class Content:
     remarks: tuple[str, ...]
 
 
-def content(
+def for_scripts(
     study: Study,
     comparisons: Sequence[Comparison],
     galleries: Sequence[Gallery | None],
     live: Standing | None,
 ) -> Content:
-    """Returns what there is to draw of a study.
+    """Returns what the scripts draw of a study.
 
     Args:
         study: the study.

@@ -300,6 +300,29 @@ class Widget {
     return factor ? factor.of[place] : 0;
   }
 
+  // Returns the factors that vary and that neither the columns of the table nor the seed decide.
+  free() {
+    const { chapter } = this;
+    const column = this.factor(chapter.column);
+    return chapter.factors.filter((one) => {
+      if (one === column || one.name === "seed" || one.levels.length < 2) return false;
+      const level = new Map();
+      return one.of.some((value, place) => {
+        const known = level.get(column.of[place]);
+        level.set(column.of[place], value);
+        return known !== undefined && known !== value;
+      });
+    });
+  }
+
+  // Returns which of them make panels and which lines, unless the reader chooses.
+  apart() {
+    const free = this.free();
+    const panel = free.find((one) => one.levels.length <= 6);
+    const dash = free.find((one) => one !== panel && one.levels.length <= DASHES.length);
+    return { panel: panel?.name ?? "", dash: dash?.name ?? "" };
+  }
+
   factorChoice(label, name, usual, none, skip = []) {
     const names = this.chapter.factors.map((one) => one.name).filter((one) => !skip.includes(one));
     const options = [...(none ? [["", none]] : []), ...names.map((one) => [one, one])];

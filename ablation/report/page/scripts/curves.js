@@ -18,8 +18,7 @@ class Curves extends Widget {
       y: "losses",
       x: "epoch",
       color: chapter.column,
-      panel: chapter.factors.find((one) => one.name !== chapter.column && one.name !== "seed" && one.levels.length > 1 && one.levels.length <= 6 && chapter.runs.length)?.name ?? "",
-      dash: "",
+      ...this.apart(),
       show: this.several(chapter) ? "mean" : "each",
       smooth: "0",
     };
@@ -62,6 +61,9 @@ class Curves extends Widget {
     const remarks = [];
     if (smooth) remarks.push(`Smoothed: each value is ${smooth} of the one before and ${+(1 - smooth).toFixed(2)} of its own; what was measured is faint.`);
     if (show === "mean" && this.several(chapter)) remarks.push("Means over complete runs, with their range; thin lines are runs that are not complete.");
+    const told = new Set([shade, dash, panel]);
+    const over = this.free().filter((one) => !told.has(one)).map((one) => one.name);
+    if (show === "mean" && over.length) remarks.push(`Averaged over ${over.join(", ")}.`);
     if (this.crowded) remarks.push("So many runs have no common seconds to be drawn at; these are means.");
     this.show(panels, this.names(panels, shade, dash, show), remarks.join(" "));
   }
@@ -75,7 +77,8 @@ class Curves extends Widget {
     const { chapter } = this;
     const style = (place) => ({
       shade: color(this.level(set.shade, place)),
-      dash: DASHES[this.level(set.dash, place) % DASHES.length],
+      // Beyond the colours that there are, lines tell levels apart.
+      dash: DASHES[(set.dash ? this.level(set.dash, place) : Math.floor(this.level(set.shade, place) / SHADES)) % DASHES.length],
     });
     const one = (place) => {
       const run = chapter.runs[place];

@@ -15,7 +15,7 @@ class Layers extends Widget {
     const { chapter } = this;
     const { layers } = chapter;
     const { epochs } = layers;
-    const panelUsual = chapter.factors.find((one) => one.name !== chapter.column && one.name !== "seed" && one.levels.length > 1 && one.levels.length <= 6)?.name ?? "";
+    const panelUsual = this.apart().panel;
     const y = this.get("y", "gradient_norm", Object.keys(MEASURED));
     const last = String(epochs.length - 1);
     const at = Math.min(epochs.length - 1, Math.max(0, +this.get("epoch", last) || 0));

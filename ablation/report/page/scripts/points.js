@@ -45,8 +45,9 @@ class Final extends Points {
     const { chapter } = this;
     this.controls.replaceChildren();
     const score = this.scoreChoice();
-    const along = chapter.factors.find((one) => one.name !== "seed" && one.name !== chapter.column && one.levels.length > 1);
-    const usual = { x: (along ?? chapter.factors[0]).name, color: chapter.column, panel: "" };
+    const [along, other] = this.free();
+    const column = this.factor(chapter.column);
+    const usual = { x: (along ?? column).name, color: chapter.column, panel: other?.levels.length <= 6 ? other.name : "" };
     this.controls.append(this.factorChoice("against", "x", usual.x, null), this.factorChoice("colour", "color", usual.color, null), this.factorChoice("panels", "panel", usual.panel, "one"));
     const x = this.chosen("x", usual.x) ?? chapter.factors[0];
     const shade = this.chosen("color", usual.color);

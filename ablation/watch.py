@@ -1,0 +1,180 @@
+"""`python -m ablation.watch runs/main`: serves a study's page on this machine alone."""
+
+from ablation import import_path
+
+import_path.tidy()  # Before anything else is imported.
+
+import argparse
+import html
+import mimetypes
+import sys
+import webbrowser
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import unquote, urlsplit
+
+from ablation import command
+from ablation.config import UserError
+from ablation.records import store
+from ablation.terminal import EXIT_USER_ERROR, accept_any_text
+
+HOST = "127.0.0.1"
+PAGE = "report.html"
+_OWN_NAMES = ("localhost", "127.0.0.1")
+_EPILOG = """options:
+  port=NUMBER              the port to listen on (a free one)
+
+The page is a file, runs/main/report.html, and needs no server where a browser can open it. Over
+ssh, where none can, this serves it: only this machine can ask, and only for the study's files.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises its errors, which are then told in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError."""
+        raise UserError(f"{message}. See python -m ablation.watch --help.")
+
+
+def main() -> int:
+    """Runs the command line; returns the exit code."""
+    accept_any_text()
+    parser = _Parser(
+        prog="python -m ablation.watch",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=command.version())
+    parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    parser.add_argument("folder", metavar="FOLDER", help="a study's folder, such as runs/main")
+    parser.add_argument("port", nargs="?", metavar="port=NUMBER", help=argparse.SUPPRESS)
+    try:
+        known = parser.parse_args()
+        folder = _study(known.folder)
+        server = _listening(folder, _port(known.port))
+    except UserError as error:
+        print(f"ablation.watch: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    port = server.server_address[1]
+    address = f"http://localhost:{port}/"
+    print(f"{address}  shows {folder}. Ctrl-C ends it.")
+    print(
+        f"From another machine: ssh -N -L {port}:localhost:{port} HOST, then open {address} there."
+    )
+    sys.stdout.flush()
+    if known.open:
+        webbrowser.open(address)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        print()
+    finally:
+        server.server_close()
+    return 0
+
+
+def _study(name: str) -> Path:
+    """Returns a study's folder; raises UserError if there is none."""
+    folder = Path(name).expanduser().resolve()
+    if not folder.is_dir():
+        raise UserError(f"{name} is no folder. Name a study's, such as runs/main.")
+    if not (folder / PAGE).exists() and not store.run_directories(folder):
+        raise UserError(f"{name} holds no runs and no {PAGE}. Name a study's folder.")
+    return folder
+
+
+def _port(word: str | None) -> int:
+    """Returns the port that was asked for, 0 for a free one."""
+    if word is None:
+        return 0
+    key, _, value = word.partition("=")
+    if key != "port" or not value.isdecimal() or not 0 < int(value) < 65536:
+        raise UserError(f"{word} is not understood. Allowed: port=NUMBER, from 1 to 65535.")
+    return int(value)
+
+
+def _listening(folder: Path, port: int) -> ThreadingHTTPServer:
+    try:
+        server = ThreadingHTTPServer((HOST, port), partial(Handler, folder))
+    except OSError as error:
+        raise UserError(f"port {port} cannot be listened on: {error.strerror}.") from None
+    server.daemon_threads = True
+    return server
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with the page of a study and the files below its folder, and with nothing else.
+
+    Args:
+        folder: of the study, without links in its path.
+    """
+
+    def __init__(self, folder: Path, *arguments: Any):
+        self._folder = folder
+        super().__init__(*arguments)
+
+    def do_GET(self) -> None:
+        """Sends a file."""
+        self._answer(body=True)
+
+    def do_HEAD(self) -> None:
+        """Sends what is known of a file."""
+        self._answer(body=False)
+
+    def log_message(self, *_: Any) -> None:
+        """Keeps the terminal quiet: an open page asks every few seconds."""
+
+    def _answer(self, body: bool) -> None:
+        # A page elsewhere could reach this server by a name of its own that leads here.
+        host = (self.headers.get("Host") or "").rpartition(":")[0] or self.headers.get("Host")
+        if host not in _OWN_NAMES:
+            self._send(HTTPStatus.FORBIDDEN, b"this server is for localhost", "text/plain", body)
+            return
+        asked = unquote(urlsplit(self.path).path).lstrip("/")
+        path = self._inside(asked or PAGE)
+        try:
+            content = path.read_bytes() if path else None
+        except OSError:
+            content = None
+        if content is None and not asked:
+            self._send(HTTPStatus.OK, _waiting(self._folder), "text/html", body)
+        elif content is None or path is None:
+            self._send(HTTPStatus.NOT_FOUND, b"no such file", "text/plain", body)
+        else:
+            kind = mimetypes.guess_type(path.name)[0] or "text/plain"
+            self._send(HTTPStatus.OK, content, kind, body)
+
+    def _inside(self, asked: str) -> Path | None:
+        """Returns a file of the study, None for what is hidden or lies outside, by a link too."""
+        if "\0" in asked or any(part.startswith(".") for part in asked.split("/")):
+            return None
+        path = (self._folder / asked).resolve()
+        return path if path.is_relative_to(self._folder) and path.is_file() else None
+
+    def _send(self, status: HTTPStatus, content: bytes, kind: str, body: bool) -> None:
+        text = kind.startswith("text/") or kind.endswith("json")
+        self.send_response(status)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8" if text else kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+
+def _waiting(folder: Path) -> bytes:
+    name = html.escape(folder.name)
+    return (
+        f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="3">'
+        f"<title>{name}</title><p>{name} has no page yet. It appears here by itself.</p>"
+    ).encode(errors="replace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,294 @@
+"""The page in a headless Chromium, from its file and without a network."""
+
+import json
+import shutil
+import time
+
+import pytest
+
+from ablation.config import ReportConfig
+from ablation.records import store
+from ablation.records.standing import Standing, Training
+from ablation.report.write import write_page, write_report
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
+pytestmark = pytest.mark.skipif(not BROWSER, reason="no Chromium is installed")
+
+WIDE = {"width": 1280, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a page; every test fails if it logs an error or asks for anything but itself."""
+    contexts, wrong = [], []
+
+    def open_page(folder, view="", name="report.html", **options):
+        context = browser.new_context(**{"viewport": WIDE} | options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        address = (folder / name).as_uri()
+        page.on("request", lambda asked: _is_own(asked.url, address) or wrong.append(asked.url))
+        page.goto(address + view)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+def _is_own(url, address):
+    return url.startswith("data:") or url.split("?")[0].split("#")[0] == address
+
+
+@pytest.fixture
+def study(stored_run, tmp_path):
+    for arch in ("20", "32"):
+        for plain in ("true", "false"):
+            for seed in (0, 1, 2):
+                accuracy = 0.5 + 0.2 * (plain == "false") + 0.01 * seed
+                stored_run(f"arch={arch}", f"plain={plain}", f"seed={seed}", val_accuracy=accuracy)
+    write_report(tmp_path / "main")
+    return tmp_path / "main"
+
+
+def _until(page, expression, seconds=60):
+    """Waits in steps, because the page's policy forbids what Playwright would evaluate in it."""
+    for _ in range(seconds * 10):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"waited in vain for {expression}")
+
+
+def _curve(page, x=0.5, y=0.5):
+    """Moves to a place of the first chart, as shares of it; returns where that is."""
+    chart = page.locator("#curves-0 .u-over").first
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    spot = box["x"] + x * box["width"], box["y"] + y * box["height"]
+    page.mouse.move(*spot)
+    return spot
+
+
+def _nearest(page):
+    """Moves over the first chart until a curve is near; returns what the hint says of it."""
+    for height in range(2, 40):
+        spot = _curve(page, 0.5, height / 40)
+        hint = page.locator("#curves-0 .hint").first
+        if hint.is_visible():
+            return hint.inner_text().splitlines(), spot
+    raise AssertionError("no curve is near")
+
+
+def test_a_hint_has_the_name_of_the_run_and_its_exact_value(opened, study):
+    page = opened(study, "#0.curves.show=each&0.curves.y=loss")
+    said, _ = _nearest(page)
+    history = (study / said[0] / "history.csv").read_text().splitlines()
+    epoch = int(said[1].removeprefix("epoch "))
+    assert float(said[2]) == pytest.approx(float(history[epoch].split(",")[1]), rel=1e-5)
+
+
+def test_a_click_isolates_and_another_shows_all(opened, study):
+    page = opened(study)
+    _, spot = _nearest(page)
+    page.mouse.click(*spot)
+    pressed = page.locator("#curves-0 .legend [aria-pressed=true]")
+    assert pressed.count() == 1 and "alone" in page.url
+    page.locator("#curves-0 .legend .reset").click()
+    assert pressed.count() == 0 and "alone" not in page.url
+
+
+def test_dragging_zooms_and_the_address_brings_the_view_back(opened, study):
+    page = opened(study)
+    start = _curve(page, 0.3, 0.5)
+    page.mouse.down()
+    page.mouse.move(start[0] + 120, start[1] + 2, steps=5)
+    page.mouse.up()
+    _until(page, "location.hash.includes('zoom')")
+    low, high = map(float, page.url.split("zoom=")[1].split("%3B")[0].split("%2C"))
+    assert 1 < low < high < 5
+    before = page.locator("#curves-0 .u-axis").count()
+    again = opened(study, "#" + page.url.split("#")[1])
+    _curve(again)
+    assert again.locator("#curves-0 .reset").is_visible() and before
+
+
+def test_a_choice_is_kept_in_the_address(opened, study):
+    page = opened(study)
+    _curve(page)
+    page.locator("#curves-0 select").first.select_option("val_accuracy")
+    assert "0.curves.y=val_accuracy" in page.url
+    again = opened(study, "#" + page.url.split("#")[1])
+    _curve(again)
+    assert again.locator("#curves-0 select").first.input_value() == "val_accuracy"
+
+
+def test_a_table_is_sorted_and_a_column_hidden(opened, study):
+    page = opened(study)
+    cells = "[...document.querySelectorAll('#runs-table tbody td:nth-child({})')].map(e => {})"
+    names, values = cells.format(1, "e.innerText"), cells.format(7, "+e.innerText")
+    before = page.evaluate(names)
+    button = page.locator("#runs-table th:nth-child(7) button")
+    button.click()
+    assert page.evaluate(values) == sorted(page.evaluate(values))
+    button.click()
+    assert page.evaluate(values) == sorted(page.evaluate(values), reverse=True)
+    button.click()
+    assert page.evaluate(names) == before
+    page.locator("#runs .columns summary").click()
+    page.locator("#runs .columns label", has_text="reason").locator("input").uncheck()
+    assert not page.locator("#runs-table th:nth-child(3)").is_visible()
+    assert "table.runs-table.hide=2" in page.url
+
+
+def test_from_a_number_to_the_run_behind_it(opened, study):
+    page = opened(study)
+    page.locator("#ablation-0 tbody .opens").first.click()
+    detail = page.locator("#runs-table .detail")
+    assert detail.count() == 1
+    page.locator("#runs-table .opens", has_text="20-residual").first.click()
+    told = page.locator("#runs-table .detail").last.inner_text()
+    assert "Apart from the reference" in told and "parts.plain" in told
+
+
+def test_the_keyboard_reads_a_chart(opened, study):
+    page = opened(study)
+    _curve(page)
+    page.locator("#curves-0 .chart").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#curves-0 .hint").first.is_visible()
+    page.keyboard.press("Enter")
+    assert page.locator("#curves-0 .legend [aria-pressed=true]").count() == 1
+
+
+def _standing(done):
+    training = [Training("a-run", 5, 1.5, f"epoch {done}/5")]
+    return Standing(store.now(), done, 13, "time left: 0:01:00", training)
+
+
+def test_an_open_page_takes_up_what_is_new_and_keeps_its_view(opened, study, stored_run):
+    write_page(study, ReportConfig(), (), _standing(12))
+    page = opened(study, "#0.curves.y=loss")
+    _curve(page)
+    assert "12 of 13 runs" in page.locator(".progress").inner_text()
+    assert page.locator("#runs-table tbody tr").count() == 12
+    stored_run("arch=20", "plain=true", "seed=3")
+    write_page(study, ReportConfig(), (), _standing(13))
+    _until(page, "document.querySelectorAll('#runs-table tbody tr').length === 13")
+    assert "13 of 13 runs" in page.locator(".progress").inner_text()
+    assert page.locator("#curves-0 select").first.input_value() == "loss"
+    write_report(study)
+    _until(page, "!document.querySelector('.progress')")
+    assert page.locator("#freshness").inner_text() == ""
+    page.wait_for_timeout(100)
+    assert page.locator("iframe").count() == 0
+
+
+def test_the_page_of_a_sweep_that_trains_is_live(opened, tmp_path, cache_dir):
+    from support import TINY, start_sweep
+
+    sweep = start_sweep(
+        "-m", *TINY, "plain=true,false", "epochs=3", cwd=tmp_path, cache_dir=cache_dir
+    )
+    folder = tmp_path / "runs" / "main"
+    try:
+        for _ in range(600):
+            if (folder / "report.html").exists():
+                break
+            assert sweep.poll() is None
+            time.sleep(0.1)
+        page = opened(folder)
+        _until(page, "document.querySelector('.states').innerText.includes('2 complete')", 120)
+        _until(page, "!document.querySelector('.progress')", 60)
+    finally:
+        if sweep.poll() is None:
+            sweep.terminate()
+        sweep.wait()
+    assert sweep.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "options", [{"color_scheme": "dark"}, {"viewport": {"width": 390, "height": 800}}]
+)
+def test_it_fits_a_phone_and_the_dark(opened, study, options):
+    page = opened(study, **options)
+    for height in range(0, 6000, 600):
+        page.evaluate(f"scrollTo(0, {height})")
+        page.wait_for_timeout(30)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    ink, paper = page.evaluate(
+        "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
+    )
+    assert _contrast(ink, paper) > 7
+    soft = page.evaluate("getComputedStyle(document.querySelector('.aside')).color")
+    assert _contrast(soft, paper) > 4.5
+
+
+def _contrast(one, other):
+    """The contrast ratio of WCAG 2.1 between two colours, 1 to 21."""
+
+    def luminance(color):
+        parts = [int(part) / 255 for part in color[4:-1].split(",")]
+        red, green, blue = (
+            part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_without_scripts_it_has_tables_and_figures(opened, study):
+    page = opened(study, java_script_enabled=False)
+    assert page.locator("#ablation-0 tbody tr").count() == 2
+    assert page.locator("svg[role=img]").count() == 3
+    assert page.locator("svg[role=img]").first.is_visible()
+
+
+def test_it_prints_with_its_charts(opened, study):
+    page = opened(study)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("canvas").count() >= 4
+    assert not page.locator("#contents").is_visible()
+
+
+def test_a_thousand_runs_are_drawn_and_sorted(opened, study):
+    page = json.loads((study / "report.json").read_text())
+    assert page["schema"] == "ablation-report/1"
+    html = (study / "report.html").read_text()
+    begin = html.index('id="data">') + len('id="data">')
+    end = html.index("</script>", begin)
+    data = json.loads(html[begin:end])
+    _repeat(data, 84)
+    (study / "many.html").write_text(html[:begin] + json.dumps(data) + html[end:])
+    opened_page = opened(study, "#0.curves.show=each&0.curves.panel=", name="many.html")
+    said, _ = _nearest(opened_page)
+    assert "-digits-s" in said[0]
+    opened_page.locator("#final-0").scroll_into_view_if_needed()
+    assert opened_page.locator("#final-0 canvas").count()
+
+
+def _repeat(data, times):
+    """Gives a page's data so many times its runs."""
+    chapter = data["chapters"][0]
+    count = len(data["runs"])
+    for key in ("runs", "own", "departs"):
+        data[key] *= times
+    data["curves"] = {key: values * times for key, values in data["curves"].items()}
+    chapter["runs"] = list(range(count * times))
+    for factor in chapter["factors"]:
+        factor["of"] *= times
