@@ -12,6 +12,7 @@ import argparse
 import itertools
 import math
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,14 @@ from unittest import mock
 import common
 from hydra import compose, initialize_config_dir
 
+from ablation.analysis.study import load
 from ablation.config import CONF_DIR, Config, to_plain
 from ablation.networks import registry
 from ablation.networks.registry import ARCHS
 from ablation.records import asked, store
 from ablation.records.store import Run
+from ablation.report import write
+from ablation.report.page import page
 from ablation.running import runner
 from ablation.validation import validated
 
@@ -39,6 +43,7 @@ HYDRA_JOBS = (10, 60)
 # What Hydra does for a sweep of ours whose jobs and callback do nothing.
 HYDRA_ALONE = """
 import hydra
+from ablation.analysis.study import load
 from ablation.config import CONF_DIR
 hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(lambda _: None)()
 """
@@ -199,6 +204,24 @@ def growth(folder: Path, sizes: Sequence[int]) -> Iterator[list[str]]:
             yield [f"{runs:,}", shape, *cells]
 
 
+def pages(folder: Path, sizes: Sequence[int]) -> Iterator[list[str]]:
+    """Yields a row for each size and shape: the page that its report has, and what it alone takes.
+
+    The page is what an open browser gets after every epoch of a sweep that trains.
+    """
+    for runs in sizes:
+        for shape in shapes(runs):
+            directory = folder / "runs" / f"{shape}-{runs}"
+            size = (directory / write.PAGE).stat().st_size
+            start = time.perf_counter()
+            study = load(directory)
+            found = study.comparisons()
+            read = time.perf_counter()
+            page(study, found, [[] for _ in found], [None for _ in found])
+            times = read - start, time.perf_counter() - read
+            yield [f"{runs:,}", shape, f"{size / 1e6:.2f} MB", *(f"{one:.2f} s" for one in times)]
+
+
 def hydra_per_job(folder: Path) -> float:
     """Returns the seconds that Hydra itself takes for each job of a sweep."""
     alone = ["python", "-c", HYDRA_ALONE, "-m", "~hydra.callbacks.study"]
@@ -243,6 +266,8 @@ def main() -> None:
         columns = [(name, "memory") for name in ("report", "plan", "the same command again")]
         header = ["runs", "shape", *itertools.chain(*columns)]
         print(f"\n{common.table(header, list(growth(folder, asked.runs)))}", flush=True)
+        header = ["runs", "shape", "report.html", "to read the study", "to make the page"]
+        print(f"\n{common.table(header, list(pages(folder, asked.runs)))}", flush=True)
         print(
             f"\nHydra itself: {1000 * hydra_per_job(folder):.0f} ms for each job of a sweep that "
             "trains at least one run, for composing it twice and launching it."

@@ -22,8 +22,10 @@ _TITLES = {
     "changed": "Images that a change fixes and breaks",
     "examples": "Training images",
 }
-_WIDTH = 1100
+_WIDTH = 1600
 _QUALITY = 82
+_SHOWN = 96 / 150
+"""Of a picture's pixels those that a page gives it: figures have 150 dots an inch."""
 _DIGITS = re.compile(r"(?<![\w#.])-?\d+\.\d{2,}")
 _HEAD = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.DOTALL)
@@ -75,4 +77,5 @@ def pixels(kind: str, caption: str, png: bytes) -> Picture:
     encoded = base64.b64encode(content.getvalue()).decode()
     title = _TITLES.get(kind, kind)
     drawn = Markup('<img src="data:image/webp;base64,{}" alt="{}" width="{}" height="{}">')
-    return Picture(kind, title, caption, drawn.format(encoded, title, image.width, image.height))
+    shown = [round(side * _SHOWN) for side in image.size]
+    return Picture(kind, title, caption, drawn.format(encoded, title, *shown))

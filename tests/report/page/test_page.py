@@ -211,6 +211,17 @@ def test_the_arms_of_a_design_are_its_rows(design, stored_design):
     assert len(page.data["chapters"][0]["behind"]) == len(table)
 
 
+def test_a_browser_opens_it_if_asked(study, cli, tmp_path):
+    opener = tmp_path / "opener"
+    opener.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    opener.chmod(0o755)
+    words = {"cwd": tmp_path, "module": "ablation.report"}
+    done = cli("main", "--open", **words, BROWSER=str(opener))
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "Page:   main/report.html"
+    assert (tmp_path / "opened").read_text().strip() == (study / "report.html").as_uri()
+
+
 def test_the_library_is_as_its_registry_has_it():
     folder = resources.files("ablation.report.page") / "vendor"
     for name, digest in VENDOR.items():

@@ -87,7 +87,7 @@ class Chart {
         ? { splits: () => ticks.map((_, place) => place), values: () => ticks.map(shortened(ticks.length)) }
         : log
           ? { values: (_, splits) => labelled(splits), grid: { ...grid, filter: (_, splits) => splits.map((value) => (leading(value, [1]) ? value : null)) } }
-          : { values: (_, splits) => splits.map(short) }),
+          : { values: (_, splits) => spaced(splits) }),
     });
     const range = (zoomed, log, pad) => (u, low, high) => {
       if (zoomed) return zoomed;

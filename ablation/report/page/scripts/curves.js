@@ -85,7 +85,8 @@ class Curves extends Widget {
       const ys = data.curves[key][run].map((value) => (value === null ? null : value * set.scale));
       return { place, run, xs: this.along(run, set.x), ys, epochs: data.curves.epoch[run] };
     };
-    const curves = members.map(one).filter((curve) => curve.ys.length);
+    const order = (place) => this.level(set.shade, place) * 1000 + this.level(set.dash, place);
+    const curves = members.map(one).filter((curve) => curve.ys.length).sort((a, b) => order(a.place) - order(b.place));
     const points = curves.reduce((sum, curve) => sum + curve.ys.length, 0);
     this.crowded = set.show === "each" && set.x === "seconds" && points * curves.length > JOINED_AT_MOST;
     const each = set.show === "each" && !this.crowded;

@@ -41,6 +41,16 @@ function short(value) {
   return String(+value.toPrecision(4));
 }
 
+// Returns the labels of evenly spaced ticks, with as many digits as tell them apart.
+function spaced(splits) {
+  const step = Math.abs(splits[1] - splits[0]) || 1;
+  const top = Math.max(...splits.map(Math.abs));
+  const [unit, sign] = top >= 1e9 ? [1e9, "G"] : top >= 1e6 ? [1e6, "M"] : top >= 1e4 ? [1e3, "k"] : [1, ""];
+  if (top && top < 1e-3) return splits.map(short);
+  const digits = Math.min(8, Math.max(0, Math.ceil(-Math.log10(step / unit) - 1e-9)));
+  return splits.map((value) => (value === null ? "" : `${+(value / unit).toFixed(digits)}${value ? sign : ""}`));
+}
+
 function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
