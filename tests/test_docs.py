@@ -11,6 +11,7 @@ PAGES = [
     "docs/designs.md",
     "docs/metrics.md",
     "docs/networks.md",
+    "docs/report.md",
     "docs/verdicts.md",
     "runs/README.md",
     "benchmarks/README.md",

@@ -254,7 +254,7 @@ def _chapter(
         arm_cells(comparison, sort) if comparison.arms else accuracy_cells(comparison),
         {} if comparison.arms else _marks(comparison),
         list(_more(study, comparison, images)),
-        effect_cells(effects),
+        _filled(effect_cells(effects)),
         effects,
         forest(effects[:_ROWS_AT_MOST]),
         notes.sentences(effects),
@@ -266,6 +266,18 @@ def _chapter(
         bool(chapter["confusion"]),
         1 if comparison.arms else len(comparison.rows),
     )
+
+
+def _filled(cells: Cells) -> Cells:
+    """Returns a table without the columns in which no row has anything, but for its labels."""
+    always = ("question", "where", "mean", "verdict")
+    kept = [
+        place
+        for place, name in enumerate(cells.header)
+        if name in always or any(row[place] for row in cells.rows)
+    ]
+    rows = [[row[place] for place in kept] for row in cells.rows]
+    return Cells([cells.header[place] for place in kept], rows, cells.strong)
 
 
 def _more(study: Study, comparison: Comparison, images: Sequence[OfImages]) -> Any:
