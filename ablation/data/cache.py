@@ -166,7 +166,11 @@ def prepare(dataset: DatasetConfig, cache_dir: str | Path, progress: Progress) -
                 # A set that was downloaded only now has another name from now on.
                 directory = _directory(dataset, cache_dir)
             shutil.rmtree(directory, ignore_errors=True)  # What is there is damaged.
+            for path in partial.iterdir():
+                store.sync(path)
+            store.sync(partial)
             partial.replace(directory)
+            store.sync(directory.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return Cache(directory)

@@ -10,7 +10,7 @@ from filelock import FileLock
 from ablation.config import CELL_KEYS, UserError, first_line
 from ablation.designs import Arm, Space
 from ablation.designs.registry import DESIGNS
-from ablation.records.store import read_json, write_json
+from ablation.records.store import make_directory, read_json, write_json
 
 _FILE = "study.json"
 
@@ -80,7 +80,7 @@ def add(
         sources: the code of each of the user's own networks, as it is now.
         planned: the design, None of a single run.
     """
-    study.mkdir(parents=True, exist_ok=True)
+    make_directory(study)
     with FileLock(study / ".lock"):
         content: dict[str, Any] = {"factors": list(dict.fromkeys([*factors(study), *keys]))}
         code = current_sources(study) | dict(sources or {})

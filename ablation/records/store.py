@@ -18,6 +18,7 @@ runs/<study>/<network>-<data set>-s<seed>-<8 hex of the identity>/
 
 import contextlib
 import csv
+import errno
 import functools
 import hashlib
 import io
@@ -353,9 +354,10 @@ def read_json(path: Path) -> dict[str, Any]:
     return _json_object(path.name, path.read_bytes())
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Replaces a JSON file, whole or not at all."""
-    write_text(path, json.dumps(content, indent=1) + "\n")
+def write_json(path: Path, content: dict[str, Any], durable: bool = True) -> None:
+    """Replaces a JSON file, whole or not at all; see `replacing`."""
+    with replacing(path, durable) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8", READABLE)
 
 
 def write_yaml(path: Path, content: dict[str, Any]) -> None:
@@ -391,17 +393,52 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields where to write a file, which then takes its place whole, or not at all."""
+def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
+    """Yields where to write a file, which then takes its place whole, or not at all.
+
+    When it is left, the file is on the disk, and so is its name: what is written after it can be
+    there only if this is. docs/durability.md has the order.
+
+    Args:
+        path: of the file.
+        durable: whether it has to outlast a power cut; else it is whole while the system lives.
+    """
     # The same ending, from which NumPy and Keras take the format.
     temporary = path.with_name(f"{_TEMPORARY}-{os.getpid()}-{path.name}")
     try:
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        if durable:
+            sync(temporary)
         temporary.replace(path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Waits until a file's content, or the names in a directory, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems sync no directories; names are durable there at once.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP) or not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(directory: Path) -> None:
+    """Makes a directory that outlasts a power cut, with those above it that are missing."""
+    missing = []
+    while not directory.is_dir():
+        missing.append(directory)
+        directory = directory.parent
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        sync(one.parent)
 
 
 def has_diagnostics(directory: Path) -> bool:

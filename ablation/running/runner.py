@@ -201,7 +201,7 @@ def _record_death(run: Run, before: Status, code: int, complaint: str) -> None:
     status = store.read_status(run.directory)
     if code == 0 or not (status.is_abandoned or status == before):
         return
-    run.directory.mkdir(parents=True, exist_ok=True)
+    store.make_directory(run.directory)
     with contextlib.suppress(Timeout), store.run_lock(run.directory).acquire(timeout=1):
         store.write_status(run.directory, _death(status, code, complaint))
 

@@ -34,7 +34,7 @@ def main() -> int:
     """Trains the ordered run; returns the exit code."""
     order = read_train_order(sys.stdin.readline())
     run = order.run
-    run.directory.mkdir(parents=True, exist_ok=True)
+    store.make_directory(run.directory)
     try:
         with store.run_lock(run.directory).acquire(timeout=_LOCK_SECONDS):
             status = store.read_status(run.directory)
@@ -86,7 +86,7 @@ def _keep_source(run: Run) -> None:
         located = source.locate(run.config.arch)
         for path in source.local_modules(located):
             copy = run.directory / store.SOURCE / path.relative_to(located.root)
-            copy.parent.mkdir(parents=True, exist_ok=True)
+            store.make_directory(copy.parent)
             store.write_bytes(copy, path.read_bytes())
 
 

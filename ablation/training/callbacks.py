@@ -142,21 +142,24 @@ class Checkpoint(keras.callbacks.Callback):
             at_most: epochs in the run's history; a state beyond them is not loaded.
 
         Returns:
-            The number of epochs that the state has finished, 0 if there is none to load.
+            The number of epochs that the state has finished, 0 if there is none to load. Of
+            several the newest that is whole.
 
         Raises:
-            ValueError: the file is damaged.
+            ValueError: it is the state of another model.
         """
-        finished = store.resumable_epoch(self._directory, at_most)
-        if finished:
+        found = store.checkpoints(self._directory)
+        for finished in sorted((epoch for epoch in found if epoch <= at_most), reverse=True):
             try:
-                with np.load(store.checkpoints(self._directory)[finished]) as archive:
+                with np.load(found[finished]) as archive:
                     state = [archive[name] for name in archive.files]
-            except (OSError, EOFError, zipfile.BadZipFile) as error:
-                raise ValueError(str(error)) from None
+            except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+                print(f"The checkpoint of epoch {finished} cannot be read ({error}).")
+                continue
             for variable, value in zip(_variables(model), state, strict=True):
                 variable.assign(value)
-        return finished
+            return finished
+        return 0
 
     def _wait(self) -> None:
         if self._written:
@@ -165,7 +168,7 @@ class Checkpoint(keras.callbacks.Callback):
     def _write(self, state: list[np.ndarray], finished: int) -> None:
         """Writes a state, then removes the one before."""
         saved = self._directory / f"epoch-{finished}.npz"
-        saved.parent.mkdir(exist_ok=True)
+        store.make_directory(saved.parent)
         with store.replacing(saved) as temporary:
             np.savez(temporary, *state)
         for older in self._directory.iterdir():
@@ -208,7 +211,7 @@ class KeptWeights(keras.callbacks.Callback):
             with deep_recursion():
                 bare = keras.Model(self.model.inputs, self.model.outputs)
             saved = self._directory / f"epoch-{epoch + 1}.weights.h5"
-            saved.parent.mkdir(exist_ok=True)
+            store.make_directory(saved.parent)
             with store.replacing(saved) as temporary:
                 bare.save_weights(temporary)
 
@@ -244,7 +247,7 @@ class Progress(keras.callbacks.Callback):
             "steps_per_epoch": self._steps_per_epoch,
             **logs,
         }
-        store.write_json(self._path, content)
+        store.write_json(self._path, content, durable=False)
 
 
 class StepClock(keras.callbacks.Callback):

@@ -118,12 +118,19 @@ def test_a_checkpoint_beyond_the_history_is_not_loaded(model, tmp_path):
 
 
 @pytest.mark.parametrize("size", [0, 100, -1])
-def test_a_damaged_checkpoint_says_so(model, tmp_path, size):
-    checkpoint = checkpointed(model, tmp_path / "checkpoint", 1)
-    (path,) = store.checkpoints(tmp_path / "checkpoint").values()
-    path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(ValueError):  # In the words of NumPy or zipfile.
-        checkpoint.restore(model, at_most=1)
+def test_of_a_damaged_checkpoint_the_one_before_is_loaded(model, tmp_path, size, capsys):
+    folder = tmp_path / "checkpoint"
+    before = checkpointed(model, folder, 1)
+    older = (folder / "epoch-1.npz").read_bytes()
+    checkpoint = checkpointed(model, folder, 2, finished=1)
+    (folder / "epoch-1.npz").write_bytes(older)
+    newer = folder / "epoch-2.npz"
+    newer.write_bytes(newer.read_bytes()[:size])
+    assert checkpoint.restore(model, at_most=2) == 1
+    assert "checkpoint of epoch 2 cannot be read" in capsys.readouterr().out
+    assert before.restore(model, at_most=1) == 1
+    (folder / "epoch-1.npz").unlink()
+    assert checkpoint.restore(model, at_most=2) == 0
 
 
 def test_a_full_disk_ends_the_training_and_leaves_the_checkpoint_before(
