@@ -457,7 +457,7 @@ def log_tail(directory: Path, lines: int) -> list[str]:
 
 def remove_unfinished(directory: Path) -> None:
     """Removes what a killed process was still writing. The caller holds the run's lock."""
-    for path in directory.glob(f"{_TEMPORARY}-*"):
+    for path in directory.rglob(f"{_TEMPORARY}-*"):
         path.unlink()
 
 

@@ -26,7 +26,8 @@ EXIT_FAILED = 1
 EXIT_BUSY = 3
 """Another process trains this run."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE, errno.EROFS)
+"""Errors that are no fault of a run: the same command goes on once they are mended."""
 _LOCK_SECONDS = 2.0  # Longer than the moment for which a reader tries the lock.
 
 
@@ -67,8 +68,7 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
         status = status.ended(*end)
     except Exception as error:
         traceback.print_exc()
-        if isinstance(error, OSError) and error.errno in _FULL:
-            # No fault of the run: the same command goes on with it.
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
             status = status.ended(store.INTERRUPTED, os.strerror(error.errno))
         else:
             status = status.ended(store.FAILED, _reason(error, run))

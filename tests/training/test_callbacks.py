@@ -2,7 +2,6 @@ import keras
 import numpy as np
 import pytest
 
-from ablation.records import store
 from ablation.training.callbacks import Checkpoint, KeptWeights
 
 
