@@ -64,6 +64,7 @@ _SETTINGS = {
     # What goes wrong is said in one line, and to the user alone.
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "WANDB_ERROR_REPORTING": "false",
     "WANDB_SILENT": "true",
 }

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ablation.analysis.study import Study, level_column
@@ -179,7 +180,7 @@ def _numbers(prefix: str, names: Sequence[str], row: Mapping[Any, Any]) -> dict[
 def _curves(history: pd.DataFrame) -> tuple[tuple[int, ...], dict[str, tuple[float, ...]]]:
     """Returns the finished epochs of a run and its curves over them."""
     # A file that was written by hand may name no epoch.
-    history = history[history["epoch"].map(math.isfinite)]
+    history = history[np.isfinite(history["epoch"])]
     curves = {column: tuple(history[column].tolist()) for column in CURVES}
     return tuple(map(int, history["epoch"])), curves
 

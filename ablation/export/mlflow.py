@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import zip_longest
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,9 +36,10 @@ _STATUS = {
     store.RUNNING: "RUNNING",
     store.PENDING: "SCHEDULED",
 }
-_METRICS_AT_MOST, _PARAMS_AT_MOST = 1000, 100
-"""Of one request, by MLflow's rules."""
-_TAG_AT_MOST = 5000
+_METRICS_AT_MOST, _PARAMS_AT_MOST = 900, 100
+"""Of one request, which by MLflow's rules has no more parameters and at most 1,000 of both."""
+
+_NAME_AT_MOST, _TAG_AT_MOST = 250, 5000
 _PAGE = 1000
 _SQLITE = "sqlite:///"
 
@@ -143,7 +145,7 @@ class _Target:
         end = max((_end(run) for run in study.runs), default=0.0)
         found = self._known.get("")
         if not found:
-            found = self._client.create_run(self._experiment, _ms(start), tags, study.name)
+            found = self._made(start, tags, study.name)
         self._tag(found, tags)
         if found.info.status != "FINISHED" or found.info.end_time != _ms(end):
             self._client.set_terminated(found.info.run_id, "FINISHED", _ms(end))
@@ -163,30 +165,31 @@ class _Target:
             self._client.delete_run(found.info.run_id)
             found = None
         if not found:
-            found = self._client.create_run(self._experiment, _ms(run.start or 0.0), tags, run.name)
+            found = self._made(run.start or 0.0, tags, run.name)
             there = {}
         assert there is not None
         self._log(found, run, there)
-        self._tag(found, tags)
         if run.state in (store.RUNNING, store.PENDING):
             self._client.update_run(found.info.run_id, _STATUS[run.state])
         else:
             self._client.set_terminated(found.info.run_id, _STATUS[run.state], _ms(_end(run)))
-        # The last thing, so that what was stopped midway is gone over again.
-        self._client.set_tag(found.info.run_id, _DIGEST, run.digest)
+        # The digest comes last, so that what was stopped midway is gone over again.
+        self._tag(found, tags | {_DIGEST: run.digest})
         return True
 
     def _points(self, found: Run, run: ExportedRun) -> dict[str, set[int]] | None:
         """Returns the epochs that each metric has there, None if anything there is not the same."""
-        expected = _parameters(run)
+        expected, metrics = _parameters(run), _metrics(run)
         if any(expected.get(key, value) != value for key, value in found.data.params.items()):
             return None
+        results = [name for name in found.data.metrics if name.startswith(("final/", "cost/"))]
+        if not metrics.keys() >= set(results):
+            return None
         there: dict[str, set[int]] = {}
-        for name, points in _metrics(run).items():
+        for name, points in metrics.items():
             known = {step: value for step, _, value in points}
             there[name] = set()
-            if name not in found.data.metrics:
-                continue
+            # Of those that are no number now a server does not tell that they are there.
             for stored in self._client.get_metric_history(found.info.run_id, name):
                 if not _alike(stored.value, known.get(stored.step)):
                     return None
@@ -205,10 +208,16 @@ class _Target:
             for key, value in _parameters(run).items()
             if key not in found.data.params
         ]
-        for some in _divided(metrics, _METRICS_AT_MOST):
-            self._client.log_batch(found.info.run_id, metrics=some, synchronous=True)
-        for some in _divided(params, _PARAMS_AT_MOST):
-            self._client.log_batch(found.info.run_id, params=some, synchronous=True)
+        pairs = zip_longest(_divided(metrics, _METRICS_AT_MOST), _divided(params, _PARAMS_AT_MOST))
+        for some, others in pairs:
+            self._client.log_batch(
+                found.info.run_id, metrics=some or (), params=others or (), synchronous=True
+            )
+
+    def _made(self, start: float, tags: Mapping[str, str], name: str) -> Run:
+        return self._client.create_run(
+            self._experiment, _ms(start), dict(tags), name[:_NAME_AT_MOST]
+        )
 
     def _tag(self, found: Run, tags: Mapping[str, str]) -> None:
         """Sets the tags of an export; others are the user's."""
@@ -217,7 +226,7 @@ class _Target:
         if new:
             self._client.log_batch(found.info.run_id, tags=new, synchronous=True)
         for key in before:
-            if key.startswith(_OWN) and key not in (*tags, _DIGEST):
+            if key.startswith(_OWN) and key not in tags:
                 self._client.delete_tag(found.info.run_id, key)
 
 

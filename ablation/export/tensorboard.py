@@ -23,7 +23,7 @@ from ablation.factors import spelled
 from ablation.records import store
 
 _PREFIX, _SUFFIX = "events.out.tfevents.", ".ablation"
-"""By the first TensorBoard knows its files, by the second an export its own."""
+"""By the first TensorBoard knows its files, by both an export its own."""
 
 _VERSION = "brain.Event:2"
 _METRICS = tuple(f"final/{name}" for name in reversed(FINAL))
@@ -161,8 +161,8 @@ def _with_hparams(
 def _replace(folder: Path, events: Iterator[event_pb2.Event]) -> bool:
     """Writes a folder's event file unless it is there; returns whether it was written.
 
-    The name hangs on the content, because a TensorBoard that is open reads on where it stopped and
-    would not notice another file of the same name. There is never more than one, nor none.
+    A TensorBoard that is open reads a file on from where it stopped and would not notice that
+    another has its name. So another content has another name, and there is never more than one.
     """
     content = io.BytesIO()
     writer = RecordWriter(content)
@@ -174,8 +174,7 @@ def _replace(folder: Path, events: Iterator[event_pb2.Event]) -> bool:
     if before == [path] and path.read_bytes() == written:
         return False
     folder.mkdir(parents=True, exist_ok=True)
-    # Not at once under a name that TensorBoard looks for.
-    new = folder / "ablation.new"
+    new = folder / "ablation.new"  # TensorBoard takes no half of a file for one of its own.
     store.write_bytes(new, written)
     for other in before[1:]:
         other.unlink()
