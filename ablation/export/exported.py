@@ -1,10 +1,9 @@
-"""What is exported of a study: one plain record a run, the same for every tracker."""
+"""What is exported of a study: one flat record a run, the same for every tracker."""
 
 import contextlib
 import functools
 import hashlib
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -42,6 +41,9 @@ Level = bool | int | float | str
 
 Track = Callable[[Sequence["ExportedRun"]], Iterable["ExportedRun"]]
 """Passes runs through and shows how many have passed."""
+
+_LONGEST = 1e9
+"""Seconds of an epoch; what is longer, or no number, is none that passed."""
 
 _WHOLE_UNTIL = 2.0**53
 """Below it every whole number has a float of its own."""
@@ -199,7 +201,7 @@ def _times(directory: Path) -> tuple[float | None, float | None]:
 def _clock(start: float, seconds: tuple[float, ...]) -> tuple[float, ...]:
     ends = []
     for one in seconds:
-        start += one if math.isfinite(one) else 0.0
+        start += one if 0 <= one < _LONGEST else 0.0
         ends.append(start)
     return tuple(ends)
 

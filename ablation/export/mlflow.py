@@ -1,6 +1,7 @@
 """A study as runs of MLflow: one for the study, and below it one for each run."""
 
 import hashlib
+import importlib
 import math
 import shlex
 import sqlite3
@@ -42,6 +43,7 @@ _METRICS_AT_MOST, _PARAMS_AT_MOST = 900, 100
 _NAME_AT_MOST, _TAG_AT_MOST = 250, 5000
 _PAGE = 1000
 _SQLITE = "sqlite:///"
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 Item = TypeVar("Item")
 
@@ -70,8 +72,12 @@ def export(study: ExportedStudy, uri: str, experiment: str, track: Track) -> Wri
 def _opened(uri: str, experiment: str) -> tuple[MlflowClient, str]:
     """Returns a client, and the number of the experiment, which is made if there is none."""
     try:
+        if uri.startswith(_DATABASES):
+            # Without them MLflow would say that it knows no such place.
+            importlib.import_module("sqlalchemy")
+            importlib.import_module("alembic")
         if uri.startswith(_SQLITE):
-            _check_sqlite(Path(uri.removeprefix(_SQLITE)))
+            _check_sqlite(Path(uri.removeprefix(_SQLITE).partition("?")[0]))
         client = MlflowClient(tracking_uri=uri)
         found = client.get_experiment_by_name(experiment)
         return client, found.experiment_id if found else client.create_experiment(experiment)
@@ -139,7 +145,7 @@ class _Target:
             _STUDY: self._key,
             f"{_OWN}study": study.name,
             f"{_OWN}runs": str(len(study.runs)),
-            f"{_OWN}states": ", ".join(f"{count} {state}" for state, count in states.items()),
+            f"{_OWN}states": ", ".join(f"{states[state]} {state}" for state in sorted(states)),
         }
         start = min((run.start for run in study.runs if run.start), default=0.0)
         end = max((_end(run) for run in study.runs), default=0.0)

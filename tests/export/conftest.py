@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import pytest
 
@@ -12,9 +13,24 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["WANDB_ERROR_REPORTING"] = "false"
 
 
+@pytest.fixture(scope="session")
+def original(tmp_path_factory):
+    """Where the first test that needs the study leaves it for the others."""
+    return tmp_path_factory.mktemp("original") / "main"
+
+
 @pytest.fixture
-def folder(stored_run, tmp_path):
+def folder(original, request, tmp_path):
     """The folder of a study: complete runs of two arms, and one of each way to end otherwise."""
+    if original.exists():
+        shutil.copytree(original, tmp_path / "main")
+    else:
+        _make(request.getfixturevalue("stored_run"), tmp_path / "main")
+        shutil.copytree(tmp_path / "main", original)
+    return tmp_path / "main"
+
+
+def _make(stored_run, folder):
     for seed in (0, 1):
         for plain in ("true", "false"):
             words = ("arch=20", f"plain={plain}", f"seed={seed}")
@@ -27,16 +43,16 @@ def folder(stored_run, tmp_path):
     for seed, (state, reason) in enumerate(ends.items(), 2):
         directory = stored_run("arch=20", f"seed={seed}", state=state, reason=reason)
         write_history(directory, rows(3, seed))
+    columns = store.HISTORY_COLUMNS[1:]
     write_history(
-        run_in(tmp_path / "main", store.DIVERGED),
+        run_in(folder, store.DIVERGED),
         [
             *rows(1),
-            {"epoch": 2, **dict.fromkeys(store.HISTORY_COLUMNS[1:], 1e308), "loss": "inf"},
-            {"epoch": 3, **dict.fromkeys(store.HISTORY_COLUMNS[1:], "nan"), "seconds": 1.5},
+            {"epoch": 2, **dict.fromkeys(columns, 1e308), "loss": "inf"},
+            {"epoch": 3, **dict.fromkeys(columns, "nan"), "seconds": 1.5},
         ],
     )
-    (run_in(tmp_path / "main", store.FAILED) / "history.csv").unlink()
-    return tmp_path / "main"
+    (run_in(folder, store.FAILED) / "history.csv").unlink()
 
 
 @pytest.fixture
