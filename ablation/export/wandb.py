@@ -45,18 +45,15 @@ def export(study: ExportedStudy, mode: str, project: str, track: Track) -> Writt
     with tempfile.TemporaryFile(dir=folder):
         pass  # The library would take a temporary folder instead.
     try:
+        target: _Offline | _Online
         if mode == "offline":
-            offline = _Offline(study, project, home, folder)
-            changed = sum(map(offline.write, track(study.runs)))
-            look = (
-                f"wandb sync {shlex.quote(str(folder))}/offline-run-*, then the project {project}"
-            )
-            return Written(changed, str(folder), look)
-        online = _Online(study, project, home)
-        changed = sum(map(online.write, track(study.runs)))
-    except (wandb.Error, ValueError, TimeoutError) as error:
+            target = _Offline(study, project, home, folder)
+        else:
+            target = _Online(study, project, home)
+        changed = sum(map(target.write, track(study.runs)))
+    except (wandb.Error, TimeoutError) as error:
         raise UserError(f"wandb={mode}: {first_line(error)}") from None
-    return Written(changed, f"project {project}", online.url)
+    return Written(changed, target.place, target.look)
 
 
 class _Offline:
@@ -71,6 +68,9 @@ class _Offline:
 
     def __init__(self, study: ExportedStudy, project: str, home: Path, folder: Path):
         self._study, self._project, self._home, self._folder = study, project, home, folder
+        self.place = str(folder)
+        runs = f"{shlex.quote(str(folder))}/offline-run-*"
+        self.look = f"wandb sync {runs}, then the project {project}"
 
     def write(self, run: ExportedRun) -> bool:
         """Writes a run unless it is there as it is; returns whether it was written."""
@@ -94,22 +94,36 @@ class _Online:
         home: where the library keeps copies.
 
     Raises:
-        UserError: nobody is logged in.
+        UserError: nobody is logged in, or the server does not answer.
     """
 
     def __init__(self, study: ExportedStudy, project: str, home: Path):
         self._study, self._project, self._home = study, project, home
-        if not wandb.login(prompt=False):
-            raise UserError("wandb=online needs an account; log in first: wandb login.")
-        api = wandb.Api(timeout=_SECONDS)
-        path = f"{api.default_entity}/{project}"
-        self.url = wandb.Settings(entity=api.default_entity, project=project).project_url
-        filters = {"group": study.name[:_NAME_AT_MOST]}
         try:
-            found = list(api.runs(path, filters=filters, per_page=1000, lazy=False))
+            if not wandb.login(prompt=False):
+                raise UserError("wandb=online needs an account; log in first: wandb login.")
+            self._known = self._digests()
+        except (OSError, UserError):
+            raise
+        except Exception as error:  # Those of a server that does not answer share no class.
+            raise UserError(f"wandb=online: {first_line(error)}") from None
+
+    def _digests(self) -> dict[str, str | None]:
+        """Returns of what each run on the server is a copy, by its identifier."""
+        api = wandb.Api(timeout=_SECONDS)
+        self.place = f"the project {api.default_entity}/{self._project}"
+        settings = wandb.Settings(entity=api.default_entity, project=self._project)
+        self.look = settings.project_url
+        found = api.runs(
+            f"{api.default_entity}/{self._project}",
+            filters={"group": self._study.name[:_NAME_AT_MOST]},
+            per_page=1000,
+            lazy=False,
+        )
+        try:
+            return {one.id: one.config.get("ablation", {}).get("digest") for one in found}
         except ValueError:
-            found = []  # There is no such project yet.
-        self._known = {one.id: one.config.get("ablation", {}).get("digest") for one in found}
+            return {}  # There is no such project yet.
 
     def write(self, run: ExportedRun) -> bool:
         """Writes a run unless it is there as it is; returns whether it was written."""
