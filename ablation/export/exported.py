@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablation.analysis.study import Study, level_column
+from ablation.analysis.study import Study
 from ablation.config import UserError
 from ablation.factors import PARTS, spelled, varying_parts
 from ablation.records import store
@@ -117,12 +117,10 @@ class ExportedStudy:
     Attributes:
         name: of its directory.
         runs: all that could be read, by name.
-        varying: the hyper-parameters in which they differ, the study's factors first.
     """
 
     name: str
     runs: tuple[ExportedRun, ...]
-    varying: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -171,7 +169,7 @@ def exported(study: Study) -> ExportedStudy:
                 cost=_numbers("cost/", COST, row),
             )
         )
-    return ExportedStudy(name, tuple(runs), _varying(study, runs))
+    return ExportedStudy(name, tuple(runs))
 
 
 def _numbers(prefix: str, names: Sequence[str], row: Mapping[Any, Any]) -> dict[str, float]:
@@ -228,16 +226,6 @@ def _varied(study: Study) -> list[str]:
         for factor in study.factors
         if factor == "arch" or of_parts.get(factor, len(study.levels[factor]) > 1)
     ]
-
-
-def _varying(study: Study, runs: Sequence[ExportedRun]) -> tuple[str, ...]:
-    """Returns the hyper-parameters in which runs differ, the study's factors first."""
-    first = [level_column(factor).removeprefix("config.") for factor in _varied(study)]
-    known: dict[str, set[Level | None]] = {}
-    for key in dict.fromkeys(key for run in runs for key in run.hyperparameters):
-        known[key] = {run.hyperparameters.get(key) for run in runs}
-    varying = [key for key, values in known.items() if len(values) > 1]
-    return tuple(sorted(varying, key=lambda key: first.index(key) if key in first else len(first)))
 
 
 def _arms(study: Study) -> dict[str, str]:

@@ -43,10 +43,8 @@ def test_tags_say_what_a_run_is(read):
     assert {run.arm for run in study.runs} == {"arch=20 plain=false", "arch=20 plain=true"}
 
 
-def test_what_varies_comes_first_and_what_is_null_is_left_out(read):
-    study = read()
-    assert study.varying[:2] == ("parts.plain", "seed")
-    run = study.runs[0]
+def test_hyperparameters_are_the_keys_that_have_a_value(read):
+    run = read().runs[0]
     assert run.hyperparameters["recipe.learning_rate"] == 0.01
     assert run.hyperparameters["seed"] == run.seed and type(run.seed) is int
     assert "recipe.clipnorm" not in run.hyperparameters
