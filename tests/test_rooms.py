@@ -26,9 +26,23 @@ def _imports(path):
             yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
-@pytest.mark.parametrize("path", _files("analysis", "records", "report"), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", _files("analysis", "export", "records", "report"), ids=lambda p: p.stem
+)
 def test_what_is_on_record_is_read_without_networks_training_or_sources(path):
     assert not [name for name in _imports(path) if name.startswith(FORBIDDEN)]
+
+
+@pytest.mark.parametrize("path", _files("export"), ids=lambda p: p.stem)
+def test_an_export_knows_what_is_stored_and_its_own_tracker_alone(path):
+    rooms = ("ablation.report", "ablation.running", "ablation.designs", "ablation.backends")
+    trackers = tuple({"tensorboard", "mlflow", "wandb"} - {path.stem})
+    assert not [name for name in _imports(path) if name.startswith((*rooms, *trackers))]
+
+
+@pytest.mark.parametrize("path", _files("analysis", "records", "report"), ids=lambda p: p.stem)
+def test_what_is_on_record_knows_nobody_it_is_exported_to(path):
+    assert not [name for name in _imports(path) if name.startswith("ablation.export")]
 
 
 @pytest.mark.parametrize("path", _files("networks"), ids=lambda p: p.stem)
@@ -46,7 +60,7 @@ def test_a_design_knows_factors_and_no_result(path):
 
 @pytest.mark.parametrize(
     "path",
-    [*_files("analysis", "designs", "records", "report"), ROOT / "factors.py"],
+    [*_files("analysis", "designs", "export", "records", "report"), ROOT / "factors.py"],
     ids=lambda p: p.stem,
 )
 @pytest.mark.parametrize("word", ["plain", "preact", "stride_on", "shortcut", "baseline"])

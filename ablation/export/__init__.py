@@ -1,0 +1,1 @@
+"""Stored studies for experiment trackers: TensorBoard, MLflow, Weights & Biases."""
