@@ -24,7 +24,7 @@ from ablation.networks import registry
 from ablation.orders import PrepareOrder, TrainOrder, written
 from ablation.records import store
 from ablation.records.store import NetworkRecord, Run, Status
-from ablation.running import environment
+from ablation.running import children, environment
 from ablation.running.worker import EXIT_BUSY
 
 _POLL_SECONDS = 0.5
@@ -114,38 +114,10 @@ def train(run: Run, command: str) -> Status:
     anew = run.config.rerun == "all"
     order = TrainOrder(run, command, anew, before.attempt, before.state)
     with one_gpu() as visible:
-        code, complaint = _run_child(written(order), environment.child(run.config) | visible)
+        code, complaint = children.run(written(order), environment.child(run.config) | visible)
     if code != EXIT_BUSY:
         _record_death(run, before, code, complaint)
     return store.read_status(run.directory)
-
-
-def _run_child(order: str, variables: dict[str, str]) -> tuple[int, str]:
-    """Runs the worker; returns its exit code and what it complained of before its log was open."""
-    child = subprocess.Popen(
-        import_path.command("ablation.running.worker"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=variables,
-        text=True,
-        # Ctrl-C reaches the parent alone, which then ends the child.
-        start_new_session=True,
-    )
-    assert child.stdin and child.stderr
-    try:
-        with contextlib.suppress(BrokenPipeError):
-            child.stdin.write(f"{order}\n")
-            child.stdin.flush()
-        complaint = child.stderr.read().strip()
-        child.wait()
-    finally:
-        if child.poll() is None:
-            child.kill()
-            child.wait()
-        child.stdin.close()
-        child.stderr.close()
-    return child.returncode, complaint
 
 
 @contextlib.contextmanager

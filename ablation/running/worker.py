@@ -1,8 +1,8 @@
 """The child process that trains one run and keeps its directory.
 
-Started by `ablation.running.runner` as `python -m ablation.running.worker`. The first line of
-standard input is a `TrainOrder`. Standard input stays open for as long as the parent lives; when it
-closes, the child ends too.
+Started by `ablation.running.children`, as a fork or as `python -m ablation.running.worker`, where
+the first line of standard input is a `TrainOrder`, and standard input stays open for as long as the
+parent lives. When the parent ends, the child ends too.
 """
 
 import errno
@@ -11,6 +11,7 @@ import shutil
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from filelock import Timeout
@@ -32,8 +33,19 @@ _LOCK_SECONDS = 2.0  # Longer than the moment for which a reader tries the lock.
 
 
 def main() -> int:
-    """Trains the ordered run; returns the exit code."""
-    order = read_train_order(sys.stdin.readline())
+    """Trains the run that standard input orders; returns the exit code."""
+    # Not sys.stdin, whose lock the waiting thread would still hold at a normal end.
+    return work(sys.stdin.readline(), lambda: os.read(0, 1))
+
+
+def work(line: str, parent_ends: Callable[[], object]) -> int:
+    """Trains a run; returns the exit code.
+
+    Args:
+        line: a `TrainOrder`.
+        parent_ends: waits until the parent has ended, whereupon this process ends too.
+    """
+    order = read_train_order(line)
     run = order.run
     store.make_directory(run.directory)
     try:
@@ -42,6 +54,7 @@ def main() -> int:
             ended = status.is_final and status.state != order.state
             if ended or status.attempt != order.attempt:
                 return 0  # Another process was quicker, however that ended.
+            threading.Thread(target=_end_after, args=[parent_ends], daemon=True).start()
             return _attempt(run, order.command, order.anew)
     except Timeout:
         return EXIT_BUSY
@@ -52,7 +65,6 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
     directory = run.directory
     status = store.read_status(directory)
     _log_to(directory / "log.txt")
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     store.remove_unfinished(directory)
     if anew:
         store.forget(directory)
@@ -144,9 +156,9 @@ def _log_to(path: Path) -> None:
     os.close(log)
 
 
-def _end_with_parent() -> None:
-    """Waits for the end of standard input, then ends this process at once."""
-    os.read(0, 1)  # Not sys.stdin, whose lock this thread would still hold at a normal end.
+def _end_after(wait: Callable[[], object]) -> None:
+    """Ends this process at once when a wait is over."""
+    wait()
     os._exit(EXIT_FAILED)
 
 

@@ -29,6 +29,14 @@ def _children(parent):
     return [int(process) for process in listed.split()]
 
 
+def _trains(process):
+    """Whether a process trains: it leads a session of its own."""
+    try:
+        return os.getsid(process) == process
+    except ProcessLookupError:
+        return False
+
+
 def _kill(process, number):
     try:
         os.kill(process, number)
@@ -57,7 +65,7 @@ def test_fifty_kills_lose_nothing(cache_dir, tmp_path):
     killed.mkdir()
     assert _start(alone, cache_dir).wait(600) == 0
     rng = random.Random(0)
-    kills = {"parent": 0, "child": 0, "both": 0}
+    kills = {"parent": 0, "server": 0, "child": 0, "all": 0}
     starts = 0
     while sum(kills.values()) < KILLS:
         starts += 1
@@ -65,12 +73,14 @@ def test_fifty_kills_lose_nothing(cache_dir, tmp_path):
         while sweep.poll() is None and sum(kills.values()) < KILLS:
             time.sleep(rng.uniform(0.5, 9))
             target = rng.choice(list(kills))
-            children = _children(sweep.pid)
-            victims = {"parent": [sweep.pid], "child": children, "both": [sweep.pid, *children]}
+            servers = _children(sweep.pid)
+            children = [one for server in servers for one in _children(server) if _trains(one)]
+            victims = {"parent": [sweep.pid], "server": servers, "child": children}
+            victims["all"] = [sweep.pid, *servers, *children]
             number = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
             hits = [_kill(process, number) for process in victims[target]]
             kills[target] += any(hits)
-            if target != "child":
+            if target in ("parent", "all"):
                 sweep.wait(60)
         sweep.wait(600)
         if all(_is_complete(path) for path in store.run_directories(killed / "runs" / "main")):
