@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     "README.md",
     "docs/designs.md",
+    "docs/durability.md",
     "docs/export.md",
     "docs/metrics.md",
     "docs/networks.md",
