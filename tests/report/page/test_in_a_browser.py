@@ -36,6 +36,7 @@ def opened(browser):
         context = browser.new_context(**{"viewport": WIDE} | options)
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(120_000)  # A busy machine draws slowly.
         page.on("console", lambda message: wrong.append(message.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         address = (folder / name).as_uri()
