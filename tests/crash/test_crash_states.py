@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 KEYS = ("epochs=3", "recipe.batch_size=512", "dataset.image_size=8", "keep_checkpoints=2")
 FAILURES = ("ENOSPC", "EIO")
 MAY_FAIL = ("openat", "write", "pwrite64", "fsync", "rename", "mkdir")
-SOME = 10
+SOME = 6
 """States of each kind that every test run tries."""
 
 strace = shutil.which("strace")
