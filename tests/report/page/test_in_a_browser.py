@@ -259,12 +259,14 @@ def test_without_scripts_it_has_tables_and_figures(opened, study):
     assert page.locator("svg[role=img]").first.is_visible()
 
 
-def test_it_prints_with_its_charts(opened, study):
-    page = opened(study)
+def test_it_prints_with_its_charts_on_light_paper(opened, study):
+    page = opened(study, color_scheme="dark")
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("canvas").count() >= 4
     assert not page.locator("#contents").is_visible()
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == "rgb(255, 255, 255)"
 
 
 def test_a_thousand_runs_are_drawn_and_sorted(opened, study):

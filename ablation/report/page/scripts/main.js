@@ -36,10 +36,17 @@ function start() {
     { rootMargin: "800px" },
   );
   for (const host of hosts) seen.observe(host);
-  addEventListener("beforeprint", () => hosts.forEach(mount));
   const redraw = () => {
     for (const widget of widgets.values()) widget.draw();
   };
+  // Paper is light, whatever the screen is.
+  const paper = (printing) => {
+    document.documentElement.classList.toggle("print", printing);
+    hosts.forEach(mount);
+    redraw();
+  };
+  addEventListener("beforeprint", () => paper(true));
+  addEventListener("afterprint", () => paper(false));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   addEventListener("hashchange", () => {
     if (!location.hash.includes("=")) return;
