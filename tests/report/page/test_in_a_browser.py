@@ -1,5 +1,6 @@
 """The page in a headless Chromium, from its file and without a network."""
 
+import contextlib
 import json
 import shutil
 import time
@@ -68,8 +69,9 @@ def study(stored_run, tmp_path):
 def _until(page, expression, seconds=60):
     """Waits in steps, because the page's policy forbids what Playwright would evaluate in it."""
     for _ in range(seconds * 10):
-        if page.evaluate(expression):
-            return
+        with contextlib.suppress(playwright.Error):  # It loads itself anew where sections are new.
+            if page.evaluate(expression):
+                return
         page.wait_for_timeout(100)
     raise AssertionError(f"waited in vain for {expression}")
 
