@@ -224,7 +224,7 @@ def pages(folder: Path, sizes: Sequence[int]) -> Iterator[list[str]]:
 
 def hydra_per_job(folder: Path) -> float:
     """Returns the seconds that Hydra itself takes for each job of a sweep."""
-    alone = ["python", "-c", HYDRA_ALONE, "-m", "~hydra.callbacks.study"]
+    alone = ["python", "-c", HYDRA_ALONE, "-m", "~hydra.callbacks.study", "hydra/sweeper=basic"]
     few, many = (median([*alone, f"seed=range({jobs})"], folder).seconds for jobs in HYDRA_JOBS)
     return (many - few) / (HYDRA_JOBS[1] - HYDRA_JOBS[0])
 
