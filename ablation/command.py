@@ -5,6 +5,7 @@ of a key whose type is text is put in Hydra's quotes before Hydra sees it, and w
 `key=value` are answered here with the spelling that is.
 """
 
+import argparse
 import contextlib
 import random
 import re
@@ -13,6 +14,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import NoReturn
 
 import yaml
 
@@ -130,6 +132,29 @@ def text(word: str) -> str | None:
 def version() -> str:
     """Returns what `--version` prints."""
     return f"ablation {metadata.version('ablation')}"
+
+
+class Parser(argparse.ArgumentParser):
+    """Of a command that takes no keys of Hydra's; its errors are UserErrors, told in one line.
+
+    Args:
+        module: that is run, such as "ablation.report".
+        description: what it does.
+        epilog: its options and examples.
+    """
+
+    def __init__(self, module: str, description: str | None, epilog: str):
+        super().__init__(
+            prog=f"python -m {module}",
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self.add_argument("--version", action="version", version=version())
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError."""
+        raise UserError(f"{message}. See {self.prog} --help.")
 
 
 def guide() -> str:

@@ -5,7 +5,6 @@ from ablation import import_path
 import_path.tidy()  # Before anything else is imported.
 
 import contextlib
-import os
 import sys
 
 from hydra import compose, initialize_config_dir
@@ -50,9 +49,7 @@ def main() -> int:
 
 
 def _describe(config: Config) -> None:
-    variables = environment.child(config)
-    os.environ.clear()
-    os.environ.update(variables)
+    environment.become(environment.child(config))
     import_quietly(config.backend)
     from ablation.networks import cost
     from ablation.networks.build import build

@@ -13,16 +13,16 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ablation import command
 from ablation.config import UserError
 from ablation.records import store
+from ablation.report import PAGE
 from ablation.terminal import EXIT_USER_ERROR, accept_any_text
 
 HOST = "127.0.0.1"
-PAGE = "report.html"
 _OWN_NAMES = ("localhost", "127.0.0.1")
 _EPILOG = """options:
   port=NUMBER              the port to listen on (a free one)
@@ -32,24 +32,10 @@ ssh, where none can, this serves it: only this machine can ask, and only for the
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises its errors, which are then told in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises UserError."""
-        raise UserError(f"{message}. See python -m ablation.watch --help.")
-
-
 def main() -> int:
     """Runs the command line; returns the exit code."""
     accept_any_text()
-    parser = _Parser(
-        prog="python -m ablation.watch",
-        description=__doc__,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=command.version())
+    parser = command.Parser("ablation.watch", __doc__, _EPILOG)
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("folder", metavar="FOLDER", help="a study's folder, such as runs/main")
     parser.add_argument("port", nargs="?", metavar="port=NUMBER", help=argparse.SUPPRESS)
@@ -133,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
         # A page elsewhere could reach this server by a name of its own that leads here.
         host = (self.headers.get("Host") or "").rpartition(":")[0] or self.headers.get("Host")
         if host not in _OWN_NAMES:
-            self._send(HTTPStatus.FORBIDDEN, b"this server is for localhost", "text/plain", body)
+            self.send_error(HTTPStatus.FORBIDDEN, "this server is for localhost")
             return
         asked = unquote(urlsplit(self.path).path).lstrip("/")
         path = self._inside(asked or PAGE)
@@ -142,12 +128,12 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             content = None
         if content is None and not asked:
-            self._send(HTTPStatus.OK, _waiting(self._folder), "text/html", body)
+            self._send(_waiting(self._folder), "text/html", body)
         elif content is None or path is None:
-            self._send(HTTPStatus.NOT_FOUND, b"no such file", "text/plain", body)
+            self.send_error(HTTPStatus.NOT_FOUND, "no such file in this study")
         else:
-            kind = mimetypes.guess_type(path.name)[0] or "text/plain"
-            self._send(HTTPStatus.OK, content, kind, body)
+            kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+            self._send(content, kind, body)
 
     def _inside(self, asked: str) -> Path | None:
         """Returns a file of the study, None for what is hidden or lies outside, by a link too."""
@@ -156,9 +142,9 @@ class Handler(BaseHTTPRequestHandler):
         path = (self._folder / asked).resolve()
         return path if path.is_relative_to(self._folder) and path.is_file() else None
 
-    def _send(self, status: HTTPStatus, content: bytes, kind: str, body: bool) -> None:
+    def _send(self, content: bytes, kind: str, body: bool) -> None:
         text = kind.startswith("text/") or kind.endswith("json")
-        self.send_response(status)
+        self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", f"{kind}; charset=utf-8" if text else kind)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Cache-Control", "no-store")

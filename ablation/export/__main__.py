@@ -4,7 +4,6 @@ from ablation import import_path
 
 import_path.tidy()  # Before anything else is imported.
 
-import argparse
 import importlib
 import os
 import re
@@ -12,7 +11,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -71,24 +70,10 @@ _SETTINGS = {
 """Of the libraries, where the user has not set them."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises its errors, which are then told in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises UserError."""
-        raise UserError(f"{message}. See python -m ablation.export --help.")
-
-
 def main() -> int:
     """Runs the command line; returns the exit code."""
     accept_any_text()
-    parser = _Parser(
-        prog="python -m ablation.export",
-        description=__doc__,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=command.version())
+    parser = command.Parser("ablation.export", __doc__, _EPILOG)
     parser.add_argument(
         "words", nargs="+", metavar="FOLDER", help="the study's folder, and where to export it"
     )

@@ -4,7 +4,6 @@ from ablation import import_path
 
 import_path.tidy()  # Before anything else is imported.
 
-import argparse
 import os
 import re
 import shlex
@@ -13,7 +12,7 @@ import webbrowser
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from ablation import command
 from ablation.config import ReportConfig, UserError
@@ -38,25 +37,11 @@ examples:
 _OPTIONS = tuple(f"report.{field.name}" for field in fields(ReportConfig))
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises its errors, which are then told in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises UserError."""
-        raise UserError(f"{message}. See python -m ablation.report --help.")
-
-
 def main() -> int:
     """Runs the command line; returns the exit code."""
     accept_any_text()
     os.environ["MPLBACKEND"] = "agg"  # Figures are files, whatever windows the user has.
-    parser = _Parser(
-        prog="python -m ablation.report",
-        description=__doc__,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=command.version())
+    parser = command.Parser("ablation.report", __doc__, _EPILOG)
     parser.add_argument(
         "words", nargs="+", metavar="FOLDER", help="a study's folder; two to compare them"
     )
@@ -103,9 +88,9 @@ def _sorted(words: list[str]) -> tuple[list[str], dict[str, str | None]]:
 def _report(folders: list[str], options: dict[str, str | None], opens: bool) -> None:
     # Imported here, so that a wrong word is answered at once.
     from ablation.analysis.study import load
-    from ablation.report import markdown
+    from ablation.report import PAGE, markdown
     from ablation.report.difference import difference
-    from ablation.report.write import PAGE, write_difference, write_report
+    from ablation.report.write import write_difference, write_report
 
     if len(folders) == 2:
         if options:

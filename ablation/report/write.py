@@ -19,7 +19,7 @@ from ablation.analysis.study import Study, load
 from ablation.config import ReportConfig
 from ablation.records import store
 from ablation.records.standing import Standing
-from ablation.report import cells, latex, markdown
+from ablation.report import PAGE, cells, latex, markdown
 from ablation.report.as_json import as_json
 from ablation.report.difference import Difference
 from ablation.report.fonts import drawing
@@ -29,7 +29,6 @@ from ablation.report.page.pictures import Picture, pixels, vector
 from ablation.report.sections import Drawing, sections
 from ablation.text import READABLE, file_name
 
-PAGE = "report.html"
 _FOLDER = "report"
 _DRAWN_BY_THE_PAGE = ("effects",)
 """Kinds of figures that a page draws itself, with scripts or without."""
@@ -80,27 +79,13 @@ def write_report(
         files: dict[str, bytes] = {}
         texts: list[list[str]] = []
         figures: list[list[Picture]] = []
-        galleries = []
-        for comparison, of_comparison, name in zip(found, images, _file_names(found), strict=True):
-            shown = gallery(study, comparison)
-            galleries.append(shown)
-            texts.append([])
-            figures.append([])
-            with drawing(_names(comparison, shown)):
-                for section in sections(study, comparison, shown, of_comparison, options.sort):
-                    paths = [f"{_FOLDER}/{one.kind}-{name}.png" for one in section.drawings]
-                    captions = [one.caption for one in section.drawings]
-                    illustrations = list(zip(paths, captions, strict=True))
-                    texts[-1].append(
-                        markdown.section(section.title, illustrations, section.remarks)
-                    )
-                    for one in section.drawings:
-                        rendered = _rendered(one, name)
-                        files |= rendered
-                        if one.kind not in _DRAWN_BY_THE_PAGE:
-                            unique = f"{one.kind}{len(figures)}-"
-                            figures[-1].append(_picture(one, rendered, name, unique))
-            files |= _tables(comparison, shown, of_comparison, name, options.sort)
+        galleries = [gallery(study, comparison) for comparison in found]
+        for place, name in enumerate(_file_names(found)):
+            shown = study, found[place], galleries[place], images[place], options.sort
+            drawn, told, pictures = _sections(*shown, name, f"c{place}-")
+            texts.append(told)
+            figures.append(pictures)
+            files |= drawn | _tables(*shown[1:], name)
         files["runs.csv"] = _csv(study.runs)
         files["history.csv"] = _csv(study.history)
         _replace(directory / _FOLDER, files)
@@ -162,7 +147,46 @@ def _picture(drawn: Drawing, rendered: dict[str, bytes], name: str, unique: str)
     content = rendered[f"{drawn.kind}-{name}.{'png' if of_pixels else 'svg'}"]
     if of_pixels:
         return pixels(drawn.kind, drawn.caption, content)
-    return vector(drawn.kind, drawn.caption, content, unique)
+    return vector(drawn.kind, drawn.caption, content, f"{unique}{drawn.kind}-")
+
+
+def _sections(
+    study: Study,
+    comparison: Comparison,
+    shown: Gallery | None,
+    images: list[OfImages],
+    sort: str,
+    name: str,
+    unique: str,
+) -> tuple[dict[str, bytes], list[str], list[Picture]]:
+    """Draws the figures of a comparison.
+
+    Args:
+        study: the study.
+        comparison: one of its comparisons.
+        shown: the images and predictions to show of it.
+        images: what the validation images say to its questions.
+        sort: how the arms of a design are ordered.
+        name: of the comparison, in the names of its files.
+        unique: what sets ids in its figures apart from those of other comparisons.
+
+    Returns:
+        The files, the sections in markdown, and the figures as a page has them.
+    """
+    files: dict[str, bytes] = {}
+    texts, figures = [], []
+    with drawing(_names(comparison, shown)):
+        for section in sections(study, comparison, shown, images, sort):
+            paths = [f"{_FOLDER}/{one.kind}-{name}.png" for one in section.drawings]
+            captions = [one.caption for one in section.drawings]
+            illustrations = list(zip(paths, captions, strict=True))
+            texts.append(markdown.section(section.title, illustrations, section.remarks))
+            for one in section.drawings:
+                rendered = _rendered(one, name)
+                files |= rendered
+                if one.kind not in _DRAWN_BY_THE_PAGE:
+                    figures.append(_picture(one, rendered, name, unique))
+    return files, texts, figures
 
 
 def _names(comparison: Comparison, shown: Gallery | None) -> Iterator[str]:
@@ -176,8 +200,8 @@ def _tables(
     comparison: Comparison,
     shown: Gallery | None,
     images: list[OfImages],
-    name: str,
     sort: str,
+    name: str,
 ) -> dict[str, bytes]:
     if comparison.arms:
         ablation = tables.arms_table(comparison, sort), cells.arm_cells(comparison, sort)

@@ -67,16 +67,11 @@ def _is_early(name: str) -> bool:
 def _environment(variables: dict[str, str]) -> Iterator[None]:
     """Gives this process an environment for as long as it takes to start another."""
     own = dict(os.environ)
-    _replace_environment(variables)
+    environment.become(variables)
     try:
         yield
     finally:
-        _replace_environment(own)
-
-
-def _replace_environment(variables: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(variables)
+        environment.become(own)
 
 
 def _run_warm(order: str, variables: dict[str, str]) -> tuple[int, str]:
@@ -101,7 +96,7 @@ def _run_warm(order: str, variables: dict[str, str]) -> tuple[int, str]:
 def _work(order: str, variables: dict[str, str], complaints: Connection) -> None:
     """Is what a fork of the server does."""
     os.setsid()  # Ctrl-C reaches the parent alone, which then ends the child.
-    _replace_environment(variables)
+    environment.become(variables)
     code = worker.EXIT_FAILED
     try:
         code = worker.work(order, _wait_for_parent)

@@ -121,6 +121,12 @@ def child(config: Config) -> dict[str, str]:
     return defaults | inherited() | settings
 
 
+def become(variables: dict[str, str]) -> None:
+    """Gives this process an environment in place of its own."""
+    os.environ.clear()
+    os.environ.update(variables)
+
+
 def inherited() -> dict[str, str]:
     """Returns what of this process's environment every child gets."""
     return {name: value for name, value in os.environ.items() if _is_inherited(name)}

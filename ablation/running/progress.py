@@ -75,8 +75,11 @@ class Monitor:
 
     def _give_up(self) -> None:
         self.stop()
-        # Whoever looks on learns that nothing trains any more.
-        self._tell(self._ends if self._ends.due else self._steps, None)
+        if self._ends.due:
+            self._tell(self._ends, None)
+        elif self._ends.done or self._steps.done:
+            # Whoever looks on learns that nothing trains any more.
+            self._tell(self._steps, None)
 
     def _watch(self) -> None:
         live = Live(console=self._console, auto_refresh=False, transient=True)
@@ -137,7 +140,7 @@ class Monitor:
             self._console.print(
                 f"The report could not be written: {error}", highlight=False, soft_wrap=True
             )
-        told.due = False
+        told.due, told.done = False, True
         end = time.monotonic()
         told.rest_until = end + _rest(end - start)
 
@@ -216,7 +219,7 @@ class _Told:
 
     def __init__(self, action: Callable[[Standing | None], object]):
         self.action = action
-        self.due = False
+        self.due = self.done = False
         self.rest_until = 0.0
 
 

@@ -51,6 +51,7 @@ from ablation.records import asked, store
 from ablation.records.asked import Planned
 from ablation.records.standing import Standing
 from ablation.records.store import Run, Status
+from ablation.report import PAGE
 from ablation.running import environment, plan, runner
 from ablation.running.jobs import Expansion, expand
 from ablation.running.progress import Monitor
@@ -349,7 +350,7 @@ class Sweep:
             self._write_page,
         )
         if due:
-            page = self._directory / "report.html"
+            page = self._directory / PAGE
             self._console.print(f"To look on: {page}", soft_wrap=True, highlight=False)
         self._monitor.start()
         names = [run.name for run in self._of_jobs]
@@ -388,7 +389,7 @@ class Sweep:
         self._monitor.stop()
         self._write_report(partial(print, flush=True))
         print(f"Report: {self._directory / 'report.md'}")
-        print(f"Page:   {self._directory / 'report.html'}")
+        print(f"Page:   {self._directory / PAGE}")
         told = [(run, status) for run, status in ends if status.state != store.COMPLETE]
         left = [(run, status) for run, status in told if status.state != store.REFUSED]
         for run, status in told:

@@ -66,7 +66,7 @@ def test_no_table_and_no_sentence_fails_because_of_a_name(renamed):
         text += markdown.summary(loaded, found, [[]])
         assert text.encode() and not [one for one in text if one in "\r\t\x1b\x00\x7f\u202e"]
         assert markdown.inline(f"failed ({readable(name)})") in text
-        files = write._tables(found[0], None, [], "x", "named")
+        files = write._tables(found[0], None, [], "named", "x")
         table = pd.read_csv(io.BytesIO(files["ablation-x.csv"]), keep_default_na=False, dtype=str)
         shown = {one.replace("\x00", "") for one in (*table.columns, *table.to_numpy().flat)}
         assert utf8(name).replace("\x00", "") in shown, name

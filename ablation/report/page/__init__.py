@@ -25,7 +25,6 @@ from ablation.analysis.tables import (
     comparison_effects,
     questions,
 )
-from ablation.records import store
 from ablation.records.standing import Standing
 from ablation.report import notes
 from ablation.report.cells import (
@@ -43,14 +42,13 @@ from ablation.report.conditions import condition_cells
 from ablation.report.difference import Difference
 from ablation.report.gallery import Gallery
 from ablation.report.notes import Note
-from ablation.report.page.content import both, for_scripts, together
+from ablation.report.page.content import both, for_scripts, shown, together
 from ablation.report.page.forest import Forest, forest
 from ablation.report.page.pictures import WITHOUT_SCRIPTS, Picture
 from ablation.text import readable
 
 _QUESTIONS_AT_MOST = 30
 _ROWS_AT_MOST = 300
-_RUNS_AT_MOST = 2000
 _PICTURES_AT_MOST = 450_000
 """Characters that the figures of a page may take."""
 
@@ -154,10 +152,6 @@ def page(
     places = {run["name"]: place for place, run in enumerate(found.data["runs"])}
     for comparison, chapter in zip(comparisons, found.data["chapters"], strict=True):
         chapter["behind"] = _behind(comparison, places, sort)
-    ended = study.runs["state"] == store.COMPLETE
-    ordered = (
-        study.runs if len(ended) <= _RUNS_AT_MOST else study.runs[~ended]._append(study.runs[ended])
-    )
     return _rendered(
         "page.html.j2",
         found.data,
@@ -168,8 +162,7 @@ def page(
         outside=notes.outside(study, comparisons),
         remarks=found.remarks,
         chapters=chapters,
-        runs=runs_cells(ordered),
-        runs_at_most=_RUNS_AT_MOST,
+        runs=runs_cells(shown(study.runs)),
         problems=notes.first(study.problems, _ROWS_AT_MOST),
         live=live,
     )
@@ -188,8 +181,7 @@ def comparing(one: Study, other: Study, difference: Difference) -> str:
         both(one, other, difference),
         title=difference.title,
         difference=difference,
-        runs=runs_cells(together(one, other, difference.names).runs),
-        runs_at_most=_RUNS_AT_MOST,
+        runs=runs_cells(shown(together(one, other, difference.names).runs)),
     )
 
 
@@ -213,12 +205,12 @@ def excerpt(study: Study) -> str:
     )
 
 
-def _rendered(template: str, data: dict[str, Any], **shown: Any) -> str:
+def _rendered(template: str, data: dict[str, Any], **values: Any) -> str:
     return (
         _templates()
         .get_template(template)
         .render(
-            **shown,
+            **values,
             data=_json(data),
             style=_files("vendor/uPlot.min.css", "style.css"),
             library=_files("vendor/uPlot.iife.min.js"),

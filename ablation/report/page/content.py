@@ -23,14 +23,15 @@ from ablation.report.gallery import Gallery, spread
 from ablation.text import readable, visible
 
 CURVES = {
-    "loss": ("training loss", "", 1),
-    "accuracy": ("training accuracy", "%", 100),
-    "val_loss": ("validation loss", "", 1),
-    "val_accuracy": ("validation accuracy", "%", 100),
-    "learning_rate": ("learning rate", "", 1),
-    "seconds": ("seconds of an epoch", "s", 1),
+    "loss": ("training loss", "", 1, False),
+    "accuracy": ("training accuracy", "%", 100, True),
+    "val_loss": ("validation loss", "", 1, False),
+    "val_accuracy": ("validation accuracy", "%", 100, True),
+    "learning_rate": ("learning rate", "", 1, None),
+    "seconds": ("seconds of an epoch", "s", 1, None),
 }
-"""Of each column of a history its title, its unit and by what it is multiplied where shown."""
+"""Of each column of a history its title, its unit, by what it is multiplied where shown, and
+whether higher is better; None of what is no score."""
 
 COSTS = {
     "trainable": "parameters",
@@ -76,7 +77,7 @@ def for_scripts(
         galleries: the predictions that are shown of each.
         live: where the sweep stands that trains the runs; None if none does.
     """
-    runs = _shown(study.runs)
+    runs = shown(study.runs)
     remarks = []
     if len(runs) < len(study.runs):
         remarks.append(
@@ -105,7 +106,7 @@ def for_scripts(
     return Content(data, tuple(remarks))
 
 
-def _shown(runs: pd.DataFrame) -> pd.DataFrame:
+def shown(runs: pd.DataFrame) -> pd.DataFrame:
     """Returns the runs that a page has room for, those without a result first."""
     if len(runs) <= _RUNS_AT_MOST:
         return runs
@@ -244,7 +245,7 @@ def together(one: Study, other: Study, names: tuple[str, str]) -> Study:
 def both(one: Study, other: Study, difference: Difference) -> dict[str, Any]:
     """Returns what there is to draw of two studies beside each other."""
     merged = together(one, other, difference.names)
-    runs = _shown(merged.runs)
+    runs = shown(merged.runs)
     place_of = {name: place for place, name in enumerate(runs["run"])}
     folders = {
         f"{name}/{run}": study.directory / run

@@ -1,6 +1,6 @@
 """Where the marks of a forest plot stand, a row a question, in percent of the width."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,19 +62,7 @@ def forest(effects: Sequence[Effect]) -> Forest | None:
     span = (high - low) or 1.0
 
     def place(value: float) -> float:
-        share = (value - low) / span
-        return round(_EDGE + (100 - 2 * _EDGE) * share, 2)
-
-    def marks(effect: Effect) -> Marks | None:
-        if not effect.n:
-            return None
-        bounds = [scale * bound for bound in effect.interval]
-        points = effect.differences[:_POINTS_AT_MOST]
-        return Marks(
-            place(scale * effect.mean),
-            (place(bounds[0]), place(bounds[1])) if np.isfinite(bounds).all() else None,
-            tuple(place(scale * float(one)) for one in points),
-        )
+        return round(_EDGE + (100 - 2 * _EDGE) * (value - low) / span, 2)
 
     known = MaxNLocator(nbins=4).tick_values(low, high)
     ticks = [(place(tick), f"{tick:+g}" if tick else "0") for tick in known if low <= tick <= high]
@@ -82,5 +70,17 @@ def forest(effects: Sequence[Effect]) -> Forest | None:
         place(0.0),
         None if margin is None else (place(-scale * margin), place(scale * margin)),
         tuple(ticks),
-        tuple(map(marks, effects)),
+        tuple(_marks(effect, lambda value: place(scale * value)) for effect in effects),
+    )
+
+
+def _marks(effect: Effect, place: Callable[[float], float]) -> Marks | None:
+    if not effect.n:
+        return None
+    bounds = effect.interval
+    points = effect.differences[:_POINTS_AT_MOST]
+    return Marks(
+        place(effect.mean),
+        (place(bounds[0]), place(bounds[1])) if np.isfinite(bounds).all() else None,
+        tuple(place(float(one)) for one in points),
     )

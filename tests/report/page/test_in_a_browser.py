@@ -123,10 +123,9 @@ def test_dragging_zooms_and_the_address_brings_the_view_back(opened, study):
     _until(page, "location.hash.includes('zoom')")
     low, high = map(float, page.url.split("zoom=")[1].split("%3B")[0].split("%2C"))
     assert 1 < low < high < 5
-    before = page.locator("#curves-0 .u-axis").count()
     again = opened(study, "#" + page.url.split("#")[1])
     _curve(again)
-    assert again.locator("#curves-0 .reset").is_visible() and before
+    assert again.locator("#curves-0 .reset").is_visible()
 
 
 def test_a_choice_is_kept_in_the_address(opened, study):

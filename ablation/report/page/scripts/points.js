@@ -5,9 +5,9 @@ class Points extends Widget {
   scores() {
     const { score } = this.chapter;
     const found = [["score", `${score.title} (the table’s)`, { ...score, of: (run) => run.score }]];
-    for (const [key, [title, unit, scale]] of Object.entries(data.metrics)) {
-      if (key === "seconds" || key === "learning_rate") continue;
-      found.push([key, title, { title, unit, scale, of: (run) => run[key] }]);
+    for (const [key, [title, unit, scale, higher]] of Object.entries(data.metrics)) {
+      if (higher === null) continue;
+      found.push([key, title, { title, unit, scale, higher, of: (run) => run[key] }]);
     }
     return found;
   }
@@ -121,8 +121,7 @@ class Cost extends Points {
       y: mean(of.map((found) => found.value)),
       n: of.length,
     }));
-    const higher = score.higher ?? !score.title.includes("loss");
-    const front = frontier(points, higher);
+    const front = frontier(points, score.higher);
     const logUsual = points.length && Math.max(...points.map((one) => one.x)) / Math.min(...points.map((one) => one.x)) > 20 ? "1" : "0";
     const log = this.get("log", logUsual) === "1";
     this.controls.append(tick("logarithmic", log, (value) => this.set("log", value ? "1" : "0", logUsual)));
