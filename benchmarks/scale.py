@@ -14,6 +14,7 @@ import math
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,14 +22,12 @@ from unittest import mock
 import common
 from hydra import compose, initialize_config_dir
 
-from ablation.analysis.study import load
 from ablation.config import CONF_DIR, Config, to_plain
 from ablation.networks import registry
 from ablation.networks.registry import ARCHS
 from ablation.records import asked, store
 from ablation.records.store import Run
-from ablation.report import write
-from ablation.report.page import page
+from ablation.report import PAGE
 from ablation.running import runner
 from ablation.validation import validated
 
@@ -37,13 +36,13 @@ QUICK = 100
 """Runs up to which a command is repeated; beyond, once is enough to tell how it grows."""
 SIZES = {100: (5, 1, 2, 5), 1000: (5, 2, 5, 10), 10_000: (10, 2, 10, 25)}
 """Runs of the shape "cells", and its levels of arch, preact and learning rate, and its seeds."""
+LONG_EPOCHS = 200
 HYDRA_JOBS = (10, 60)
 """Sweep lengths whose difference in time gives the cost of one job."""
 
 # What Hydra does for a sweep of ours whose jobs and callback do nothing.
 HYDRA_ALONE = """
 import hydra
-from ablation.analysis.study import load
 from ablation.config import CONF_DIR
 hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(lambda _: None)()
 """
@@ -209,17 +208,39 @@ def pages(folder: Path, sizes: Sequence[int]) -> Iterator[list[str]]:
 
     The page is what an open browser gets after every epoch of a sweep that trains.
     """
+    # Not above: the peak memory of a process that is started counts what its parent has loaded.
+    from ablation.analysis.study import load
+    from ablation.report.page import page
+
     for runs in sizes:
         for shape in shapes(runs):
             directory = folder / "runs" / f"{shape}-{runs}"
-            size = (directory / write.PAGE).stat().st_size
+            size = (directory / PAGE).stat().st_size
             start = time.perf_counter()
             study = load(directory)
             found = study.comparisons()
             read = time.perf_counter()
             page(study, found, [[] for _ in found], [None for _ in found])
             times = read - start, time.perf_counter() - read
-            yield [f"{runs:,}", shape, f"{size / 1e6:.2f} MB", *(f"{one:.2f} s" for one in times)]
+            longest = len(page(_longer(study), found, [[] for _ in found], [None for _ in found]))
+            sizes = [f"{one / 1e6:.2f} MB" for one in (size, longest)]
+            yield [f"{runs:,}", shape, *sizes, *(f"{one:.2f} s" for one in times)]
+
+
+def _longer(study: Any) -> Any:
+    """Returns a study whose runs have 200 epochs of random numbers, which no page holds in full."""
+    import numpy as np
+    import pandas as pd
+
+    rng, frames = np.random.default_rng(0), []
+    last = int(study.history["epoch"].max())
+    for before in range(0, LONG_EPOCHS, last):
+        frame = study.history.assign(epoch=study.history["epoch"] + before)
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy", "seconds"):
+            frame[name] *= rng.uniform(0.5, 1, len(frame))
+        frames.append(frame)
+    history = pd.concat(frames).sort_values(["run", "epoch"], kind="stable")
+    return replace(study, history=history)
 
 
 def hydra_per_job(folder: Path) -> float:
@@ -266,7 +287,8 @@ def main() -> None:
         columns = [(name, "memory") for name in ("report", "plan", "the same command again")]
         header = ["runs", "shape", *itertools.chain(*columns)]
         print(f"\n{common.table(header, list(growth(folder, asked.runs)))}", flush=True)
-        header = ["runs", "shape", "report.html", "to read the study", "to make the page"]
+        header = ["runs", "shape", "report.html", "200 epochs, without figures"]
+        header += ["to read the study", "to make the page"]
         print(f"\n{common.table(header, list(pages(folder, asked.runs)))}", flush=True)
         print(
             f"\nHydra itself: {1000 * hydra_per_job(folder):.0f} ms for each job of a sweep that "

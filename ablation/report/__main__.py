@@ -77,7 +77,7 @@ def _sorted(words: list[str]) -> tuple[list[str], dict[str, str | None]]:
         elif is_pair or word.startswith("-"):
             raise UserError(
                 f"unknown option {word}, and no folder of that name. "
-                f"Allowed: {', '.join(f'{key}=...' for key in _OPTIONS)}."
+                f"Allowed: {', '.join(f'{key}=...' for key in _OPTIONS)}, --open."
             )
         else:
             command.check_characters([word])

@@ -150,7 +150,8 @@ def _without_verdict(comparison: Comparison, effects: Sequence[Effect]) -> Itera
         if n == 1
         else "Two seeds each: too few for a verdict."
     )
-    yield f"{what} {counted(more, 'more seed')} would give one, about {duration(more * seconds)}."
+    time = duration(more * seconds)
+    yield f"{what} {counted(more, 'more seed')} would give one, about {time} of training."
 
 
 def _of_grid(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]:

@@ -50,7 +50,7 @@ def test_one_seed_makes_no_claim_and_says_what_three_take(grid):
     text = _answer(grid(SIX, 1))
     assert "no claim is made" in text
     # 2 seeds of 4 runs of 9 s.
-    assert "2 more seeds would give one, about 0:01:12." in text
+    assert "2 more seeds would give one, about 0:01:12 of training." in text
     assert "helps" not in text
 
 

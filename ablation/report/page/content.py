@@ -41,8 +41,8 @@ COSTS = {
     "peak_memory_bytes": "peak memory, bytes",
 }
 
-_NUMBERS_AT_MOST = 300_000
-"""Of curves: some 2.5 MB."""
+_NUMBERS_AT_MOST = 30_000
+"""Of the curves of a hundred runs, some 0.3 MB, and in proportion of more."""
 _LAYER_NUMBERS_AT_MOST = 60_000
 _RUNS_AT_MOST = 2000
 _LOGS_OF_ALL_UP_TO = 200
@@ -138,7 +138,8 @@ def _curves(history: pd.DataFrame, place_of: dict[str, int]) -> tuple[dict[str, 
     places = history["run"].map(place_of)
     history = history[places.notna()]
     every = 1
-    while len(history) // every * len(store.HISTORY_COLUMNS) > _NUMBERS_AT_MOST:
+    room = _NUMBERS_AT_MOST * max(1.0, len(place_of) / 100)
+    while len(history) // every * len(store.HISTORY_COLUMNS) > room:
         every += 1
     if every > 1:
         last = history.groupby("run", sort=False)["epoch"].transform("max")

@@ -160,7 +160,7 @@ def test_a_hundred_runs_take_less_than_a_megabyte(stored_run, tmp_path):
     for seed in range(25):
         for arch in ("20", "32"):
             for plain in ("true", "false"):
-                stored_run(f"arch={arch}", f"plain={plain}", f"seed={seed}", "epochs=30")
+                stored_run(f"arch={arch}", f"plain={plain}", f"seed={seed}", "epochs=200")
     write_report(tmp_path / "main")
     size = (tmp_path / "main" / "report.html").stat().st_size
     assert len(_page(tmp_path / "main").data["runs"]) == 100 and size < 1_000_000

@@ -19,7 +19,7 @@ class Curves extends Widget {
       x: "epoch",
       color: chapter.column,
       ...this.apart(),
-      show: this.several(chapter) ? "mean" : "each",
+      show: "mean",
       smooth: "0",
     };
     const metrics = Object.entries(data.metrics);
