@@ -23,6 +23,7 @@ COMMAND_KEYS = (
     "rerun",
     "threads",
     "keep_checkpoints",
+    "hang_after",
     "diagnostics",
     "runs_dir",
     "cache_dir",
@@ -122,6 +123,7 @@ class Config:
     deterministic: bool = True
     threads: int = 0
     keep_checkpoints: int = 0
+    hang_after: int = 600
     diagnostics: bool = False
     plan: bool = False
     rerun: str = "none"

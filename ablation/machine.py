@@ -1,10 +1,13 @@
-"""The processor that this runs on, in words. No framework."""
+"""The processor that this runs on, in words, and its free memory. No framework."""
 
+import contextlib
 import functools
 import platform
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
+_MEMINFO = Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")
 _INSTRUCTIONS = {
     # As Linux names them, x86 first. These choose the kernels of the frameworks.
     "avx": "AVX",
@@ -40,6 +43,20 @@ def lacks_bfloat16() -> bool:
     """Returns whether the processor is known to have no instructions for bfloat16."""
     known = set(instructions().split())
     return bool(known) and not known & _OF_BFLOAT16
+
+
+def free_memory_bytes() -> int | None:
+    """Returns the memory that this machine, or its container, can still give; None if unknown."""
+    free = []
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        fields = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines())
+        free.append(int(fields["MemAvailable"].split()[0]) * 1024)
+    with contextlib.suppress(OSError, ValueError):  # "max" is no number, and no limit.
+        limit, taken = (
+            int((_CGROUP / f"memory.{name}").read_text()) for name in ("max", "current")
+        )
+        free.append(max(0, limit - taken))
+    return min(free, default=None)
 
 
 @functools.cache

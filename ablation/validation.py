@@ -80,6 +80,7 @@ def validated(given: Mapping[str, Any]) -> Config:
     _within("seed", config.seed, 0, 2**32)
     _at_least("threads", config.threads, 0)
     _at_least("keep_checkpoints", config.keep_checkpoints, 0)
+    _at_least("hang_after", config.hang_after, 0)
     _check_study(config.study)
     network = registry.find(config.arch)
     known = {name: level for name, level in config.parts.items() if name in network.parts}

@@ -39,3 +39,25 @@ def test_the_processor_says_what_it_can_compute_with(cpuinfo, text, instructions
 def test_the_processor_is_named(cpuinfo):
     cpuinfo(X86.format(""))
     assert machine.processor() == "A Xeon"
+
+
+@pytest.mark.parametrize(
+    ("limit", "taken", "free"),
+    [("max", 100, 2048), ("1500", 500, 1000), ("500", 900, 0), (None, None, 2048)],
+)
+def test_free_memory_is_that_of_the_machine_or_of_its_container(
+    monkeypatch, tmp_path, limit, taken, free
+):
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemFree: 1 kB\nMemAvailable:  2 kB\n")
+    if limit:
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / "memory.current").write_text(f"{taken}\n")
+    monkeypatch.setattr(machine, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    assert machine.free_memory_bytes() == free
+
+
+def test_where_nothing_tells_of_memory_nothing_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(machine, "_MEMINFO", tmp_path / "none")
+    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    assert machine.free_memory_bytes() is None

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from ablation.config import DatasetConfig, UserError, expanded
 from ablation.data import sources
@@ -179,7 +179,7 @@ def prepare(dataset: DatasetConfig, cache_dir: str | Path, progress: Progress) -
 @contextlib.contextmanager
 def _alone(path: Path, name: str) -> Iterator[None]:
     """Holds a lock; says so if another process prepares the data set for more than a moment."""
-    lock = FileLock(path)
+    lock = store.lock(path)
     try:
         lock.acquire(timeout=_SILENT_SECONDS)
     except Timeout:

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from ablation.config import CELL_KEYS, UserError, first_line
 from ablation.designs import Arm, Space
 from ablation.designs.registry import DESIGNS
-from ablation.records.store import make_directory, read_json, write_json
+from ablation.records.store import lock, make_directory, read_json, write_json
 
 _FILE = "study.json"
 
@@ -81,7 +79,7 @@ def add(
         planned: the design, None of a single run.
     """
     make_directory(study)
-    with FileLock(study / ".lock"):
+    with lock(study / ".lock"):
         content: dict[str, Any] = {"factors": list(dict.fromkeys([*factors(study), *keys]))}
         code = current_sources(study) | dict(sources or {})
         if code:

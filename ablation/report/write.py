@@ -9,7 +9,6 @@ from pathlib import Path
 
 import matplotlib
 import pandas as pd
-from filelock import FileLock
 
 from ablation.analysis import tables
 from ablation.analysis.comparison import Comparison
@@ -75,7 +74,7 @@ def write_report(
     if tell:
         tell(markdown.summary(study, found, images, options.sort))
     # Two sweeps over one study may both want to write.
-    with FileLock(directory / ".report.lock"):
+    with store.lock(directory / ".report.lock"):
         files: dict[str, bytes] = {}
         texts: list[list[str]] = []
         figures: list[list[Picture]] = []
@@ -117,7 +116,7 @@ def write_page(
     found = study.comparisons(options.contrast, options.reference, options.design)
     images = [of_images(study, comparison, _QUESTIONS_AT_MOST) for comparison in found]
     galleries = [gallery(study, comparison) for comparison in found]
-    with FileLock(directory / ".report.lock"):
+    with store.lock(directory / ".report.lock"):
         text = page(study, found, images, galleries, figures, options.sort, live)
         store.write_text(directory / PAGE, text)
 

@@ -14,7 +14,7 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
-from ablation import import_path
+from ablation import import_path, machine
 from ablation.config import RECORD_KEY, UserError, identity_keys
 from ablation.orders import MeasureOrder, written
 from ablation.records import store
@@ -91,7 +91,7 @@ def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
         f"{len(due)} of {counted(len(runs), 'run')} to train{together}, "
         f"about {duration(seconds)} in all."
     )
-    for line in _obsolete(runs):
+    for line in (*_memory(due, workers), *_obsolete(runs)):
         console.print(line, highlight=False, soft_wrap=True)
     if due:
         training = [run for run, row in zip(runs, rows, strict=True) if row.trains]
@@ -143,6 +143,19 @@ def _row(run: Run, rerun: str, measured: dict[str, dict[str, Any]]) -> _Row:
         _seconds(cost, epochs) if trains else 0.0,
         cost,
     )
+
+
+def _memory(due: Sequence[_Row], workers: int) -> Iterator[str]:
+    """Yields a warning where the runs that are trained at a time need more memory than is free."""
+    needs = sorted((row.cost["peak_memory_bytes"] for row in due), reverse=True)[: max(1, workers)]
+    free = machine.free_memory_bytes()
+    if needs and free and sum(needs) > free:
+        runs = f"{len(needs)} runs at a time" if len(needs) > 1 else "a run"
+        less = "train fewer at a time, or " if len(needs) > 1 else ""
+        yield (
+            f"Memory: {runs} may need {sum(needs) / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are "
+            f"free; {less}use a smaller recipe.batch_size."
+        )
 
 
 def _obsolete(runs: Sequence[Run]) -> Iterator[str]:

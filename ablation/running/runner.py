@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ from ablation.records import store
 from ablation.records.store import NetworkRecord, Run, Status
 from ablation.running import children, environment
 from ablation.running.worker import EXIT_BUSY
+from ablation.training import hang
 
 _POLL_SECONDS = 0.5
 
@@ -103,6 +105,8 @@ def is_due(status: Status, rerun: str) -> bool:
 def train(run: Run, command: str) -> Status:
     """Trains a run in a child process, waits for it and returns its state.
 
+    A run that hangs is started once more, where it then goes on.
+
     Args:
         run: the run.
         command: the command line that asked for it, for the record.
@@ -110,14 +114,30 @@ def train(run: Run, command: str) -> Status:
     Raises:
         KeyboardInterrupt: passed on after the child has ended.
     """
+    if _attempt(run, command, run.config.rerun == "all"):
+        print(f"{run.name} hung and is started once more.", file=sys.stderr)
+        _attempt(run, command, anew=False, last=True)
+    return store.read_status(run.directory)
+
+
+def _attempt(run: Run, command: str, anew: bool, last: bool = False) -> bool:
+    """Trains a run once and records its death; returns whether it hung.
+
+    Args:
+        run: the run.
+        command: for the record.
+        anew: whether what it has is forgotten first.
+        last: whether a run that hangs now has failed.
+    """
     before = store.read_status(run.directory)
-    anew = run.config.rerun == "all"
     order = TrainOrder(run, command, anew, before.attempt, before.state)
     with one_gpu() as visible:
         code, complaint = children.run(written(order), environment.child(run.config) | visible)
-    if code != EXIT_BUSY:
-        _record_death(run, before, code, complaint)
-    return store.read_status(run.directory)
+    if code == EXIT_BUSY:
+        return False
+    found = hang.found(run.directory) if code == hang.EXIT else None
+    _record_death(run, before, code, complaint, found, last)
+    return found is not None
 
 
 @contextlib.contextmanager
@@ -168,14 +188,29 @@ def wait_or_take_over(run: Run, command: str) -> Status:
     return train(run, command) if status.is_abandoned else status
 
 
-def _record_death(run: Run, before: Status, code: int, complaint: str) -> None:
-    """Records the end of a child that could not record it, or did not even begin."""
+def _record_death(
+    run: Run, before: Status, code: int, complaint: str, hung: str | None, last: bool
+) -> None:
+    """Records the end of a child that could not record it, or did not even begin.
+
+    Args:
+        run: the run.
+        before: its status before the child was started.
+        code: with which the child ended.
+        complaint: what it wrote before its log was open.
+        hung: how it hung, or None.
+        last: whether it will not be started again.
+    """
     status = store.read_status(run.directory)
     if code == 0 or not (status.is_abandoned or status == before):
         return
     store.make_directory(run.directory)
     with contextlib.suppress(Timeout), store.run_lock(run.directory).acquire(timeout=1):
-        store.write_status(run.directory, _death(status, code, complaint))
+        if hung:
+            ended = status.ended(store.FAILED if last else store.INTERRUPTED, hung)
+        else:
+            ended = _death(status, code, complaint)
+        store.write_status(run.directory, ended)
 
 
 def _death(status: Status, code: int, complaint: str) -> Status:

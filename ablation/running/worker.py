@@ -5,6 +5,7 @@ the first line of standard input is a `TrainOrder`, and standard input stays ope
 parent lives. When the parent ends, the child ends too.
 """
 
+import contextlib
 import errno
 import os
 import shutil
@@ -22,6 +23,7 @@ from ablation.networks import registry
 from ablation.orders import read_train_order
 from ablation.records import store
 from ablation.records.store import Run
+from ablation.training import hang
 
 EXIT_FAILED = 1
 EXIT_BUSY = 3
@@ -65,6 +67,8 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
     directory = run.directory
     status = store.read_status(directory)
     _log_to(directory / "log.txt")
+    _die_first()
+    hang.watch(run.config.hang_after)
     store.remove_unfinished(directory)
     if anew:
         store.forget(directory)
@@ -84,6 +88,7 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
             status = status.ended(store.INTERRUPTED, os.strerror(error.errno))
         else:
             status = status.ended(store.FAILED, _reason(error, run))
+    hang.stop()
     (directory / "progress.json").unlink(missing_ok=True)
     if status.state == store.COMPLETE:
         # Before the run counts as complete, so that a complete run never keeps a checkpoint.
@@ -154,6 +159,12 @@ def _log_to(path: Path) -> None:
         stream.flush()
         os.dup2(log, stream.fileno())
     os.close(log)
+
+
+def _die_first() -> None:
+    """Lets Linux kill this process, not the sweep that started it, when memory runs out."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
 
 
 def _end_after(wait: Callable[[], object]) -> None:

@@ -1,1 +1,1 @@
-"""Training of one run. Everything here loads Keras and its backend."""
+"""Training of one run. All but `hang` loads Keras and its backend."""

@@ -15,6 +15,7 @@ import numpy as np
 from ablation import backends
 from ablation.networks.layers import deep_recursion
 from ablation.records import store
+from ablation.training import hang
 
 _PROGRESS_SECONDS = 1.0
 
@@ -214,6 +215,22 @@ class KeptWeights(keras.callbacks.Callback):
             store.make_directory(saved.parent)
             with store.replacing(saved) as temporary:
                 bare.save_weights(temporary)
+
+
+class Alive(keras.callbacks.Callback):
+    """Tells whoever watches for hangs that a step is done; see `hang`."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Tells of a training step."""
+        hang.step()
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Tells of a validation step."""
+        hang.step()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Tells of what was done between epochs."""
+        hang.step()
 
 
 class Progress(keras.callbacks.Callback):

@@ -21,7 +21,9 @@ from ablation.networks.build import build
 from ablation.networks.pairing import initial_digests
 from ablation.records import store
 from ablation.records.predictions import packed
+from ablation.training import hang
 from ablation.training.callbacks import (
+    Alive,
     Checkpoint,
     DivergenceGuard,
     EpochSeeds,
@@ -92,6 +94,7 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
             # kept again.
             callbacks=[
                 clock,
+                Alive(),
                 EpochSeeds(config.seed),
                 DivergenceGuard(),
                 history,
@@ -167,6 +170,7 @@ def predict(model: keras.Model, batches: ValBatches) -> dict[str, np.ndarray]:
     for images, of_images in batches:
         logits.append(keras.ops.convert_to_numpy(model.predict_on_batch(images)))
         labels.append(of_images)
+        hang.step()
     return packed(np.concatenate(labels), np.concatenate(logits))
 
 

@@ -1,3 +1,5 @@
+import errno
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -210,3 +212,13 @@ def test_a_reason_is_kept_as_it_can_be_read():
 def test_a_log_in_any_encoding_is_read(tmp_path):
     (tmp_path / "log.txt").write_bytes(b"caf\xe9\n\xe7\x8c\xab\n")
     assert store.log_tail(tmp_path, 2) == [r"caf\xe9", "猫"]
+
+
+@pytest.mark.parametrize("error", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_said_at_once(error, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(UserError, match=r"without locks .*runs_dir=DIR"):
+        store.lock(tmp_path / ".lock").acquire()

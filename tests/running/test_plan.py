@@ -89,3 +89,23 @@ def test_the_faster_precision_is_named(config, tmp_path, measured, capsys, given
     plan.show([run], "none", workers=1)
     assert "precision=float32 is the faster here" in capsys.readouterr().out
     assert len(measured) == 2
+
+
+@pytest.mark.parametrize(
+    ("free", "workers", "said"),
+    [
+        (1.5, 1, ""),
+        (0.5, 1, "Memory: a run may need 1.0 GiB, and 0.5 GiB are free; use a smaller"),
+        (1.5, 2, "Memory: 2 runs at a time may need 2.0 GiB, and 1.5 GiB are free; train fewer"),
+        (1.5, 1000, "Memory: 4 runs at a time may need 4.0 GiB"),
+        (None, 2, ""),
+    ],
+)
+def test_too_little_memory_is_said(
+    config, tmp_path, measured, capsys, monkeypatch, free, workers, said
+):
+    given = None if free is None else int(free * 2**30)
+    monkeypatch.setattr("ablation.machine.free_memory_bytes", lambda: given)
+    plan.show([_run(config, tmp_path, f"seed={s}") for s in range(4)], "none", workers=workers)
+    shown = capsys.readouterr().out
+    assert said in shown and bool(said) == ("Memory:" in shown)
