@@ -32,6 +32,7 @@ def _stem(path):
         (["arch=34", "parts.norm=bach"], ["parts.norm=bach", "arch=34", "batch, group"]),
         (["arch=preact15", "shortcut=zero_pad"], ["shortcut is no part", "Parts: plain"]),
         (["keep_checkpoints=-1"], ["keep_checkpoints=-1", "0 or more"]),
+        (["hang_after=-1"], ["hang_after=-1", "0 or more"]),
         (["dataset.augment=blur"], ["dataset.augment=blur", "crop_flip"]),
         (["dataset.normalisation=x"], ["dataset.normalisation=x", "pixel_mean"]),
         (["recipe.learning_rate=-0.1"], ["recipe.learning_rate=-0.1", "positive"]),

@@ -99,6 +99,11 @@ def add(
         write_json(study / _FILE, content)
 
 
+def is_recorded(study: Path) -> bool:
+    """Returns whether a study has a record of what it was asked."""
+    return (study / _FILE).exists()
+
+
 def factors(study: Path) -> list[str]:
     """Returns the factors of a study: those of every study, then those that its commands swept.
 

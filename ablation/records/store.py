@@ -453,10 +453,18 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def make_directory(directory: Path) -> None:
-    """Makes a directory that outlasts a power cut, with those above it that are missing."""
+def make_directory(directory: Path, within: Path | None = None) -> None:
+    """Makes a directory that outlasts a power cut, with those above it that are missing.
+
+    Args:
+        directory: to make.
+        within: a directory that has to be there, None for any.
+
+    Raises:
+        FileNotFoundError: that one is not.
+    """
     missing = []
-    while not directory.is_dir():
+    while directory != within and not directory.is_dir():
         missing.append(directory)
         directory = directory.parent
     for one in reversed(missing):

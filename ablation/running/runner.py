@@ -23,7 +23,7 @@ from ablation.config import Config, DatasetConfig, UserError
 from ablation.data import cache
 from ablation.networks import registry
 from ablation.orders import PrepareOrder, TrainOrder, written
-from ablation.records import store
+from ablation.records import asked, store
 from ablation.records.store import NetworkRecord, Run, Status
 from ablation.running import children, environment
 from ablation.running.worker import EXIT_BUSY
@@ -129,15 +129,28 @@ def _attempt(run: Run, command: str, anew: bool, last: bool = False) -> bool:
         anew: whether what it has is forgotten first.
         last: whether a run that hangs now has failed.
     """
+    _check_study(run)
+    store.make_directory(run.directory)
     before = store.read_status(run.directory)
     order = TrainOrder(run, command, anew, before.attempt, before.state)
     with one_gpu() as visible:
         code, complaint = children.run(written(order), environment.child(run.config) | visible)
     if code == EXIT_BUSY:
         return False
+    _check_study(run)
     found = hang.found(run.directory) if code == hang.EXIT else None
     _record_death(run, before, code, complaint, found, last)
     return found is not None
+
+
+def _check_study(run: Run) -> None:
+    """Raises UserError if the study is gone: a new one in its place would hide what is trained."""
+    study = run.directory.parent
+    if not asked.is_recorded(study):  # Hydra may have made the folder anew.
+        raise UserError(
+            f"{study} was moved or removed while it was trained; move it back, and the same "
+            "command goes on."
+        )
 
 
 @contextlib.contextmanager
@@ -204,9 +217,12 @@ def _record_death(
     status = store.read_status(run.directory)
     if code == 0 or not (status.is_abandoned or status == before):
         return
+    gone = not run.directory.exists()
     store.make_directory(run.directory)
     with contextlib.suppress(Timeout), store.run_lock(run.directory).acquire(timeout=1):
-        if hung:
+        if gone:
+            ended = status.ended(store.INTERRUPTED, "its folder was moved or removed")
+        elif hung:
             ended = status.ended(store.FAILED if last else store.INTERRUPTED, hung)
         else:
             ended = _death(status, code, complaint)

@@ -169,7 +169,7 @@ class Checkpoint(keras.callbacks.Callback):
     def _write(self, state: list[np.ndarray], finished: int) -> None:
         """Writes a state, then removes the one before."""
         saved = self._directory / f"epoch-{finished}.npz"
-        store.make_directory(saved.parent)
+        store.make_directory(saved.parent, within=saved.parent.parent)
         with store.replacing(saved) as temporary:
             np.savez(temporary, *state)
         for older in self._directory.iterdir():
@@ -212,7 +212,7 @@ class KeptWeights(keras.callbacks.Callback):
             with deep_recursion():
                 bare = keras.Model(self.model.inputs, self.model.outputs)
             saved = self._directory / f"epoch-{epoch + 1}.weights.h5"
-            store.make_directory(saved.parent)
+            store.make_directory(saved.parent, within=saved.parent.parent)
             with store.replacing(saved) as temporary:
                 bare.save_weights(temporary)
 

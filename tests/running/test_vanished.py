@@ -1,0 +1,45 @@
+"""A study, or a run, whose folder is moved away while it is trained."""
+
+import time
+
+import pytest
+
+from ablation.records import store
+from support import TINY, start_sweep
+
+KEYS = ("-m", *TINY, "epochs=40", "plain=true,false")
+
+
+@pytest.fixture
+def sweep(tmp_path, cache_dir):
+    """A sweep that is in its first run, and where that run lies."""
+    started = start_sweep(*KEYS, cwd=tmp_path, cache_dir=cache_dir, stderr=-1)
+    study = tmp_path / "runs" / "main"
+    for _ in range(1200):
+        runs = [run for run in study.glob("*-s0-*") if (run / "history.csv").exists()]
+        if runs:
+            break
+        time.sleep(0.05)
+    yield started, study, runs[0]
+    started.kill()
+
+
+def test_a_study_that_is_gone_is_not_begun_again(sweep, tmp_path):
+    started, study, run = sweep
+    study.rename(tmp_path / "moved")
+    _, said = started.communicate(timeout=200)
+    assert started.returncode == 2
+    assert f"ablation: {study.relative_to(tmp_path)} was moved or removed" in said
+    assert not store.run_directories(study)
+    assert (tmp_path / "moved" / run.name / "history.csv").exists()
+
+
+def test_a_run_that_is_gone_stops_no_other(sweep, tmp_path):
+    started, study, run = sweep
+    run.rename(tmp_path / run.name)
+    _, said = started.communicate(timeout=200)
+    assert started.returncode == 1
+    assert f"interrupted: {run.name}: its folder was moved or removed" in said
+    states = {one.name: store.read_status(one).state for one in store.run_directories(study)}
+    assert states.pop(run.name) == store.INTERRUPTED
+    assert list(states.values()) == [store.COMPLETE]
