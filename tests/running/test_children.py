@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,8 @@ def test_a_crash_of_one_run_is_its_own(ordered):
     thread.start()
     process = _process(run)
     assert os.getsid(process) == process
+    # Of two processes Linux kills the one with more of it when memory runs out.
+    assert int(Path(f"/proc/{process}/oom_score_adj").read_text()) >= 500
     os.kill(process, signal.SIGKILL)
     thread.join(60)
     assert ended == [(-signal.SIGKILL, "")]
