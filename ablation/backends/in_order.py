@@ -32,11 +32,11 @@ class InOrder(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> Batch:
         if index == 0:
-            self._batches = _ahead(self._stream())
+            self._batches = ahead(self._stream())
         return next(self._batches)
 
 
-def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
     """Yields what a thread prepares a few batches ahead."""
     with ThreadPoolExecutor(1) as pool:
         coming = deque(pool.submit(next, batches, None) for _ in range(_AHEAD))

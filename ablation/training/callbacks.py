@@ -224,10 +224,6 @@ class Alive(keras.callbacks.Callback):
         """Tells of a training step."""
         hang.step()
 
-    def on_test_batch_end(self, batch, logs=None):
-        """Tells of a validation step."""
-        hang.step()
-
     def on_epoch_end(self, epoch, logs=None):
         """Tells of what was done between epochs."""
         hang.step()
@@ -294,7 +290,7 @@ class StepClock(keras.callbacks.Callback):
         """Takes the time of a training step."""
         self.steps.append(self._lap())
 
-    def on_test_batch_end(self, batch, logs=None):
+    def validated(self) -> None:
         """Takes the time of a validation step."""
         self.val_steps.append(self._lap())
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ablation import backends
-from ablation.data.pipeline import Batch, TrainBatches, ValBatches
+from ablation.data.pipeline import Batch, TrainBatches
 
 
 def train_dataset(batches: TrainBatches, epochs: range) -> Any:
@@ -15,8 +15,3 @@ def train_dataset(batches: TrainBatches, epochs: range) -> Any:
             yield from batches.epoch(epoch)
 
     return backends.current().dataset(stream, len(epochs) * batches.steps_per_epoch)
-
-
-def val_dataset(batches: ValBatches) -> Any:
-    """Returns the validation batches, once; the last may be smaller."""
-    return backends.current().dataset(lambda: iter(batches), batches.steps)

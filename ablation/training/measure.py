@@ -3,6 +3,7 @@
 Standard input is a `MeasureOrder`; standard output gets the figures as one JSON object.
 """
 
+import itertools
 import json
 import statistics
 import sys
@@ -52,7 +53,8 @@ def measure(config: Config, started: float) -> dict[str, Any]:
     from ablation.data import cache
     from ablation.networks import cost
     from ablation.training.callbacks import StepClock
-    from ablation.training.feed import train_dataset, val_dataset
+    from ablation.training.feed import train_dataset
+    from ablation.training.predicting import Validation
     from ablation.training.train import compiled_model, open_batches, peak_memory_bytes, set_up
 
     set_up(config)
@@ -61,18 +63,16 @@ def measure(config: Config, started: float) -> dict[str, Any]:
     batches, val = open_batches(config, data)
     steps, val_steps = min(_STEPS, batches.steps_per_epoch), min(_VAL_STEPS, val.steps)
     model = compiled_model(config, data, config.epochs * batches.steps_per_epoch)
-    clock = StepClock()
+    clock, some = StepClock(), list(itertools.islice(val, val_steps))
     before_fit = time.perf_counter()
     overhead = time.time() - started
     model.fit(
         train_dataset(batches, range(2)),
-        validation_data=val_dataset(val),
         epochs=2,
         steps_per_epoch=steps,
-        validation_steps=val_steps,
         verbose=0,
         shuffle=False,
-        callbacks=[clock],
+        callbacks=[clock, Validation(some, [clock.validated])],
     )
     fit_seconds = time.perf_counter() - before_fit
     # The first lap of every loop also traces and compiles, or starts the stream.

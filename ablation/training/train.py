@@ -33,8 +33,9 @@ from ablation.training.callbacks import (
     StepClock,
 )
 from ablation.training.diagnostics import Diagnostics
-from ablation.training.feed import train_dataset, val_dataset
+from ablation.training.feed import train_dataset
 from ablation.training.optimizers import build_optimizer
+from ablation.training.predicting import Validation
 
 # Of one channel. Batches for validation may be larger than those for training, which is faster.
 _VAL_PIXELS = 256 * 32 * 32
@@ -78,15 +79,14 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
     measuring = []
     if config.diagnostics:
         measuring = [Diagnostics(directory / "diagnostics.csv", model, batches, finished=finished)]
+    validation = Validation(val, [clock.validated, hang.step])
     built = time.perf_counter()
     with contextlib.closing(checkpoint):
         model.fit(
             train_dataset(batches, range(finished, epochs)),
-            validation_data=val_dataset(val),
             initial_epoch=finished,
             epochs=epochs,
             steps_per_epoch=steps,
-            validation_steps=val.steps,
             verbose=0,
             shuffle=False,  # The stream has its order.
             # The guard comes before what writes: a diverged epoch leaves no row and no checkpoint.
@@ -95,6 +95,7 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
             callbacks=[
                 clock,
                 Alive(),
+                validation,
                 EpochSeeds(config.seed),
                 DivergenceGuard(),
                 history,
@@ -105,7 +106,9 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
             ],
         )
     fitted = time.perf_counter()
-    store.write_arrays(directory / "predictions.npz", predict(model, val))
+    # An earlier attempt may have finished every epoch.
+    predictions = packed(*(validation.latest or validation.predict()))
+    store.write_arrays(directory / "predictions.npz", predictions)
     result = _result(model, cache, history.rows, batches)
     parts = {"build": built - start, **clock.parts(), "end": time.perf_counter() - fitted}
     for one in measuring:
@@ -162,16 +165,6 @@ def compiled_model(config: Config, cache: Cache, total_steps: int) -> keras.Mode
     model.compute_metrics(None, np.zeros(1), np.zeros((1, model.output_shape[-1])))
     model.reset_metrics()
     return model
-
-
-def predict(model: keras.Model, batches: ValBatches) -> dict[str, np.ndarray]:
-    """Returns what a trained model takes the validation images for; see `predictions.packed`."""
-    logits, labels = [], []
-    for images, of_images in batches:
-        logits.append(keras.ops.convert_to_numpy(model.predict_on_batch(images)))
-        labels.append(of_images)
-        hang.step()
-    return packed(np.concatenate(labels), np.concatenate(logits))
 
 
 def weights_digest(model: keras.Model) -> str:
