@@ -74,11 +74,11 @@ class TrainBatches:
 
 
 class ValBatches:
-    """The validation images in stored order; the last batch holds what is left.
+    """The validation images in stored order, in as few batches of about the same size as will do.
 
     Args:
         cache: the data set.
-        batch_size: images a batch.
+        batch_size: images a batch, at most.
         normalisation: see `affine`.
     """
 
@@ -86,8 +86,8 @@ class ValBatches:
         self._images = cache.images("val")
         self._labels = cache.labels("val")
         self._scale, self._offset = affine(cache, normalisation)
-        self._batch_size = batch_size
         self.steps = -(-len(self._images) // batch_size)
+        self._batch_size = -(-len(self._images) // self.steps)
 
     def __iter__(self) -> Iterator[Batch]:
         """Yields every batch once."""

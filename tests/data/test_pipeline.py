@@ -165,7 +165,9 @@ def test_the_batches_leave_the_stored_images_alone(data):
 # Validation
 
 
-@pytest.mark.parametrize(("size", "sizes"), [(3, [3, 3, 1]), (7, [7]), (10, [7]), (1, [1] * 7)])
+@pytest.mark.parametrize(
+    ("size", "sizes"), [(3, [3, 3, 1]), (5, [4, 3]), (7, [7]), (10, [7]), (1, [1] * 7)]
+)
 def test_validation_gives_every_image_once_in_stored_order(size, sizes, data):
     val = ValBatches(data, batch_size=size, normalisation="unit")
     for _ in range(2):
