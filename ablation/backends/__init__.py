@@ -46,7 +46,7 @@ class Backend(Protocol):
         """Returns batches as `Model.fit` takes them, prepared while the step before is computed.
 
         Args:
-            stream: starts the batches from the first.
+            stream: starts the batches from the first, all of one size.
             steps: how many there are.
         """
 

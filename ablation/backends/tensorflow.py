@@ -26,6 +26,10 @@ def set_up(config: Config) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     keras.utils.set_random_seed(config.seed)
+    if not tf.config.list_physical_devices("GPU"):
+        # It takes a tenth of the time that a run takes to start, and makes no step here faster. On
+        # a GPU it chooses the layout of images.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
 
@@ -36,7 +40,7 @@ def begin_epoch(seed: int, epoch: int) -> None:
 
 def dataset(stream: Callable[[], Iterator[Batch]], steps: int) -> tf.data.Dataset:
     """Returns a tf.data.Dataset, which needs no `steps`; see `Backend.dataset`."""
-    signature = tuple(tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in next(stream()))
+    signature = tuple(tf.TensorSpec(part.shape, part.dtype) for part in next(stream()))
     batches = tf.data.Dataset.from_generator(stream, output_signature=signature).prefetch(2)
     options = tf.data.Options()
     # With autotuning on, the end of an epoch can wait seconds for its thread to wake up.

@@ -135,8 +135,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
             is_training=use_batch,
         )
         if use_batch:
-            count = tf.cast(tf.size(inputs) / inputs.shape[-1], variance.dtype)
-            self._move(mean, variance, count)
+            # A constant where the size of a batch is known, as it is in training.
+            count = inputs.shape.num_elements() or tf.cast(tf.size(inputs), variance.dtype)
+            self._move(mean, variance, count / inputs.shape[-1])
         return outputs
 
     def _on_torch(self, inputs, use_batch):
@@ -158,9 +159,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def _move(self, mean, variance, count):
         """Adds a batch, of so many pixels, to the running statistics."""
         # The kernels return the unbiased variance; Keras keeps a running mean of the biased.
-        variance = variance * (count - 1) / count
+        variance = variance * ((count - 1) / count)
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+            value = ops.convert_to_tensor(moving)
+            moving.assign(value - (value - batch) * (1 - self.momentum))
 
 
 @keras.saving.register_keras_serializable("ablation")
