@@ -156,6 +156,7 @@ ConfigStore.instance().store(
         "_target_": SWEEPER,
         "max_batch_size": None,
         "params": None,
+        "until": 0,
     },
 )
 OmegaConf.register_new_resolver("expanduser", lambda path: str(expanded("runs_dir", path)))

@@ -83,6 +83,8 @@ def _comparison(comparison: Comparison, images: Sequence[OfImages]) -> dict[str,
             "passes_within": list(found.within),
             "confounds": found.confounds,
             "holes": list(found.holes),
+            "looked": found.looked
+            and {"at_most": found.looked.at_most, "order": found.looked.order},
             "said": [_said(note) for note in notes.certificate(found)],
         },
         "table": _records(table),

@@ -259,7 +259,7 @@ def _between(metric: Metric, row: pd.Series, what: str) -> str:
     if not row["pairs"]:
         return ""
     if math.isnan(row["low"]):
-        spread = ", no spread" if row["pairs"] > 1 else ""
+        spread = ", no spread" if row["pairs"] > 1 and not row["verdict"] else ""
         return f"{metric.signed(row[what])} (n={row['pairs']}{spread})"
     low, high = metric.signed(row["low"]), metric.signed(row["high"])
     return f"{metric.signed(row[what])} [{low}, {high}]"

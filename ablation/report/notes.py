@@ -88,8 +88,8 @@ def outside(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:
 
 
 def certificate(found: Audit) -> list[Note]:
-    """Returns what the audit found: equal budget, confounds, holes."""
-    return [_budget(found), *_confounds(found), _holes(found)]
+    """Returns what the audit found: equal budget, confounds, holes, how seeds were chosen."""
+    return [_budget(found), *_confounds(found), _holes(found), *_looked(found)]
 
 
 def _budget(found: Audit) -> Note:
@@ -118,6 +118,19 @@ def _holes(found: Audit) -> Note:
     if not found.holes:
         return Note(lead="Holes: none.")
     return Note(lead="Holes.", items=first(found.holes, _LISTED_AT_MOST))
+
+
+def _looked(found: Audit) -> list[Note]:
+    """Returns that seeds were chosen by looking, and which intervals hold nevertheless."""
+    if not found.looked:
+        return []
+    text = (
+        "seeds were trained one after another until every question was decided, at most "
+        f"{found.looked.at_most}. Verdicts, p and the intervals of questions and claims hold "
+        "nevertheless, at every look; standard deviations, shares and intervals over images do "
+        "not allow for the looking."
+    )
+    return [Note(text, "Seeds chosen by looking:")]
 
 
 def score(comparison: Comparison) -> list[Note]:
@@ -199,9 +212,21 @@ def family(found: Sequence[Effect]) -> str:
     if any(effect.n > EXACT_UP_TO for effect in found):
         exact = f"{exact} up to {EXACT_UP_TO} seeds, {RANDOM_FLIPS:,} random ones beyond"
     kinds = dict.fromkeys(effect.kind for effect in found)
-    return (
+    asked = (
         f"Differences are paired by seed. {counted(len(found), 'question')} "
-        f"({', '.join(counted(len(_of(found, kind)), kind) for kind in kinds)}): the "
+        f"({', '.join(counted(len(_of(found, kind)), kind) for kind in kinds)}): "
+    )
+    if any(effect.looked for effect in found):
+        return (
+            f"{asked}seeds were chosen by looking, so a test by betting decides that may be looked "
+            "at after every seed, exact if differences are symmetric; it is corrected by Holm over "
+            "all questions. The intervals are of its confidence sequence and hold all at once, at "
+            "every look, with 95%. The sign-flip test, which must not be looked at twice, is left "
+            "out. To settle: about how many seeds in all would settle what is open, at the spread "
+            "seen, and how long training those to come takes."
+        )
+    return (
+        f"{asked}the "
         "paired t test, corrected by Holm over all of them, decides from three seeds on; the "
         "intervals hold all at once with 95%. Beside it the exact sign-flip test, which assumes "
         f"nothing: {exact}. "
@@ -218,6 +243,8 @@ def over_images(found: Sequence[OfImages]) -> str:
         "these very networks. Over seeds and images: had both been others. The intervals hold all "
         "at once, like those over seeds."
     )
+    if any(one.effect.looked for one in found):
+        text += " They do not allow for seeds that were chosen by looking."
     if alone([one.effect for one in found]):
         text += " With one seed nothing is said of other seeds."
     text += (

@@ -55,6 +55,7 @@ from ablation.report import PAGE
 from ablation.running import environment, plan, runner
 from ablation.running.jobs import Expansion, expand
 from ablation.running.progress import Monitor
+from ablation.running.until import Buying
 from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR, counted, open_console
 from ablation.validation import check_report, explain, validated
 
@@ -217,19 +218,22 @@ def sweep(config: DictConfig, launcher: Launcher, batch_size: int | None) -> lis
         raise UserError("the command names no run: one of its ranges or globs is empty.")
     begun()
     given = own_threads(config)
+    at_a_time = workers(config.hydra.launcher)
     whole = Sweep([job.config | given for job in expansion.jobs], expansion)
     whole.prepare()
     if whole.plans_only:
-        whole.plan(workers(config.hydra.launcher))
+        whole.plan(at_a_time)
         return []
-    due = [list(expansion.jobs[place].words) for place in whole.begin()]
-    returned = []
-    for first in range(0, len(due), batch_size or len(due) or 1):
-        batch = due[first : first + batch_size] if batch_size else due
-        results = launcher.launch(batch, initial_job_idx=first)
-        for result in results:
-            _ = result.return_value  # Raises what the job raised.
-        returned.append(results)
+    launched, returned = 0, []
+    for places in whole.portions(at_a_time):
+        due = [list(expansion.jobs[place].words) for place in places]
+        for first in range(0, len(due), batch_size or len(due) or 1):
+            batch = due[first : first + batch_size] if batch_size else due
+            results = launcher.launch(batch, initial_job_idx=launched)
+            for result in results:
+                _ = result.return_value  # Raises what the job raised.
+            launched += len(batch)
+            returned.append(results)
     if not whole.end():
         sys.exit(EXIT_RUNS_MISSING)
     return returned
@@ -277,6 +281,7 @@ class Sweep:
         self._check_report(self._report.contrast, self._report.reference)
         self._of_jobs: list[Run] = []
         self._runs: list[Run] = []
+        self._buying: Buying | None = None
         self._monitor: Monitor | None = None
         self._figures: Sequence[Sequence[Any]] = ()
 
@@ -310,6 +315,16 @@ class Sweep:
         self._of_jobs = runner.resolve(self._configs)
         # Cells that name the same network in different words are one run.
         self._runs = list({run.name: run for run in self._of_jobs}.values())
+        if self._expansion and self._expansion.until:
+            first = self._configs[0]
+            if first.rerun == "all":
+                raise UserError(
+                    "rerun=all would decide by runs that it is about to replace: name the seeds, "
+                    "such as seed=0,1,2, or leave it out."
+                )
+            named = first.design.name
+            at_most = self._expansion.until
+            self._buying = Buying(self._directory, self._report, named, self._runs, at_most)
 
     @property
     def plans_only(self) -> bool:
@@ -319,7 +334,42 @@ class Sweep:
     def plan(self, workers: int) -> None:
         """Prints what would be trained and how long that would take."""
         self._tell_design()
-        plan.show(self._runs, self._configs[0].rerun, workers)
+        rerun = self._configs[0].rerun
+        seconds = plan.show(self._runs, rerun, workers, bool(self._buying))
+        if self._buying:
+            for line in plan.until(self._buying, self._runs, seconds, workers):
+                print(line)
+
+    def portions(self, workers: int) -> Iterator[list[int]]:
+        """Yields the places of the jobs that are to be trained next, all or seeds by looking.
+
+        Args:
+            workers: runs that are trained at a time.
+
+        Raises:
+            UserError: the study's folder cannot be written.
+        """
+        places = self.begin()
+        if not self._buying:
+            yield places
+            return
+        first = [place for place in places if self._of_jobs[place] in self._buying.bought]
+        if first:
+            yield first
+        goes_on = True
+        while goes_on:
+            if self._buying.bought:
+                ends = [runner.wait_or_take_over(r, command_line()) for r in self._buying.bought]
+                if any(status.state == store.INTERRUPTED for status in ends):
+                    return  # What stopped them would stop the next ones too.
+                goes_on, said = self._buying.look()
+                self._console.print(said, soft_wrap=True, highlight=False)
+            before = {run.name for run in self._buying.bought}
+            if not goes_on or not self._buying.buy(workers):
+                return
+            self._record()
+            new = {run.name for run in self._buying.bought} - before
+            yield [place for place in places if self._of_jobs[place].name in new]
 
     def begin(self) -> list[int]:
         """Says what will be trained and starts to watch.
@@ -330,12 +380,7 @@ class Sweep:
         Raises:
             UserError: the study's folder cannot be written.
         """
-        try:
-            own = {run.config.arch: run.network.source for run in self._runs}
-            sources = {arch: source for arch, source in own.items() if source}
-            asked.add(self._directory, self._swept, sources, self._planned())
-        except OSError as error:
-            raise UserError(f"{self._directory} cannot be written: {error}") from None
+        self._record()
         rerun = self._configs[0].rerun
         statuses = [(run, store.read_status(run.directory)) for run in self._runs]
         due = [(run, status) for run, status in statuses if runner.is_due(status, rerun)]
@@ -348,6 +393,7 @@ class Sweep:
             self._console,
             lambda standing: self._write_report(standing=standing),
             self._write_page,
+            bool(self._buying),
         )
         if due:
             page = self._directory / PAGE
@@ -355,6 +401,26 @@ class Sweep:
         self._monitor.start()
         names = [run.name for run in self._of_jobs]
         return [names.index(run.name) for run, _ in due]
+
+    def _record(self) -> None:
+        """Puts on record what the command asks for.
+
+        Raises:
+            UserError: the study's folder cannot be written.
+        """
+        try:
+            own = {run.config.arch: run.network.source for run in self._runs}
+            sources = {arch: source for arch, source in own.items() if source}
+            asked.add(self._directory, self._swept, sources, self._planned())
+            if self._buying:
+                self._buying.record()
+        except OSError as error:
+            raise UserError(f"{self._directory} cannot be written: {error}") from None
+
+    @property
+    def _trained(self) -> list[Run]:
+        """The runs of the command but for those of seeds that nobody has decided to train."""
+        return self._buying.bought if self._buying else self._runs
 
     def _tell_design(self) -> None:
         """Says how many arms and questions a design has that is no grid."""
@@ -372,8 +438,9 @@ class Sweep:
             return None
         config, space = self._configs[0], self._expansion.space
         runs: dict[int, dict[str, None]] = {}
+        trained = {run.name for run in self._trained}
         for run, job in zip(self._of_jobs, self._expansion.jobs, strict=True):
-            runs.setdefault(job.arm, {})[run.name] = None
+            runs.setdefault(job.arm, {}).update({run.name: None} if run.name in trained else {})
         fixed = {
             key: value
             for key, value in flatten(identity_keys(asdict(config))).items()
@@ -385,7 +452,7 @@ class Sweep:
     def end(self) -> bool:
         """Writes and prints the report; returns whether every run is complete."""
         assert self._monitor
-        ends = [(run, runner.wait_or_take_over(run, command_line())) for run in self._runs]
+        ends = [(run, runner.wait_or_take_over(run, command_line())) for run in self._trained]
         self._monitor.stop()
         self._write_report(partial(print, flush=True))
         print(f"Report: {self._directory / 'report.md'}")
@@ -415,7 +482,8 @@ class Sweep:
         counts = Counter(status.state for _, status in due)
         states = f" ({', '.join(f'{n} {state}' for state, n in counts.items())})" if due else ""
         self._console.print(
-            f"{self._directory}: {counted(len(self._runs), 'run')}, {len(due)} to train{states}"
+            f"{self._directory}: {counted(len(self._runs), 'run')}, "
+            f"{'at most ' if self._buying else ''}{len(due)} to train{states}"
         )
 
     def _tell_missing_weights(self, run: Run) -> None:

@@ -1,0 +1,146 @@
+"""Seeds until decided: which runs a command with `seed=until(20)` trains next, and what it says."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ablation.config import ReportConfig, UserError
+from ablation.designs.seeds import AT_LEAST
+from ablation.records import asked, store
+from ablation.records.store import Run
+from ablation.terminal import counted
+
+_SEED = re.compile(r"-s(\d+)-[0-9a-f]{8}$")
+_NAMED_AT_MOST = 3
+
+
+class Buying:
+    """The seeds of a command that are trained until its questions are decided.
+
+    Args:
+        directory: of the study.
+        options: what the report compares.
+        design: whose questions are to be decided.
+        runs: of the command, all arms of one seed before the next.
+        at_most: seeds.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        options: ReportConfig,
+        design: str,
+        runs: Sequence[Run],
+        at_most: int,
+    ):
+        self._directory = directory
+        self._options = options
+        self._design = design
+        self._at_most = at_most
+        self._by_seed: dict[int, list[Run]] = {}
+        for run in runs:
+            self._by_seed.setdefault(run.config.seed, []).append(run)
+        begun = {
+            seed
+            for seed, of_seed in self._by_seed.items()
+            if any(store.read_status(run.directory).state != store.PENDING for run in of_seed)
+        }
+        # Whoever stopped a seed half-way had decided to train it.
+        last = max(begun, default=-1)
+        self._bought = [seed for seed in self._by_seed if seed <= last]
+
+    @property
+    def bought(self) -> list[Run]:
+        """The runs of the seeds that were decided to be trained."""
+        return [run for seed in self._bought for run in self._by_seed[seed]]
+
+    def record(self) -> None:
+        """Puts on record, before they are trained, which seeds are bought by looking.
+
+        Raises:
+            OSError: the study's folder cannot be written.
+        """
+        # What other commands have trained was there to be looked at too.
+        others = [_SEED.search(path.name) for path in store.run_directories(self._directory)]
+        there = sorted({int(match[1]) for match in others if match})
+        asked.look(self._directory, self._at_most, [*there, *self._bought])
+
+    def buy(self, workers: int) -> bool:
+        """Decides to train another seed, or as many as there are workers for.
+
+        Args:
+            workers: runs that are trained at a time.
+
+        Returns:
+            Whether there was one left.
+        """
+        left = [seed for seed in self._by_seed if seed not in self._bought]
+        if not left:
+            return False
+        arms = len(self._by_seed[left[0]])
+        several = -(-workers // arms)
+        if workers > 1:
+            # Before these nothing can be decided, so that there is nothing to look for.
+            several = max(several, AT_LEAST - len(self._bought))
+        self._bought += left[:several]
+        return True
+
+    def look(self) -> tuple[bool, str]:
+        """Looks at the results.
+
+        Returns:
+            Whether another seed could decide something, and what is to be said.
+        """
+        # Imported here, because pandas would delay every error.
+        from ablation.analysis.looking import look
+
+        found = look(
+            self._directory, self._options, self._design, [run.name for run in self.bought]
+        )
+        spent = len(self._bought) == len(self._by_seed)
+        after = f"after {counted(len(self._bought), 'seed')}"
+        if not found.asked:
+            return False, f"{after}: these runs leave no question to decide"
+        said = f"{after}: {len(found.decided)} of {counted(found.asked, 'question')} decided"
+        if found.waiting:
+            named = [_named(effect) for effect in found.waiting[:_NAMED_AT_MOST]]
+            more = len(found.waiting) - len(named)
+            said += f"; open: {', '.join(named)}{f' and {more} more' if more else ''}"
+            able = [effect.seeds_to_settle for effect in found.waiting]
+            least = max(effect.least_seeds for effect in found.waiting)
+            if len(self._bought) < least:
+                said += f" (none can be before {least} seeds)"
+            elif all(able):
+                said += f" (about {max(able)} seeds at the spread seen)"
+        if found.given_up:
+            said += f"; given up, since an arm always fails: {len(found.given_up)}"
+        short = [one for one in (*found.decided, *found.waiting) if one.n < found.seeds]
+        if short:
+            fewest = min(short, key=lambda effect: effect.n)
+            said += f"; pairs are missing: {_named(fewest)} has {fewest.n} of {found.seeds}"
+        if not found.waiting:
+            said += "; no further seed is trained" if not spent else ""
+        elif spent:
+            said += f"; all {self._at_most} seeds are spent"
+        return bool(found.waiting), said
+
+    def expected(self) -> int:
+        """Returns about how many seeds will do, from those there are; 0 if nobody can say."""
+        from ablation.analysis.looking import look
+
+        try:
+            found = look(
+                self._directory, self._options, self._design, [run.name for run in self.bought]
+            )
+        except UserError:  # There is no run yet.
+            return 0
+        if found.asked and not found.waiting:
+            return len(self._bought)
+        able = [effect.seeds_to_settle for effect in found.waiting]
+        if not able or not all(effect.n > 1 for effect in found.waiting):
+            return 0
+        return min(max(able), self._at_most) if all(able) else self._at_most
+
+
+def _named(effect) -> str:  # type: ignore[no-untyped-def]
+    return f"{effect.named('−')}{f' at {effect.where}' if effect.where else ''}"
