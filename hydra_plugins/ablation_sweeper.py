@@ -1,6 +1,6 @@
 """Hydra finds sweepers in this namespace only. What this one does is in `ablation.running`."""
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 # Private, so that pyproject.toml allows Hydra 1.3 only.
@@ -19,7 +19,7 @@ class DesignSweeper(BasicSweeper):
     def __init__(
         self,
         max_batch_size: int | None,
-        params: MutableMapping[str, Any] | None = None,
+        params: dict[str, str] | None = None,
         until: int = 0,
     ) -> None:
         super().__init__(max_batch_size, params)

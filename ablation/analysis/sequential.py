@@ -14,11 +14,11 @@ The stake. A difference of size a and fair sign s has E[exp(bet s a) / cosh(bet 
 
     capital = mean over bets of the product over seeds of exp(bet x) / cosh(bet x)
 
-is a martingale that starts at 1 (the exact form of the self-normalised exp(bet x - bet^2 x^2 / 2) of
-symmetric x, de la Peña 1999; Howard, Ramdas, McAuliffe and Sekhon 2020, arXiv 1808.03240, lemma 3).
-x is the difference in units of the median size of the seeds before it, which only looks back, and
-at most `SIZE_AT_MOST`, so that no single seed costs everything. The bets are a mixture, since
-nobody knows the effect.
+is a martingale that starts at 1. As cosh(y) <= exp(y^2 / 2), it is never below the self-normalised
+exp(bet x - bet^2 x^2 / 2) of symmetric x (de la Peña 1999, Annals of Probability 27). x is the
+difference in units of the median size of the seeds before it, which only looks back, and at most
+`SIZE_AT_MOST`, so that no single seed costs everything. The bets are a mixture, since nobody knows
+the effect.
 
 Testing every shift and keeping those that are not rejected gives a confidence sequence: intervals
 all of which, over all seeds to come, hold with 1 - alpha (Waudby-Smith and Ramdas 2024,
@@ -29,7 +29,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-
 
 BETS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Stakes on one direction; each is a guess of the effect in units of the usual size."""
@@ -79,7 +78,7 @@ def anytime_p(differences: np.ndarray) -> float:
 
 
 def least_seeds(alpha: float) -> int:
-    """Returns with how many seeds capital can reach 1 / alpha at all: all of one sign, ever larger."""
+    """Returns with how many seeds capital can reach 1 / alpha: all of one sign, ever larger."""
     best = np.full((1, 64), SIZE_AT_MOST)
     best[0, 0] = 1.0
     capital = _mixture(best) - math.log(2)

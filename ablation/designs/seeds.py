@@ -11,7 +11,7 @@ _UNTIL = re.compile(r"until\s*\(\s*(\d+)\s*\)")
 
 
 def until(value: str) -> int | None:
-    """Returns the seeds that until(N) names, None if a value of `seed` is something else.
+    """Returns how many seeds `until(20)` names, None if a value of `seed` is something else.
 
     Raises:
         UserError: it is until(), but not written so or with a number that is of no use.

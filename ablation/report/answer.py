@@ -55,6 +55,8 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
 
 def _exact(effects: Sequence[Effect]) -> Iterator[str]:
     """Yields what the test that assumes nothing says to the verdicts."""
+    if any(effect.looked for effect in effects):
+        return  # It must not be looked at twice.
     decided = [effect for effect in effects if effect.concludes]
     doubted = [_named(effect) for effect in effects if effect.exact == DISAGREES]
     confirmed = sum(effect.exact == CONFIRMED for effect in decided)

@@ -118,8 +118,8 @@ def expand(config: DictConfig) -> Expansion:
     jobs = [Job(*one) for one in zip(found, places, composed, strict=True)]
     if at_most and len(arms) < 2:
         raise UserError(
-            f"seed=until({at_most}) trains seeds until questions are decided, and a single arm asks "
-            "none: name several levels, such as arch=34,50."
+            f"seed=until({at_most}) trains seeds until questions are decided, and a single arm "
+            "asks none: name several levels, such as arch=34,50."
         )
     return Expansion(jobs, swept, space, at_most)
 

@@ -272,6 +272,11 @@ class Sweep:
                 raise UserError(f"{key} is one for the whole command and cannot be swept.")
         self._without_effect = dict.fromkeys(_without_effect(configs))
         self._configs = [validated(config) for config in configs]
+        if expansion and expansion.until and self._configs[0].rerun == "all":
+            raise UserError(
+                "rerun=all with seed=until() would decide by runs that it is about to replace: name "
+                "the seeds, such as seed=0,1,2, or leave it out."
+            )
         self._swept = swept
         self._expansion = expansion
         self._console = open_console(stderr=True)
@@ -316,15 +321,8 @@ class Sweep:
         # Cells that name the same network in different words are one run.
         self._runs = list({run.name: run for run in self._of_jobs}.values())
         if self._expansion and self._expansion.until:
-            first = self._configs[0]
-            if first.rerun == "all":
-                raise UserError(
-                    "rerun=all would decide by runs that it is about to replace: name the seeds, "
-                    "such as seed=0,1,2, or leave it out."
-                )
-            named = first.design.name
-            at_most = self._expansion.until
-            self._buying = Buying(self._directory, self._report, named, self._runs, at_most)
+            design, at_most = self._configs[0].design.name, self._expansion.until
+            self._buying = Buying(self._directory, self._report, design, self._runs, at_most)
 
     @property
     def plans_only(self) -> bool:
@@ -353,7 +351,8 @@ class Sweep:
         if not self._buying:
             yield places
             return
-        first = [place for place in places if self._of_jobs[place] in self._buying.bought]
+        begun = {run.name for run in self._buying.bought}
+        first = [place for place in places if self._of_jobs[place].name in begun]
         if first:
             yield first
         goes_on = True

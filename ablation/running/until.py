@@ -3,12 +3,16 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ablation.config import ReportConfig, UserError
 from ablation.designs.seeds import AT_LEAST
 from ablation.records import asked, store
 from ablation.records.store import Run
 from ablation.terminal import counted
+
+if TYPE_CHECKING:  # pandas would delay every error.
+    from ablation.analysis.effects import Effect
 
 _SEED = re.compile(r"-s(\d+)-[0-9a-f]{8}$")
 _NAMED_AT_MOST = 3
@@ -142,5 +146,5 @@ class Buying:
         return min(max(able), self._at_most) if all(able) else self._at_most
 
 
-def _named(effect) -> str:  # type: ignore[no-untyped-def]
+def _named(effect: "Effect") -> str:
     return f"{effect.named('−')}{f' at {effect.where}' if effect.where else ''}"
