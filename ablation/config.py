@@ -19,6 +19,7 @@ CELL_KEYS = ("arch", "dataset")
 COMMAND_KEYS = (
     "design",
     "study",
+    "claims",
     "plan",
     "rerun",
     "threads",
@@ -118,6 +119,7 @@ class Config:
     epochs: int = 5
     seed: int = 0
     study: str = "main"
+    claims: str | None = None
     backend: str = "tensorflow"
     precision: str = "float32"
     deterministic: bool = True

@@ -26,12 +26,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ablation import machine
+from ablation import claims, machine
 from ablation.config import (
     COMMAND_KEYS,
     RECORD_KEY,
     SWEEPER,
     UserError,
+    expanded,
     flatten,
     identity_keys,
     to_plain,
@@ -39,15 +40,18 @@ from ablation.config import (
 from ablation.designs import BLOCKS
 from ablation.designs.registry import DESIGNS, GRID
 from ablation.factors import (
+    PARTS,
     check_reference,
     find_factor,
     labels,
     of_parts,
+    spelled,
     usual_contrast,
     varying_parts,
 )
 from ablation.networks import registry
 from ablation.records import asked, store
+from ablation.records import claims as recorded
 from ablation.records.asked import Planned
 from ablation.records.standing import Standing
 from ablation.records.store import Run, Status
@@ -284,6 +288,7 @@ class Sweep:
         self._report = self._configs[0].report
         check_report(self._report)
         self._check_report(self._report.contrast, self._report.reference)
+        self._claims = self._read_claims()
         self._of_jobs: list[Run] = []
         self._runs: list[Run] = []
         self._buying: Buying | None = None
@@ -298,7 +303,42 @@ class Sweep:
             contrast = usual_contrast(varying_parts(nets))
         parts = of_parts({config["arch"]: network for config, network in known})
         factors = dict.fromkeys([*asked.factors(self._directory), *self._swept, *parts])
-        check_reference(reference, find_factor(contrast, list(factors)), known)
+        key = find_factor(contrast, list(factors))
+        check_reference(reference, key, known)
+        if self._expansion and self._expansion.until and self._configs[0].design.name == GRID:
+            own = [one for one in self._swept if one not in BLOCKS]
+            if key not in own:
+                raise UserError(
+                    f"seed=until({self._expansion.until}): the report compares "
+                    f"{key.removeprefix(PARTS)}, of which the command names one level; add "
+                    f"report.contrast={own[0].removeprefix(PARTS)}."
+                )
+
+    def _read_claims(self) -> claims.File | None:
+        """Returns the claims that the command or its study has, None if there are none.
+
+        Raises:
+            UserError: they cannot be read, or the study cannot answer one.
+        """
+        path, named = self._directory / recorded.FILE, self._configs[0].claims
+        if named is not None:
+            path = expanded("claims", named)
+        elif not path.exists():
+            return None
+        file = claims.read(path)
+        levels: dict[str, dict[str, None]] = {}
+        for config, network in self._known_configs():
+            found = flatten(config) | labels(config["parts"], network)
+            found |= {key: config[key]["name"] for key in ("dataset", "recipe")}
+            for key, level in found.items():
+                if key != "seed":
+                    levels.setdefault(key, {})[spelled(level)] = None
+        known = {key: list(of_key) for key, of_key in levels.items()}
+        parts = [key for key in known if key.startswith(PARTS)]
+        factors = dict.fromkeys([*asked.factors(self._directory), *self._swept, *parts])
+        for claim in file.claims:
+            claims.check(claim, known, list(factors))
+        return file
 
     def _known_configs(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         """Yields the configurations of the command and of the study's runs, and their parts."""
@@ -380,6 +420,7 @@ class Sweep:
             UserError: the study's folder cannot be written.
         """
         self._record()
+        recorded.register(self._directory, self._claims, self._report.metric)
         rerun = self._configs[0].rerun
         statuses = [(run, store.read_status(run.directory)) for run in self._runs]
         due = [(run, status) for run, status in statuses if runner.is_due(status, rerun)]
