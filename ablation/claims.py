@@ -130,9 +130,7 @@ def parsed(text: str) -> Claim:
     if match["word"] not in (None, word):
         raise UserError(f"{said!r}: {match['sign']} goes with {word}. Write {GRAMMAR}.")
     if match["sign"] == "=" and number is None:
-        raise UserError(
-            f"{said!r}: = needs within NUMBER, since nothing is equal to the last digit."
-        )
+        raise UserError(f"{said!r}: = goes with within NUMBER, such as within 0.5.")
     one, other = (_side(said, match[name]) for name in ("one", "other"))
     if one.key and other.key and one.key != other.key:
         raise UserError(f"{said!r} compares {one.key} with {other.key}; name one key.")

@@ -159,7 +159,7 @@ def _difference(study: Study, claim: Claim) -> tuple[Effect, str]:
     try:
         return _asked(study, claim), ""
     except UserError as error:
-        return none, str(error)
+        return none, str(error).removeprefix(f"{claim.text!r}: ")
 
 
 def _asked(study: Study, claim: Claim) -> Effect:

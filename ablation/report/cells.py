@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import Effect
 from ablation.analysis.metrics import Metric
@@ -218,6 +219,22 @@ def runs_cells(runs: pd.DataFrame) -> Cells:
 def percent(value: float) -> str:
     """Returns a share as percent with two digits, nothing for NaN."""
     return number(100 * value, ".2f")
+
+
+def claim_cells(claimed: Claimed) -> Cells:
+    """Returns the claims of a study with their verdicts and differences."""
+    rows = []
+    for one in claimed.answers:
+        effect, said = one.effect, one.reason
+        if effect:
+            low, high = effect.interval
+            signed = effect.metric.signed
+            bounds = "" if math.isnan(low) else f" [{signed(low)}, {signed(high)}]"
+            said = f"{effect.metric.difference(effect.mean)}{bounds}" if effect.n else "no pair yet"
+        n = str(effect.n) if effect else ""
+        verdict = f"{one.verdict} ({one.remark})" if one.remark else one.verdict
+        rows.append([one.claim.text, verdict, said, n])
+    return Cells(["claim", "verdict", "difference", "n"], rows)
 
 
 def number(value: Any, form: str) -> str:

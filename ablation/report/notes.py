@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ablation.analysis.audit import Audit, Differences
+from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison, varying
 from ablation.analysis.effects import NEAR_CHANCE_SHARE, Effect, foremost
 from ablation.analysis.per_image import OfImages
@@ -85,6 +86,30 @@ def outside(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:
         f"{counted(left, 'run')} beside it: {named}."
     )
     return [Note(text, f"Shown is {design},")]
+
+
+def claimed(found: Claimed) -> list[Note]:
+    """Returns since when the claims of a study are on record, and how they were tested."""
+    if not found.answers and not found.problem:
+        return []
+    said = []
+    if found.digest:
+        text = f"on {found.time}, before the first run, with SHA-256 {found.digest[:16]}"
+        text += "; the file is another one now." if found.changed else "; unchanged since."
+        said.append(Note(text, "On record"))
+    else:
+        text = "of them was on record before the first run: all were added afterwards."
+        said.append(Note(text, "None"))
+    said.append(
+        Note(
+            "HOLDS: the interval of the difference is all on the claim's side. FAILS: all on the "
+            "other. OPEN: neither. The claims are one family, apart from the questions of the "
+            "tables: their intervals hold all at once with 95%; those that were added are tested "
+            "together with all others. A difference is averaged over all pairs of arms that differ "
+            "in nothing else."
+        )
+    )
+    return [*said, *([Note(found.problem, "Unreadable:")] if found.problem else [])]
 
 
 def certificate(found: Audit) -> list[Note]:

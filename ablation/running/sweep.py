@@ -278,8 +278,8 @@ class Sweep:
         self._configs = [validated(config) for config in configs]
         if expansion and expansion.until and self._configs[0].rerun == "all":
             raise UserError(
-                "rerun=all with seed=until() would decide by runs that it is about to replace: name "
-                "the seeds, such as seed=0,1,2, or leave it out."
+                "rerun=all with seed=until() would decide by runs that it is about to replace: "
+                "name the seeds, such as seed=0,1,2, or leave it out."
             )
         self._swept = swept
         self._expansion = expansion
