@@ -28,6 +28,7 @@ _SENTENCE = re.compile(
     r"(?P<one>.+?) (?P<sign>[>=]) (?P<other>.+?)(?: at (?P<at>.+?))?"
     r"(?: (?P<word>by|within) (?P<number>\S+)(?: points?)?)?"
 )
+_OWN_WORDS = re.compile(r"[<>]|(^| )(at|by|within)( |$)")
 _NOT_COMPARED = ("dataset", "seed")
 
 
@@ -156,7 +157,7 @@ def _number(said: str, text: str) -> float:
 
 def _side(said: str, text: str) -> Side:
     key, equals, level = text.rpartition("=")
-    if re.search(r"[<>]", text) or (equals and not (key and level)):
+    if _OWN_WORDS.search(text) or (equals and not (key and level)):
         raise UserError(f"{said!r}: {text} is no level. Write {GRAMMAR}.")
     return Side(key if equals else None, level)
 

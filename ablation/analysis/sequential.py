@@ -111,7 +111,7 @@ def bounds(differences: np.ndarray, alpha: float) -> tuple[float, float]:
 def _last_open(
     open_at: Callable[[np.ndarray], np.ndarray], middle: float, steps: np.ndarray
 ) -> float:
-    """Returns the outermost shift that is not rejected, on one side of the middle."""
+    """Returns where the shifts that are not rejected end, on one side of the middle."""
     for _ in range(3):
         places = np.flatnonzero(open_at(middle + steps))
         if not len(places):
@@ -120,7 +120,7 @@ def _last_open(
         if last == len(steps) - 1:
             return math.copysign(math.inf, steps[-1])
         steps = np.linspace(steps[last], steps[last + 1], 32)
-    return middle + float(steps[-1] if open_at(middle + steps[-1:])[0] else steps[last + 1])
+    return middle + float(steps[-1])  # The nearest one that is known to be rejected.
 
 
 def seeds_to_decide(

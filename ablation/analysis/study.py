@@ -122,6 +122,9 @@ class Study:
         if metric is self.metric:
             return replace(self, margin=margin)
         runs, problems = self.runs.copy(), list(self.problems)
+        if metric is ACCURACY:  # It is in every result.
+            runs["score"], runs["score_of_chance"] = runs["val_accuracy"], runs["chance"]
+            return replace(self, runs=runs, metric=metric, margin=margin)
         complete = runs["state"] == store.COMPLETE
         runs["score"] = math.nan
         lacking = []

@@ -23,8 +23,8 @@ from ablation.terminal import counted
 _HEAD = """# Checklist: statistics and compute
 
 Answers to what the NeurIPS paper checklist asks about statistical significance and compute
-resources, from what is stored of this study. Read them before you hand them in: they know nothing of
-what was tried elsewhere."""
+resources, from what is stored of this study. Read them before you hand them in: they know nothing
+of what was tried elsewhere."""
 
 
 def checklist(study: Study, comparisons: Sequence[Comparison]) -> str:
