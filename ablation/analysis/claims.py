@@ -5,8 +5,8 @@ pairs of arms that differ in nothing else. The claims of a study are one family,
 questions of its tables.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -129,6 +129,23 @@ def claimed(study: Study) -> Claimed:
     )
 
 
+def waiting(study: Study, runs: Collection[str]) -> tuple[list[Answer], list[Answer]]:
+    """Returns which claims on record before the first run are decided, and which are open.
+
+    Args:
+        study: the study.
+        runs: those that are being trained; of claims about others they decide nothing.
+    """
+    own = replace(study, runs=study.runs[study.runs["run"].isin(runs)])
+    found = [
+        one
+        for one in claimed(study).answers
+        if not one.added and one.effect and not _difference(own, one.claim)[1]
+    ]
+    open_ = [one for one in found if one.verdict == OPEN]
+    return [one for one in found if one.verdict != OPEN], open_
+
+
 def _verdict(claim: Claim, effect: Effect) -> str:
     """Returns whether the interval of a difference is all on the claim's side, or on the other."""
     low, high = effect.interval
@@ -185,15 +202,18 @@ def _asked(study: Study, claim: Claim) -> Effect:
     if len(found) > 1:
         raise UserError(_several(study, [group for _, group, _ in found]))
     _, group, terms = found[0]
-    names = list(factors)
-    cells = group.assign(column=group.groupby(names, sort=False, dropna=False).ngroup())
+    cells = group.assign(column=group.groupby(factors, sort=False, dropna=False).ngroup())
     where = ", ".join(f"{claims.short(name)} {level}" for name, level in fixed.items())
     weighted = tuple(
         (sign / len(terms), (int(cells.loc[place, "column"]),))
         for pair in terms
         for sign, place in zip((1.0, -1.0), pair, strict=True)
     )
-    question = Question("claim", one, other, where, weighted)
+    minuend, subtrahend = (
+        level if _speaks(runs, key, level) else f"{claims.short(key)} {level}"
+        for level in (one, other)
+    )
+    question = Question("claim", minuend, subtrahend, where, weighted)
     order = study.looked.order if study.looked else None
     return differences(cells, [], [question], study.metric, None, order)[0]
 
@@ -243,6 +263,11 @@ def _column(runs: pd.DataFrame, key: str) -> pd.Series:
 def _is(value: Any, level: str) -> bool:
     """Returns whether a run has a level, or its network has no use for one."""
     return spelled(value) == level or not _applies(value)
+
+
+def _speaks(runs: pd.DataFrame, key: str, level: str) -> bool:
+    """Returns whether a level says of what it is one."""
+    return any(getattr(value, "speaks", False) for value in runs[key] if value == level)
 
 
 def _applies(value: Any) -> bool:

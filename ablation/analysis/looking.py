@@ -4,6 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from ablation.analysis import claims
+from ablation.analysis.claims import Answer
 from ablation.analysis.effects import HELPS, HURTS, NO_RELEVANT_DIFFERENCE, Effect
 from ablation.analysis.study import load
 from ablation.analysis.tables import comparison_effects, questions
@@ -22,12 +24,21 @@ class Look:
         decided: the questions with a verdict.
         waiting: those that more seeds may decide.
         given_up: those without a single pair of runs.
+        claims: how many claims on record before the first run are asked too.
+        open_claims: those of them that are open.
     """
 
     seeds: int
     decided: tuple[Effect, ...]
     waiting: tuple[Effect, ...]
     given_up: tuple[Effect, ...]
+    claims: int = 0
+    open_claims: tuple[Answer, ...] = ()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another seed may decide something."""
+        return bool(self.waiting or self.open_claims)
 
     @property
     def asked(self) -> int:
@@ -66,4 +77,18 @@ def look(directory: Path, options: ReportConfig, design: str, runs: Collection[s
                 given_up.append(effect)
             else:
                 waiting.append(effect)
-    return Look(seeds, tuple(decided), tuple(waiting), tuple(given_up))
+    of_claims, open_claims = claims.waiting(study, runs)
+    early = seeds < _SEEDS_WITHOUT_A_PAIR
+    left = tuple(one for one in open_claims if one.effect and (one.effect.n or early))
+    return Look(
+        seeds,
+        tuple(decided),
+        tuple(waiting),
+        tuple(given_up),
+        len(of_claims) + len(open_claims),
+        tuple(
+            one
+            for one in open_claims
+            if one.effect and (one.effect.n or seeds < _SEEDS_WITHOUT_A_PAIR)
+        ),
+    )

@@ -103,7 +103,7 @@ class Buying:
         )
         spent = len(self._bought) == len(self._by_seed)
         after = f"after {counted(len(self._bought), 'seed')}"
-        if not found.asked:
+        if not (found.asked or found.claims):
             return False, f"{after}: these runs leave no question to decide"
         said = f"{after}: {len(found.decided)} of {counted(found.asked, 'question')} decided"
         if found.waiting:
@@ -118,15 +118,18 @@ class Buying:
                 said += f" (about {max(able)} seeds at the spread seen)"
         if found.given_up:
             said += f"; given up, since an arm always fails: {len(found.given_up)}"
+        if found.claims:
+            done = found.claims - len(found.open_claims)
+            said += f"; {done} of {counted(found.claims, 'claim')} decided"
         short = [one for one in (*found.decided, *found.waiting) if one.n < found.seeds]
         if short:
             fewest = min(short, key=lambda effect: effect.n)
             said += f"; pairs are missing: {_named(fewest)} has {fewest.n} of {found.seeds}"
-        if not found.waiting:
+        if not found.goes_on:
             said += "; no further seed is trained" if not spent else ""
         elif spent:
             said += f"; all {self._at_most} seeds are spent"
-        return bool(found.waiting), said
+        return found.goes_on, said
 
     def expected(self) -> int:
         """Returns about how many seeds will do, from those there are; 0 if nobody can say."""
@@ -138,10 +141,12 @@ class Buying:
             )
         except UserError:  # There is no run yet.
             return 0
-        if found.asked and not found.waiting:
+        if (found.asked or found.claims) and not found.goes_on:
             return len(self._bought)
-        able = [effect.seeds_to_settle for effect in found.waiting]
-        if not able or not all(effect.n > 1 for effect in found.waiting):
+        of_claims = [one.effect for one in found.open_claims if one.effect]
+        left = [*found.waiting, *of_claims]
+        able = [effect.seeds_to_settle for effect in left]
+        if not able or not all(effect.n > 1 for effect in left):
             return 0
         return min(max(able), self._at_most) if all(able) else self._at_most
 

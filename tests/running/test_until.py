@@ -52,6 +52,8 @@ def test_seeds_are_trained_until_the_question_is_decided(decided):
     assert len(_seeds(study)) == 2 * len(seeds)
     assert f"after {len(seeds)} seeds: 1 of 1 question decided" in done.stderr
     assert "after 5 seeds: 0 of 1 question decided; open: wide" in done.stderr
+    # The claims are two, so that they need a seed more than the one question.
+    assert f"after {len(seeds) - 1} seeds: 1 of 1 question decided; 0 of 2 claims" in done.stderr
     assert "at most 40 to train" in done.stderr
     assert asked.looked(study).order == tuple(seeds)
 
@@ -178,7 +180,7 @@ def test_an_arm_that_always_fails_is_not_bought_for_ever(cli, folder):
         (["-m", "parts.wide=true,false", "seed=until(9)", "rerun=all"], "name the seeds"),
         (["-m", "recipe.momentum=0,0.9", "seed=until(9)"], "add report.contrast=recipe.momentum"),
         (["-m", "parts.wide=true,false", "claims=none.yaml"], "none.yaml cannot be read"),
-        (["-m", "parts.wide=true,false", "claims=bad.yaml"], "claim 1: 'wide > '"),
+        (["-m", "parts.wide=true,false", "claims=bad.yaml"], "claim 1: 'wide >' is no claim"),
         (["-m", "parts.wide=true,false", "claims=typo.yaml"], "Known: "),
         (["-m", "claims=bad.yaml,typo.yaml"], "cannot be swept"),
     ],
