@@ -86,9 +86,5 @@ def look(directory: Path, options: ReportConfig, design: str, runs: Collection[s
         tuple(waiting),
         tuple(given_up),
         len(of_claims) + len(open_claims),
-        tuple(
-            one
-            for one in open_claims
-            if one.effect and (one.effect.n or seeds < _SEEDS_WITHOUT_A_PAIR)
-        ),
+        left,
     )
