@@ -125,7 +125,12 @@ def until(
 
     bought = len({run.config.seed for run in buying.bought})
     expected = buying.expected()
-    if expected > bought:
+    if expected > buying.at_most:
+        yield (
+            f"At the spread of the {counted(bought, 'seed')} there are, {buying.at_most} seeds "
+            f"will hardly decide all: {buying.at_most - bought} more, {cost(buying.at_most)}."
+        )
+    elif expected > bought:
         yield (
             f"At the spread of the {counted(bought, 'seed')} there are, about {expected} seeds "
             f"decide: {expected - bought} more, {cost(expected)}."

@@ -1,7 +1,7 @@
 """Seeds until decided: which runs a command with `seed=until(20)` trains next, and what it says."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from ablation.terminal import counted
 
 if TYPE_CHECKING:  # pandas would delay every error.
     from ablation.analysis.effects import Effect
+    from ablation.analysis.looking import Look
 
 _SEED = re.compile(r"-s(\d+)-[0-9a-f]{8}$")
 _NAMED_AT_MOST = 3
@@ -27,6 +28,9 @@ class Buying:
         design: whose questions are to be decided.
         runs: of the command, all arms of one seed before the next.
         at_most: seeds.
+
+    Attributes:
+        at_most: seeds.
     """
 
     def __init__(
@@ -40,7 +44,7 @@ class Buying:
         self._directory = directory
         self._options = options
         self._design = design
-        self._at_most = at_most
+        self.at_most = at_most
         self._by_seed: dict[int, list[Run]] = {}
         for run in runs:
             self._by_seed.setdefault(run.config.seed, []).append(run)
@@ -67,7 +71,7 @@ class Buying:
         # What other commands have trained was there to be looked at too.
         others = [_SEED.search(path.name) for path in store.run_directories(self._directory)]
         there = sorted({int(match[1]) for match in others if match})
-        asked.look(self._directory, self._at_most, [*there, *self._bought])
+        asked.look(self._directory, self.at_most, [*there, *self._bought])
 
     def buy(self, workers: int) -> bool:
         """Decides to train another seed, or as many as there are workers for.
@@ -101,38 +105,26 @@ class Buying:
         found = look(
             self._directory, self._options, self._design, [run.name for run in self.bought]
         )
-        spent = len(self._bought) == len(self._by_seed)
         after = f"after {counted(len(self._bought), 'seed')}"
         if not (found.asked or found.claims):
             return False, f"{after}: these runs leave no question to decide"
-        said = f"{after}: {len(found.decided)} of {counted(found.asked, 'question')} decided"
+        said = [f"{len(found.decided)} of {counted(found.asked, 'question')} decided"]
         if found.waiting:
-            named = [_named(effect) for effect in found.waiting[:_NAMED_AT_MOST]]
-            more = len(found.waiting) - len(named)
-            said += f"; open: {', '.join(named)}{f' and {more} more' if more else ''}"
-            able = [effect.seeds_to_settle for effect in found.waiting]
-            least = max(effect.least_seeds for effect in found.waiting)
-            if len(self._bought) < least:
-                said += f" (none can be before {least} seeds)"
-            elif all(able):
-                said += f" (about {max(able)} seeds at the spread seen)"
+            said.append(_waiting(found.waiting, len(self._bought)))
         if found.given_up:
-            said += f"; given up, since an arm always fails: {len(found.given_up)}"
-        if found.claims:
-            done = found.claims - len(found.open_claims)
-            said += f"; {done} of {counted(found.claims, 'claim')} decided"
-        short = [one for one in (*found.decided, *found.waiting) if one.n < found.seeds]
-        if short:
-            fewest = min(short, key=lambda effect: effect.n)
-            said += f"; pairs are missing: {_named(fewest)} has {fewest.n} of {found.seeds}"
-        if not found.goes_on:
-            said += "; no further seed is trained" if not spent else ""
-        elif spent:
-            said += f"; all {self._at_most} seeds are spent"
-        return found.goes_on, said
+            said.append(f"given up, since an arm always fails: {len(found.given_up)}")
+        said += [*_claims(found), *_missing(found)]
+        if len(self._bought) == len(self._by_seed):
+            said += [f"all {self.at_most} seeds are spent"] if found.goes_on else []
+        elif not found.goes_on:
+            said.append("no further seed is trained")
+        return found.goes_on, f"{after}: {'; '.join(said)}"
 
     def expected(self) -> int:
-        """Returns about how many seeds will do, from those there are; 0 if nobody can say."""
+        """Returns about how many seeds will do, from those there are.
+
+        It is more than may be trained if those will not do, and 0 if nobody can say.
+        """
         from ablation.analysis.looking import look
 
         try:
@@ -148,7 +140,36 @@ class Buying:
         able = [effect.seeds_to_settle for effect in left]
         if not able or not all(effect.n > 1 for effect in left):
             return 0
-        return min(max(able), self._at_most) if all(able) else self._at_most
+        return max(able) if all(able) else self.at_most + 1
+
+
+def _waiting(effects: Sequence["Effect"], bought: int) -> str:
+    """Returns what is open, and with how many seeds it might be decided."""
+    named = [_named(effect) for effect in effects[:_NAMED_AT_MOST]]
+    more = len(effects) - len(named)
+    said = f"open: {', '.join(named)}{f' and {more} more' if more else ''}"
+    able = [effect.seeds_to_settle for effect in effects]
+    least = max(effect.least_seeds for effect in effects)
+    if bought < least:
+        return f"{said} (none can be before {least} seeds)"
+    return f"{said} (about {max(able)} seeds at the spread seen)" if all(able) else said
+
+
+def _claims(found: "Look") -> Iterator[str]:
+    """Yields how many claims are decided, and which is open if nothing else is."""
+    if found.claims:
+        done = found.claims - len(found.open_claims)
+        said = f"{done} of {counted(found.claims, 'claim')} decided"
+        alone = found.open_claims and not found.waiting
+        yield f"{said}, open: {found.open_claims[0].claim.text}" if alone else said
+
+
+def _missing(found: "Look") -> Iterator[str]:
+    """Yields that pairs are missing, since a run of them failed or diverged."""
+    short = [one for one in (*found.decided, *found.waiting) if one.n < found.seeds]
+    if short:
+        fewest = min(short, key=lambda effect: effect.n)
+        yield f"pairs are missing: {_named(fewest)} has {fewest.n} of {found.seeds}"
 
 
 def _named(effect: "Effect") -> str:

@@ -80,9 +80,9 @@ def test_an_effect_of_one_is_found_more_often_than_by_eight_seeds_fixed_in_advan
     values = _drawn("normal") + 1
     decided, stop = _stops(values)
     fixed = (stats.ttest_1samp(values[:, :8], 0, axis=1).pvalue <= 0.05).mean()
-    # Seen: 0.83, 12.7 and 0.68; the standard errors are 0.006 and 0.08.
-    assert decided.mean() == pytest.approx(0.84, abs=0.02)
-    assert stop.mean() == pytest.approx(12.6, abs=0.3)
+    # Seen elsewhere: 0.86 with 12.4 seeds against 0.66; the standard errors are 0.006 and 0.08.
+    assert decided.mean() == pytest.approx(0.85, abs=0.02)
+    assert stop.mean() == pytest.approx(12.5, abs=0.3)
     assert fixed == pytest.approx(0.68, abs=0.03)
 
 
