@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ablation import keys
 from ablation.config import CONF_DIR, UserError, flatten
+from ablation.designs import seeds
 
 _WORD = re.compile(r"(\+{0,2})([A-Za-z_$][\w.$@/-]*)=(.*)", re.DOTALL)
 _LOOSE = re.compile(r"\+{0,2}([A-Za-z_][\w.]*)\s*[:=]?\s*(.*)", re.DOTALL)
@@ -68,7 +69,28 @@ def arranged(words: Sequence[str]) -> list[str]:
     _check_files(rest, options)
     # Every experiment is a sweep of its own.
     sweeps = any(re.match(r"experiment=|hydra\.mode=MULTIRUN$", word) for word in rest)
+    rest = _of_seeds(rest, sweeps or bool(swept))
     return [*options, *overrides(_of_design(rest), sweeps or bool(swept))]
+
+
+def _of_seeds(words: Sequence[str], sweeps: bool) -> list[str]:
+    """Returns the words with seed=until(N) as what Hydra takes: all seeds, and how many at most."""
+    found = []
+    for word in words:
+        key, _, value = word.partition("=")
+        if key != "seed" and re.match(r"until\s*\(", value):
+            raise UserError(f"{word} cannot be read: until() is for seeds, such as seed=until(20).")
+        count = seeds.until(value) if key == "seed" else None
+        if count is None:
+            found.append(word)
+        elif not sweeps:
+            raise UserError(
+                f"{word} trains seeds until questions are decided, and a single arm asks none: put "
+                "-m before the keys and name several levels, such as -m arch=34,50."
+            )
+        else:
+            found += [f"seed=range({count})", f"hydra.sweeper.until={count}"]
+    return found
 
 
 def _of_design(words: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ CELL_KEYS = ("arch", "dataset")
 COMMAND_KEYS = (
     "design",
     "study",
+    "claims",
     "plan",
     "rerun",
     "threads",
@@ -118,6 +119,7 @@ class Config:
     epochs: int = 5
     seed: int = 0
     study: str = "main"
+    claims: str | None = None
     backend: str = "tensorflow"
     precision: str = "float32"
     deterministic: bool = True
@@ -156,6 +158,7 @@ ConfigStore.instance().store(
         "_target_": SWEEPER,
         "max_batch_size": None,
         "params": None,
+        "until": 0,
     },
 )
 OmegaConf.register_new_resolver("expanduser", lambda path: str(expanded("runs_dir", path)))

@@ -8,7 +8,21 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
 
 class DesignSweeper(BasicSweeper):
-    """Launches the runs of a design: all arms of one seed, then those of the next."""
+    """Launches the runs of a design: all arms of one seed, then those of the next.
+
+    Args:
+        max_batch_size: how many jobs the launcher is given at a time, None for all.
+        params: what an experiment sweeps.
+        until: see `ablation.running.jobs.Expansion`, which reads it.
+    """
+
+    def __init__(
+        self,
+        max_batch_size: int | None,
+        params: dict[str, str] | None = None,
+        until: int = 0,
+    ) -> None:
+        super().__init__(max_batch_size, params)
 
     def sweep(self, arguments: Sequence[str]) -> Any:
         """Plans, trains and reports a sweep."""

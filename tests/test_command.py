@@ -76,9 +76,11 @@ def test_the_keys_that_take_text_are_those_of_the_schema():
     keys.admit(["vgg16"])  # A network without parts.
     texts = {key for key, value in flatten(asdict(Config())).items() if isinstance(value, str)}
     unset = {"train_split", "val_split", "data_dir", "path"}
-    nullable = {f"dataset.{key}" for key in unset} | {
-        f"report.{key}" for key in ("contrast", "design", "reference")
-    }
+    nullable = (
+        {"claims"}
+        | {f"dataset.{key}" for key in unset}
+        | {f"report.{key}" for key in ("contrast", "design", "reference")}
+    )
     numbers = {"recipe.learning_rate", "recipe.batch_size"}
     assert keys.text_keys().keys() == (texts - numbers) | nullable
     assert {key for key, is_nullable in keys.text_keys().items() if is_nullable} == nullable

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ablation.analysis.comparison import LOCATIONS, Comparison, levels, once
 from ablation.records import store
+from ablation.records.asked import Looked
 from ablation.text import readable
 
 _BUDGET = {
@@ -38,6 +39,7 @@ class Audit:
             if there are none, or if that too is a FAIL.
         confounds: what else differs between them beside the factors and the seed.
         holes: cells and seeds that are not there, one line each.
+        looked: how seeds were bought by looking at the results, None if they were not.
     """
 
     runs: int
@@ -45,6 +47,7 @@ class Audit:
     within: tuple[str, ...]
     confounds: Differences
     holes: tuple[str, ...]
+    looked: Looked | None = None
 
     @property
     def passes(self) -> bool:
@@ -77,7 +80,8 @@ def audit(comparison: Comparison) -> Audit:
         for key in facts
         if complete[key].nunique(dropna=False) > 1
     }
-    return Audit(len(complete), unequal, within, confounds, tuple(_holes(comparison)))
+    holes = tuple(_holes(comparison))
+    return Audit(len(complete), unequal, within, confounds, holes, comparison.looked)
 
 
 def _unequal(runs: pd.DataFrame) -> Differences:

@@ -25,6 +25,7 @@ from ablation.factors import (
     varying_parts,
 )
 from ablation.records import store
+from ablation.records.asked import Looked
 from ablation.text import utf8
 
 LOCATIONS = ("dataset.path", "dataset.data_dir")
@@ -76,6 +77,7 @@ class Comparison:
         metric: what `score` is.
         margin: below which a difference does not matter, None if none was given.
         missing: the names of runs that a grid has planned and that have no files yet.
+        looked: how its seeds were bought by looking at the results, None if they were not.
     """
 
     dataset: str
@@ -95,6 +97,7 @@ class Comparison:
     metric: Metric = ACCURACY
     margin: float | None = None
     missing: tuple[str, ...] = ()
+    looked: Looked | None = None
 
     @cached_property
     def complete(self) -> pd.DataFrame:

@@ -9,11 +9,13 @@ rests on.
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ablation.analysis import sequential
 from ablation.analysis.comparison import combinations, levels
 from ablation.analysis.metrics import ACCURACY, Metric
 from ablation.analysis.significance import (
@@ -44,6 +46,9 @@ DISAGREES = "disagrees"
 AGREES = "agrees"
 
 SEEDS_FOR_A_VERDICT = 3
+
+_SEEDS_AHEAD = 60
+"""How far it is looked ahead for what would decide a question whose seeds are bought by looking."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +84,17 @@ class Effect:
         metric: what is compared.
         margin: below which a difference does not matter, None if none was given.
         family: number of questions that Holm's correction counts.
-        p: two-sided p of the paired t test; NaN without spread or below three seeds.
+        p: two-sided p of the paired t test; NaN without spread or below three seeds. Of seeds that
+            were bought by looking, one that holds however often one looks; see `sequential`.
         p_holm: the same after Holm's correction.
         exact_holm: two-sided sign-flip p after Holm's correction, exact up to 15 seeds.
         smallest_exact_holm: what that would be if the own p were as small as so many seeds can make
             it, and the other effects as they are.
         seeds_needed: with how many seeds the last effect of the family could pass 0.05 there.
+        looked: whether seeds were bought by looking at the results. Then `differences` are in the
+            order of looking, and what is concluded holds at every look.
+        bounds: of the confidence sequence, if so.
+        towards: the sign that the differences speak for, if so.
     """
 
     kind: str
@@ -104,6 +114,9 @@ class Effect:
     exact_holm: float = math.nan
     smallest_exact_holm: float = math.nan
     seeds_needed: int = 0
+    looked: bool = False
+    bounds: tuple[float, float] = (math.nan, math.nan)
+    towards: int = 0
 
     @property
     def name(self) -> str:
@@ -158,23 +171,39 @@ class Effect:
         Where Holm's correction, which is less strict with every effect but the first, concludes and
         the interval still reaches across 0, it ends there: the sign is known.
         """
-        if self.n < 2 or self.constant:
+        if self.n < 2 or (self.constant and not self.looked):
             return math.nan, math.nan
-        half = t_half_width(self.differences, self.alpha)
-        low, high = self.mean - half, self.mean + half
+        if self.looked:
+            # Far off differences may draw their mean out of what is symmetric about its middle.
+            low, high = min(self.bounds[0], self.mean), max(self.bounds[1], self.mean)
+            if not (math.isfinite(low) or math.isfinite(high) or self.concludes):
+                return math.nan, math.nan
+        else:
+            half = t_half_width(self.differences, self.alpha)
+            low, high = self.mean - half, self.mean + half
         if self.concludes:
             return (max(low, 0.0), high) if self.mean > 0 else (low, min(high, 0.0))
         return low, high
 
     @property
     def concludes(self) -> bool:
-        """Whether the paired t test, corrected by Holm, tells the difference from chance."""
+        """Whether the test, corrected by Holm, tells the difference from chance."""
+        if self.looked and self.towards != np.sign(self.mean):
+            return False
         return self.n >= SEEDS_FOR_A_VERDICT and self.p_holm <= ALPHA
+
+    @property
+    def least_seeds(self) -> int:
+        """With how few seeds a verdict can be had."""
+        return sequential.least_seeds(self.alpha) if self.looked else SEEDS_FOR_A_VERDICT
 
     @property
     def verdict(self) -> str:
         """What may be said: one of four, "" below three seeds and without any spread."""
-        if self.n < SEEDS_FOR_A_VERDICT or self.constant:
+        if self.looked:
+            if self.n < 2:
+                return ""
+        elif self.n < SEEDS_FOR_A_VERDICT or self.constant:
             return ""
         low, high = self.interval
         if self.margin is not None and -self.margin <= low and high <= self.margin:
@@ -186,7 +215,7 @@ class Effect:
     @property
     def exact(self) -> str:
         """What the sign-flip test, which assumes nothing, has to say to the verdict."""
-        if self.n < SEEDS_FOR_A_VERDICT or self.constant:
+        if self.n < SEEDS_FOR_A_VERDICT or self.constant or self.looked:
             return ""
         if self.smallest_exact_holm > ALPHA:
             return f"cannot speak below n = {max(self.seeds_needed, self.n + 1)}"
@@ -194,12 +223,16 @@ class Effect:
             return DISAGREES
         return CONFIRMED if self.concludes else AGREES
 
-    @property
+    @cached_property
     def seeds_to_settle(self) -> int:
         """About how many seeds in all would settle what is open, 0 if too many would or nothing is.
 
-        See `significance.seeds_to_settle`.
+        See `significance.seeds_to_settle` and `sequential.seeds_to_decide`.
         """
+        if self.looked and self.n > 1 and self.verdict == OPEN:
+            values = self.differences.to_numpy(float)
+            ahead = max(_SEEDS_AHEAD, 2 * self.n)
+            return sequential.seeds_to_decide(values, self.alpha, self.margin, ahead)
         if self.n < 2 or self.constant or self.verdict not in ("", OPEN):
             return 0
         return seeds_to_settle(self.n, self.mean, self.sd, self.alpha, self.margin)
@@ -210,7 +243,7 @@ class Effect:
 
         At 0.05 divided by the family, as strict as Holm's correction is with the first effect.
         """
-        if self.n < 2 or self.constant:
+        if self.n < 2 or self.constant or self.looked:
             return math.nan
         return detectable_size(self.n, self.alpha) * self.sd
 
@@ -225,6 +258,9 @@ class Effect:
             text += " (n=1), one seed, no claim"
         elif self.constant:
             text += f" (n={self.n}), the same for every seed"
+            text += f": {self.verdict}" if self.verdict else ""
+        elif math.isnan(self.interval[0]):
+            text += f" (n={self.n}): {self.verdict}, too few seeds for an interval"
         else:
             text += f" [{low} to {high}] (n={self.n})"
             text += f": {self.verdict}" if self.verdict else ", two seeds, no verdict"
@@ -284,6 +320,8 @@ def with_p_values(effects: Sequence[Effect]) -> list[Effect]:
     An effect that cannot be tested (too few seeds, or no spread) still counts in the family, so
     that what could be looked at, and not only what was, pays for the correction.
     """
+    if any(effect.looked for effect in effects):
+        return _with_anytime_p_values(effects)
     t, exact = (np.full(len(effects), math.nan) for _ in range(2))
     sizes = np.array([0 if effect.constant else effect.n for effect in effects])
     for n in np.unique(sizes[sizes > 1]):
@@ -309,6 +347,24 @@ def with_p_values(effects: Sequence[Effect]) -> list[Effect]:
     ]
 
 
+def _with_anytime_p_values(effects: Sequence[Effect]) -> list[Effect]:
+    """Returns the same of effects whose seeds were bought by looking at the results."""
+    values = [effect.differences.to_numpy(float) for effect in effects]
+    p = np.array([sequential.anytime_p(of_effect) for of_effect in values])
+    found = zip(effects, values, p, holm(p), strict=True)
+    return [
+        replace(
+            effect,
+            family=len(effects),
+            p=float(raw),
+            p_holm=float(corrected),
+            bounds=sequential.bounds(of_effect, ALPHA / len(effects)),
+            towards=sequential.direction(of_effect) if len(of_effect) else 0,
+        )
+        for effect, of_effect, raw, corrected in found
+    ]
+
+
 def is_near_chance(accuracy: np.ndarray, chance: np.ndarray) -> np.ndarray:
     """Returns whether runs ended near chance: under a tenth of the way from chance to perfect.
 
@@ -325,6 +381,7 @@ def answers(
     questions: Sequence[Question],
     metric: Metric = ACCURACY,
     margin: float | None = None,
+    order: Sequence[int] | None = None,
 ) -> list[Effect]:
     """Returns the answer to each question of one comparison, tested as one family.
 
@@ -339,13 +396,32 @@ def answers(
         questions: whose terms are the levels of the rows and of the column.
         metric: what `score` is.
         margin: below which a difference does not matter.
+        order: the seeds in the order in which they were looked at, if they were bought by looking.
     """
+    return with_p_values(differences(runs, rows, questions, metric, margin, order))
+
+
+def differences(
+    runs: pd.DataFrame,
+    rows: Sequence[str],
+    questions: Sequence[Question],
+    metric: Metric = ACCURACY,
+    margin: float | None = None,
+    order: Sequence[int] | None = None,
+) -> list[Effect]:
+    """Returns the paired differences that answer each question, untested; see `answers`."""
     cells = _cells(runs, rows)
     found = []
     for question in questions:
         one = _sum([(weight, cells[cell]) for weight, cell in question.terms])
-        found.append(one.effect(question, metric, margin))
-    return with_p_values(found)
+        effect = one.effect(question, metric, margin)
+        if order is not None:
+            # A seed that nobody has looked at comes after those that were looked at.
+            known = {seed: place for place, seed in enumerate(order)}
+            seeds = sorted(effect.differences.index, key=lambda s: (known.get(s, len(known)), s))
+            effect = replace(effect, differences=effect.differences[seeds], looked=True)
+        found.append(effect)
+    return found
 
 
 def grid_questions(

@@ -30,7 +30,7 @@ from ablation.data.facts import caveats
 from ablation.designs.registry import GRID
 from ablation.factors import ABSENT, LAST, Factor, Label, labels, of_parts
 from ablation.records import asked, store
-from ablation.records.asked import Planned
+from ablation.records.asked import Looked, Planned
 from ablation.records.predictions import Predictions, unpacked
 from ablation.records.provenance import CONFOUNDS
 from ablation.text import file_name, utf8
@@ -88,6 +88,7 @@ class Study:
         designs: that commands have asked for, the last one last.
         metric: what the `score` of a run is.
         margin: below which a difference does not matter, None if none was given.
+        looked: how seeds were bought by looking at the results, None if none was.
     """
 
     directory: Path
@@ -99,6 +100,7 @@ class Study:
     designs: tuple[Planned, ...] = ()
     metric: Metric = ACCURACY
     margin: float | None = None
+    looked: Looked | None = None
 
     @property
     def complete(self) -> pd.DataFrame:
@@ -120,6 +122,9 @@ class Study:
         if metric is self.metric:
             return replace(self, margin=margin)
         runs, problems = self.runs.copy(), list(self.problems)
+        if metric is ACCURACY:  # It is in every result.
+            runs["score"], runs["score_of_chance"] = runs["val_accuracy"], runs["chance"]
+            return replace(self, runs=runs, metric=metric, margin=margin)
         complete = runs["state"] == store.COMPLETE
         runs["score"] = math.nan
         lacking = []
@@ -175,7 +180,13 @@ class Study:
         """
         found = self._comparisons(contrast, reference, design)
         return [
-            replace(one, metric=self.metric, margin=self.margin, missing=self._missing(one))
+            replace(
+                one,
+                metric=self.metric,
+                margin=self.margin,
+                missing=self._missing(one),
+                looked=self.looked,
+            )
             for one in found
         ]
 
@@ -371,7 +382,16 @@ def load(directory: str | Path) -> Study:
     history = _history_frame(histories)
     frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
     plans = tuple(asked.designs(directory))
-    return Study(directory, tuple(factors), parts, frame, history, tuple(problems), plans)
+    return Study(
+        directory,
+        tuple(factors),
+        parts,
+        frame,
+        history,
+        tuple(problems),
+        plans,
+        looked=asked.looked(directory),
+    )
 
 
 def _add_labels(

@@ -181,7 +181,8 @@ def comparison_effects(comparison: Comparison) -> list[Effect]:
     if not asked:
         return []
     runs = comparison.runs if comparison.arms else comparison.compared
-    return answers(runs, comparison.rows, asked, comparison.metric, comparison.margin)
+    order = comparison.looked.order if comparison.looked else None
+    return answers(runs, comparison.rows, asked, comparison.metric, comparison.margin, order)
 
 
 def _arm_questions(comparison: Comparison) -> list[Question]:

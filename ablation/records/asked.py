@@ -1,4 +1,4 @@
-"""What the commands of a study asked for, in its `study.json`: factors, designs, sources."""
+"""What the commands of a study asked for, in its `study.json`: factors, designs, sources, looks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -64,6 +64,19 @@ class Planned:
         )
 
 
+@dataclass(frozen=True)
+class Looked:
+    """How seeds of a study were bought: one after another, by looking at the results.
+
+    Attributes:
+        at_most: seeds that the last such command would have trained.
+        order: the seeds in the order in which they were looked at.
+    """
+
+    at_most: int
+    order: tuple[int, ...]
+
+
 def add(
     study: Path,
     keys: Sequence[str],
@@ -80,7 +93,7 @@ def add(
     """
     make_directory(study)
     with lock(study / ".lock"):
-        content: dict[str, Any] = {"factors": list(dict.fromkeys([*factors(study), *keys]))}
+        content = _content(study) | {"factors": list(dict.fromkeys([*factors(study), *keys]))}
         code = current_sources(study) | dict(sources or {})
         if code:
             content["sources"] = code
@@ -104,6 +117,50 @@ def is_recorded(study: Path) -> bool:
     return (study / _FILE).exists()
 
 
+def look(study: Path, at_most: int, seeds: Sequence[int]) -> None:
+    """Adds to the record that seeds are bought by looking at the results of those before.
+
+    Args:
+        study: its directory, which is there.
+        at_most: seeds that the command would train.
+        seeds: that are there or are trained next.
+    """
+    with lock(study / ".lock"):
+        before = looked(study)
+        order = dict.fromkeys([*(before.order if before else ()), *seeds])
+        record = {"at_most": at_most, "order": list(order)}
+        write_json(study / _FILE, _content(study) | {"looked": record})
+
+
+def looked(study: Path) -> Looked | None:
+    """Returns how seeds were bought by looking, None if none was.
+
+    Raises:
+        UserError: the record of it is damaged.
+    """
+    found = get(study, "looked")
+    if found is None:
+        return None
+    try:
+        return Looked(int(found["at_most"]), tuple(map(int, found["order"])))
+    except (KeyError, TypeError, ValueError):
+        raise UserError(
+            f"{study / _FILE} is damaged: looked holds no at_most and order; the seeds of this "
+            'study were bought by looking, such as {"at_most": 20, "order": [0, 1, 2]}.'
+        ) from None
+
+
+def put(study: Path, key: str, value: Any) -> None:
+    """Puts a value on record, in the place of an earlier one."""
+    with lock(study / ".lock"):
+        write_json(study / _FILE, _content(study) | {key: value})
+
+
+def get(study: Path, key: str) -> Any:
+    """Returns a value that is on record, None if there is none or nothing can be read."""
+    return _content(study).get(key)
+
+
 def factors(study: Path) -> list[str]:
     """Returns the factors of a study: those of every study, then those that its commands swept.
 
@@ -125,7 +182,7 @@ def factors(study: Path) -> list[str]:
 
 def current_sources(study: Path) -> dict[str, dict[str, str]]:
     """Returns the code of the users' own networks that a study's last command has trained."""
-    found = _optional(study, "sources")
+    found = get(study, "sources")
     return found if isinstance(found, dict) else {}
 
 
@@ -135,7 +192,7 @@ def designs(study: Path) -> list[Planned]:
     What is damaged of them, or of a later edition, is left out: a report can do without.
     """
     found = []
-    for one in _optional(study, "designs") or []:
+    for one in get(study, "designs") or []:
         try:
             planned = Planned(
                 str(one["design"]),
@@ -156,8 +213,9 @@ def _frozen(level: Any) -> Any:
     return tuple(level) if isinstance(level, list) else level
 
 
-def _optional(study: Path, key: str) -> Any:
+def _content(study: Path) -> dict[str, Any]:
+    """Returns what is on record, {} if nothing is or can be read."""
     try:
-        return read_json(study / _FILE).get(key)
+        return read_json(study / _FILE)
     except (OSError, ValueError):
-        return None
+        return {}

@@ -16,7 +16,7 @@ from typing import Any
 
 from ablation import command
 from ablation.config import ReportConfig, UserError
-from ablation.terminal import EXIT_USER_ERROR, accept_any_text
+from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR, accept_any_text
 from ablation.validation import check_report
 
 _EPILOG = """options are written as in the sweep:
@@ -28,9 +28,13 @@ _EPILOG = """options are written as in the sweep:
   report.contrast=KEY      the factor whose levels are compared (the first part)
   report.reference=LEVEL   the level that the others are compared with
 
+--check writes nothing: it holds the study against its claims, see docs/claims.md, and exits with 0
+if all hold, with 1 if one fails or is open.
+
 examples:
   python -m ablation.report runs/main --open
   python -m ablation.report runs/main report.contrast=norm report.reference=batch
+  python -m ablation.report runs/main --check
   python -m ablation.report runs/before runs/after     what changed between two studies
 """
 
@@ -46,12 +50,15 @@ def main() -> int:
         "words", nargs="+", metavar="FOLDER", help="a study's folder; two to compare them"
     )
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    parser.add_argument("--check", action="store_true", help="hold the study against its claims")
     try:
         # What argparse takes for options of its own may be one of ours with a dash too many.
         known, others = parser.parse_known_args()
         folders, options = _sorted([*known.words, *others])
         if len(folders) not in (1, 2):
             raise UserError(f"name one study, or two to compare them. Received: {len(folders)}.")
+        if known.check:
+            return _check(folders, options, known.open)
         _report(folders, options, known.open)
     except (UserError, OSError) as error:
         print(f"ablation.report: {error}", file=sys.stderr)
@@ -77,7 +84,7 @@ def _sorted(words: list[str]) -> tuple[list[str], dict[str, str | None]]:
         elif is_pair or word.startswith("-"):
             raise UserError(
                 f"unknown option {word}, and no folder of that name. "
-                f"Allowed: {', '.join(f'{key}=...' for key in _OPTIONS)}, --open."
+                f"Allowed: {', '.join(f'{key}=...' for key in _OPTIONS)}, --open, --check."
             )
         else:
             command.check_characters([word])
@@ -106,6 +113,27 @@ def _report(folders: list[str], options: dict[str, str | None], opens: bool) -> 
     print(f"Page:   {page}")
     if opens and not webbrowser.open(page.resolve().as_uri()):
         print("No browser could be started; open the page by its path.", file=sys.stderr)
+
+
+def _check(folders: list[str], options: dict[str, str | None], opens: bool) -> int:
+    """Prints what a study says to its claims; returns the exit code."""
+    from ablation.analysis.claims import HOLDS, claimed
+    from ablation.analysis.study import load
+    from ablation.report.cells import claim_cells
+
+    if len(folders) != 1 or options or opens:
+        raise UserError("--check takes one study and no other option.")
+    found = claimed(load(folders[0]))
+    if found.problem:
+        raise UserError(found.problem)
+    if not found.answers:
+        raise UserError(
+            f"{folders[0]} has no claims; write some into its claims.yaml, or name a file with "
+            "claims=FILE in the command that trains it."
+        )
+    for claim, verdict, said, n in claim_cells(found).rows:
+        print(f"{verdict}: {claim}: {said}{f' (n={n})' if n else ''}")
+    return 0 if all(one.verdict == HOLDS for one in found.answers) else EXIT_RUNS_MISSING
 
 
 def _typed(options: dict[str, str | None]) -> ReportConfig:

@@ -48,13 +48,15 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
         found += _of_design(comparison, effects)
     else:
         found += _of_grid(comparison, effects)
-    last = [*_exact(effects), *_over_images(images)]
+    last = [*_exact(effects), *_looked(comparison, effects), *_over_images(images)]
     found = [*found[: _SENTENCES_AT_MOST - len(last)], *last]
     return [f"{text[0].upper()}{text[1:]}" for text in found]
 
 
 def _exact(effects: Sequence[Effect]) -> Iterator[str]:
     """Yields what the test that assumes nothing says to the verdicts."""
+    if any(effect.looked for effect in effects):
+        return  # It must not be looked at twice.
     decided = [effect for effect in effects if effect.concludes]
     doubted = [_named(effect) for effect in effects if effect.exact == DISAGREES]
     confirmed = sum(effect.exact == CONFIRMED for effect in decided)
@@ -70,6 +72,16 @@ def _exact(effects: Sequence[Effect]) -> Iterator[str]:
         yield (
             f"The exact sign-flip test, which assumes nothing, confirms {confirmed} of "
             f"{counted(len(decided), 'conclusion')} and cannot speak of the others yet."
+        )
+
+
+def _looked(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]:
+    """Yields that seeds were chosen by looking, where they were."""
+    if comparison.looked:
+        n = max(effect.n for effect in effects)
+        yield (
+            f"Whether to train more than {counted(n, 'seed')} was decided by looking at the "
+            "results, which verdicts and intervals allow for."
         )
 
 
@@ -144,14 +156,15 @@ def _without_verdict(comparison: Comparison, effects: Sequence[Effect]) -> Itera
     n = max(effect.n for effect in effects)
     runs = comparison.complete
     seconds = runs.groupby([*comparison.rows, "column"])["seconds"].median().sum()
-    more = SEEDS_FOR_A_VERDICT - n
+    more = max(effect.least_seeds for effect in effects) - n
     what = (
         "One seed each: these are differences of single runs, and no claim is made."
         if n == 1
         else "Two seeds each: too few for a verdict."
     )
     time = duration(more * seconds)
-    yield f"{what} {counted(more, 'more seed')} would give one, about {time} of training."
+    give = "could" if comparison.looked else "would"
+    yield f"{what} {counted(more, 'more seed')} {give} give one, about {time} of training."
 
 
 def _of_grid(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]:
@@ -221,7 +234,8 @@ def _base(comparison: Comparison, role: str) -> str:
 def _alone(effect: Effect) -> str:
     """Returns a difference of one seed or two, and of what."""
     name = "" if effect.kind == "total" else f"{effect.minuend} "
-    bounds = f" ({_bounds(effect)})" if effect.n > 1 and not effect.constant else ""
+    bounded = effect.n > 1 and not effect.constant and not math.isnan(effect.interval[0])
+    bounds = f" ({_bounds(effect)})" if bounded else ""
     return f"{name}{effect.metric.difference(effect.mean)}{bounds}"
 
 
@@ -295,7 +309,10 @@ def _interaction(effect: Effect) -> str:
 
 def _interval(effect: Effect) -> str:
     if effect.constant:
-        return "the same for every seed"
+        said = "the same for every seed"
+        return f"{said}; {effect.verdict}" if effect.verdict else said
+    if math.isnan(effect.interval[0]):
+        return f"too few seeds for an interval; {effect.verdict}"
     return f"{_bounds(effect)}; {effect.verdict}" if effect.verdict else _bounds(effect)
 
 

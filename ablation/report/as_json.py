@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ablation.analysis.audit import audit
+from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.per_image import OfImages, images_table
 from ablation.analysis.study import Study
@@ -32,7 +33,10 @@ SCHEMA = "ablation-report/1"
 
 
 def as_json(
-    study: Study, comparisons: Sequence[Comparison], images: Sequence[Sequence[OfImages]]
+    study: Study,
+    comparisons: Sequence[Comparison],
+    images: Sequence[Sequence[OfImages]],
+    claimed: Claimed,
 ) -> dict[str, Any]:
     """Returns the report of a study as JSON.
 
@@ -40,6 +44,7 @@ def as_json(
         study: the study.
         comparisons: its comparisons, in order.
         images: for each comparison what the validation images say.
+        claimed: what the study says to its claims.
     """
     return {
         "schema": SCHEMA,
@@ -51,8 +56,36 @@ def as_json(
             _comparison(comparison, of_images)
             for comparison, of_images in zip(comparisons, images, strict=True)
         ],
+        "claims": _claims(claimed),
         "runs": _records(runs_table(study.runs).assign(seed=study.runs["seed"])),
         "unreadable": list(study.problems),
+    }
+
+
+def _claims(claimed: Claimed) -> dict[str, Any]:
+    found = []
+    for one in claimed.answers:
+        effect = one.effect
+        low, high = effect.interval if effect else (math.nan, math.nan)
+        described = {
+            "claim": one.claim.text,
+            "verdict": one.verdict,
+            "since": one.since,
+            "added_afterwards": one.added,
+            "taken_out_afterwards": one.left_out,
+            "n": effect.n if effect else 0,
+            "mean": effect.mean if effect and effect.n else math.nan,
+            "low": low,
+            "high": high,
+            "reason": one.reason,
+        }
+        found.append({key: _plain(value) for key, value in described.items()})
+    return {
+        "sha256": claimed.digest,
+        "time": claimed.time,
+        "changed": claimed.changed,
+        "problem": claimed.problem,
+        "answers": found,
     }
 
 
@@ -83,6 +116,8 @@ def _comparison(comparison: Comparison, images: Sequence[OfImages]) -> dict[str,
             "passes_within": list(found.within),
             "confounds": found.confounds,
             "holes": list(found.holes),
+            "looked": found.looked
+            and {"at_most": found.looked.at_most, "order": found.looked.order},
             "said": [_said(note) for note in notes.certificate(found)],
         },
         "table": _records(table),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import Effect
 from ablation.analysis.metrics import Metric
@@ -220,6 +221,22 @@ def percent(value: float) -> str:
     return number(100 * value, ".2f")
 
 
+def claim_cells(claimed: Claimed) -> Cells:
+    """Returns the claims of a study with their verdicts and differences."""
+    rows = []
+    for one in claimed.answers:
+        effect, said = one.effect, one.reason
+        if effect:
+            low, high = effect.interval
+            signed = effect.metric.signed
+            bounds = "" if math.isnan(low) else f" [{signed(low)}, {signed(high)}]"
+            said = f"{effect.metric.difference(effect.mean)}{bounds}" if effect.n else "no pair yet"
+        n = str(effect.n) if effect else ""
+        verdict = f"{one.verdict} ({one.remark})" if one.remark else one.verdict
+        rows.append([one.claim.text, verdict, said, n])
+    return Cells(["claim", "verdict", "difference", "n"], rows)
+
+
 def number(value: Any, form: str) -> str:
     """Returns a formatted number, nothing for NaN."""
     return "" if value is None or math.isnan(value) else format(value, form)
@@ -259,7 +276,7 @@ def _between(metric: Metric, row: pd.Series, what: str) -> str:
     if not row["pairs"]:
         return ""
     if math.isnan(row["low"]):
-        spread = ", no spread" if row["pairs"] > 1 else ""
+        spread = ", no spread" if row["pairs"] > 1 and not row["verdict"] else ""
         return f"{metric.signed(row[what])} (n={row['pairs']}{spread})"
     low, high = metric.signed(row["low"]), metric.signed(row["high"])
     return f"{metric.signed(row[what])} [{low}, {high}]"

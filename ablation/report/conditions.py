@@ -18,7 +18,11 @@ def condition_cells(study: Study, comparison: Comparison) -> Cells:
     runs = comparison.runs
     facts = [("epochs", "config.epochs"), ("optimizer steps", "steps")]
     facts += [("training images", "train_images"), ("validation images", "val_images")]
-    rows = [["seeds", spans(set(runs["seed"]))], *_part_levels(comparison)]
+    rows = [["seeds", spans(set(runs["seed"]))]]
+    if comparison.looked:
+        chosen = f"by looking at the results, at most {comparison.looked.at_most}"
+        rows.append(["seeds chosen", chosen])
+    rows += _part_levels(comparison)
     groups = ("config.dataset.", "config.recipe.")
     keys = [key for key in runs.columns if key.startswith(groups)]
     keys += ["config.backend", "config.precision", "config.deterministic"]

@@ -364,7 +364,7 @@ def forest(effects: Sequence[Effect]) -> Figure:
         low, high = (metric.scale * bound for bound in effect.interval)
         color, marker = _VERDICTS[effect.verdict]
         axes.plot(points, [place + 0.15] * len(points), ".", color=color, rasterized=many, **_DOT)
-        if effect.n > 1 and not effect.constant:
+        if effect.n > 1 and not effect.constant and np.isfinite([low, high]).all():
             axes.plot([low, high], [place, place], linewidth=2, color=color)
         axes.plot(metric.scale * effect.mean, place, marker, color=color, markersize=7)
     axes.set_yticks(range(len(effects)), labels)

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.cells import cell_len
 
 from ablation.analysis.audit import Audit, audit
+from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import Effect
 from ablation.analysis.per_image import OfImages
@@ -17,6 +18,7 @@ from ablation.report.cells import (
     Cells,
     accuracy_cells,
     arm_cells,
+    claim_cells,
     cost_cells,
     effect_cells,
     image_cells,
@@ -41,6 +43,7 @@ def report(
     comparisons: Sequence[Comparison],
     figures: Sequence[list[str]],
     images: Sequence[Sequence[OfImages]],
+    claimed: Claimed,
     sort: str = "named",
 ) -> str:
     """Returns the whole report.
@@ -51,12 +54,14 @@ def report(
         comparisons: its comparisons, in order.
         figures: for each comparison its sections of figures.
         images: for each comparison what the validation images say.
+        claimed: what the study says to its claims.
     """
     parts = [
         f"# Study {inline(study.directory.name)}",
         *map(_note, notes.answers(comparisons, images)),
         f"{notes.states(study)}. Files are below {code(f'{study.directory.name}/')}.",
         *map(_note, notes.outside(study, comparisons)),
+        *_claims(claimed),
     ]
     for comparison, illustrated, of_images in zip(comparisons, figures, images, strict=True):
         parts += [
@@ -83,6 +88,7 @@ def summary(
     study: Study,
     comparisons: Sequence[Comparison],
     images: Sequence[Sequence[OfImages]],
+    claimed: Claimed,
     sort: str = "named",
 ) -> str:
     """Returns what the command line prints at the end: answers, certificates and tables."""
@@ -95,8 +101,18 @@ def summary(
             # The arms of a design have all of it in their table.
             "" if comparison.arms else _list(notes.sentences(comparison_effects(comparison))),
         ]
-    parts += [*map(_note, notes.outside(study, comparisons)), *_problems(study)]
-    return _joined(parts)
+    parts += [*map(_note, notes.outside(study, comparisons)), *_claims(claimed)]
+    return _joined([*parts, *_problems(study)])
+
+
+def _claims(found: Claimed) -> Iterator[str]:
+    """Yields the claims of a study with their verdicts."""
+    said = notes.claimed(found)
+    if said:
+        yield "## Claims"
+        yield "\n\n".join(map(_note, said))
+    if found.answers:
+        yield table(claim_cells(found))
 
 
 def compared(found: Difference) -> str:

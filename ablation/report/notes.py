@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ablation.analysis.audit import Audit, Differences
+from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison, varying
 from ablation.analysis.effects import NEAR_CHANCE_SHARE, Effect, foremost
 from ablation.analysis.per_image import OfImages
@@ -87,9 +88,33 @@ def outside(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:
     return [Note(text, f"Shown is {design},")]
 
 
+def claimed(found: Claimed) -> list[Note]:
+    """Returns since when the claims of a study are on record, and how they were tested."""
+    if not found.answers and not found.problem:
+        return []
+    said = []
+    if found.digest:
+        text = f"on {found.time}, before the first run, with SHA-256 {found.digest[:16]}"
+        text += "; the file is another one now." if found.changed else "; unchanged since."
+        said.append(Note(text, "On record"))
+    else:
+        text = "of them was on record before the first run: all were added afterwards."
+        said.append(Note(text, "None"))
+    said.append(
+        Note(
+            "HOLDS: the interval of the difference is all on the claim's side. FAILS: all on the "
+            "other. OPEN: neither. The claims are one family, apart from the questions of the "
+            "tables: their intervals hold all at once with 95%; those that were added are tested "
+            "together with all others. A difference is averaged over all pairs of arms that differ "
+            "in nothing else."
+        )
+    )
+    return [*said, *([Note(found.problem, "Unreadable:")] if found.problem else [])]
+
+
 def certificate(found: Audit) -> list[Note]:
-    """Returns what the audit found: equal budget, confounds, holes."""
-    return [_budget(found), *_confounds(found), _holes(found)]
+    """Returns what the audit found: equal budget, confounds, holes, how seeds were chosen."""
+    return [_budget(found), *_confounds(found), _holes(found), *_looked(found)]
 
 
 def _budget(found: Audit) -> Note:
@@ -118,6 +143,19 @@ def _holes(found: Audit) -> Note:
     if not found.holes:
         return Note(lead="Holes: none.")
     return Note(lead="Holes.", items=first(found.holes, _LISTED_AT_MOST))
+
+
+def _looked(found: Audit) -> list[Note]:
+    """Returns that seeds were chosen by looking, and which intervals hold nevertheless."""
+    if not found.looked:
+        return []
+    text = (
+        "seeds were trained one after another until every question was decided, at most "
+        f"{found.looked.at_most}. Verdicts, p and the intervals of questions and claims hold "
+        "nevertheless, at every look; standard deviations, shares and intervals over images do "
+        "not allow for the looking."
+    )
+    return [Note(text, "Seeds chosen by looking:")]
 
 
 def score(comparison: Comparison) -> list[Note]:
@@ -199,9 +237,21 @@ def family(found: Sequence[Effect]) -> str:
     if any(effect.n > EXACT_UP_TO for effect in found):
         exact = f"{exact} up to {EXACT_UP_TO} seeds, {RANDOM_FLIPS:,} random ones beyond"
     kinds = dict.fromkeys(effect.kind for effect in found)
-    return (
+    asked = (
         f"Differences are paired by seed. {counted(len(found), 'question')} "
-        f"({', '.join(counted(len(_of(found, kind)), kind) for kind in kinds)}): the "
+        f"({', '.join(counted(len(_of(found, kind)), kind) for kind in kinds)}): "
+    )
+    if any(effect.looked for effect in found):
+        return (
+            f"{asked}seeds were chosen by looking, so a test by betting decides that may be looked "
+            "at after every seed, exact if differences are symmetric; it is corrected by Holm over "
+            "all questions. The intervals are of its confidence sequence and hold all at once, at "
+            "every look, with 95%. The sign-flip test, which must not be looked at twice, is left "
+            "out. To settle: about how many seeds in all would settle what is open, at the spread "
+            "seen, and how long training those to come takes."
+        )
+    return (
+        f"{asked}the "
         "paired t test, corrected by Holm over all of them, decides from three seeds on; the "
         "intervals hold all at once with 95%. Beside it the exact sign-flip test, which assumes "
         f"nothing: {exact}. "
@@ -218,6 +268,8 @@ def over_images(found: Sequence[OfImages]) -> str:
         "these very networks. Over seeds and images: had both been others. The intervals hold all "
         "at once, like those over seeds."
     )
+    if any(one.effect.looked for one in found):
+        text += " They do not allow for seeds that were chosen by looking."
     if alone([one.effect for one in found]):
         text += " With one seed nothing is said of other seeds."
     text += (

@@ -11,6 +11,7 @@ import matplotlib
 import pandas as pd
 
 from ablation.analysis import tables
+from ablation.analysis.claims import claimed
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.per_image import OfImages, images_table, of_images
 from ablation.analysis.shapley import shapley_table
@@ -20,6 +21,7 @@ from ablation.records import store
 from ablation.records.standing import Standing
 from ablation.report import PAGE, cells, latex, markdown
 from ablation.report.as_json import as_json
+from ablation.report.checklist import checklist
 from ablation.report.difference import Difference
 from ablation.report.fonts import drawing
 from ablation.report.gallery import Gallery, gallery
@@ -71,8 +73,9 @@ def write_report(
     study = load(directory).measured(options.metric, options.margin)
     found = study.comparisons(options.contrast, options.reference, options.design)
     images = [of_images(study, comparison, _QUESTIONS_AT_MOST) for comparison in found]
+    claims = claimed(study)
     if tell:
-        tell(markdown.summary(study, found, images, options.sort))
+        tell(markdown.summary(study, found, images, claims, options.sort))
     # Two sweeps over one study may both want to write.
     with store.lock(directory / ".report.lock"):
         files: dict[str, bytes] = {}
@@ -87,13 +90,15 @@ def write_report(
             files |= drawn | _tables(*shown[1:], name)
         files["runs.csv"] = _csv(study.runs)
         files["history.csv"] = _csv(study.history)
+        files["checklist.md"] = checklist(study, found).encode()
         _replace(directory / _FOLDER, files)
         store.write_text(
-            directory / "report.md", markdown.report(study, found, texts, images, options.sort)
+            directory / "report.md",
+            markdown.report(study, found, texts, images, claims, options.sort),
         )
-        text = page(study, found, images, galleries, figures, options.sort, live)
+        text = page(study, found, images, galleries, claims, figures, options.sort, live)
         store.write_text(directory / PAGE, text)
-        store.write_json(directory / "report.json", as_json(study, found, images))
+        store.write_json(directory / "report.json", as_json(study, found, images, claims))
     return figures
 
 
@@ -117,7 +122,8 @@ def write_page(
     images = [of_images(study, comparison, _QUESTIONS_AT_MOST) for comparison in found]
     galleries = [gallery(study, comparison) for comparison in found]
     with store.lock(directory / ".report.lock"):
-        text = page(study, found, images, galleries, figures, options.sort, live)
+        claims = claimed(study)
+        text = page(study, found, images, galleries, claims, figures, options.sort, live)
         store.write_text(directory / PAGE, text)
 
 

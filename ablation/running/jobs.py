@@ -27,7 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ablation import keys
 from ablation.config import UserError, to_plain
-from ablation.designs import BLOCKS, Space, with_reference
+from ablation.designs import BLOCKS, Space, seeds, with_reference
 from ablation.designs.registry import DESIGNS, GRID
 from ablation.factors import spelled
 
@@ -58,11 +58,13 @@ class Expansion:
         jobs: in the order in which they are trained: all arms of one seed, then those of the next.
         swept: the keys that the command varies.
         space: the factors and their levels, as they were typed.
+        until: at most how many seeds are trained until its questions are decided, 0 where all are.
     """
 
     jobs: list[Job]
     swept: list[str]
     space: Space
+    until: int = 0
 
 
 def expand(config: DictConfig) -> Expansion:
@@ -74,12 +76,18 @@ def expand(config: DictConfig) -> Expansion:
     Raises:
         UserError: the design cannot be made of the swept keys.
     """
-    params = config.hydra.sweeper.get("params") or {}
+    params = dict(config.hydra.sweeper.get("params") or {})
+    at_most = config.hydra.sweeper.get("until") or 0
+    count = seeds.until(str(params.get("seed", "")))
+    if count:
+        params["seed"] = f"range({count})"
     arguments = [f"{key}={value}" for key, value in params.items()]
     # As they stand: to resolve them would take off what keeps a text's ${...} a text.
     typed = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     assert isinstance(typed, list)
     arguments += typed
+    if count and not any(word.startswith("seed=") for word in typed):
+        at_most = count
     overrides = _parsed(arguments)
     swept = list(dict.fromkeys(one.key_or_group for one in overrides if one.is_sweep_override()))
     words = _words(overrides)
@@ -108,7 +116,12 @@ def expand(config: DictConfig) -> Expansion:
             places.append(place)
     composed = configurations(config.hydra.job.config_name, found)
     jobs = [Job(*one) for one in zip(found, places, composed, strict=True)]
-    return Expansion(jobs, swept, space)
+    if at_most and len(arms) < 2:
+        raise UserError(
+            f"seed=until({at_most}) trains seeds until questions are decided, and a single arm "
+            "asks none: name several levels, such as arch=34,50."
+        )
+    return Expansion(jobs, swept, space, at_most)
 
 
 def _rejected(typed: str, factors: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,10 +16,12 @@ from rich.text import Text
 
 from ablation import import_path, machine
 from ablation.config import RECORD_KEY, UserError, identity_keys
+from ablation.designs.seeds import AT_LEAST
 from ablation.orders import MeasureOrder, written
 from ablation.records import store
 from ablation.records.store import Run
 from ablation.running import environment, runner
+from ablation.running.until import Buying
 from ablation.terminal import counted, duration, open_console
 from ablation.validation import PRECISIONS
 
@@ -53,7 +55,7 @@ class _Row:
         ]
 
 
-def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
+def show(runs: Sequence[Run], rerun: str, workers: int, at_most: bool = False) -> dict[str, float]:
     """Prints the runs with their state, cost and estimated time, and the total.
 
     Of very many it prints some, those that would be trained first, and counts the others.
@@ -62,6 +64,10 @@ def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
         runs: the runs of the sweep; their `threads` are those that they would get.
         rerun: which finished runs would be trained again.
         workers: runs that the launcher trains at a time.
+        at_most: whether perhaps not all of them are trained.
+
+    Returns:
+        The seconds of each run that is to be trained, by name.
 
     Raises:
         UserError: a few steps of a run could not be trained.
@@ -88,14 +94,51 @@ def show(runs: Sequence[Run], rerun: str, workers: int) -> None:
     together = f", {workers} at a time" if workers > 1 else ""
     seconds = sum(row.seconds for row in due) / max(1, min(workers, len(due)))
     console.print(
-        f"{len(due)} of {counted(len(runs), 'run')} to train{together}, "
-        f"about {duration(seconds)} in all."
+        f"{'At most ' if at_most else ''}{len(due)} of {counted(len(runs), 'run')} to "
+        f"train{together}, about {duration(seconds)} in all."
     )
     for line in (*_memory(due, workers), *_obsolete(runs)):
         console.print(line, highlight=False, soft_wrap=True)
     if due:
         training = [run for run, row in zip(runs, rows, strict=True) if row.trains]
         console.print(_faster_precision(training, measured), highlight=False, soft_wrap=True)
+    return {row.name: row.seconds for row in due}
+
+
+def until(
+    buying: Buying, runs: Sequence[Run], seconds: Mapping[str, float], workers: int
+) -> Iterator[str]:
+    """Yields how many seeds will do of those that are trained until the questions are decided.
+
+    Args:
+        buying: that decides.
+        runs: of all seeds that may be trained.
+        seconds: of those that are to be trained, by name.
+        workers: runs that the launcher trains at a time.
+    """
+    known = list(dict.fromkeys(run.config.seed for run in runs))
+
+    def cost(count: int) -> str:
+        those = [seconds.get(run.name, 0.0) for run in runs if run.config.seed in known[:count]]
+        due = sum(one > 0 for one in those)
+        return f"about {duration(sum(those) / max(1, min(workers, due)))}"
+
+    bought = len({run.config.seed for run in buying.bought})
+    expected = buying.expected()
+    if expected > buying.at_most:
+        yield (
+            f"At the spread of the {counted(bought, 'seed')} there are, {buying.at_most} seeds "
+            f"will hardly decide all: {buying.at_most - bought} more, {cost(buying.at_most)}."
+        )
+    elif expected > bought:
+        yield (
+            f"At the spread of the {counted(bought, 'seed')} there are, about {expected} seeds "
+            f"decide: {expected - bought} more, {cost(expected)}."
+        )
+    elif expected:
+        yield f"Every question is decided with the {counted(bought, 'seed')} there are."
+    else:
+        yield f"No question is decided with fewer than {AT_LEAST} seeds: {cost(AT_LEAST)}."
 
 
 def _faster_precision(due: Sequence[Run], measured: dict[str, dict[str, Any]]) -> str:

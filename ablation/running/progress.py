@@ -37,6 +37,7 @@ class Monitor:
             runs have ended, but not so often that it would take more than a small share of the
             time.
         on_step: the same after a run has begun or finished an epoch.
+        at_most: whether perhaps not all of the runs will be trained.
     """
 
     def __init__(
@@ -45,7 +46,9 @@ class Monitor:
         console: Console,
         on_ended: Callable[[Standing | None], object],
         on_step: Callable[[Standing | None], object],
+        at_most: bool = False,
     ):
+        self._at_most = "at most " if at_most else ""
         self._runs = runs
         self._console = console
         self._ends = _Told(on_ended)
@@ -202,7 +205,7 @@ class Monitor:
         if trained < 0.5:
             return "time left: measuring"
         seconds = (time.monotonic() - self._start) / trained * (total - finished)
-        return f"time left: {duration(seconds)}"
+        return f"time left: {self._at_most}{duration(seconds)}"
 
 
 def _rest(seconds: float) -> float:

@@ -26,12 +26,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ablation import machine
+from ablation import claims, machine
 from ablation.config import (
     COMMAND_KEYS,
     RECORD_KEY,
     SWEEPER,
     UserError,
+    expanded,
     flatten,
     identity_keys,
     to_plain,
@@ -39,15 +40,18 @@ from ablation.config import (
 from ablation.designs import BLOCKS
 from ablation.designs.registry import DESIGNS, GRID
 from ablation.factors import (
+    PARTS,
     check_reference,
     find_factor,
     labels,
     of_parts,
+    spelled,
     usual_contrast,
     varying_parts,
 )
 from ablation.networks import registry
 from ablation.records import asked, store
+from ablation.records import claims as recorded
 from ablation.records.asked import Planned
 from ablation.records.standing import Standing
 from ablation.records.store import Run, Status
@@ -55,6 +59,7 @@ from ablation.report import PAGE
 from ablation.running import environment, plan, runner
 from ablation.running.jobs import Expansion, expand
 from ablation.running.progress import Monitor
+from ablation.running.until import Buying
 from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR, counted, open_console
 from ablation.validation import check_report, explain, validated
 
@@ -217,19 +222,22 @@ def sweep(config: DictConfig, launcher: Launcher, batch_size: int | None) -> lis
         raise UserError("the command names no run: one of its ranges or globs is empty.")
     begun()
     given = own_threads(config)
+    at_a_time = workers(config.hydra.launcher)
     whole = Sweep([job.config | given for job in expansion.jobs], expansion)
     whole.prepare()
     if whole.plans_only:
-        whole.plan(workers(config.hydra.launcher))
+        whole.plan(at_a_time)
         return []
-    due = [list(expansion.jobs[place].words) for place in whole.begin()]
-    returned = []
-    for first in range(0, len(due), batch_size or len(due) or 1):
-        batch = due[first : first + batch_size] if batch_size else due
-        results = launcher.launch(batch, initial_job_idx=first)
-        for result in results:
-            _ = result.return_value  # Raises what the job raised.
-        returned.append(results)
+    launched, returned = 0, []
+    for places in whole.portions(at_a_time):
+        due = [list(expansion.jobs[place].words) for place in places]
+        for first in range(0, len(due), batch_size or len(due) or 1):
+            batch = due[first : first + batch_size] if batch_size else due
+            results = launcher.launch(batch, initial_job_idx=launched)
+            for result in results:
+                _ = result.return_value  # Raises what the job raised.
+            launched += len(batch)
+            returned.append(results)
     if not whole.end():
         sys.exit(EXIT_RUNS_MISSING)
     return returned
@@ -268,6 +276,11 @@ class Sweep:
                 raise UserError(f"{key} is one for the whole command and cannot be swept.")
         self._without_effect = dict.fromkeys(_without_effect(configs))
         self._configs = [validated(config) for config in configs]
+        if expansion and expansion.until and self._configs[0].rerun == "all":
+            raise UserError(
+                "rerun=all with seed=until() would decide by runs that it is about to replace: "
+                "name the seeds, such as seed=0,1,2, or leave it out."
+            )
         self._swept = swept
         self._expansion = expansion
         self._console = open_console(stderr=True)
@@ -275,8 +288,10 @@ class Sweep:
         self._report = self._configs[0].report
         check_report(self._report)
         self._check_report(self._report.contrast, self._report.reference)
+        self._claims = self._read_claims()
         self._of_jobs: list[Run] = []
         self._runs: list[Run] = []
+        self._buying: Buying | None = None
         self._monitor: Monitor | None = None
         self._figures: Sequence[Sequence[Any]] = ()
 
@@ -288,7 +303,42 @@ class Sweep:
             contrast = usual_contrast(varying_parts(nets))
         parts = of_parts({config["arch"]: network for config, network in known})
         factors = dict.fromkeys([*asked.factors(self._directory), *self._swept, *parts])
-        check_reference(reference, find_factor(contrast, list(factors)), known)
+        key = find_factor(contrast, list(factors))
+        check_reference(reference, key, known)
+        if self._expansion and self._expansion.until and self._configs[0].design.name == GRID:
+            own = [one for one in self._swept if one not in BLOCKS]
+            if key not in own:
+                raise UserError(
+                    f"seed=until({self._expansion.until}): the report compares "
+                    f"{key.removeprefix(PARTS)}, of which the command names one level; add "
+                    f"report.contrast={own[0].removeprefix(PARTS)}."
+                )
+
+    def _read_claims(self) -> claims.File | None:
+        """Returns the claims that the command or its study has, None if there are none.
+
+        Raises:
+            UserError: they cannot be read, or the study cannot answer one.
+        """
+        path, named = self._directory / recorded.FILE, self._configs[0].claims
+        if named is not None:
+            path = expanded("claims", named)
+        elif not path.exists():
+            return None
+        file = claims.read(path)
+        levels: dict[str, dict[str, None]] = {}
+        for config, network in self._known_configs():
+            found = flatten(config) | labels(config["parts"], network)
+            found |= {key: config[key]["name"] for key in ("dataset", "recipe")}
+            for key, level in found.items():
+                if key != "seed":
+                    levels.setdefault(key, {})[spelled(level)] = None
+        known = {key: list(of_key) for key, of_key in levels.items()}
+        parts = [key for key in known if key.startswith(PARTS)]
+        factors = dict.fromkeys([*asked.factors(self._directory), *self._swept, *parts])
+        for claim in file.claims:
+            claims.check(claim, known, list(factors))
+        return file
 
     def _known_configs(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         """Yields the configurations of the command and of the study's runs, and their parts."""
@@ -310,6 +360,9 @@ class Sweep:
         self._of_jobs = runner.resolve(self._configs)
         # Cells that name the same network in different words are one run.
         self._runs = list({run.name: run for run in self._of_jobs}.values())
+        if self._expansion and self._expansion.until:
+            design, at_most = self._configs[0].design.name, self._expansion.until
+            self._buying = Buying(self._directory, self._report, design, self._runs, at_most)
 
     @property
     def plans_only(self) -> bool:
@@ -319,7 +372,43 @@ class Sweep:
     def plan(self, workers: int) -> None:
         """Prints what would be trained and how long that would take."""
         self._tell_design()
-        plan.show(self._runs, self._configs[0].rerun, workers)
+        rerun = self._configs[0].rerun
+        seconds = plan.show(self._runs, rerun, workers, bool(self._buying))
+        if self._buying:
+            for line in plan.until(self._buying, self._runs, seconds, workers):
+                print(line)
+
+    def portions(self, workers: int) -> Iterator[list[int]]:
+        """Yields the places of the jobs that are to be trained next, all or seeds by looking.
+
+        Args:
+            workers: runs that are trained at a time.
+
+        Raises:
+            UserError: the study's folder cannot be written.
+        """
+        places = self.begin()
+        if not self._buying:
+            yield places
+            return
+        begun = {run.name for run in self._buying.bought}
+        first = [place for place in places if self._of_jobs[place].name in begun]
+        if first:
+            yield first
+        goes_on = True
+        while goes_on:
+            if self._buying.bought:
+                ends = [runner.wait_or_take_over(r, command_line()) for r in self._buying.bought]
+                if any(status.state == store.INTERRUPTED for status in ends):
+                    return  # What stopped them would stop the next ones too.
+                goes_on, said = self._buying.look()
+                self._console.print(said, soft_wrap=True, highlight=False)
+            before = {run.name for run in self._buying.bought}
+            if not goes_on or not self._buying.buy(workers):
+                return
+            self._record()
+            new = {run.name for run in self._buying.bought} - before
+            yield [place for place in places if self._of_jobs[place].name in new]
 
     def begin(self) -> list[int]:
         """Says what will be trained and starts to watch.
@@ -330,12 +419,8 @@ class Sweep:
         Raises:
             UserError: the study's folder cannot be written.
         """
-        try:
-            own = {run.config.arch: run.network.source for run in self._runs}
-            sources = {arch: source for arch, source in own.items() if source}
-            asked.add(self._directory, self._swept, sources, self._planned())
-        except OSError as error:
-            raise UserError(f"{self._directory} cannot be written: {error}") from None
+        self._record()
+        recorded.register(self._directory, self._claims, self._report.metric)
         rerun = self._configs[0].rerun
         statuses = [(run, store.read_status(run.directory)) for run in self._runs]
         due = [(run, status) for run, status in statuses if runner.is_due(status, rerun)]
@@ -348,6 +433,7 @@ class Sweep:
             self._console,
             lambda standing: self._write_report(standing=standing),
             self._write_page,
+            bool(self._buying),
         )
         if due:
             page = self._directory / PAGE
@@ -355,6 +441,26 @@ class Sweep:
         self._monitor.start()
         names = [run.name for run in self._of_jobs]
         return [names.index(run.name) for run, _ in due]
+
+    def _record(self) -> None:
+        """Puts on record what the command asks for.
+
+        Raises:
+            UserError: the study's folder cannot be written.
+        """
+        try:
+            own = {run.config.arch: run.network.source for run in self._runs}
+            sources = {arch: source for arch, source in own.items() if source}
+            asked.add(self._directory, self._swept, sources, self._planned())
+            if self._buying:
+                self._buying.record()
+        except OSError as error:
+            raise UserError(f"{self._directory} cannot be written: {error}") from None
+
+    @property
+    def _trained(self) -> list[Run]:
+        """The runs of the command but for those of seeds that nobody has decided to train."""
+        return self._buying.bought if self._buying else self._runs
 
     def _tell_design(self) -> None:
         """Says how many arms and questions a design has that is no grid."""
@@ -372,8 +478,9 @@ class Sweep:
             return None
         config, space = self._configs[0], self._expansion.space
         runs: dict[int, dict[str, None]] = {}
+        trained = {run.name for run in self._trained}
         for run, job in zip(self._of_jobs, self._expansion.jobs, strict=True):
-            runs.setdefault(job.arm, {})[run.name] = None
+            runs.setdefault(job.arm, {}).update({run.name: None} if run.name in trained else {})
         fixed = {
             key: value
             for key, value in flatten(identity_keys(asdict(config))).items()
@@ -385,7 +492,7 @@ class Sweep:
     def end(self) -> bool:
         """Writes and prints the report; returns whether every run is complete."""
         assert self._monitor
-        ends = [(run, runner.wait_or_take_over(run, command_line())) for run in self._runs]
+        ends = [(run, runner.wait_or_take_over(run, command_line())) for run in self._trained]
         self._monitor.stop()
         self._write_report(partial(print, flush=True))
         print(f"Report: {self._directory / 'report.md'}")
@@ -415,7 +522,8 @@ class Sweep:
         counts = Counter(status.state for _, status in due)
         states = f" ({', '.join(f'{n} {state}' for state, n in counts.items())})" if due else ""
         self._console.print(
-            f"{self._directory}: {counted(len(self._runs), 'run')}, {len(due)} to train{states}"
+            f"{self._directory}: {counted(len(self._runs), 'run')}, "
+            f"{'at most ' if self._buying else ''}{len(due)} to train{states}"
         )
 
     def _tell_missing_weights(self, run: Run) -> None:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ablation.analysis import study, tables
+from ablation.analysis.claims import Claimed
 from ablation.records import asked, store
 from ablation.report import markdown
 
@@ -40,7 +41,7 @@ def test_missing_failed_and_diverged_cells_stay_and_are_named(stored_run, tmp_pa
     stored_run("arch=34", "plain=false", val_accuracy=0.9)
     stored_run("arch=50", "plain=false", state=store.DIVERGED, reason="loss became nan")
     loaded = study.load(tmp_path / "main")
-    text = markdown.report(loaded, loaded.comparisons(), [[]], [[]])
+    text = markdown.report(loaded, loaded.comparisons(), [[]], [[]], Claimed(()))
     rows = [line for line in text.splitlines() if line.startswith(("| 34 ", "| 50 "))]
     row34, row50 = rows[:2]
     assert "failed" in row34 and "90.00 (n=1)" in row34

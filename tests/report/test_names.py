@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ablation.analysis import study
+from ablation.analysis.claims import Claimed
 from ablation.config import ReportConfig
 from ablation.data import cache
 from ablation.records import asked, store
@@ -62,8 +63,8 @@ def test_no_table_and_no_sentence_fails_because_of_a_name(renamed):
         loaded = study.load(renamed(name))
         found = loaded.comparisons(contrast)
         assert loaded.problems == () and len(found) == 1, name
-        text = markdown.report(loaded, found, [[]], [[]])
-        text += markdown.summary(loaded, found, [[]])
+        text = markdown.report(loaded, found, [[]], [[]], Claimed(()))
+        text += markdown.summary(loaded, found, [[]], Claimed(()))
         assert text.encode() and not [one for one in text if one in "\r\t\x1b\x00\x7f\u202e"]
         assert markdown.inline(f"failed ({readable(name)})") in text
         files = write._tables(found[0], None, [], "named", "x")

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ablation.analysis.audit import audit
+from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import HELPS, HURTS, NO_RELEVANT_DIFFERENCE, OPEN, Effect
 from ablation.analysis.per_image import OfImages, of_images
@@ -31,6 +32,7 @@ from ablation.report.cells import (
     Cells,
     accuracy_cells,
     arm_cells,
+    claim_cells,
     cost_cells,
     effect_cells,
     image_cells,
@@ -125,6 +127,7 @@ def page(
     comparisons: Sequence[Comparison],
     images: Sequence[Sequence[OfImages]],
     galleries: Sequence[Gallery | None],
+    claimed: Claimed,
     drawn: Sequence[Sequence[Picture]] = (),
     sort: str = "named",
     live: Standing | None = None,
@@ -136,6 +139,7 @@ def page(
         comparisons: its comparisons, in order.
         images: for each comparison what the validation images say.
         galleries: for each comparison the predictions that are shown.
+        claimed: what the study says to its claims.
         drawn: for each comparison its figures, none before they are drawn.
         sort: how the arms of a design are ordered.
         live: where the sweep stands that trains the runs; None if none does.
@@ -161,6 +165,8 @@ def page(
         answers=notes.answers(comparisons, images),
         outside=notes.outside(study, comparisons),
         remarks=found.remarks,
+        claimed=claim_cells(claimed) if claimed.answers else None,
+        about_claims=notes.claimed(claimed),
         chapters=chapters,
         runs=runs_cells(shown(study.runs)),
         problems=notes.first(study.problems, _ROWS_AT_MOST),

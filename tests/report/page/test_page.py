@@ -8,6 +8,7 @@ from importlib import resources
 import pandas as pd
 import pytest
 
+from ablation.analysis.claims import Claimed
 from ablation.analysis.study import load
 from ablation.config import ReportConfig
 from ablation.records import store
@@ -116,14 +117,15 @@ def test_a_name_is_text_whatever_it_holds(name, stored_run, tmp_path):
     store.write_status(directory, store.Status().begun().ended(store.FAILED, name))
     loaded = load(tmp_path / "main")
     found = loaded.comparisons()
-    shown = Page(page(loaded, found, [[] for _ in found], [None for _ in found]))
+    nothing = [[] for _ in found]
+    shown = Page(page(loaded, found, nothing, [None for _ in found], Claimed(())))
     scripts = [tag for tag, _ in shown.tags if tag == "script"]
     assert len(scripts) == 3 and not [tag for tag, _ in shown.tags if tag in ("b", "img")]
     failed = next(row for row in shown.rows("runs-table") if row["state"] == "failed")
     status = store.read_status(directory)
     assert failed["reason"] == status.reason.strip()
     assert status.reason in [run["reason"] for run in shown.data["runs"]]
-    assert json.dumps(as_json(loaded, found, [[] for _ in found]), allow_nan=False)
+    assert json.dumps(as_json(loaded, found, nothing, Claimed(())), allow_nan=False)
 
 
 def test_what_is_no_number_is_null(stored_run, tmp_path):

@@ -1,0 +1,274 @@
+"""The claims of a study held against its runs.
+
+A claim is a question of its own: the difference between two levels of one factor, averaged over all
+pairs of arms that differ in nothing else. The claims of a study are one family, apart from the
+questions of its tables.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from ablation import claims
+from ablation.analysis.comparison import levels
+from ablation.analysis.effects import Effect, Question, differences, with_p_values
+from ablation.analysis.study import Study, level_column
+from ablation.claims import Claim
+from ablation.config import UserError
+from ablation.factors import spelled
+from ablation.records import claims as recorded
+from ablation.records import store
+
+HOLDS = "HOLDS"
+FAILS = "FAILS"
+OPEN = "OPEN"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a study says to a claim.
+
+    Attributes:
+        claim: the claim.
+        verdict: `HOLDS`, `FAILS` or `OPEN`.
+        since: when it was put on record, ISO 8601, None if no command has found it.
+        added: whether that was after the study's first run.
+        left_out: whether it was on record and is no longer in the file.
+        effect: the difference, None if there is none.
+        reason: why there is none.
+    """
+
+    claim: Claim
+    verdict: str
+    since: str | None
+    added: bool
+    left_out: bool
+    effect: Effect | None
+    reason: str = ""
+
+    @property
+    def remark(self) -> str:
+        """What is to be said beside the verdict: that it was added or taken out afterwards."""
+        said = ["added afterwards"] if self.added else []
+        return ", ".join(said + (["taken out afterwards"] if self.left_out else []))
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """All claims of a study.
+
+    Attributes:
+        answers: those of its file in order, then those that were taken out of it.
+        digest: SHA-256 of the file that was on record before the first run, None if none was.
+        time: when that was put on record.
+        changed: whether the file is another one now.
+        problem: why the file cannot be read, "" if it can or there is none.
+    """
+
+    answers: tuple[Answer, ...]
+    digest: str | None = None
+    time: str | None = None
+    changed: bool = False
+    problem: str = ""
+
+
+def claimed(study: Study) -> Claimed:
+    """Returns what a study says to its claims; they speak of the metric that is on record.
+
+    Which claims were on record before the first run hangs on nothing that came later: they are
+    tested as a family of their own, and those that were added with all others.
+    """
+    versions = recorded.versions(study.directory)
+    first = [one for one in versions if one.first]
+    path = study.directory / recorded.FILE
+    problem, file = "", None
+    if path.exists():
+        try:
+            file = claims.read(path)
+        except UserError as error:
+            problem = str(error)
+    there = [claim.text for claim in file.claims] if file else []
+    if problem:  # What is on record still counts.
+        there = list(versions[-1].sentences) if versions else []
+    kept = {text for one in first for text in one.sentences}
+    left_out = [text for text in kept if text not in there]
+    texts = [*there, *sorted(left_out, key=[t for v in first for t in v.sentences].index)]
+    if not texts:
+        return Claimed((), problem=problem)
+    measured = study
+    if versions and versions[-1].metric != study.metric.name:
+        measured = study.measured(versions[-1].metric)
+    since = {text: one.time for one in reversed(versions) for text in one.sentences}
+    asked = [_difference(measured, claims.parsed(text)) for text in texts]
+    before = [place for place, text in enumerate(texts) if text in kept]
+    together = with_p_values([effect for effect, _ in asked])
+    own = dict(zip(before, with_p_values([asked[place][0] for place in before]), strict=True))
+    answers = []
+    for place, text in enumerate(texts):
+        claim, effect = claims.parsed(text), own.get(place, together[place])
+        reason = asked[place][1]
+        answers.append(
+            Answer(
+                claim,
+                OPEN if reason else _verdict(claim, effect),
+                since.get(text),
+                text not in kept,
+                text in left_out,
+                None if reason else effect,
+                reason,
+            )
+        )
+    return Claimed(
+        tuple(answers),
+        first[-1].digest if first else None,
+        first[-1].time if first else None,
+        bool(first) and (file is None or file.digest != first[-1].digest),
+        problem,
+    )
+
+
+def waiting(study: Study, runs: Collection[str]) -> tuple[list[Answer], list[Answer]]:
+    """Returns which claims on record before the first run are decided, and which are open.
+
+    Args:
+        study: the study.
+        runs: those that are being trained; of claims about others they decide nothing.
+    """
+    own = replace(study, runs=study.runs[study.runs["run"].isin(runs)])
+    found = [
+        one
+        for one in claimed(study).answers
+        if not one.added and one.effect and not _difference(own, one.claim)[1]
+    ]
+    open_ = [one for one in found if one.verdict == OPEN]
+    return [one for one in found if one.verdict != OPEN], open_
+
+
+def _verdict(claim: Claim, effect: Effect) -> str:
+    """Returns whether the interval of a difference is all on the claim's side, or on the other."""
+    low, high = effect.interval
+    if not effect.verdict or low != low:
+        return OPEN
+    scale = effect.metric.scale
+    if claim.within is not None:
+        width = claim.within / scale
+        if -width <= low and high <= width:
+            return HOLDS
+        return FAILS if low > width or high < -width else OPEN
+    if claim.by:
+        least = claim.by / scale
+        return HOLDS if low >= least else FAILS if high < least else OPEN
+    if not effect.concludes:
+        return OPEN
+    return HOLDS if effect.mean > 0 else FAILS
+
+
+def _difference(study: Study, claim: Claim) -> tuple[Effect, str]:
+    """Returns the difference that a claim speaks of, untested, and why there is none.
+
+    A claim that no run can answer yet still counts in its family.
+    """
+    nothing = pd.Series(dtype=float)
+    looked = study.looked is not None
+    none = Effect("claim", "", "", "", nothing, nothing, 0, metric=study.metric, looked=looked)
+    try:
+        return _asked(study, claim), ""
+    except UserError as error:
+        return none, str(error).removeprefix(f"{claim.text!r}: ")
+
+
+def _asked(study: Study, claim: Claim) -> Effect:
+    runs = study.runs[study.runs["state"] != store.REFUSED]
+    known = known_levels(study)
+    factors = [key for key in study.factors if key not in ("dataset", "seed")]
+    key, one, other = claims.compared(claim, {name: known[name] for name in factors})
+    fixed = claims.held(claim, known)
+    if key in fixed:
+        raise UserError(f"{claim.text!r} compares {claims.short(key)} and holds it too.")
+    for held, level in fixed.items():
+        runs = runs[[_is(value, level) for value in _column(runs, held)]]
+    found = []
+    for (dataset, _), group in runs.groupby(["dataset", "protocol"], sort=False):
+        terms = _pairs(group, key, (one, other), [name for name in factors if name != key])
+        if terms:
+            found.append((str(dataset), group, terms))
+    if not found:
+        raise UserError(
+            f"no two arms differ in {claims.short(key)} alone, {one} against {other}"
+            f"{' where the claim looks' if fixed else ''}"
+        )
+    if len(found) > 1:
+        raise UserError(_several(study, [group for _, group, _ in found]))
+    _, group, terms = found[0]
+    cells = group.assign(column=group.groupby(factors, sort=False, dropna=False).ngroup())
+    where = ", ".join(f"{claims.short(name)} {level}" for name, level in fixed.items())
+    weighted = tuple(
+        (sign / len(terms), (int(cells.loc[place, "column"]),))
+        for pair in terms
+        for sign, place in zip((1.0, -1.0), pair, strict=True)
+    )
+    minuend, subtrahend = (
+        level if _speaks(runs, key, level) else f"{claims.short(key)} {level}"
+        for level in (one, other)
+    )
+    question = Question("claim", minuend, subtrahend, where, weighted)
+    order = study.looked.order if study.looked else None
+    return differences(cells, [], [question], study.metric, None, order)[0]
+
+
+def _pairs(
+    runs: pd.DataFrame, key: str, sides: tuple[str, str], others: Sequence[str]
+) -> list[tuple[Any, Any]]:
+    """Returns a run of each two arms that differ in one factor alone, by their places."""
+    arms = runs.drop_duplicates([key, *others])
+    one, other = (arms[[_is(value, side) for value in arms[key]]] for side in sides)
+    return [
+        (a, b)
+        for a, row in zip(one.index, one[list(others)].itertuples(index=False), strict=True)
+        for b, base in zip(other.index, other[list(others)].itertuples(index=False), strict=True)
+        if all(x == y or not (_applies(x) and _applies(y)) for x, y in zip(row, base, strict=True))
+    ]
+
+
+def _several(study: Study, groups: Sequence[pd.DataFrame]) -> str:
+    """Returns that a claim speaks of several tables, and by what they may be told apart."""
+    rows = pd.concat([group.head(1) for group in groups])
+    keys = ["dataset"] if rows["dataset"].nunique() > 1 else []
+    own = [name for name in rows.columns if name.startswith("config.")]
+    keys += [
+        name.removeprefix("config.")
+        for name in own
+        if name != "config.seed" and rows[name].map(spelled).nunique() > 1
+    ]
+    told = f"{keys[0]}={spelled(_column(rows, keys[0]).iloc[0])}" if keys else "another study"
+    return f"{len(groups)} tables have these arms; say which, such as at {told}"
+
+
+def known_levels(study: Study) -> dict[str, list[str]]:
+    """Returns the levels that a claim may name, of every factor and other key."""
+    found = {key: [spelled(one) for one in known] for key, known in study.levels.items()}
+    for column in study.runs.columns:
+        key = column.removeprefix("config.")
+        if column.startswith("config.") and key not in found and key != "seed":
+            found[key] = [spelled(one) for one in levels(study.runs[column].astype(object))]
+    return found
+
+
+def _column(runs: pd.DataFrame, key: str) -> pd.Series:
+    return runs[key] if key in runs else runs[level_column(key)]
+
+
+def _is(value: Any, level: str) -> bool:
+    """Returns whether a run has a level, or its network has no use for one."""
+    return spelled(value) == level or not _applies(value)
+
+
+def _speaks(runs: pd.DataFrame, key: str, level: str) -> bool:
+    """Returns whether a level says of what it is one."""
+    return any(getattr(value, "speaks", False) for value in runs[key] if value == level)
+
+
+def _applies(value: Any) -> bool:
+    return bool(getattr(value, "applies", True))

@@ -1,0 +1,70 @@
+"""The claims of a study, and since when each is on record: `claims.yaml` and `study.json`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ablation import claims
+from ablation.records import asked, store
+
+FILE = "claims.yaml"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A file of claims as a command found it.
+
+    Attributes:
+        time: when, ISO 8601, UTC.
+        digest: SHA-256 of the file.
+        first: whether the study had no run then.
+        metric: that the command's report compares, and the claims speak of.
+        sentences: its claims.
+    """
+
+    time: str
+    digest: str
+    first: bool
+    metric: str
+    sentences: tuple[str, ...]
+
+
+def register(study: Path, file: claims.File | None, metric: str) -> None:
+    """Puts the claims of a study on record, unless these are already the last ones there.
+
+    Args:
+        study: its directory, which is there.
+        file: the claims, None to leave the record as it is.
+        metric: that they speak of.
+
+    Raises:
+        OSError: the study's folder cannot be written.
+    """
+    if file is None:
+        return
+    path = study / FILE
+    if not path.exists() or path.read_bytes() != file.content:
+        store.write_bytes(path, file.content)
+    known = versions(study)
+    if known and known[-1].digest == file.digest:
+        return
+    first = not store.run_directories(study)
+    sentences = tuple(claim.text for claim in file.claims)
+    known = [*known, Version(store.now(), file.digest, first, metric, sentences)]
+    asked.put(study, "claims", [vars(one) | {"sentences": list(one.sentences)} for one in known])
+
+
+def versions(study: Path) -> list[Version]:
+    """Returns every version of its claims that a command has found, the last one last.
+
+    What is damaged of them is left out, and counts as never recorded.
+    """
+    found = []
+    for one in asked.get(study, "claims") or []:
+        try:
+            said: Sequence[str] = [claims.parsed(text).text for text in one["sentences"]]
+            facts = str(one["time"]), str(one["digest"]), one["first"] is True, str(one["metric"])
+            found.append(Version(*facts, tuple(said)))
+        except (KeyError, TypeError, AttributeError, claims.UserError):
+            continue
+    return found

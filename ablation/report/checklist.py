@@ -1,0 +1,217 @@
+"""What a paper's checklist asks about statistics and compute, answered from what is stored.
+
+The items are those of the NeurIPS paper checklist (neurips.cc/public/guides/PaperChecklist) on
+statistical significance and on compute resources.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from ablation.analysis.audit import spans
+from ablation.analysis.comparison import Comparison, levels
+from ablation.analysis.study import Study
+from ablation.analysis.tables import comparison_effects
+from ablation.records import store
+from ablation.report import notes
+from ablation.report.escapes import line
+from ablation.terminal import counted
+
+_HEAD = """# Checklist: statistics and compute
+
+Answers to what the NeurIPS paper checklist asks about statistical significance and compute
+resources, from what is stored of this study. Read them before you hand them in: they know nothing
+of what was tried elsewhere."""
+
+
+def checklist(study: Study, comparisons: Sequence[Comparison]) -> str:
+    """Returns the answers in markdown.
+
+    Args:
+        study: the study.
+        comparisons: that its report shows.
+    """
+    parts = [_HEAD, "## Statistical significance"]
+    for comparison in comparisons:
+        if len(comparisons) > 1:
+            parts.append(f"### {line(notes.title(comparison))}")
+        parts.append(_listed(_statistics(comparison)))
+    parts += ["## Compute resources", _listed(_compute(study))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _listed(said: Iterator[tuple[str, str]]) -> str:
+    return "\n".join(f"- **{question}** {line(text)}" for question, text in said)
+
+
+def _statistics(comparison: Comparison) -> Iterator[tuple[str, str]]:
+    effects = comparison_effects(comparison)
+    runs, metric = comparison.complete, comparison.metric
+    most = max((effect.n for effect in effects), default=0)
+    seeds = runs.groupby([*comparison.rows, "column"]).size()
+    counts = "no seed" if seeds.empty else _range(sorted(set(seeds)), "seed")
+    bars = f"{counts} in each cell of the table (seeds {spans(set(runs['seed']))})."
+    if most > 1:
+        bars += f" Each of the questions ({len(effects):,}) has an interval."
+    else:
+        bars += " Nothing was repeated, so no interval is given and nothing is claimed."
+    yield "Are there error bars?", bars
+    augment = " and augmentation" if set(runs["config.dataset.augment"]) - {"none"} else ""
+    images = [
+        f"{_range(sorted(map(int, runs[key].dropna().unique())), 'image')} to {what}"
+        for key, what in (("train_images", "train"), ("val_images", "validate"))
+        if runs[key].notna().any()
+    ]
+    yield (
+        "Which factors of variability do they capture?",
+        f"The seed, that is initial weights and order of the images{augment}. All runs have the "
+        f"same split ({', '.join(images)}); what other images would change is given apart, from "
+        "the stored predictions. Machine and versions stand under compute.",
+    )
+    yield "How were they made?", _method(comparison, most)
+    yield "What do they assume?", _assumptions(comparison, most)
+    yield (
+        "Standard deviation or standard error?",
+        "± is the standard deviation over seeds (divisor n - 1), never a standard error.",
+    )
+    yield (
+        "Which number is reported?",
+        f"{metric.title[0].upper()}{metric.title[1:]} after the final epoch of every run; no epoch "
+        "and no seed was chosen by its result"
+        + (
+            ", though the number of seeds was decided by looking at the results."
+            if comparison.looked
+            else "."
+        ),
+    )
+    states = comparison.runs["state"].value_counts()
+    lost = {state: states[state] for state in states.index if state != store.COMPLETE}
+    said = ", ".join(f"{count} {state}" for state, count in lost.items())
+    yield (
+        "Is anything missing?",
+        f"Of {counted(len(comparison.runs), 'run')}: {said}; they stand in the table and are in no "
+        "mean."
+        if lost
+        else f"No: all {counted(len(comparison.runs), 'run')} are complete.",
+    )
+
+
+def _method(comparison: Comparison, most: int) -> str:
+    count = counted(len(comparison_effects(comparison)), "question")
+    if most < 2:
+        return "There are none."
+    if comparison.looked:
+        return (
+            "From differences that are paired by seed: a confidence sequence, the inversion of a "
+            "test by betting on signs and sizes, which holds at every look although the number of "
+            f"seeds (at most {comparison.looked.at_most}) was decided by looking. All intervals of "
+            f"{count} hold at once with 95% (Bonferroni); verdicts are corrected by Holm."
+        )
+    return (
+        f"From differences that are paired by seed: Student's t at 1 - 0.05 / {count}: all "
+        "hold at once with 95% (Bonferroni). Verdicts are of the paired t test, corrected by Holm."
+    )
+
+
+def _assumptions(comparison: Comparison, most: int) -> str:
+    if most < 2:
+        return "Nothing."
+    if comparison.looked:
+        return (
+            "That each seed's difference, less the true one, could as well have the other sign. "
+            "Where two arms differ in nothing, pairing makes it so."
+        )
+    return (
+        "That paired differences are about normal; the exact sign-flip test, which assumes no more "
+        "than that a difference could as well have the other sign, stands beside each verdict."
+    )
+
+
+def _compute(study: Study) -> Iterator[tuple[str, str]]:
+    runs = study.runs[study.runs["state"] != store.REFUSED]
+    frame = pd.DataFrame([_spent(study, run) for run in runs["run"]], index=runs.index)
+    yield "On which machines?", "; ".join(_machines(frame, runs)) + "."
+    memory = runs["peak_memory_bytes"].max()
+    if memory == memory:
+        yield "How much memory?", f"At most {memory / 2**30:.1f} GiB in a run."
+    complete = runs["state"] == store.COMPLETE
+    if complete.any():
+        seconds = frame.loc[complete, "seconds"]
+        yield (
+            "How long does a run take?",
+            f"{_time(seconds.median())} in the median, {_time(seconds.min())} to "
+            f"{_time(seconds.max())}, of {counted(int(complete.sum()), 'complete run')}.",
+        )
+    by_state = frame["seconds"].groupby(runs["state"]).agg(["sum", "size"])
+    each = ", ".join(
+        f"{_time(row['sum'])} in {counted(int(row['size']), f'{state} run')}"
+        for state, row in by_state.iterrows()
+    )
+    yield (
+        "How long did all of them take?",
+        f"{_time(frame['seconds'].sum())} ({each}), added up also where runs trained at the same "
+        f"time; times threads {_time((frame['seconds'] * frame['threads']).sum())}.",
+    )
+    again = int((frame["attempts"] > 1).sum())
+    said = "Not in it: preparing data, reports, runs of other studies, and what was deleted."
+    if again:
+        said += (
+            f" Of {counted(again, 'run')} that began more than once, what is no longer in their "
+            "histories is not counted."
+        )
+    yield "Did the research take more?", said
+
+
+def _spent(study: Study, run: str) -> dict[str, Any]:
+    """Returns what a run has taken, as far as it is stored, and where."""
+    directory = study.directory / run
+    status = store.read_status(directory)
+    known = study.runs.loc[study.runs["run"] == run, "seconds"].iloc[0]
+    history = study.history.loc[study.history["run"] == run, "seconds"].sum()
+    seconds = max(float(history), 0.0 if pd.isna(known) else float(known))
+    with contextlib.suppress(TypeError, ValueError):  # It never began, or nobody saw its end.
+        start, end = (datetime.fromisoformat(str(time)) for time in (status.start, status.end))
+        seconds = max(seconds, (end - start).total_seconds())
+    facts: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        facts = store.read_json(directory / "provenance.json")
+    devices = facts.get("devices") or []
+    memory = facts.get("memory_bytes")
+    where = [
+        str(facts.get("processor") or "unknown processor"),
+        f"{facts['cores']} cores" if facts.get("cores") else "",
+        f"{memory / 2**30:.0f} GiB of memory" if memory else "",
+        ", ".join(str(one) for one in devices if one != "CPU"),
+    ]
+    threads = facts.get("threads") or 1
+    return {
+        "seconds": seconds,
+        "threads": threads,
+        "attempts": status.attempt,
+        "machine": ", ".join(filter(None, where)),
+    }
+
+
+def _machines(frame: pd.DataFrame, runs: pd.DataFrame) -> Iterator[str]:
+    for machine, group in frame.groupby("machine", sort=False):
+        backends = ", ".join(map(str, levels(runs.loc[group.index, "config.backend"])))
+        precisions = ", ".join(map(str, levels(runs.loc[group.index, "config.precision"])))
+        threads = _range(sorted(set(group["threads"])), "thread")
+        yield (
+            f"{machine}: {counted(len(group), 'run')} of {threads} each, {backends}, {precisions}"
+        )
+
+
+def _range(counts: Sequence[int], what: str) -> str:
+    if len(counts) == 1:
+        return counted(counts[0], what)
+    return f"{counts[0]:,} to {counts[-1]:,} {what}s"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 3600:.2f} hours"

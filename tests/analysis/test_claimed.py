@@ -1,0 +1,152 @@
+import pytest
+
+from ablation import claims
+from ablation.analysis.claims import FAILS, HOLDS, OPEN, claimed
+from ablation.analysis.study import load
+from ablation.records import asked
+from ablation.records import claims as recorded
+from ablation.records import store
+
+GAIN = {"20": 0.02, "56": 0.10}
+
+
+@pytest.fixture
+def study(stored_run, tmp_path):
+    """Residual nets gain 2 points at 20 layers and 10 at 56, give or take a little by seed."""
+
+    def write(seeds=6):
+        for seed in range(seeds):
+            for arch, gain in GAIN.items():
+                for part in ("true", "false"):
+                    score = 0.5 + (gain if part == "false" else 0) + 0.001 * ((seed * 7) % 5)
+                    score += 0.001 * (seed % 3) * (part == "false")
+                    score += 0.001 * (seed % 2) * (arch == "56")
+                    words = f"arch={arch}", f"plain={part}", f"seed={seed}"
+                    stored_run(*words, val_accuracy=score)
+        return tmp_path / "main"
+
+    return write
+
+
+def _write(folder, *texts):
+    folder.mkdir(exist_ok=True)
+    (folder / recorded.FILE).write_text("".join(f"- '{text}'\n" for text in texts))
+    return claims.read(folder / recorded.FILE)
+
+
+def _said(folder):
+    return {one.claim.text: one for one in claimed(load(folder)).answers}
+
+
+VERDICTS = {
+    "residual > plain at arch=56 by 9 points": HOLDS,
+    "residual > plain at arch=20 by 9 points": FAILS,
+    "residual > plain at arch=20 by 2.1": OPEN,
+    "residual > plain": HOLDS,
+    "plain > residual": FAILS,
+    "plain = residual at arch=20 within 4": HOLDS,
+    "plain = residual at arch=56 within 4": FAILS,
+    "56 > 20 at plain=residual by 7": HOLDS,
+    "residual > plain at epochs=7": OPEN,
+}
+
+
+def test_claims_hold_fail_or_are_open(study):
+    folder = study()
+    _write(folder, *VERDICTS)
+    assert {text: one.verdict for text, one in _said(folder).items()} == VERDICTS
+
+
+def test_the_difference_is_averaged_over_pairs_that_differ_in_nothing_else(study):
+    folder = study()
+    _write(folder, "residual > plain")
+    effect = _said(folder)["residual > plain"].effect
+    assert effect.mean == pytest.approx(0.06 + 0.001)  # 0, 1, 2, 0, 1, 2 thousandths by seed
+    assert effect.n == 6 and effect.family == 1
+
+
+def test_what_cannot_be_answered_says_why_and_counts_in_the_family(study):
+    folder = study()
+    _write(folder, "residual > plain", "18 > 20")
+    said = _said(folder)
+    assert said["18 > 20"].verdict == OPEN and "no factor has the levels" in said["18 > 20"].reason
+    assert said["residual > plain"].effect.family == 2
+
+
+def test_before_the_first_run_is_told_from_afterwards(study, tmp_path):
+    folder = tmp_path / "main"
+    file = _write(folder, "residual > plain", "56 > 20")
+    asked.add(folder, ["arch", "parts.plain"])
+    recorded.register(folder, file, "accuracy")
+    study()
+    found = claimed(load(folder))
+    assert found.digest == file.digest and not found.changed
+    assert [one.remark for one in found.answers] == ["", ""]
+    assert {one.effect.family for one in found.answers} == {2}
+    later = _write(folder, "residual > plain", "residual > plain by 1")
+    for register in (False, True):
+        if register:
+            recorded.register(folder, later, "accuracy")
+        found = claimed(load(folder))
+        assert found.changed
+        assert {one.claim.text: (one.remark, one.effect.family) for one in found.answers} == {
+            "residual > plain": ("", 2),
+            "residual > plain by 1": ("added afterwards", 3),
+            "56 > 20": ("taken out afterwards", 2),
+        }
+    (folder / recorded.FILE).unlink()
+    assert {one.remark for one in claimed(load(folder)).answers} == {"taken out afterwards"}
+
+
+def test_what_is_on_record_counts_where_the_file_has_become_unreadable(study, tmp_path):
+    folder = tmp_path / "main"
+    file = _write(folder, "residual > plain")
+    asked.add(folder, [])
+    recorded.register(folder, file, "accuracy")
+    study()
+    (folder / recorded.FILE).write_text("- [")
+    found = claimed(load(folder))
+    assert "no YAML" in found.problem
+    assert [one.verdict for one in found.answers] == [HOLDS]
+
+
+def test_another_metric_of_the_report_changes_no_claim(study, tmp_path):
+    folder = tmp_path / "main"
+    file = _write(folder, "residual > plain by 2 points")
+    asked.add(folder, [])
+    recorded.register(folder, file, "accuracy")
+    study()
+    found = claimed(load(folder).measured("log_loss"))
+    assert [one.verdict for one in found.answers] == [HOLDS]
+
+
+def test_several_tables_must_be_told_apart(study, stored_run, tmp_path):
+    folder = study()
+    for part in ("true", "false"):
+        for seed in range(6):
+            stored_run("arch=20", f"plain={part}", f"seed={seed}", "epochs=9", val_accuracy=0.3)
+    _write(folder, "residual > plain", "residual > plain at epochs=5, arch=56")
+    said = _said(folder)
+    assert "2 tables have these arms; say which, such as at epochs=" in (
+        said["residual > plain"].reason
+    )
+    assert said["residual > plain at epochs=5, arch=56"].verdict == HOLDS
+
+
+def test_seeds_bought_by_looking_need_more_of_them(study):
+    folder = study(seeds=6)
+    _write(folder, "residual > plain by 1")
+    assert _said(folder)["residual > plain by 1"].verdict == HOLDS
+    asked.add(folder, [])
+    asked.look(folder, 20, range(6))
+    assert _said(folder)["residual > plain by 1"].verdict == OPEN
+
+
+def test_the_record_says_when(tmp_path):
+    folder = tmp_path / "main"
+    file = _write(folder, "a > b")
+    asked.add(folder, [])
+    recorded.register(folder, file, "accuracy")
+    recorded.register(folder, file, "accuracy")
+    (one,) = recorded.versions(folder)
+    assert one.first and one.sentences == ("a > b",) and one.time <= store.now()
