@@ -3,9 +3,8 @@ import pytest
 from ablation import claims
 from ablation.analysis.claims import FAILS, HOLDS, OPEN, claimed
 from ablation.analysis.study import load
-from ablation.records import asked
+from ablation.records import asked, store
 from ablation.records import claims as recorded
-from ablation.records import store
 
 GAIN = {"20": 0.02, "56": 0.10}
 
