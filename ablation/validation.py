@@ -31,7 +31,7 @@ from ablation.config import (
     first_line,
     flatten,
 )
-from ablation.data.sources import SOURCES
+from ablation.data import sources
 from ablation.designs.registry import DESIGNS, GRID
 from ablation.networks import registry
 from ablation.networks.registry import ARCHS, BARE
@@ -131,12 +131,14 @@ def _check_keys(config: Mapping[str, Any]) -> None:
     known = keys.schema().keys() - {"parts"}
     for key in given - known:
         raise keys.unknown_key(key)
-    for key in known - given:
+    options = {
+        f"dataset.{key}" for key in vars(sources.keys()).keys() - vars(DatasetConfig()).keys()
+    }
+    for key in known - given - options:
         raise UserError(f"{key} cannot be taken away.")
 
 
 def _validate_dataset(dataset: DatasetConfig, arch: str, smallest: int) -> None:
-    _one_of("dataset.source", dataset.source, tuple(SOURCES))
     _one_of("dataset.augment", dataset.augment, AUGMENTATIONS)
     _one_of("dataset.normalisation", dataset.normalisation, NORMALISATIONS)
     if dataset.image_size < smallest:
@@ -149,11 +151,12 @@ def _validate_dataset(dataset: DatasetConfig, arch: str, smallest: int) -> None:
 
 def _validate_places(config: Config) -> None:
     """Raises UserError if what is written would lie among the images that are read."""
-    if not config.dataset.path:
+    path = getattr(config.dataset, "path", None)
+    if not path:
         return
     for key in ("runs_dir", "cache_dir"):
         try:
-            images = expanded("dataset.path", config.dataset.path).resolve()
+            images = expanded("dataset.path", path).resolve()
             place = expanded(key, getattr(config, key)).resolve()
         except RuntimeError:  # A link to itself: whoever opens it says so.
             continue
@@ -162,8 +165,8 @@ def _validate_places(config: Config) -> None:
             part.startswith(".") for part in place.relative_to(images).parts
         ):
             raise UserError(
-                f"{key}={getattr(config, key)} lies inside dataset.path={config.dataset.path}, "
-                f"where it would become a class; set it to a folder outside, such as "
+                f"{key}={getattr(config, key)} lies inside dataset.path={path}, "
+                f"where it would become data; set it to a folder outside, such as "
                 f"{key}={images.parent / key.removesuffix('_dir')}."
             )
 

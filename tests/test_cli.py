@@ -402,13 +402,13 @@ def test_the_version_is_ours(cli, tmp_path, module):
 
 
 def test_text_and_command_are_what_was_typed_all_the_way(cli, tmp_path):
-    keys = ("study=1.10", "runs_dir=r=[1],{a} ${b}", "dataset.data_dir=1e3")
+    keys = ("study=1.10", "runs_dir=r=[1],{a} ${b}", "dataset.name=1e3")
     done = cli(*TINY, "epochs=1", *keys, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     study = tmp_path / "r=[1],{a} ${b}" / "1.10"
     (directory,) = _directories(study)
     config = store.Stored(directory).config()
-    assert (config["study"], config["dataset"]["data_dir"]) == ("1.10", "1e3")
+    assert (config["study"], config["dataset"]["name"]) == ("1.10", "1e3")
     command = json.loads((directory / "provenance.json").read_text())["command"]
     assert shlex.split(command)[3:] == [*TINY, "epochs=1", *keys]
     # The folder of a report may look like an option.

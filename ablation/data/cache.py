@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from filelock import Timeout
 
-from ablation.config import DatasetConfig, UserError, expanded
+from ablation.config import PLACES, DatasetConfig, UserError, expanded
 from ablation.data import sources
 from ablation.data.facts import grouped
 from ablation.data.sources import Example, LeftOut
@@ -34,6 +34,8 @@ from ablation.text import beginning
 
 _FORMAT = 2
 _SILENT_SECONDS = 1.0
+_AFTERWARDS = ("augment", "normalisation")
+"""Keys of what is done to the images that the cache holds."""
 
 VERY_UNEQUAL = 10
 """Times as many training images in the largest class as in the smallest: worth a warning."""
@@ -162,7 +164,7 @@ def prepare(dataset: DatasetConfig, cache_dir: str | Path, progress: Progress) -
         partial.mkdir()
         try:
             _build(source, dataset, partial, progress)
-            if dataset.source == "tfds":
+            if source.fetches:
                 # A set that was downloaded only now has another name from now on.
                 directory = _directory(dataset, cache_dir)
             shutil.rmtree(directory, ignore_errors=True)  # What is there is damaged.
@@ -194,7 +196,12 @@ def _alone(path: Path, name: str) -> Iterator[None]:
 def _directory(dataset: DatasetConfig, cache_dir: str | Path) -> Path:
     # Where a set lies is in its state, the same for each spelling of its path.
     keys = ("name", "source", "train_split", "val_split", "image_size")
-    facts = [_FORMAT, sources.state(dataset), *(getattr(dataset, key) for key in keys)]
+    facts = [_FORMAT, sources.state(dataset), *(getattr(dataset, key, None) for key in keys)]
+    facts += sorted(
+        [key, value]
+        for key, value in vars(dataset).items()
+        if key not in (*keys, *PLACES, *_AFTERWARDS) and value != getattr(sources.keys(), key)
+    )
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
     name = beginning(dataset.name.replace("/", "_").replace(":", "_"))
     return expanded("cache_dir", cache_dir) / f"{name}-{dataset.image_size}px-{digest}"

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from ablation.config import DatasetConfig
+from ablation.data import sources
 
 RED = (255, 0, 0)
 WHITE = (255, 255, 255)
 
 
 def config(source, **keys):
-    return DatasetConfig(**({"name": source, "source": source, "image_size": 8} | keys))
+    return sources.typed({"name": source, "source": source, "image_size": 8} | keys)
 
 
 def examples(source, split):

@@ -13,14 +13,14 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from ablation.config import DatasetConfig, UserError
-from ablation.data import cache
+from ablation.config import UserError
+from ablation.data import cache, sources
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
 def config(source, **keys):
-    return DatasetConfig(**({"name": source, "source": source, "image_size": 8} | keys))
+    return sources.typed({"name": source, "source": source, "image_size": 8} | keys)
 
 
 def prepare(root, cache_dir, **keys):
@@ -313,8 +313,7 @@ def test_a_failure_at_the_very_end_leaves_nothing(folder, cache_dir, monkeypatch
 _CHILD = """
 import json, os, signal, sys, time
 from pathlib import Path
-from ablation.config import DatasetConfig
-from ablation.data import cache
+from ablation.data import cache, sources
 
 me, room, dataset = json.loads(sys.argv[1])
 room = Path(room)
@@ -329,7 +328,7 @@ def progress(what, done, total):
     time.sleep(0.2)
 
 (room / f"{me} asks").touch()
-print(cache.prepare(DatasetConfig(**dataset), room / "cache", progress).fingerprint)
+print(cache.prepare(sources.typed(dataset), room / "cache", progress).fingerprint)
 """
 
 

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablation.config import DatasetConfig
-from ablation.data import cache
+from ablation.data import cache, sources
 from ablation.data.pipeline import TrainBatches, ValBatches, affine
 from ablation.validation import AUGMENTATIONS, NORMALISATIONS
 
@@ -24,7 +23,8 @@ def data(tmp_path_factory):
             file = root / split / str(i % CLASSES) / f"{i:02}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(file)
-    dataset = DatasetConfig(name="noise", source="folder", path=str(root), image_size=SIZE)
+    keys = {"name": "noise", "source": "folder", "path": str(root), "image_size": SIZE}
+    dataset = sources.typed(keys)
     return cache.prepare(dataset, tmp_path_factory.mktemp("cache"), lambda *_: None)
 
 
@@ -240,10 +240,8 @@ def test_standard_stays_finite_where_a_channel_never_changes(tmp_path):
             file = tmp_path / "images" / split / label / "1.png"
             file.parent.mkdir(parents=True)
             Image.new("RGB", (8, 8), (red, 77, 255)).save(file)
-    dataset = DatasetConfig(
-        name="flat", source="folder", path=str(tmp_path / "images"), image_size=8
-    )
-    flat = cache.prepare(dataset, tmp_path / "cache", lambda *_: None)
+    keys = {"name": "flat", "source": "folder", "path": str(tmp_path / "images"), "image_size": 8}
+    flat = cache.prepare(sources.typed(keys), tmp_path / "cache", lambda *_: None)
     images, _ = draw(flat, batch_size=2, normalisation="standard")
     np.testing.assert_allclose(images[..., 1:], 0, atol=1e-4)
     np.testing.assert_allclose(np.abs(images[..., 0]), 1, atol=1e-5)

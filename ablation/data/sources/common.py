@@ -1,13 +1,14 @@
 """What every source has: examples, two splits, a state on disk."""
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ablation.config import DatasetConfig, UserError
+from ablation.config import DatasetConfig
 
 SPLITS = ("train", "val")
 OFFLINE = "dataset=digits and dataset=folder need no download."
@@ -45,16 +46,21 @@ class Source(Protocol):
     """A data set: its classes, its channels and its two splits.
 
     Attributes:
+        options: the keys of its configuration, a subclass of `DatasetConfig` with an `option` for
+            each that it adds.
+        fetches: whether reading it may put on disk what its state then speaks of.
         classes: their names, in the order of their labels.
         channels: 1 for grey, 3 for RGB.
         lost: folders that would be classes if they held an image.
     """
 
+    options: type[DatasetConfig]
+    fetches: bool
     classes: tuple[str, ...]
     channels: int
     lost: tuple[str, ...]
 
-    def __init__(self, dataset: DatasetConfig): ...
+    def __init__(self, dataset: Any): ...
 
     def split(self, name: str) -> tuple[int, Iterator[Example]]:
         """Returns the number of examples of "train" or "val" and an iterator over them.
@@ -64,11 +70,11 @@ class Source(Protocol):
         """
 
     @staticmethod
-    def state(dataset: DatasetConfig) -> str:
+    def state(dataset: Any) -> str:
         """Returns what `sources.state` does."""
 
     @staticmethod
-    def unused(dataset: DatasetConfig) -> Sequence[LeftOut]:
+    def unused(dataset: Any) -> Sequence[LeftOut]:
         """Returns what is there and no example is made of; quick, and without TensorFlow.
 
         Raises:
@@ -76,13 +82,14 @@ class Source(Protocol):
         """
 
 
-def reject_splits(dataset: DatasetConfig) -> None:
-    """Raises UserError if TFDS splits are given to a source that makes its own."""
-    if dataset.train_split or dataset.val_split:
-        raise UserError(
-            f"dataset={dataset.source} makes its own splits; "
-            "dataset.train_split and dataset.val_split are for TFDS sets."
-        )
+def option(default: Any, says: str) -> Any:
+    """Returns a field of a source's options.
+
+    Args:
+        default: its value where nothing is asked for; that of every source that has one so named.
+        says: what `--help` says of it.
+    """
+    return dataclasses.field(default=default, metadata={"says": says})
 
 
 def digest_of(files: Iterable[Path]) -> str:

@@ -6,13 +6,14 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 
 from ablation.config import DatasetConfig, UserError, expanded
 from ablation.data.facts import named
-from ablation.data.sources.common import SPLITS, Example, LeftOut, digest_of, reject_splits
+from ablation.data.sources.common import SPLITS, Example, LeftOut, digest_of, option
 from ablation.data.sources.decode import DEPTHS, depth_of, example, suffixes, unreadable
 
 _LIKE_SPLITS = (("train", "training"), ("val", "valid", "validation", "test", "testing"))
@@ -48,6 +49,15 @@ _OURS = (
 """By what a run, a study or a cache of this program is known."""
 
 
+@dataclass
+class FolderConfig(DatasetConfig):
+    """What images in folders can be asked for."""
+
+    path: str | None = option(
+        None, "a folder with one folder of images a class, or train/ and val/"
+    )
+
+
 class Folder:
     """Images in one folder a class, below `path` or below its train/ and val/.
 
@@ -56,10 +66,11 @@ class Folder:
     names, and in numeric order if every name is a number.
     """
 
+    options = FolderConfig
+    fetches = False
     channels = 3
 
-    def __init__(self, dataset: DatasetConfig):
-        reject_splits(dataset)
+    def __init__(self, dataset: FolderConfig):
         self._root = _folder(dataset)
         listing = _Listing(self._root)
         self.classes = _in_order({label for _, label, _ in listing.images})
@@ -109,17 +120,17 @@ class Folder:
         return found or DEPTHS[-1]
 
     @staticmethod
-    def state(dataset: DatasetConfig) -> str:
+    def state(dataset: FolderConfig) -> str:
         """Returns a digest of the image files."""
         return digest_of(file for _, _, file in _Listing(_folder(dataset)).images)
 
     @staticmethod
-    def unused(dataset: DatasetConfig) -> list[LeftOut]:
+    def unused(dataset: FolderConfig) -> list[LeftOut]:
         """Returns the files and folders that are no images of a class."""
         return _Listing(_folder(dataset)).left_out
 
 
-def _folder(dataset: DatasetConfig) -> Path:
+def _folder(dataset: FolderConfig) -> Path:
     if not dataset.path:
         raise UserError(
             "dataset=folder needs dataset.path, a folder with one folder of images a class."
@@ -290,3 +301,6 @@ def _in_order(names: Iterable[str]) -> tuple[str, ...]:
 def _hashed_split(file_name: str) -> str:
     digest = hashlib.sha256(file_name.encode(errors="surrogateescape")).digest()
     return "train" if int.from_bytes(digest[:4], "big") % 100 < 80 else "val"
+
+
+SOURCE = Folder
