@@ -56,13 +56,45 @@ class DatasetConfig:
     """Which images, and what is done to them before the network sees them.
 
     Each source has a subclass, which adds the options that it reads; see `ablation.data.sources`.
+
+    Attributes:
+        name: what the data set is called.
+        source: where it comes from.
+        image_size: height and width in pixels, one number if they are equal, None as stored. Typed
+            loosely, because OmegaConf has no union with a list.
+        resize: how images get that size; see `ablation.data.resize`.
+        augment: see `ablation.data.pipeline`.
+        normalisation: see `ablation.data.pipeline`.
+
+    Raises:
+        UserError: `image_size` is none.
     """
 
     name: str = MISSING
     source: str = MISSING
-    image_size: int = 32
+    image_size: Any = 32
+    resize: str = "stretch"
     augment: str = "none"
     normalisation: str = "unit"
+
+    def __post_init__(self) -> None:
+        given = self.image_size
+        sides = list(given) if isinstance(given, list | tuple) else [given, given]
+        if given is None:
+            return
+        if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+            raise UserError(
+                f"dataset.image_size={given} is no size in pixels: a whole number such as 32, "
+                "height and width such as [96,160], or null for that of the stored images."
+            )
+        # One spelling of a square, as an identity names it.
+        self.image_size = sides[0] if sides[0] == sides[1] else sides
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width in pixels, None for that of the stored images."""
+        one = self.image_size
+        return None if one is None else (one[0], one[1]) if isinstance(one, list) else (one, one)
 
 
 @dataclass

@@ -21,6 +21,7 @@ from ablation.networks.registry import BARE, Network, typed
 from ablation.networks.signature import Part
 
 _TAKES = {
+    "Any": "a whole number, two such as [96,160], or null",
     "list": "numbers in brackets, such as [0.5,0.75]",
     "bool": "true or false",
     "int": "a whole number",

@@ -36,6 +36,7 @@ from ablation.designs.registry import DESIGNS, GRID
 from ablation.networks import registry
 from ablation.networks.registry import ARCHS, BARE
 
+RESIZES = ("stretch", "crop", "pad")
 AUGMENTATIONS = ("none", "flip", "crop_flip")
 NORMALISATIONS = ("unit", "signed", "standard", "pixel_mean")
 OPTIMIZERS = ("sgd", "adam")
@@ -85,7 +86,9 @@ def validated(given: Mapping[str, Any]) -> Config:
     network = registry.find(config.arch)
     known = {name: level for name, level in config.parts.items() if name in network.parts}
     parts = network.settled(known)
-    _validate_dataset(config.dataset, config.arch, network.image_size(parts))
+    _validate_dataset(config.dataset)
+    if config.dataset.size:
+        network.check_image(config.dataset.size, parts)
     _validate_places(config)
     _validate_recipe(config.recipe)
     return replace(config, parts=parts)
@@ -138,15 +141,10 @@ def _check_keys(config: Mapping[str, Any]) -> None:
         raise UserError(f"{key} cannot be taken away.")
 
 
-def _validate_dataset(dataset: DatasetConfig, arch: str, smallest: int) -> None:
+def _validate_dataset(dataset: DatasetConfig) -> None:
+    _one_of("dataset.resize", dataset.resize, RESIZES)
     _one_of("dataset.augment", dataset.augment, AUGMENTATIONS)
     _one_of("dataset.normalisation", dataset.normalisation, NORMALISATIONS)
-    if dataset.image_size < smallest:
-        raise UserError(
-            f"dataset.image_size={dataset.image_size} is too small for arch={arch}, "
-            f"which halves the image until nothing is left; use dataset.image_size={smallest} "
-            f"or more{', or a CIFAR-style net such as arch=20' if smallest > 4 else ''}."
-        )
 
 
 def _validate_places(config: Config) -> None:

@@ -38,6 +38,8 @@ class Audit:
             if there are none, or if that too is a FAIL.
         confounds: what else differs between them beside the factors and the seed.
         holes: cells and seeds that are not there, one line each.
+        shared: of each set of validation images, how many are training images too and how many
+            there are; none of older runs, of which nobody has counted.
     """
 
     runs: int
@@ -45,6 +47,7 @@ class Audit:
     within: tuple[str, ...]
     confounds: Differences
     holes: tuple[str, ...]
+    shared: tuple[tuple[int, int], ...]
 
     @property
     def passes(self) -> bool:
@@ -77,7 +80,17 @@ def audit(comparison: Comparison) -> Audit:
         for key in facts
         if complete[key].nunique(dropna=False) > 1
     }
-    return Audit(len(complete), unequal, within, confounds, tuple(_holes(comparison)))
+    holes = tuple(_holes(comparison))
+    return Audit(len(complete), unequal, within, confounds, holes, _shared(complete))
+
+
+def _shared(runs: pd.DataFrame) -> tuple[tuple[int, int], ...]:
+    """Returns of each set of images how many of those to validate are among those to train."""
+    counted = runs.dropna(subset=["shared_images"]).drop_duplicates("fingerprint")
+    return tuple(
+        (int(shared), int(images))
+        for shared, images in zip(counted["shared_images"], counted["val_images"], strict=True)
+    )
 
 
 def _unequal(runs: pd.DataFrame) -> Differences:

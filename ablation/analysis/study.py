@@ -56,6 +56,7 @@ RESULTS = (
     "schedule_completed",
     "train_images",
     "val_images",
+    "shared_images",
     "train_fingerprint",
     "val_fingerprint",
     "order_sha256",

@@ -83,6 +83,10 @@ def _comparison(comparison: Comparison, images: Sequence[OfImages]) -> dict[str,
             "passes_within": list(found.within),
             "confounds": found.confounds,
             "holes": list(found.holes),
+            "shared_images": [
+                {"validation_images": images, "also_in_training": shared}
+                for shared, images in found.shared
+            ],
             "said": [_said(note) for note in notes.certificate(found)],
         },
         "table": _records(table),

@@ -12,6 +12,7 @@ from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS
 from ablation.analysis.starts import starts_table
 from ablation.analysis.study import Study
 from ablation.data.cache import VERY_UNEQUAL
+from ablation.data.facts import shared_images
 from ablation.designs.registry import GRID
 from ablation.factors import ABSENT
 from ablation.records import store
@@ -89,7 +90,7 @@ def outside(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:
 
 def certificate(found: Audit) -> list[Note]:
     """Returns what the audit found: equal budget, confounds, holes."""
-    return [_budget(found), *_confounds(found), _holes(found)]
+    return [_budget(found), *_confounds(found), _holes(found), *_shared(found)]
 
 
 def _budget(found: Audit) -> Note:
@@ -118,6 +119,16 @@ def _holes(found: Audit) -> Note:
     if not found.holes:
         return Note(lead="Holes: none.")
     return Note(lead="Holes.", items=first(found.holes, _LISTED_AT_MOST))
+
+
+def _shared(found: Audit) -> list[Note]:
+    """Returns how many validation images a net has been trained on; nothing if nobody counted."""
+    if not found.shared:
+        return []
+    several = [shared_images(*counts) for counts in found.shared if counts[0]]
+    if not several:
+        return [Note(lead="Validation images among the training images: none.")]
+    return [Note(f"{'; '.join(several)}.", "Warning:")]
 
 
 def score(comparison: Comparison) -> list[Note]:

@@ -1,17 +1,27 @@
 """What every source has: examples, two splits, a state on disk."""
 
 import dataclasses
+import errno
 import hashlib
+import os
+import re
+import stat
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ablation.config import DatasetConfig
+from ablation.config import DatasetConfig, UserError, expanded
 
 SPLITS = ("train", "val")
 OFFLINE = "dataset=digits and dataset=folder need no download."
+NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""Errors of a path that leads to nothing."""
+
+
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 class LeftOut(NamedTuple):
@@ -92,10 +102,43 @@ def option(default: Any, says: str) -> Any:
     return dataclasses.field(default=default, metadata={"says": says})
 
 
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Returns the names of classes in order: by value if all are numbers, else as text."""
+    ordered = sorted(names)
+    if all(_NUMBER.fullmatch(name) for name in ordered):
+        ordered.sort(key=Decimal)
+    return tuple(ordered)
+
+
 def digest_of(files: Iterable[Path]) -> str:
     """Returns a digest of the names, sizes and times of files."""
     facts = [(str(file), *_size_and_time(file)) for file in files]
     return hashlib.sha256(repr(facts).encode(errors="surrogateescape")).hexdigest()
+
+
+def given_file(dataset: Any, what: str) -> Path:
+    """Returns the file that `dataset.path` names, links followed.
+
+    Args:
+        dataset: its configuration.
+        what: the file is, for the message.
+
+    Raises:
+        UserError: nothing is named, or no file is there.
+    """
+    if not dataset.path:
+        raise UserError(f"dataset={dataset.source} needs dataset.path, {what}.")
+    path = Path(os.path.realpath(expanded("dataset.path", dataset.path)))
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno not in NO_FILE:
+            raise UserError(f"dataset.path={path} cannot be read: {error.strerror}.") from None
+        several = " To sweep several, put -m before the keys." if "," in dataset.path else ""
+        raise UserError(f"dataset.path={path} is not there; it is {what}.{several}") from None
+    if stat.S_ISDIR(mode):
+        raise UserError(f"dataset.path={path} is a folder; it must be {what}.")
+    return path
 
 
 def _size_and_time(file: Path) -> tuple[int, int]:

@@ -3,23 +3,20 @@
 import errno
 import hashlib
 import os
-import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 
 from ablation.config import DatasetConfig, UserError, expanded
 from ablation.data.facts import named
-from ablation.data.sources.common import SPLITS, Example, LeftOut, digest_of, option
+from ablation.data.sources.common import SPLITS, Example, LeftOut, digest_of, in_order, option
 from ablation.data.sources.decode import DEPTHS, depth_of, example, suffixes, unreadable
 
 _LIKE_SPLITS = (("train", "training"), ("val", "valid", "validation", "test", "testing"))
 _NAMED_AT_MOST = 5
 _OUTSIDE = "outside of any class"
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _MAYBE_DEEP = {".png", ".apng", ".tif", ".tiff", ".im", ".fit", ".fits"}
 """Suffixes of grey images that may have levels of more than 8 bits without saying how many."""
 
@@ -73,8 +70,8 @@ class Folder:
     def __init__(self, dataset: FolderConfig):
         self._root = _folder(dataset)
         listing = _Listing(self._root)
-        self.classes = _in_order({label for _, label, _ in listing.images})
-        self.lost = _in_order(listing.folders - set(self.classes))
+        self.classes = in_order({label for _, label, _ in listing.images})
+        self.lost = in_order(listing.folders - set(self.classes))
         if len(self.classes) < 2:
             raise UserError(_too_few(self._root, self.classes, self.lost, listing.left_out))
         places = {name: i for i, name in enumerate(self.classes)}
@@ -288,14 +285,6 @@ def _too_few(
         f"dataset.path={root} must hold at least two class folders with images (.jpg, .png, .tif "
         f"or another that Pillow reads), or train/ and val/ with such folders; found {found}."
     )
-
-
-def _in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Returns the names of classes in order: by value if all are numbers, else as text."""
-    ordered = sorted(names)
-    if all(_NUMBER.fullmatch(name) for name in ordered):
-        ordered.sort(key=Decimal)
-    return tuple(ordered)
 
 
 def _hashed_split(file_name: str) -> str:

@@ -24,13 +24,12 @@ import numpy as np
 from ablation.config import DatasetConfig, UserError, expanded, first_line
 from ablation.data.sources.common import OFFLINE, Example, LeftOut, digest_of, option
 from ablation.data.sources.decode import BrokenImageError, example
+from ablation.data.sources.pixels import UnsuitableError, to_8_bits
 from ablation.data.sources.tfds_features import (
     CHANNELS,
-    UnsuitableError,
     image_and_label,
     over_white,
     some,
-    to_8_bits,
 )
 from ablation.terminal import import_quietly
 

@@ -1,0 +1,102 @@
+"""How a source that knows every label parts its images into those to train and to validate on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablation.config import DatasetConfig, UserError
+from ablation.data.facts import named
+from ablation.data.sources.common import in_order, option
+
+_NAMED_AT_MOST = 5
+
+
+@dataclass
+class SplitConfig(DatasetConfig):
+    """What a source can be asked for that splits its images itself."""
+
+    group: str | None = option(None, "what names who an image is of; nobody is in both splits")
+    val_fraction: float = option(0.2, "the share to validate on, where no split is given")
+    split_seed: int = option(0, "of that split, whatever the seed of a run")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.val_fraction < 1:
+            raise UserError(
+                f"dataset.val_fraction={self.val_fraction} must be more than 0 and less than 1."
+            )
+        if self.split_seed < 0:
+            raise UserError(f"dataset.split_seed={self.split_seed} must be 0 or more.")
+
+
+def numbered(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Returns the classes that some labels name, in order, and each label's place among them."""
+    classes = in_order(set(labels))
+    places = {name: place for place, name in enumerate(classes)}
+    return classes, np.array([places[label] for label in labels], np.int64)
+
+
+def held_out(labels: np.ndarray, groups: np.ndarray | None, asked: SplitConfig) -> np.ndarray:
+    """Returns which images validate: of each class the same share, drawn by a seed.
+
+    With groups, whole ones are drawn, the largest first, as long as that brings the share of the
+    classes nearer to what is asked and leaves each class an image to train on.
+
+    Args:
+        labels: int (images,), the class of each.
+        groups: (images,), whom each is of; None for no groups.
+        asked: share and seed.
+
+    Returns:
+        bool (images,).
+    """
+    rng = np.random.RandomState(asked.split_seed)  # Its stream is frozen, whatever the version.
+    chosen = np.zeros(len(labels), bool)
+    if groups is None:
+        for label in np.unique(labels):
+            places = rng.permutation(np.flatnonzero(labels == label))
+            chosen[places[: min(round(len(places) * asked.val_fraction), len(places) - 1)]] = True
+        return chosen
+    _, of_group = np.unique(groups, return_inverse=True)
+    _, of_class = np.unique(labels, return_inverse=True)
+    counts = np.zeros((of_group.max() + 1, of_class.max() + 1))
+    np.add.at(counts, (of_group, of_class), 1)
+    total, held = counts.sum(axis=0), np.zeros(counts.shape[1])
+    order = rng.permutation(len(counts))
+    for group in order[np.argsort(-counts[order].sum(axis=1), kind="stable")]:
+        more = held + counts[group]
+        off, then = (np.square(n / total - asked.val_fraction).sum() for n in (held, more))
+        if then < off and (more < total).all():
+            held = more
+            chosen |= of_group == group
+    return chosen
+
+
+def check_groups(groups: np.ndarray, is_val: np.ndarray, where: str) -> None:
+    """Raises UserError if somebody is in both splits."""
+    both = np.intersect1d(groups[is_val], groups[~is_val])
+    if len(both):
+        names = named([str(one) for one in both[:_NAMED_AT_MOST]], len(both), _NAMED_AT_MOST)
+        raise UserError(
+            f"{where}: the splits share {names} of dataset.group; nobody may be in both."
+        )
+
+
+def check_classes(
+    classes: Sequence[str], labels: np.ndarray, is_val: np.ndarray, where: str
+) -> None:
+    """Raises UserError unless there are two classes, each to train on, and images to validate."""
+    there = np.unique(labels)
+    if len(there) < 2:
+        found = f"only {classes[there[0]]!r}" if len(there) else "none"
+        raise UserError(f"{where} must hold at least two classes; found {found}.")
+    lost = np.setdiff1d(there, labels[~is_val])
+    if len(lost):
+        names = named([classes[one] for one in lost], len(lost), _NAMED_AT_MOST)
+        raise UserError(f"{where} leaves no training images of {names}.")
+    if not is_val.any():
+        raise UserError(
+            f"{where} leaves no images for the val split; give more, or another "
+            "dataset.val_fraction, dataset.split_seed or dataset.group."
+        )
