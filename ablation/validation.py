@@ -205,7 +205,9 @@ def explain(error: Exception) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = getattr(cause, "full_key", None)
     if isinstance(cause, MissingMandatoryValue):
-        example = f", such as {key}=fashion_mnist" if key == "dataset.name" else ""
+        example = (
+            f", such as {key}=fashion_mnist or my_data.py:load" if key == "dataset.name" else ""
+        )
         return f"{key} has no default and must be given{example}."
     first = first_line(error)
     if "Ambiguous value for argument" in first:

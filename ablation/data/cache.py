@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,7 @@ from ablation.data import sources
 from ablation.data.facts import grouped
 from ablation.data.resize import resized
 from ablation.data.sources import Example, LeftOut
+from ablation.data.sources.common import size_and_time
 from ablation.records import store
 from ablation.text import beginning
 
@@ -106,6 +107,7 @@ def find(dataset: DatasetConfig, cache_dir: str | Path) -> Cache | None:
     found = Cache(_directory(dataset, cache_dir))
     try:
         whole = found.meta["bytes"] == _bytes(found.directory)
+        whole &= found.meta.get("read", {}) == _read(found.meta.get("read", {}))
     except (OSError, ValueError, KeyError):
         return None
     return found if whole else None
@@ -253,6 +255,7 @@ def _build(
         "broken": grouped(broken),
         "lost": source.lost,
         "shared": shared_images(directory),
+        "read": _read(source.read),
         "bytes": _bytes(directory),
     }
     store.write_json(directory / "meta.json", meta)
@@ -276,6 +279,11 @@ def _check_split(
 def _bytes(directory: Path) -> dict[str, int]:
     """Returns the size of each array, by which one that was cut off is found."""
     return {path.name: path.stat().st_size for path in sorted(directory.glob("*.npy"))}
+
+
+def _read(files: Iterable[str | Path]) -> dict[str, list[int]]:
+    """Returns the size and the time of each file that a source has read."""
+    return {str(file): list(size_and_time(Path(file))) for file in files}
 
 
 def _write_split(

@@ -27,6 +27,7 @@ class Arrays(Held):
     """Images and labels in one `.npz` file; see `held` for the names of its arrays."""
 
     options = ArraysConfig
+    read: tuple[Path, ...] = ()
     fetches = False
     lost: tuple[str, ...] = ()
 

@@ -62,6 +62,7 @@ class Source(Protocol):
         classes: their names, in the order of their labels.
         channels: 1 for grey, 3 for RGB.
         lost: folders that would be classes if they held an image.
+        read: files that an opened source has read and that its state does not speak of.
     """
 
     options: type[DatasetConfig]
@@ -69,6 +70,7 @@ class Source(Protocol):
     classes: tuple[str, ...]
     channels: int
     lost: tuple[str, ...]
+    read: tuple[Path, ...]
 
     def __init__(self, dataset: Any): ...
 
@@ -112,7 +114,7 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 
 def digest_of(files: Iterable[Path]) -> str:
     """Returns a digest of the names, sizes and times of files."""
-    facts = [(str(file), *_size_and_time(file)) for file in files]
+    facts = [(str(file), *size_and_time(file)) for file in files]
     return hashlib.sha256(repr(facts).encode(errors="surrogateescape")).hexdigest()
 
 
@@ -141,7 +143,7 @@ def given_file(dataset: Any, what: str) -> Path:
     return path
 
 
-def _size_and_time(file: Path) -> tuple[int, int]:
+def size_and_time(file: Path) -> tuple[int, int]:
     """Returns size and modification time, zeros for a link that leads nowhere."""
     try:
         facts = file.stat()

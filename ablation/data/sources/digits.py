@@ -1,6 +1,7 @@
 """The embedded data set."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,7 @@ class Digits:
     """scikit-learn's 1,797 grey 8x8 digits, embedded: 1,437 to train and 360 to validate."""
 
     options = DatasetConfig
+    read: tuple[Path, ...] = ()
     fetches = False
     classes = tuple("0123456789")
     channels = 1

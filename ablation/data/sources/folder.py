@@ -12,14 +12,11 @@ from pathlib import Path
 from ablation.config import DatasetConfig, UserError, expanded
 from ablation.data.facts import named
 from ablation.data.sources.common import SPLITS, Example, LeftOut, digest_of, in_order, option
-from ablation.data.sources.decode import DEPTHS, depth_of, example, suffixes, unreadable
+from ablation.data.sources.decode import DEPTHS, MAYBE_DEEP, depth_of, example, suffixes, unreadable
 
 _LIKE_SPLITS = (("train", "training"), ("val", "valid", "validation", "test", "testing"))
 _NAMED_AT_MOST = 5
 _OUTSIDE = "outside of any class"
-_MAYBE_DEEP = {".png", ".apng", ".tif", ".tiff", ".im", ".fit", ".fits"}
-"""Suffixes of grey images that may have levels of more than 8 bits without saying how many."""
-
 _OF_A_SYSTEM = {
     "$recycle.bin",
     "#recycle",
@@ -64,6 +61,7 @@ class Folder:
     """
 
     options = FolderConfig
+    read: tuple[Path, ...] = ()
     fetches = False
     channels = 3
 
@@ -110,7 +108,7 @@ class Folder:
         """Bits of a grey level in deep images: as many as the brightest of the data set needs."""
         found = 0
         for file in (file for split in SPLITS for file, _ in self._files[split]):
-            if file.suffix.lower() in _MAYBE_DEEP:
+            if file.suffix.lower() in MAYBE_DEEP:
                 found = max(found, depth_of(file))
             if found == DEPTHS[-1]:
                 break

@@ -1,6 +1,6 @@
 """How a source that knows every label parts its images into those to train and to validate on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,12 @@ from ablation.data.facts import named
 from ablation.data.sources.common import in_order, option
 
 _NAMED_AT_MOST = 5
+_SPLITS = (
+    ("train", "training"),
+    ("val", "valid", "validation", "dev"),
+    ("test", "testing"),
+)
+"""What tables call the images to train on, to validate on, and those of a third kind."""
 
 
 @dataclass
@@ -71,6 +77,39 @@ def held_out(labels: np.ndarray, groups: np.ndarray | None, asked: SplitConfig) 
             held = more
             chosen |= of_group == group
     return chosen
+
+
+def named_splits(
+    names: Sequence[str], where: str, row: Callable[[int], str], column: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns which rows validate and which are of a third split, by the names of their splits.
+
+    Images to validate on are those named val, or those named test if none are.
+
+    Args:
+        names: of the split of each row.
+        where: what to call the table in a message.
+        row: returns what to call a row in a message.
+        column: of the names, for the message.
+
+    Raises:
+        UserError: a name is of no split, or there are none to train or to validate on.
+    """
+    known = {word: place for place, words in enumerate(_SPLITS) for word in words}
+    kinds = np.array([known.get(name.strip().lower(), -1) for name in names], int)
+    if (kinds < 0).any():
+        place = int(np.argmax(kinds < 0))
+        raise UserError(
+            f"{row(place)}: {column} is {names[place]!r}; it must be train, val or test."
+        )
+    val = 1 if (kinds == 1).any() else 2
+    for place, what in ((0, "train"), (val, "val or test")):
+        if not (kinds == place).any():
+            raise UserError(
+                f"{where}: no {column} is {what}, so there is nothing to "
+                f"{'validate' if place else 'train'} on."
+            )
+    return kinds == val, (kinds != 0) & (kinds != val)
 
 
 def check_groups(groups: np.ndarray, is_val: np.ndarray, where: str) -> None:

@@ -47,6 +47,7 @@ class Tfds:
     """Any image classification set of TensorFlow Datasets, by name."""
 
     options = TfdsConfig
+    read: tuple[Path, ...] = ()
     fetches = True
     lost: tuple[str, ...] = ()
 
