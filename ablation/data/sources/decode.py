@@ -126,7 +126,7 @@ def _decode(file: io.BytesIO, channels: int, depth: int) -> np.ndarray:
         raise BrokenImageError(_reason(error)) from None
 
 
-def depth_of(file: Path) -> int:
+def depth_of(file: Path | io.BytesIO) -> int:
     """Returns how many bits an image's levels take that may have more than 8 and does not say.
 
     Returns:

@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from ablation.config import UserError
-from ablation.data.sources.common import SPLITS, Example
+from ablation.data.sources.common import Example
 from ablation.data.sources.pixels import UnsuitableError, to_8_bits
 from ablation.data.sources.splits import (
     SplitConfig,
-    check_classes,
-    check_groups,
-    held_out,
     numbered,
+    parted,
 )
 
 CHANNELS_AT_MOST = 16
@@ -54,13 +52,8 @@ class Held:
             )
         self.classes, every = self._classes(arrays.get("classes"), labels, pairs[0][1])
         groups = self._groups(arrays, asked.group, pairs, labels)
-        if len(pairs) == 2:
-            is_val = np.arange(len(every)) >= len(images[0])
-        else:
-            is_val = held_out(every, groups, asked)
-        if groups is not None:
-            check_groups(groups, is_val, where)
-        check_classes(self.classes, every, is_val, where)
+        is_val = np.arange(len(every)) >= len(images[0]) if len(pairs) == 2 else None
+        self._places = parted(self.classes, every, groups, is_val, asked, where)
         self._convert = self._to_8_bits(images)
         self._names = [
             f"{x}[{i}]"
@@ -68,7 +61,6 @@ class Held:
             for i in range(len(of_x))
         ]
         self._stored, self._every = images, every
-        self._places = dict(zip(SPLITS, map(np.flatnonzero, (~is_val, is_val)), strict=True))
 
     def split(self, name: str) -> tuple[int, Iterator[Example]]:
         """Returns the split's size and its examples in stored order."""

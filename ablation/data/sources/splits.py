@@ -7,7 +7,7 @@ import numpy as np
 
 from ablation.config import DatasetConfig, UserError
 from ablation.data.facts import named
-from ablation.data.sources.common import in_order, option
+from ablation.data.sources.common import SPLITS, in_order, option
 
 _NAMED_AT_MOST = 5
 _SPLITS = (
@@ -79,6 +79,36 @@ def held_out(labels: np.ndarray, groups: np.ndarray | None, asked: SplitConfig) 
     return chosen
 
 
+def parted(
+    classes: Sequence[str],
+    labels: np.ndarray,
+    groups: np.ndarray | None,
+    is_val: np.ndarray | None,
+    asked: SplitConfig,
+    where: str,
+) -> dict[str, np.ndarray]:
+    """Returns the places of the images of each split.
+
+    Args:
+        classes: their names.
+        labels: int (images,), the class of each; negative without one.
+        groups: (images,), whom each is of; None if nobody says so.
+        is_val: bool (images,), which validate; None if they are to be drawn.
+        asked: how to draw them.
+        where: what to call the data set in a message.
+
+    Raises:
+        UserError: somebody is in both splits, or a split or a class is left without images.
+    """
+    if is_val is None:
+        is_val = held_out(labels, groups, asked)
+    if groups is not None:
+        _check_groups(groups, is_val, where)
+    known = labels >= 0
+    _check_classes(classes, labels[known], is_val[known], where)
+    return dict(zip(SPLITS, map(np.flatnonzero, (~is_val, is_val)), strict=True))
+
+
 def named_splits(
     names: Sequence[str], where: str, row: Callable[[int], str], column: str
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -112,7 +142,7 @@ def named_splits(
     return kinds == val, (kinds != 0) & (kinds != val)
 
 
-def check_groups(groups: np.ndarray, is_val: np.ndarray, where: str) -> None:
+def _check_groups(groups: np.ndarray, is_val: np.ndarray, where: str) -> None:
     """Raises UserError if somebody is in both splits."""
     both = np.intersect1d(groups[is_val], groups[~is_val])
     if len(both):
@@ -122,7 +152,7 @@ def check_groups(groups: np.ndarray, is_val: np.ndarray, where: str) -> None:
         )
 
 
-def check_classes(
+def _check_classes(
     classes: Sequence[str], labels: np.ndarray, is_val: np.ndarray, where: str
 ) -> None:
     """Raises UserError unless there are two classes, each to train on, and images to validate."""

@@ -11,15 +11,13 @@ import numpy as np
 import pandas as pd
 
 from ablation.config import UserError, first_line
-from ablation.data.sources.common import SPLITS, Example, LeftOut, digest_of, given_file, option
+from ablation.data.sources.common import Example, LeftOut, digest_of, given_file, option
 from ablation.data.sources.decode import DEPTHS, MAYBE_DEEP, depth_of, example
 from ablation.data.sources.splits import (
     SplitConfig,
-    check_classes,
-    check_groups,
-    held_out,
     named_splits,
     numbered,
+    parted,
 )
 from ablation.text import readable
 
@@ -53,15 +51,10 @@ class Table:
         if not len(listed.files):
             raise UserError(f"{where} lists no image to train or validate on.")
         self.classes, self._labels = numbered(listed.labels)
-        if listed.is_val is None:
-            is_val = held_out(self._labels, listed.groups, dataset)
-        else:
-            is_val = listed.is_val
-        if listed.groups is not None:
-            check_groups(listed.groups, is_val, where)
-        check_classes(self.classes, self._labels, is_val, where)
         self._listed = listed
-        self._places = dict(zip(SPLITS, map(np.flatnonzero, (~is_val, is_val)), strict=True))
+        self._places = parted(
+            self.classes, self._labels, listed.groups, listed.is_val, dataset, where
+        )
 
     def split(self, name: str) -> tuple[int, Iterator[Example]]:
         """Returns the split's size and an iterator that decodes its files to RGB."""
