@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
+from ablation.config import UserError
 from ablation.data import sources
 
 RED = (255, 0, 0)
@@ -32,3 +34,11 @@ def save(file, color=RED, mode="RGB"):
 
 def no_progress(what, done, total):
     pass
+
+
+def one_line(call):
+    """Returns the message of the UserError that a call raises, which is one line."""
+    with pytest.raises(UserError) as raised:
+        call()
+    assert "\n" not in str(raised.value)
+    return str(raised.value)

@@ -9,6 +9,7 @@ from ablation.config import DatasetConfig, UserError
 from ablation.data.facts import named
 from ablation.data.sources.common import SPLITS, in_order, option
 
+_DRAWS = 10
 _NAMED_AT_MOST = 5
 _SPLITS = (
     ("train", "training"),
@@ -46,8 +47,9 @@ def numbered(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
 def held_out(labels: np.ndarray, groups: np.ndarray | None, asked: SplitConfig) -> np.ndarray:
     """Returns which images validate: of each class the same share, drawn by a seed.
 
-    With groups, whole ones are drawn, the largest first, as long as that brings the share of the
-    classes nearer to what is asked and leaves each class an image to train on.
+    With groups, whole ones are drawn one after the other if that brings the shares of the classes
+    nearer to what is asked and leaves each class an image to train on; of several such draws the
+    one that comes nearest counts.
 
     Args:
         labels: int (images,), the class of each.
@@ -68,15 +70,33 @@ def held_out(labels: np.ndarray, groups: np.ndarray | None, asked: SplitConfig) 
     _, of_class = np.unique(labels, return_inverse=True)
     counts = np.zeros((of_group.max() + 1, of_class.max() + 1))
     np.add.at(counts, (of_group, of_class), 1)
-    total, held = counts.sum(axis=0), np.zeros(counts.shape[1])
-    order = rng.permutation(len(counts))
-    for group in order[np.argsort(-counts[order].sum(axis=1), kind="stable")]:
+    drawn = [
+        _drawn(counts, rng.permutation(len(counts)), asked.val_fraction) for _ in range(_DRAWS)
+    ]
+    _, best = min(drawn, key=lambda one: one[0])
+    return np.isin(of_group, best)
+
+
+def _drawn(counts: np.ndarray, order: np.ndarray, fraction: float) -> tuple[float, list[int]]:
+    """Returns the groups that validate if they are asked in one order, and how far that is off.
+
+    Args:
+        counts: (groups, classes), the images of each.
+        order: of the groups.
+        fraction: the share of each class to come near to.
+
+    Returns:
+        The sum over classes of the squared deviation from that share, and the groups.
+    """
+    total, held, chosen = counts.sum(axis=0), np.zeros(counts.shape[1]), []
+    off = len(total) * fraction**2
+    for group in order:
         more = held + counts[group]
-        off, then = (np.square(n / total - asked.val_fraction).sum() for n in (held, more))
+        then = float(np.square(more / total - fraction).sum())
         if then < off and (more < total).all():
-            held = more
-            chosen |= of_group == group
-    return chosen
+            held, off = more, then
+            chosen.append(int(group))
+    return off, chosen
 
 
 def parted(

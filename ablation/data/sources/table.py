@@ -1,7 +1,7 @@
 """Image files that a table lists: a path, a label and perhaps a split in each row."""
 
-import csv
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -176,21 +176,23 @@ def _read(path: Path) -> pd.DataFrame:
         with path.open(encoding="utf-8-sig", newline="") as file:
             head = file.readline()
         separator = max(_SEPARATORS, key=head.count)
-        frame = pd.read_csv(
-            path,
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            index_col=False,
-            quoting=csv.QUOTE_MINIMAL,
-        )
+        with warnings.catch_warnings():
+            # What a row has more than there are columns would be dropped.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                path,
+                sep=separator,
+                dtype=str,
+                keep_default_na=False,
+                encoding="utf-8-sig",
+                index_col=False,
+            )
     except ImportError:
         raise UserError(
             f"dataset.path={path} is Parquet, which needs pyarrow: pip install pyarrow. A CSV file "
             "needs nothing."
         ) from None
-    except (OSError, ValueError, csv.Error) as error:  # Those of pandas and pyarrow too.
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:  # Those of pyarrow too.
         raise UserError(f"dataset.path={path} is no table: {first_line(error)}.") from None
     return frame.apply(lambda column: column.str.strip()) if len(frame) else frame
 
