@@ -96,12 +96,14 @@ def help_on_parts() -> str:
 
 def help_on_sources() -> str:
     """Returns what each source of data can be asked for."""
-    lines = ["Options of data sets, dataset.KEY, by where the images come from"]
+    readers: dict[tuple[str, str], list[str]] = {}
     for name in sources.SOURCES:
-        options = sources.options(name)
-        lines += [f"  {name}"] if options else []
-        width = max(map(len, options), default=0)
-        lines += [f"    {key:{width}}  {says}" for key, says in options.items()]
+        for option in sources.options(name).items():
+            readers.setdefault(option, []).append(name)
+    lines = ["Options of data sets, dataset.KEY, by where the images come from"]
+    for names in dict.fromkeys(map(tuple, readers.values())):
+        lines.append(f"  {' '.join(names)}")
+        lines += [f"    {key:12}  {says}" for (key, says), by in readers.items() if by == [*names]]
     return "\n".join(lines)
 
 

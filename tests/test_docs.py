@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     "README.md",
+    "docs/datasets.md",
     "docs/designs.md",
     "docs/durability.md",
     "docs/export.md",

@@ -33,7 +33,9 @@ _IMAGES, _LABELS = ("image", "img"), ("label", "labels", "class")
 class HuggingfaceConfig(SplitConfig):
     """What a set of Hugging Face can be asked for; without `path`, `name` is that on the hub."""
 
-    path: str | None = option(None, f"{_WHAT}; null for the hub, where dataset.name is")
+    path: str | None = option(
+        None, "a folder that datasets reads; null for the hub, by dataset.name"
+    )
     subset: str | None = option(None, "which configuration of a set that has several")
     revision: str | None = option(None, "of a set on the hub: a tag or a commit")
     train_split: str | None = option(None, "the split to train on; null for train")
