@@ -114,3 +114,37 @@ def test_chance_in_a_function_draws_the_same_every_time(function, tmp_path):
     dataset = function("return np.random.randint(0, 256, (20, 4, 3)).astype('u1'), Y", "drawing")
     built = [cache.prepare(dataset, tmp_path / name, no_progress) for name in ("a", "b")]
     assert built[0].fingerprint == built[1].fingerprint
+
+
+STUDY = """
+import numpy as np
+
+def load():
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    x = rng.integers(0, 128, (60, 8, 12, 5)) + 128 * y[:, None, None, None]
+    x[50] = x[10]
+    return x[:48], y[:48], x[48:], y[48:]
+
+def broken():
+    return load()[5]
+"""
+
+
+def test_a_study_of_a_function_is_trained_and_reported(cli, tmp_path):
+    (tmp_path / "sets").mkdir()
+    (tmp_path / "sets" / "wide.py").write_text(STUDY)
+    keys = ("arch=20", "epochs=1", "recipe.batch_size=24", "dataset=function")
+    keys += ("dataset.augment=crop_flip",)
+    broken = cli(*keys, "dataset.name=sets/wide.py:broken", cwd=tmp_path)
+    assert broken.returncode == 2 and "Traceback" not in broken.stderr
+    assert "wide.py, line 12: IndexError: tuple index out of range" in broken.stderr
+    assert not (tmp_path / "runs").exists()
+    done = cli(*keys, "dataset.name=sets/wide.py:load", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = "1 of 12 validation images is also a training image"
+    assert said in done.stderr and said in done.stdout
+    report = (tmp_path / "runs" / "main" / "report.md").read_text()
+    assert "pictures show the first three as red, green and blue" in report
+    again = cli(*keys, "dataset.name=sets/wide.py:load", cwd=tmp_path)
+    assert "preparing" not in again.stderr and "0 to train" in again.stderr + again.stdout
