@@ -36,7 +36,12 @@ on them."""
 RECORD_KEY = "network"
 """What a run's config.yaml has beside the configuration: what is on record of its network."""
 
-_NOT_IDENTITY_IN = {"dataset": ("data_dir", "path"), "recipe": ("name",)}
+PLACES = ("path", "data_dir")
+"""Options of data sets that say where it lies, in whatever source: no result depends on them."""
+
+_NAMED_OPTIONS = ("train_split", "val_split")
+"""Options of sources that an identity names, as it did before sources had any of their own. What
+came of all others, the fingerprint of the images says."""
 
 _PACKAGE = Path(__file__).resolve().parent
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
@@ -49,17 +54,48 @@ class UserError(Exception):
 
 @dataclass
 class DatasetConfig:
-    """Which images, and what is done to them before the network sees them."""
+    """Which images, and what is done to them before the network sees them.
+
+    Each source has a subclass, which adds the options that it reads; see `ablation.data.sources`.
+
+    Attributes:
+        name: what the data set is called.
+        source: where it comes from.
+        image_size: height and width in pixels, one number if they are equal, None as stored. Typed
+            loosely, because OmegaConf has no union with a list.
+        resize: how images get that size; see `ablation.data.resize`.
+        augment: see `ablation.data.pipeline`.
+        normalisation: see `ablation.data.pipeline`.
+
+    Raises:
+        UserError: `image_size` is none.
+    """
 
     name: str = MISSING
     source: str = MISSING
-    train_split: str | None = None
-    val_split: str | None = None
-    image_size: int = 32
-    data_dir: str | None = None
-    path: str | None = None
+    image_size: Any = 32
+    resize: str = "stretch"
     augment: str = "none"
     normalisation: str = "unit"
+
+    def __post_init__(self) -> None:
+        given = self.image_size
+        sides = list(given) if isinstance(given, list | tuple) else [given, given]
+        if given is None:
+            return
+        if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+            raise UserError(
+                f"dataset.image_size={given} is no size in pixels: a whole number such as 32, "
+                "height and width such as [96,160], or null for that of the stored images."
+            )
+        # One spelling of a square, as an identity names it.
+        self.image_size = sides[0] if sides[0] == sides[1] else sides
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width in pixels, None for that of the stored images."""
+        one = self.image_size
+        return None if one is None else (one[0], one[1]) if isinstance(one, list) else (one, one)
 
 
 @dataclass
@@ -135,22 +171,33 @@ class Config:
 
     @classmethod
     def of(cls, nested: Mapping[str, Any]) -> "Config":
-        """Returns a configuration of nested dicts, as Hydra and an order have it, typed."""
+        """Returns a configuration of nested dicts, as Hydra and an order have it, typed.
+
+        Raises:
+            UserError: there is no such source of data, or an option that it does not read.
+        """
+        from ablation.data import sources  # Which are made of what stands here.
+
         groups = {
             "design": DesignConfig(**nested["design"]),
-            "dataset": DatasetConfig(**nested["dataset"]),
+            "dataset": sources.typed(nested["dataset"]),
             "recipe": RecipeConfig(**nested["recipe"]),
             "report": ReportConfig(**nested["report"]),
         }
         return cls(**{**nested, **groups})
 
 
-def declare_parts(names: Iterable[str]) -> None:
-    """Makes the parts of the networks that a command names keys of its configuration."""
-    ConfigStore.instance().store(name="schema", node=Config(parts=dict.fromkeys(names, MISSING)))
+def declare(parts: Iterable[str], dataset: DatasetConfig) -> None:
+    """Makes keys of the configuration of what networks and sources of data can be asked for.
+
+    Args:
+        parts: of the networks that a command names.
+        dataset: the options of every source, with their defaults.
+    """
+    schema = Config(parts=dict.fromkeys(parts, MISSING), dataset=dataset)
+    ConfigStore.instance().store(name="schema", node=schema)
 
 
-declare_parts(())
 ConfigStore.instance().store(
     group="hydra/sweeper",
     name="ablation",
@@ -212,7 +259,7 @@ def result_keys(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     left_out = (*COMMAND_KEYS, RECORD_KEY)
     keys = {key: value for key, value in config.items() if key not in left_out}
-    for group, others in _NOT_IDENTITY_IN.items():
+    for group, others in {"dataset": PLACES, "recipe": ("name",)}.items():
         keys[group] = {key: value for key, value in config[group].items() if key not in others}
     return keys
 
@@ -220,9 +267,12 @@ def result_keys(config: Mapping[str, Any]) -> dict[str, Any]:
 def identity_keys(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns `result_keys` in one canonical form.
 
-    Of a recipe, what its optimizer or schedule does not read counts as not set.
+    Of a data set, the options of its source are left out but for `_NAMED_OPTIONS`. Of a recipe,
+    what its optimizer or schedule does not read counts as not set.
     """
     keys = result_keys(config)
+    named = {*vars(DatasetConfig()), *_NAMED_OPTIONS}
+    keys["dataset"] = {key: value for key, value in keys["dataset"].items() if key in named}
     defaults = vars(RecipeConfig())
     keys["recipe"] |= {key: defaults[key] for key in _unread(RecipeConfig(**config["recipe"]))}
     return keys

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from ablation import command, keys
 from ablation.config import CONF_DIR, Config, UserError, to_plain
-from ablation.data.sources import open_source
+from ablation.data.sources import Source, open_source
 from ablation.networks.registry import ARCHS
 from ablation.running import environment
 from ablation.terminal import EXIT_USER_ERROR, accept_any_text, import_quietly, open_console
@@ -56,8 +56,7 @@ def _describe(config: Config) -> None:
     from ablation.networks.own import RefusedError
 
     source = open_source(config.dataset)
-    size = config.dataset.image_size
-    shape = size, size, source.channels
+    shape = *(config.dataset.size or _stored_size(source)), source.channels
     try:
         model = build(config.arch, shape, len(source.classes), **config.parts)
     except (RefusedError, ValueError) as error:
@@ -87,6 +86,14 @@ def _describe(config: Config) -> None:
     )
     if counts.uncounted:
         console.print(f"not counted: {', '.join(counts.uncounted)}", highlight=False)
+
+
+def _stored_size(source: Source) -> tuple[int, int]:
+    """Returns height and width of the first image."""
+    for example in source.split("train")[1]:
+        if example.image is not None:
+            return example.image.shape[0], example.image.shape[1]
+    raise UserError("the data set holds no image; say dataset.image_size.")
 
 
 if __name__ == "__main__":

@@ -13,13 +13,15 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from ablation.config import CONF_DIR, Config, UserError, declare_parts, flatten
+from ablation.config import CONF_DIR, Config, DatasetConfig, UserError, declare, flatten
+from ablation.data import sources
 from ablation.factors import spelled
 from ablation.networks import registry
 from ablation.networks.registry import BARE, Network, typed
 from ablation.networks.signature import Part
 
 _TAKES = {
+    "Any": "a whole number, two such as [96,160], or null",
     "list": "numbers in brackets, such as [0.5,0.75]",
     "bool": "true or false",
     "int": "a whole number",
@@ -46,7 +48,7 @@ def admit(archs: Iterable[str]) -> None:
             _networks.append(registry.find(arch))
     if not _networks:
         _networks.append(registry.find(Config().arch))
-    declare_parts(_parts())
+    declare(_parts(), sources.keys())
 
 
 def text_keys() -> Mapping[str, bool]:
@@ -92,7 +94,22 @@ def help_on_parts() -> str:
     return "\n".join(lines)
 
 
+def help_on_sources() -> str:
+    """Returns what each source of data can be asked for."""
+    readers: dict[tuple[str, str], list[str]] = {}
+    for name in sources.SOURCES:
+        for option in sources.options(name).items():
+            readers.setdefault(option, []).append(name)
+    lines = ["Options of data sets, dataset.KEY, by where the images come from"]
+    for names in dict.fromkeys(map(tuple, readers.values())):
+        lines.append(f"  {' '.join(names)}")
+        lines += [f"    {key:12}  {says}" for (key, says), by in readers.items() if by == [*names]]
+    return "\n".join(lines)
+
+
 OmegaConf.register_new_resolver("help_on_parts", help_on_parts)
+OmegaConf.register_new_resolver("help_on_sources", help_on_sources)
+declare((), sources.keys())
 
 
 def _parts() -> dict[str, list[Part]]:
@@ -149,7 +166,7 @@ def example(key: str) -> str:
         return (
             "true" if bool in parts[0].kinds else spelled((*parts[0].levels, parts[0].default)[0])
         )
-    default = flatten(asdict(Config()))[key]
+    default = flatten(asdict(Config(dataset=sources.keys())))[key]
     if isinstance(default, bool):
         return "true"
     return "null" if default is None else "VALUE" if default == "???" else str(default)
@@ -164,6 +181,7 @@ def schema() -> Mapping[str, Any]:
 def _kinds(schema: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, kind in typing.get_type_hints(schema).items():
         if is_dataclass(kind):
+            kind = type(sources.keys()) if kind is DatasetConfig else kind
             assert isinstance(kind, type)
             yield from _kinds(kind, f"{prefix}{name}.")
         else:

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 
 from ablation.config import Config, DatasetConfig
+from ablation.data import sources
 from ablation.records.store import NetworkRecord, Run
 
 
@@ -65,7 +66,7 @@ def written(order: PrepareOrder | MeasureOrder | TrainOrder) -> str:
 def read_prepare_order(line: str) -> PrepareOrder:
     """Returns the order to make a data set ready that a line holds."""
     content = json.loads(line)
-    return PrepareOrder(DatasetConfig(**content["dataset"]), content["cache_dir"])
+    return PrepareOrder(sources.typed(content["dataset"]), content["cache_dir"])
 
 
 def read_measure_order(line: str) -> MeasureOrder:

@@ -31,11 +31,12 @@ from ablation.config import (
     first_line,
     flatten,
 )
-from ablation.data.sources import SOURCES
+from ablation.data import sources
 from ablation.designs.registry import DESIGNS, GRID
 from ablation.networks import registry
 from ablation.networks.registry import ARCHS, BARE
 
+RESIZES = ("stretch", "crop", "pad")
 AUGMENTATIONS = ("none", "flip", "crop_flip")
 NORMALISATIONS = ("unit", "signed", "standard", "pixel_mean")
 OPTIMIZERS = ("sgd", "adam")
@@ -85,7 +86,9 @@ def validated(given: Mapping[str, Any]) -> Config:
     network = registry.find(config.arch)
     known = {name: level for name, level in config.parts.items() if name in network.parts}
     parts = network.settled(known)
-    _validate_dataset(config.dataset, config.arch, network.image_size(parts))
+    _validate_dataset(config.dataset)
+    if config.dataset.size:
+        network.check_image(config.dataset.size, parts)
     _validate_places(config)
     _validate_recipe(config.recipe)
     return replace(config, parts=parts)
@@ -131,29 +134,27 @@ def _check_keys(config: Mapping[str, Any]) -> None:
     known = keys.schema().keys() - {"parts"}
     for key in given - known:
         raise keys.unknown_key(key)
-    for key in known - given:
+    options = {
+        f"dataset.{key}" for key in vars(sources.keys()).keys() - vars(DatasetConfig()).keys()
+    }
+    for key in known - given - options:
         raise UserError(f"{key} cannot be taken away.")
 
 
-def _validate_dataset(dataset: DatasetConfig, arch: str, smallest: int) -> None:
-    _one_of("dataset.source", dataset.source, tuple(SOURCES))
+def _validate_dataset(dataset: DatasetConfig) -> None:
+    _one_of("dataset.resize", dataset.resize, RESIZES)
     _one_of("dataset.augment", dataset.augment, AUGMENTATIONS)
     _one_of("dataset.normalisation", dataset.normalisation, NORMALISATIONS)
-    if dataset.image_size < smallest:
-        raise UserError(
-            f"dataset.image_size={dataset.image_size} is too small for arch={arch}, "
-            f"which halves the image until nothing is left; use dataset.image_size={smallest} "
-            f"or more{', or a CIFAR-style net such as arch=20' if smallest > 4 else ''}."
-        )
 
 
 def _validate_places(config: Config) -> None:
     """Raises UserError if what is written would lie among the images that are read."""
-    if not config.dataset.path:
+    path = getattr(config.dataset, "path", None)
+    if not path:
         return
     for key in ("runs_dir", "cache_dir"):
         try:
-            images = expanded("dataset.path", config.dataset.path).resolve()
+            images = expanded("dataset.path", path).resolve()
             place = expanded(key, getattr(config, key)).resolve()
         except RuntimeError:  # A link to itself: whoever opens it says so.
             continue
@@ -162,8 +163,8 @@ def _validate_places(config: Config) -> None:
             part.startswith(".") for part in place.relative_to(images).parts
         ):
             raise UserError(
-                f"{key}={getattr(config, key)} lies inside dataset.path={config.dataset.path}, "
-                f"where it would become a class; set it to a folder outside, such as "
+                f"{key}={getattr(config, key)} lies inside dataset.path={path}, "
+                f"where it would become data; set it to a folder outside, such as "
                 f"{key}={images.parent / key.removesuffix('_dir')}."
             )
 
@@ -204,7 +205,9 @@ def explain(error: Exception) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = getattr(cause, "full_key", None)
     if isinstance(cause, MissingMandatoryValue):
-        example = f", such as {key}=fashion_mnist" if key == "dataset.name" else ""
+        example = (
+            f", such as {key}=fashion_mnist or my_data.py:load" if key == "dataset.name" else ""
+        )
         return f"{key} has no default and must be given{example}."
     first = first_line(error)
     if "Ambiguous value for argument" in first:

@@ -73,6 +73,15 @@ def test_help_shows_keys_choices_and_commands(cli, tmp_path):
         (["dataset=folder"], ["dataset.path"]),
         (["dataset=folder", "dataset.path=nowhere"], ["nowhere", "not a folder"]),
         (["dataset=tfds"], ["dataset.name"]),
+        (["dataset=arrays"], ["dataset=arrays needs dataset.path"]),
+        (["dataset=arrays", "dataset.path=no.npz"], ["no.npz is not there"]),
+        (["dataset=table"], ["dataset=table needs dataset.path"]),
+        (["dataset=table", "dataset.path=no.csv"], ["no.csv is not there"]),
+        (["dataset=function"], ["dataset.name", "my_data.py:load"]),
+        (["dataset=function", "dataset.name=no.py:load"], ["There is no file", "no.py"]),
+        (["dataset=huggingface"], ["needs dataset.path"]),
+        (["dataset=folder", "dataset.group=who"], ["dataset.group=who is for dataset=arrays"]),
+        (["-m", "dataset.image_size=32,[96,x]"], ["image_size=[96, 'x'] is no size"]),
         (["recipe.milestones=[0.5"], ["recipe.milestones=[0.5"]),
         (["-m", "dataset.train_split=train[:9,9:]"], ["'dataset.train_split=\"train[:9,9:]\"'"]),
         (["-m", "plain=true,false", "report.reference=huge"], ["huge", "plain, residual"]),
@@ -402,13 +411,13 @@ def test_the_version_is_ours(cli, tmp_path, module):
 
 
 def test_text_and_command_are_what_was_typed_all_the_way(cli, tmp_path):
-    keys = ("study=1.10", "runs_dir=r=[1],{a} ${b}", "dataset.data_dir=1e3")
+    keys = ("study=1.10", "runs_dir=r=[1],{a} ${b}", "dataset.name=1e3")
     done = cli(*TINY, "epochs=1", *keys, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     study = tmp_path / "r=[1],{a} ${b}" / "1.10"
     (directory,) = _directories(study)
     config = store.Stored(directory).config()
-    assert (config["study"], config["dataset"]["data_dir"]) == ("1.10", "1e3")
+    assert (config["study"], config["dataset"]["name"]) == ("1.10", "1e3")
     command = json.loads((directory / "provenance.json").read_text())["command"]
     assert shlex.split(command)[3:] == [*TINY, "epochs=1", *keys]
     # The folder of a report may look like an option.

@@ -33,6 +33,18 @@ def _stem(path):
         (["arch=preact15", "shortcut=zero_pad"], ["shortcut is no part", "Parts: plain"]),
         (["keep_checkpoints=-1"], ["keep_checkpoints=-1", "0 or more"]),
         (["hang_after=-1"], ["hang_after=-1", "0 or more"]),
+        (["dataset.image_size=[64,16]"], ["image_size=[64,16]", "arch=34", "32 or more"]),
+        (["dataset.image_size=0"], ["image_size=0", "height and width such as [96,160]"]),
+        (["dataset.image_size=[32,-1]"], ["image_size=[32, -1]", "is no size"]),
+        (["dataset.image_size=[32]"], ["image_size=[32]", "is no size"]),
+        (["dataset.image_size=32.0"], ["image_size=32.0", "is no size"]),
+        (["dataset.image_size=true"], ["image_size=True", "is no size"]),
+        (["dataset.image_size=big"], ["image_size=big", "is no size"]),
+        (["dataset.resize=zoom"], ["resize=zoom", "stretch, crop, pad"]),
+        (["dataset=folder", "dataset.group=x"], ["dataset.group=x is for", "takes dataset.path"]),
+        (["dataset.train_split=a"], ["dataset.train_split=a is for", "takes no options"]),
+        (["dataset=arrays", "dataset.val_fraction=2"], ["val_fraction=2", "less than 1"]),
+        (["dataset.source=web"], ["dataset.source=web", "digits", "table"]),
         (["dataset.augment=blur"], ["dataset.augment=blur", "crop_flip"]),
         (["dataset.normalisation=x"], ["dataset.normalisation=x", "pixel_mean"]),
         (["recipe.learning_rate=-0.1"], ["recipe.learning_rate=-0.1", "positive"]),
@@ -56,7 +68,7 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(config, overrides, w
 @pytest.mark.parametrize("dataset", sorted((CONF_DIR / "dataset").glob("*.yaml")), ids=_stem)
 @pytest.mark.parametrize("recipe", sorted((CONF_DIR / "recipe").glob("*.yaml")), ids=_stem)
 def test_every_data_set_and_recipe_is_valid(config, dataset, recipe):
-    name = ["dataset.name=fashion_mnist"] if dataset.stem == "tfds" else []
+    name = ["dataset.name=my_data.py:load"] if dataset.stem in ("tfds", "function") else []
     validated(asdict(config(f"dataset={dataset.stem}", f"recipe={recipe.stem}", *name)))
 
 

@@ -40,6 +40,8 @@ class Audit:
         confounds: what else differs between them beside the factors and the seed.
         holes: cells and seeds that are not there, one line each.
         looked: how seeds were bought by looking at the results, None if they were not.
+        shared: of each set of validation images, how many are training images too and how many
+            there are; none of older runs, of which nobody has counted.
     """
 
     runs: int
@@ -47,6 +49,7 @@ class Audit:
     within: tuple[str, ...]
     confounds: Differences
     holes: tuple[str, ...]
+    shared: tuple[tuple[int, int], ...]
     looked: Looked | None = None
 
     @property
@@ -81,7 +84,17 @@ def audit(comparison: Comparison) -> Audit:
         if complete[key].nunique(dropna=False) > 1
     }
     holes = tuple(_holes(comparison))
-    return Audit(len(complete), unequal, within, confounds, holes, comparison.looked)
+    shared, looked = _shared(complete), comparison.looked
+    return Audit(len(complete), unequal, within, confounds, holes, shared, looked)
+
+
+def _shared(runs: pd.DataFrame) -> tuple[tuple[int, int], ...]:
+    """Returns of each set of images how many of those to validate are among those to train."""
+    counted = runs.dropna(subset=["shared_images"]).drop_duplicates("fingerprint")
+    return tuple(
+        (int(shared), int(images))
+        for shared, images in zip(counted["shared_images"], counted["val_images"], strict=True)
+    )
 
 
 def _unequal(runs: pd.DataFrame) -> Differences:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import pandas as pd
 
 from ablation.analysis.metrics import ACCURACY, Metric
-from ablation.config import BACKENDS
+from ablation.config import BACKENDS, PLACES
 from ablation.designs import Question
 from ablation.designs.registry import GRID
 from ablation.factors import (
@@ -28,7 +28,7 @@ from ablation.records import store
 from ablation.records.asked import Looked
 from ablation.text import utf8
 
-LOCATIONS = ("dataset.path", "dataset.data_dir")
+LOCATIONS = tuple(f"dataset.{place}" for place in PLACES)
 """Where images lie: a name for them in headings and rows. What they are is their fingerprint."""
 
 

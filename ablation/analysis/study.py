@@ -31,6 +31,7 @@ from ablation.designs.registry import GRID
 from ablation.factors import ABSENT, LAST, Factor, Label, labels, of_parts
 from ablation.records import asked, store
 from ablation.records.asked import Looked, Planned
+from ablation.records.identity import NEUTRAL
 from ablation.records.predictions import Predictions, unpacked
 from ablation.records.provenance import CONFOUNDS
 from ablation.text import file_name, utf8
@@ -55,6 +56,7 @@ RESULTS = (
     "schedule_completed",
     "train_images",
     "val_images",
+    "shared_images",
     "train_fingerprint",
     "val_fingerprint",
     "order_sha256",
@@ -462,6 +464,8 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
         raise ValueError("config.yaml is of an earlier edition, train the run anew")
     network = config[RECORD_KEY]["parts"]
     keys = flatten(result_keys(config))
+    # What a run does not know was added later, and until then all runs had its neutral level.
+    keys |= {key: level for key, level in NEUTRAL.items() if key not in keys}
     keys |= {key: config["dataset"].get(key.removeprefix("dataset.")) for key in LOCATIONS}
     name.encode()  # A frame takes no other, and no run is named so.
     row = {

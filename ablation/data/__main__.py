@@ -17,7 +17,7 @@ from rich.text import Text
 from ablation.config import UserError
 from ablation.data import cache, sources
 from ablation.data.cache import VERY_UNEQUAL
-from ablation.data.facts import caveats, named, span
+from ablation.data.facts import caveats, named, shared_images, span
 from ablation.orders import read_prepare_order
 from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR, accept_any_text, open_console
 from ablation.text import readable, visible
@@ -105,6 +105,8 @@ def _warnings(meta: dict[str, Any], train: Sequence[int], val: Sequence[int]) ->
     caveat = caveats(classes, val, meta["lost"])
     if caveat:
         yield f"warning: {caveat}"
+    if meta["shared"]:
+        yield f"warning: {shared_images(meta['shared'], sum(val))}, pixel by pixel"
     if max(train) >= VERY_UNEQUAL * min(train):
         most, least = train.index(max(train)), train.index(min(train))
         yield (

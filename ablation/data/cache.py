@@ -1,22 +1,24 @@
 """Each data set decoded once into arrays on disk, which every run maps into memory.
 
     <cache_dir>/<name>-<image size>px-<hash>/
-        train_images.npy  uint8 (images, size, size, channels)
+        train_images.npy  uint8 (images, height, width, channels)
         train_labels.npy  int32 (images,)
         val_images.npy, val_labels.npy
-        mean_image.npy    float32 (size, size, channels), of the training images, 0 to 1
-        meta.json         classes, counts, fingerprints, channel statistics, what is left out
+        mean_image.npy    float32 (height, width, channels), of the training images, 0 to 1
+        meta.json         classes, counts, fingerprints, channel statistics, what is left out, how
+                          many validation images are training images too
 
 A folder appears whole or not at all, and one process at a time builds it.
 """
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,15 +27,19 @@ from typing import Any
 import numpy as np
 from filelock import Timeout
 
-from ablation.config import DatasetConfig, UserError, expanded
+from ablation.config import PLACES, DatasetConfig, UserError, expanded
 from ablation.data import sources
 from ablation.data.facts import grouped
+from ablation.data.resize import resized
 from ablation.data.sources import Example, LeftOut
+from ablation.data.sources.common import size_and_time
 from ablation.records import store
 from ablation.text import beginning
 
 _FORMAT = 2
 _SILENT_SECONDS = 1.0
+_AFTERWARDS = ("augment", "normalisation")
+"""Keys of what is done to the images that the cache holds."""
 
 VERY_UNEQUAL = 10
 """Times as many training images in the largest class as in the smallest: worth a warning."""
@@ -61,7 +67,9 @@ class Cache:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels."""
-        return self.meta["image_size"], self.meta["image_size"], self.meta["channels"]
+        size = self.meta["image_size"]
+        height, width = size if isinstance(size, list) else (size, size)
+        return height, width, self.meta["channels"]
 
     def count(self, split: str) -> int:
         """Number of images in "train" or "val"."""
@@ -74,7 +82,7 @@ class Cache:
         return sorted(found, key=lambda group: -group["count"])
 
     def images(self, split: str) -> np.ndarray:
-        """Memory-mapped uint8 (images, size, size, channels)."""
+        """Memory-mapped uint8 (images, height, width, channels)."""
         return np.load(self.directory / f"{split}_images.npy", mmap_mode="r")
 
     def labels(self, split: str) -> np.ndarray:
@@ -82,7 +90,7 @@ class Cache:
         return np.load(self.directory / f"{split}_labels.npy")
 
     def mean_image(self) -> np.ndarray:
-        """float32 (size, size, channels): mean of the training images, 0 to 1."""
+        """float32 (height, width, channels): mean of the training images, 0 to 1."""
         return np.load(self.directory / "mean_image.npy")
 
 
@@ -99,6 +107,7 @@ def find(dataset: DatasetConfig, cache_dir: str | Path) -> Cache | None:
     found = Cache(_directory(dataset, cache_dir))
     try:
         whole = found.meta["bytes"] == _bytes(found.directory)
+        whole &= found.meta.get("read", {}) == _read(found.meta.get("read", {}))
     except (OSError, ValueError, KeyError):
         return None
     return found if whole else None
@@ -111,7 +120,11 @@ def is_ready(dataset: DatasetConfig, cache_dir: str | Path) -> bool:
         UserError: as `find`.
     """
     found = find(dataset, cache_dir)
-    return found is not None and found.meta["left_out"] == grouped(sources.unused(dataset))
+    return (
+        found is not None
+        and "shared" in found.meta  # Not in older ones, of which it is counted once.
+        and found.meta["left_out"] == grouped(sources.unused(dataset))
+    )
 
 
 def find_fingerprint(fingerprint: str, cache_dir: str | Path) -> Cache | None:
@@ -154,15 +167,16 @@ def prepare(dataset: DatasetConfig, cache_dir: str | Path, progress: Progress) -
         ready = find(dataset, cache_dir)
         if ready:
             # The images are as they were, what lies beside them is not.
-            unused = {"left_out": grouped(sources.unused(dataset)), "lost": source.lost}
-            store.write_json(ready.directory / "meta.json", ready.meta | unused)
+            facts = {"left_out": grouped(sources.unused(dataset)), "lost": source.lost}
+            facts["shared"] = ready.meta.get("shared", shared_images(ready.directory))
+            store.write_json(ready.directory / "meta.json", ready.meta | facts)
             return Cache(ready.directory)
         partial = Path(f"{directory}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         try:
             _build(source, dataset, partial, progress)
-            if dataset.source == "tfds":
+            if source.fetches:
                 # A set that was downloaded only now has another name from now on.
                 directory = _directory(dataset, cache_dir)
             shutil.rmtree(directory, ignore_errors=True)  # What is there is damaged.
@@ -194,22 +208,29 @@ def _alone(path: Path, name: str) -> Iterator[None]:
 def _directory(dataset: DatasetConfig, cache_dir: str | Path) -> Path:
     # Where a set lies is in its state, the same for each spelling of its path.
     keys = ("name", "source", "train_split", "val_split", "image_size")
-    facts = [_FORMAT, sources.state(dataset), *(getattr(dataset, key) for key in keys)]
+    facts = [_FORMAT, sources.state(dataset), *(getattr(dataset, key, None) for key in keys)]
+    facts += sorted(
+        [key, value]
+        for key, value in vars(dataset).items()
+        if key not in (*keys, *PLACES, *_AFTERWARDS) and value != getattr(sources.keys(), key)
+    )
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
     name = beginning(dataset.name.replace("/", "_").replace(":", "_"))
-    return expanded("cache_dir", cache_dir) / f"{name}-{dataset.image_size}px-{digest}"
+    size = "own" if dataset.size is None else "x".join(map(str, dict.fromkeys(dataset.size)))
+    return expanded("cache_dir", cache_dir) / f"{name}-{size}px-{digest}"
 
 
 def _build(
     source: sources.Source, dataset: DatasetConfig, directory: Path, progress: Progress
 ) -> None:
-    size = dataset.image_size
+    size = dataset.size
     splits: dict[str, Any] = {}
     broken = []
     for split in sources.SPLITS:
-        unused = _write_split(source, split, size, directory, f"{dataset.name} {split}", progress)
+        unused = _write_split(source, split, dataset, size, directory, progress)
         broken += [LeftOut(example.reason, example.name) for example in unused]
         images = np.load(directory / f"{split}_images.npy", mmap_mode="r")
+        size = images.shape[1], images.shape[2]  # If not asked for, as the first image has it.
         labels = np.load(directory / f"{split}_labels.npy")
         per_class = np.bincount(labels, minlength=len(source.classes)).tolist()
         _check_split(dataset.name, split, source.classes, per_class, unused)
@@ -224,7 +245,7 @@ def _build(
     meta = {
         "name": dataset.name,
         "classes": source.classes,
-        "image_size": size,
+        "image_size": list(size) if size and size[0] != size[1] else size and size[0],
         "channels": source.channels,
         "splits": splits,
         "fingerprint": hashlib.sha256(fingerprints.encode()).hexdigest(),
@@ -233,6 +254,8 @@ def _build(
         "left_out": grouped(sources.unused(dataset)),
         "broken": grouped(broken),
         "lost": source.lost,
+        "shared": shared_images(directory),
+        "read": _read(source.read),
         "bytes": _bytes(directory),
     }
     store.write_json(directory / "meta.json", meta)
@@ -258,13 +281,25 @@ def _bytes(directory: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in sorted(directory.glob("*.npy"))}
 
 
+def _read(files: Iterable[str | Path]) -> dict[str, list[int]]:
+    """Returns the size and the time of each file that a source has read."""
+    return {str(file): list(size_and_time(Path(file))) for file in files}
+
+
 def _write_split(
-    source: sources.Source, split: str, size: int, directory: Path, what: str, progress: Progress
+    source: sources.Source,
+    split: str,
+    dataset: DatasetConfig,
+    size: tuple[int, int] | None,
+    directory: Path,
+    progress: Progress,
 ) -> list[Example]:
     """Writes one split's arrays; returns the examples that are left out."""
     count, examples = source.split(split)
     path = directory / f"{split}_images.npy"
-    shape = (count, size, size, source.channels)
+    if size is None:
+        size, examples = _size_of_first(examples)
+    shape = (count, *size, source.channels)
     images = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
     if hasattr(os, "posix_fallocate"):  # Not on macOS.
         # The file is sparse: on a full disk a write into it would kill the process.
@@ -277,11 +312,13 @@ def _write_split(
         if example.image is None:
             unused.append(example)
         else:
-            images[kept] = _resize(example.image, size)
+            if dataset.size is None:
+                _check_size(example, size)
+            images[kept] = resized(example.image, size, dataset.resize)
             labels[kept] = example.label
             kept += 1
         if done % 100 == 0 or done == count:
-            progress(what, done, count)
+            progress(f"{dataset.name} {split}", done, count)
     images.flush()
     if kept < count:
         whole = directory / "whole.npy"
@@ -299,16 +336,36 @@ def _fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _resize(image: np.ndarray, size: int) -> np.ndarray:
-    """Returns uint8 (size, size, channels), bilinear, the aspect ratio not kept."""
-    from PIL import Image
+def _size_of_first(examples: Iterator[Example]) -> tuple[tuple[int, int], Iterator[Example]]:
+    """Returns height and width of the first image, and all examples."""
+    peeked = []
+    for example in examples:
+        peeked.append(example)
+        if example.image is not None:
+            size = example.image.shape[0], example.image.shape[1]
+            return size, itertools.chain(peeked, examples)
+    return (1, 1), iter(peeked)
 
-    if image.shape[:2] == (size, size):
-        return image
-    grey = image.shape[-1] == 1
-    resized = Image.fromarray(image[..., 0] if grey else image)
-    resized = resized.resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(resized).reshape(size, size, image.shape[-1])
+
+def _check_size(example: Example, size: tuple[int, int]) -> None:
+    """Raises UserError unless an image has the size of all others."""
+    assert example.image is not None
+    height, width = example.image.shape[:2]
+    if (height, width) != size:
+        raise UserError(
+            f"images differ in size: {example.name} has {height}x{width} pixels, the first has "
+            f"{size[0]}x{size[1]}; set dataset.image_size=[{size[0]},{size[1]}] or another."
+        )
+
+
+def shared_images(directory: Path) -> int:
+    """Returns how many validation images are training images too, pixel by pixel."""
+    train, val = (
+        [hashlib.sha256(image.data).digest() for image in np.load(path, mmap_mode="r")]
+        for path in (directory / f"{split}_images.npy" for split in sources.SPLITS)
+    )
+    known = set(train)
+    return sum(digest in known for digest in val)
 
 
 def _statistics(images: np.ndarray) -> tuple[np.ndarray, list[float], list[float]]:

@@ -55,6 +55,12 @@ def span(counts: Sequence[int]) -> str:
     return f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
+def shared_images(shared: int, images: int) -> str:
+    """Returns how many validation images are seen in training, in words."""
+    are = "is also a training image" if shared == 1 else "are also training images"
+    return f"{shared:,} of {images:,} validation images {are}"
+
+
 def caveats(classes: Sequence[str], val_per_class: Sequence[int], lost: Sequence[str]) -> str:
     """Returns what an accuracy on a data set must be read with, "" if nothing.
 

@@ -12,7 +12,7 @@ import numpy as np
 from ablation.data.cache import Cache
 
 Batch = tuple[np.ndarray, np.ndarray]
-"""float32 images (batch, size, size, channels) and int32 labels (batch,)."""
+"""float32 images (batch, height, width, channels) and int32 labels (batch,)."""
 
 
 class TrainBatches:
@@ -26,7 +26,7 @@ class TrainBatches:
         seed: of order and augmentation, 0 or more.
         batch_size: images a step, at most the training images.
         augment: "none", "flip" (left-right, half of the images) or "crop_flip" (that, and a random
-            crop after padding by an eighth of the size: 4 pixels at 32, He15 §4.2).
+            crop after padding by an eighth of each side: 4 pixels at 32, He15 §4.2).
         normalisation: see `affine`.
     """
 
@@ -39,7 +39,7 @@ class TrainBatches:
         self._seed = seed
         self.batch_size = batch_size
         self._augment = augment
-        self._pad = self._images.shape[1] // 8
+        self._pad = np.array(self._images.shape[1:3]) // 8
         self.steps_per_epoch = len(self._images) // batch_size
 
     def order_digest(self, epochs: int) -> str:
@@ -123,11 +123,13 @@ def affine(cache: Cache, normalisation: str) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(scale, np.float32), np.asarray(offset, np.float32)
 
 
-def _crop(images: np.ndarray, pad: int, shifts: np.ndarray) -> np.ndarray:
-    """Returns the images moved by up to `pad` pixels; zeros (the mean) fill the border."""
-    size = images.shape[1]
-    padded = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    # (images, height shift, width shift, channels, size, size): a view, no copy.
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
+def _crop(images: np.ndarray, pad: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Returns the images moved by up to `pad` pixels, in height and in width.
+
+    Zeros (the mean) fill the border.
+    """
+    padded = np.pad(images, ((0, 0), (pad[0], pad[0]), (pad[1], pad[1]), (0, 0)))
+    # (images, height shift, width shift, channels, height, width): a view, no copy.
+    windows = np.lib.stride_tricks.sliding_window_view(padded, images.shape[1:3], axis=(1, 2))
     cropped = windows[np.arange(len(images)), shifts[:, 0], shifts[:, 1]]
     return np.ascontiguousarray(cropped.transpose(0, 2, 3, 1))

@@ -98,6 +98,17 @@ class Network:
         arguments = self.bound | dict(parts)
         return math.prod(sizes[arguments[key]] for key, sizes in self.smallest_image.items())
 
+    def check_image(self, size: tuple[int, int], parts: Mapping[str, Any]) -> None:
+        """Raises UserError if images of so many pixels, height and width, are too small for it."""
+        smallest = self.image_size(parts)
+        if min(size) < smallest:
+            given = f"{size[0]}" if size[0] == size[1] else f"[{size[0]},{size[1]}]"
+            raise UserError(
+                f"dataset.image_size={given} is too small for arch={self.arch}, "
+                f"which halves the image until nothing is left; use dataset.image_size={smallest} "
+                f"or more{', or a CIFAR-style net such as arch=20' if smallest > 4 else ''}."
+            )
+
     def departing(self, parts: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the settled parts that an identity names: those that are not neutral."""
         return {

@@ -14,6 +14,7 @@ from ablation.config import Config, flatten, identity_keys
 NEUTRAL: dict[str, Any] = {
     "dataset.train_split": None,
     "dataset.val_split": None,
+    "dataset.resize": "stretch",
     "dataset.augment": "none",
     "dataset.normalisation": "unit",
     "recipe.momentum": 0.0,

@@ -118,6 +118,10 @@ def _comparison(comparison: Comparison, images: Sequence[OfImages]) -> dict[str,
             "holes": list(found.holes),
             "looked": found.looked
             and {"at_most": found.looked.at_most, "order": found.looked.order},
+            "shared_images": [
+                {"validation_images": images, "also_in_training": shared}
+                for shared, images in found.shared
+            ],
             "said": [_said(note) for note in notes.certificate(found)],
         },
         "table": _records(table),

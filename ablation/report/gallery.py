@@ -101,6 +101,7 @@ def gallery(study: Study, comparison: Comparison) -> Gallery | None:
             f"Pictures show the first {SEEDS_AT_MOST} seeds of a cell.",
             max(map(len, chosen), default=0) > SEEDS_AT_MOST,
         ),
+        (_channels(images), images and images.image_shape[-1] not in (1, 3)),
         (_without(len(cells) - len(found), len(cells)), len(found) < len(cells)),
     ]
     return Gallery(
@@ -161,6 +162,13 @@ def _place(runs: pd.DataFrame) -> str:
     """Returns where the first run's images lie, if that is what tells sets of images apart."""
     places = varying(runs, [f"config.{key}" for key in LOCATIONS])
     return f", those of {', '.join(str(runs[key].iloc[0]) for key in places)}" if places else ""
+
+
+def _channels(images: Cache | None) -> str:
+    """Returns which channels of the images are seen."""
+    count = images.image_shape[-1] if images else 0
+    seen = "the first in grey" if count < 3 else "the first three as red, green and blue"
+    return f"Images have {count} channels; pictures show {seen}."
 
 
 def _without(missing: int, cells: int) -> str:

@@ -13,6 +13,7 @@ from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS
 from ablation.analysis.starts import starts_table
 from ablation.analysis.study import Study
 from ablation.data.cache import VERY_UNEQUAL
+from ablation.data.facts import shared_images
 from ablation.designs.registry import GRID
 from ablation.factors import ABSENT
 from ablation.records import store
@@ -113,8 +114,9 @@ def claimed(found: Claimed) -> list[Note]:
 
 
 def certificate(found: Audit) -> list[Note]:
-    """Returns what the audit found: equal budget, confounds, holes, how seeds were chosen."""
-    return [_budget(found), *_confounds(found), _holes(found), *_looked(found)]
+    """Returns what the audit found: budget, confounds, holes, shared images, chosen seeds."""
+    budget, holes = _budget(found), _holes(found)
+    return [budget, *_confounds(found), holes, *_shared(found), *_looked(found)]
 
 
 def _budget(found: Audit) -> Note:
@@ -156,6 +158,16 @@ def _looked(found: Audit) -> list[Note]:
         "not allow for the looking."
     )
     return [Note(text, "Seeds chosen by looking:")]
+
+
+def _shared(found: Audit) -> list[Note]:
+    """Returns how many validation images a net has been trained on; nothing if nobody counted."""
+    if not found.shared:
+        return []
+    several = [shared_images(*counts) for counts in found.shared if counts[0]]
+    if not several:
+        return [Note(lead="Validation images among the training images: none.")]
+    return [Note(f"{'; '.join(several)}.", "Warning:")]
 
 
 def score(comparison: Comparison) -> list[Note]:

@@ -170,12 +170,17 @@ def _sheet(
 
 
 def _draw(axes: Axes, image: np.ndarray, left: float, top: float, size: float) -> None:
-    """Draws one image; a small one keeps its pixels, a large one is smoothed as it shrinks."""
-    extent = left, left + size, top + size, top
+    """Draws one image in the middle of a square, with its aspect ratio.
+
+    A small one keeps its pixels, a large one is smoothed as it shrinks. Of two channels the first
+    is drawn, of many the first three.
+    """
+    height, width = (size * side / max(image.shape[:2]) for side in image.shape[:2])
+    left, top = left + (size - width) / 2, top + (size - height) / 2
+    extent = left, left + width, top + height, top
     interpolation = "nearest" if image.shape[0] <= _SMALL_PIXELS else "antialiased"
-    shown = image[..., 0] if image.shape[-1] == 1 else image
     axes.imshow(
-        shown,
+        image[..., 0] if image.shape[-1] < 3 else image[..., :3],
         cmap="gray",
         vmin=0,
         vmax=255,

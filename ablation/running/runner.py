@@ -36,30 +36,31 @@ def resolve(configs: Sequence[Config]) -> list[Run]:
     """Returns the runs that configurations stand for, each data set and network looked at once.
 
     Raises:
-        UserError: a data set has not been prepared, or holds fewer images than a batch.
+        UserError: a data set has not been prepared, holds fewer images than a batch, or smaller
+            ones than a network takes.
     """
-    fingerprints: dict[str, str] = {}
-    counts: dict[str, int] = {}
+    data: dict[str, cache.Cache] = {}
     networks: dict[str, NetworkRecord] = {}
     runs = []
     for config in configs:
         key = data_key(config)
-        if key not in fingerprints:
+        if key not in data:
             found = cache.find(config.dataset, config.cache_dir)
             if found is None:
                 raise UserError(f"the data set {config.dataset.name} has not been prepared.")
-            fingerprints[key] = found.fingerprint
-            counts[key] = found.count("train")
-        size = config.recipe.batch_size
-        if size > counts[key]:
+            data[key] = found
+        size, count = config.recipe.batch_size, data[key].count("train")
+        if size > count:
             raise UserError(
-                f"recipe.batch_size={size} is more than the {counts[key]} training images; "
-                f"use recipe.batch_size={counts[key]} or less."
+                f"recipe.batch_size={size} is more than the {count} training images; "
+                f"use recipe.batch_size={count} or less."
             )
         net = json.dumps([config.arch, config.parts])
         if net not in networks:
             networks[net] = registry.record(config)
-        runs.append(Run(config, networks[net], fingerprints[key]))
+        # Known only now of images that keep the size that they are stored in.
+        registry.find(config.arch).check_image(data[key].image_shape[:2], config.parts)
+        runs.append(Run(config, networks[net], data[key].fingerprint))
     return runs
 
 

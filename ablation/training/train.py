@@ -197,6 +197,7 @@ def _result(
         "val_per_class": cache.meta["splits"]["val"]["per_class"],
         "left_out": cache.left_out,
         "lost": cache.meta["lost"],
+        "shared_images": cache.meta.get("shared"),
         "weights_sha256": weights_digest(model),
         "seconds_per_epoch": statistics.median(row["seconds"] for row in rows),
     }

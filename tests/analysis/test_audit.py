@@ -21,6 +21,29 @@ def test_equal_runs_pass_without_confounds_or_holes(stored_run, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("shared", "said"),
+    [
+        (0, "Validation images among the training images: none."),
+        (1, "Warning:** 1 of 360 validation images is also a training image."),
+        (12, "Warning:** 12 of 360 validation images are also training images."),
+    ],
+)
+def test_validation_images_that_are_trained_on_are_counted(stored_run, tmp_path, shared, said):
+    for plain in ("true", "false"):
+        stored_run(f"plain={plain}", shared_images=shared)
+    found = _audit(tmp_path)
+    assert found.shared == ((shared, 360),)
+    assert said in markdown.certificate(found)
+
+
+def test_of_runs_that_counted_none_nothing_is_said(stored_run, tmp_path):
+    stored_run("plain=true")
+    found = _audit(tmp_path)
+    assert not found.shared
+    assert "among the training images" not in markdown.certificate(found)
+
+
+@pytest.mark.parametrize(
     ("key", "value", "name"),
     [
         ("steps", 55, "optimizer steps"),

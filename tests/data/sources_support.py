@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
-from ablation.config import DatasetConfig
+from ablation.config import UserError
+from ablation.data import sources
 
 RED = (255, 0, 0)
 WHITE = (255, 255, 255)
 
 
 def config(source, **keys):
-    return DatasetConfig(**({"name": source, "source": source, "image_size": 8} | keys))
+    return sources.typed({"name": source, "source": source, "image_size": 8} | keys)
 
 
 def examples(source, split):
@@ -32,3 +34,11 @@ def save(file, color=RED, mode="RGB"):
 
 def no_progress(what, done, total):
     pass
+
+
+def one_line(call):
+    """Returns the message of the UserError that a call raises, which is one line."""
+    with pytest.raises(UserError) as raised:
+        call()
+    assert "\n" not in str(raised.value)
+    return str(raised.value)

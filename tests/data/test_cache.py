@@ -13,14 +13,14 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from ablation.config import DatasetConfig, UserError
-from ablation.data import cache
+from ablation.config import UserError
+from ablation.data import cache, sources
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
 def config(source, **keys):
-    return DatasetConfig(**({"name": source, "source": source, "image_size": 8} | keys))
+    return sources.typed({"name": source, "source": source, "image_size": 8} | keys)
 
 
 def prepare(root, cache_dir, **keys):
@@ -158,6 +158,46 @@ def test_a_split_without_one_sound_image_is_a_user_error(split, folder, cache_di
     with pytest.raises(UserError, match=rf"{split} split.*{split}/cats/0\.png"):
         prepare(folder, cache_dir)
     assert not leftovers(cache_dir)
+
+
+def test_images_keep_their_own_size_where_none_is_asked_for(folder, cache_dir):
+    built = prepare(folder, cache_dir, image_size=None)
+    assert built.image_shape == (12, 20, 3)
+    assert built.mean_image().shape == (12, 20, 3)
+
+
+def test_height_and_width_may_differ_and_a_square_has_one_spelling(folder, cache_dir):
+    assert prepare(folder, cache_dir, image_size=[6, 10]).image_shape == (6, 10, 3)
+    square, one = (prepare(folder, cache_dir, image_size=size) for size in ([9, 9], 9))
+    assert square.directory == one.directory
+
+
+def test_what_keeps_the_aspect_ratio_is_other_images(folder, cache_dir):
+    built = [prepare(folder, cache_dir, resize=how) for how in ("stretch", "crop", "pad")]
+    assert len({one.fingerprint for one in built}) == 3
+    assert (built[2].images("val")[:, 0] == 0).all()
+
+
+def test_an_image_that_both_splits_hold_is_counted(folder, cache_dir):
+    """All cats are one picture, and so are all dogs."""
+    rng = np.random.default_rng(0)
+    for i in range(2):
+        noise = Image.fromarray(rng.integers(0, 256, (12, 20, 3), np.uint8))
+        save(folder / "val" / "cats" / f"{i}.png", noise)
+    assert prepare(folder, cache_dir).meta["shared"] == 4
+
+
+def test_a_cache_from_before_they_were_counted_is_counted_and_not_built_anew(folder, cache_dir):
+    built = prepare(folder, cache_dir)
+    file = built.directory / "meta.json"
+    meta = json.loads(file.read_text())
+    del meta["shared"]
+    file.write_text(json.dumps(meta))
+    changed = (built.directory / "train_images.npy").stat().st_mtime_ns
+    assert not cache.is_ready(folder_config(folder), cache_dir)
+    assert prepare(folder, cache_dir).meta["shared"] == 6
+    assert (built.directory / "train_images.npy").stat().st_mtime_ns == changed
+    assert cache.is_ready(folder_config(folder), cache_dir)
 
 
 # The fingerprint
@@ -313,8 +353,7 @@ def test_a_failure_at_the_very_end_leaves_nothing(folder, cache_dir, monkeypatch
 _CHILD = """
 import json, os, signal, sys, time
 from pathlib import Path
-from ablation.config import DatasetConfig
-from ablation.data import cache
+from ablation.data import cache, sources
 
 me, room, dataset = json.loads(sys.argv[1])
 room = Path(room)
@@ -329,7 +368,7 @@ def progress(what, done, total):
     time.sleep(0.2)
 
 (room / f"{me} asks").touch()
-print(cache.prepare(DatasetConfig(**dataset), room / "cache", progress).fingerprint)
+print(cache.prepare(sources.typed(dataset), room / "cache", progress).fingerprint)
 """
 
 
@@ -429,10 +468,12 @@ def test_the_child_process_ends_with_a_table_and_with_what_is_left_out(folder, c
         "1 left out (a folder without an image, so no class): val/newts",
         "1 left out (damaged, or no image): val/dogs/0.png",
     ]
-    assert lines[-5:-1] == left_out
-    assert lines[-1] == (
-        "warning: no validation image of owls; no image in newts, so no such class"
-    )
+    assert lines[-6:-2] == left_out
+    assert lines[-2:] == [
+        "warning: no validation image of owls; no image in newts, so no such class",
+        # All cats are one picture here, and so are all dogs.
+        "warning: 5 of 5 validation images are also training images, pixel by pixel",
+    ]
 
 
 def test_what_is_left_out_anew_is_told_without_decoding_anew(folder, cache_dir):

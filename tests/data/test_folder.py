@@ -68,9 +68,8 @@ def test_a_file_stays_in_its_split_when_others_are_added(tmp_path):
 def test_a_folder_is_prepared_without_tensorflow_and_split_alike_by_every_process(folder, tmp_path):
     script = (
         "import json, sys; from ablation.data import cache, pipeline, sources\n"
-        "from ablation.config import DatasetConfig\n"
         "keys, cache_dir = json.loads(sys.argv[1])\n"
-        "dataset = DatasetConfig(**keys)\n"
+        "dataset = sources.typed(keys)\n"
         "cache.prepare(dataset, cache_dir, lambda *_: None)\n"
         "rows = sources.open_source(dataset).split('val')[1]\n"
         "print(json.dumps([[r.name for r in rows], 'tensorflow' in sys.modules]))"

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablation.config import DatasetConfig
-from ablation.data import cache
+from ablation.data import cache, sources
 from ablation.data.pipeline import TrainBatches, ValBatches, affine
 from ablation.validation import AUGMENTATIONS, NORMALISATIONS
 
@@ -24,7 +23,8 @@ def data(tmp_path_factory):
             file = root / split / str(i % CLASSES) / f"{i:02}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(file)
-    dataset = DatasetConfig(name="noise", source="folder", path=str(root), image_size=SIZE)
+    keys = {"name": "noise", "source": "folder", "path": str(root), "image_size": SIZE}
+    dataset = sources.typed(keys)
     return cache.prepare(dataset, tmp_path_factory.mktemp("cache"), lambda *_: None)
 
 
@@ -242,10 +242,8 @@ def test_standard_stays_finite_where_a_channel_never_changes(tmp_path):
             file = tmp_path / "images" / split / label / "1.png"
             file.parent.mkdir(parents=True)
             Image.new("RGB", (8, 8), (red, 77, 255)).save(file)
-    dataset = DatasetConfig(
-        name="flat", source="folder", path=str(tmp_path / "images"), image_size=8
-    )
-    flat = cache.prepare(dataset, tmp_path / "cache", lambda *_: None)
+    keys = {"name": "flat", "source": "folder", "path": str(tmp_path / "images"), "image_size": 8}
+    flat = cache.prepare(sources.typed(keys), tmp_path / "cache", lambda *_: None)
     images, _ = draw(flat, batch_size=2, normalisation="standard")
     np.testing.assert_allclose(images[..., 1:], 0, atol=1e-4)
     np.testing.assert_allclose(np.abs(images[..., 0]), 1, atol=1e-5)
@@ -268,3 +266,49 @@ def test_an_unknown_normalisation_is_named(data):
     ):
         with pytest.raises(ValueError, match="zscore"):
             make()
+
+
+# Images that are not square
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    """Returns a cache of noise of 16x40 pixels in 5 channels."""
+    folder = tmp_path_factory.mktemp("wide")
+    x = np.random.default_rng(0).integers(1, 256, (12, 16, 40, 5)).astype(np.uint8)
+    np.savez(folder / "data.npz", x=x, y=np.arange(12) % 2)
+    keys = {"name": "wide", "source": "arrays", "path": str(folder / "data.npz")}
+    dataset = sources.typed(keys | {"image_size": None})
+    return cache.prepare(dataset, folder / "cache", lambda *_: None)
+
+
+def test_crop_flip_moves_by_an_eighth_of_each_side(wide):
+    down, right = set(), set()
+    for epoch in range(40):
+        whole = draw(wide, epoch, batch_size=3)[0]
+        cropped = draw(wide, epoch, batch_size=3, augment="crop_flip")[0]
+        assert cropped.shape == whole.shape == (9, 16, 40, 5)
+        for image, found in zip(whole, cropped, strict=True):
+            padded = np.pad(image, ((2, 2), (5, 5), (0, 0)))
+            places = [
+                (y, x)
+                for y in range(5)
+                for x in range(11)
+                for one in (found, found[:, ::-1])
+                if np.array_equal(padded[y : y + 16, x : x + 40], one)
+            ]
+            ((y, x),) = places
+            down.add(y)
+            right.add(x)
+    assert down == set(range(5)) and right == set(range(11))
+
+
+def test_square_images_are_drawn_as_they_always_were(data):
+    """Another draw would be another order of the images in every finished run."""
+    made = batches(data, seed=3)
+    rng = np.random.default_rng([3, 1])
+    order = rng.permutation(TRAIN)[:20]
+    flips = rng.random(20) < 0.5
+    shifts = rng.integers(0, 2 * PAD + 1, (20, 2))
+    for ours, theirs in zip(made._draws(1), (order, flips, shifts), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -1,10 +1,12 @@
+import re
 from collections import Counter
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from ablation.config import UserError
+from ablation.config import CONF_DIR, PLACES, UserError
 from ablation.data import sources
 from sources_support import config, examples
 
@@ -29,8 +31,30 @@ def test_digits_are_every_image_of_scikit_learn_once_scaled_from_16_to_255():
     assert read == Counter((image.tobytes(), int(label)) for image, label in stored)
 
 
-@pytest.mark.parametrize("source", ["digits", "folder"])
-@pytest.mark.parametrize("key", ["train_split", "val_split"])
-def test_sources_that_split_themselves_take_no_split_keys(source, key, tmp_path):
-    with pytest.raises(UserError, match="for TFDS sets"):
-        sources.open_source(config(source, path=str(tmp_path), **{key: "train"}))
+@pytest.mark.parametrize("source", sorted(sources.SOURCES))
+def test_an_option_that_a_source_does_not_read_is_refused_by_name(source):
+    for key in vars(sources.keys()).keys() - vars(config(source)).keys() - set(PLACES):
+        readers = [f"dataset={one}" for one in sources.SOURCES if key in sources.options(one)]
+        complaint = f"dataset.{key}=another is for {' and '.join(readers)}; "
+        with pytest.raises(UserError, match=re.escape(complaint)):
+            config(source, **{key: "another"})
+
+
+def test_where_another_source_lies_is_left_out_for_a_command_that_sweeps_both():
+    assert config("digits", path="my_images") == config("digits")
+    assert config("folder", path="my_images").path == "my_images"
+
+
+def test_sources_that_have_an_option_of_one_name_mean_the_same_type_and_default_by_it():
+    kinds = {}
+    for source in sources.SOURCES.values():
+        types = get_type_hints(source.options)
+        for key, default in vars(source.options(name="", source="")).items():
+            kind = types[key], default
+            assert kinds.setdefault(key, kind) == kind or key in ("name", "source")
+
+
+def test_every_source_has_a_file_of_settings_and_every_option_says_what_it_is():
+    for source in sources.SOURCES:
+        assert f"source: {source}\n" in (CONF_DIR / "dataset" / f"{source}.yaml").read_text()
+        assert all(sources.options(source).values())

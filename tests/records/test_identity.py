@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ablation.config import COMMAND_KEYS, Config, RecipeConfig, flatten
+from ablation.data import sources
 from ablation.networks import registry, signature
 from ablation.records.identity import NEUTRAL, departures, identity
 
@@ -16,6 +17,8 @@ RECORDED = json.loads(Path(__file__).with_name("identities.json").read_text())
 ALWAYS = {"seed", "epochs", "dataset.name", "dataset.source", "dataset.image_size"}
 ALWAYS |= {"recipe.optimizer", "recipe.learning_rate", "recipe.batch_size"}
 NO_PART = {"dataset.data_dir", "dataset.path", "recipe.name"}
+OPTIONS = {"dataset.data_dir", "dataset.path", "dataset.train_split", "dataset.val_split"}
+"""Keys of a source, not of every data set."""
 
 
 def _identity(config, fingerprint="fingerprint"):
@@ -69,7 +72,21 @@ def test_another_default_renames_nothing(config):
 
 def test_every_key_that_decides_a_result_has_a_neutral_level_or_is_always_named():
     keys = {key for key in flatten(asdict(Config())) if key.split(".")[0] not in COMMAND_KEYS}
-    assert keys - {"arch", "parts"} == set(NEUTRAL) | ALWAYS | NO_PART
+    named = set(NEUTRAL) | ALWAYS | NO_PART
+    assert keys - {"arch", "parts"} == named - OPTIONS
+
+
+def test_of_what_a_source_is_asked_only_the_splits_of_old_are_part_of_an_identity(config):
+    options = flatten({"dataset": asdict(sources.keys())}).keys()
+    assert options >= OPTIONS
+    for source in sources.SOURCES:
+        dataset = sources.typed({"name": "name", "source": source})
+        one = replace(config(), dataset=dataset)
+        for key in sources.options(source):
+            another = {float: 0.5, int: 7}.get(type(getattr(dataset, key)), "another")
+            other = replace(one, dataset=replace(dataset, **{key: another}))
+            is_named = f"dataset.{key}" in OPTIONS - NO_PART
+            assert (_identity(one) != _identity(other)) == is_named, key
 
 
 @pytest.mark.parametrize("arch", ["34", "50", "20", "preact15"])

@@ -151,6 +151,41 @@ def test_images_that_not_all_runs_have_seen_are_told_apart(stored_run, tmp_path)
     assert any("one of the comparison's sets of images" in remark for remark in shown.remarks)
 
 
+@pytest.mark.parametrize(
+    ("channels", "said"),
+    [
+        (1, None),
+        (2, "Images have 2 channels; pictures show the first in grey."),
+        (3, None),
+        (5, "Images have 5 channels; pictures show the first three as red, green and blue."),
+    ],
+)
+def test_images_of_any_shape_are_drawn_and_which_channels_is_said(
+    channels, said, stored_run, config, tmp_path
+):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 16, channels)).astype(np.uint8)
+    np.savez(tmp_path / "data.npz", x=pixels, y=np.arange(20) % 2)
+    keys = ["dataset=arrays", f"dataset.path={tmp_path / 'data.npz'}", "arch=20"]
+    keys.append(f"cache_dir={tmp_path / 'cache'}")
+    dataset = config(*keys).dataset
+    data = cache.prepare(dataset, tmp_path / "cache", lambda *_: None)
+    facts = {"classes": ["0", "1"], "train_per_class": [8, 8], "val_per_class": [2, 2]}
+    for plain in ("true", "false"):
+        directory = stored_run(*keys, f"plain={plain}", data=data.fingerprint, **facts)
+        _predict(directory, [0, 0, 1, 1], label=[0, 1, 0, 1])
+    remarks = _gallery(tmp_path / "main").remarks
+    assert [one for one in remarks if "channels" in one] == ([said] if said else [])
+    write_report(tmp_path / "main")
+    for kind in ("examples", "predictions"):
+        assert list((tmp_path / "main" / "report").glob(f"{kind}-*.png"))
+
+
+def test_an_image_keeps_its_aspect_ratio():
+    figure = pictures.examples({"wide": [np.zeros((8, 32, 1), np.uint8)]})
+    left, right, bottom, top = figure.axes[0].images[0].get_extent()
+    assert (right - left) / abs(top - bottom) == pytest.approx(4)
+
+
 def test_no_complete_run_no_pictures(stored_run, tmp_path):
     stored_run(state=store.FAILED, reason="no memory")
     assert _gallery(tmp_path / "main") is None

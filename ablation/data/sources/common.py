@@ -1,16 +1,27 @@
 """What every source has: examples, two splits, a state on disk."""
 
+import dataclasses
+import errno
 import hashlib
+import os
+import re
+import stat
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ablation.config import DatasetConfig, UserError
+from ablation.config import DatasetConfig, UserError, expanded
 
 SPLITS = ("train", "val")
 OFFLINE = "dataset=digits and dataset=folder need no download."
+NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""Errors of a path that leads to nothing."""
+
+
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 class LeftOut(NamedTuple):
@@ -45,16 +56,23 @@ class Source(Protocol):
     """A data set: its classes, its channels and its two splits.
 
     Attributes:
+        options: the keys of its configuration, a subclass of `DatasetConfig` with an `option` for
+            each that it adds.
+        fetches: whether reading it may put on disk what its state then speaks of.
         classes: their names, in the order of their labels.
         channels: 1 for grey, 3 for RGB.
         lost: folders that would be classes if they held an image.
+        read: files that an opened source has read and that its state does not speak of.
     """
 
+    options: type[DatasetConfig]
+    fetches: bool
     classes: tuple[str, ...]
     channels: int
     lost: tuple[str, ...]
+    read: tuple[Path, ...]
 
-    def __init__(self, dataset: DatasetConfig): ...
+    def __init__(self, dataset: Any): ...
 
     def split(self, name: str) -> tuple[int, Iterator[Example]]:
         """Returns the number of examples of "train" or "val" and an iterator over them.
@@ -64,11 +82,11 @@ class Source(Protocol):
         """
 
     @staticmethod
-    def state(dataset: DatasetConfig) -> str:
+    def state(dataset: Any) -> str:
         """Returns what `sources.state` does."""
 
     @staticmethod
-    def unused(dataset: DatasetConfig) -> Sequence[LeftOut]:
+    def unused(dataset: Any) -> Sequence[LeftOut]:
         """Returns what is there and no example is made of; quick, and without TensorFlow.
 
         Raises:
@@ -76,22 +94,56 @@ class Source(Protocol):
         """
 
 
-def reject_splits(dataset: DatasetConfig) -> None:
-    """Raises UserError if TFDS splits are given to a source that makes its own."""
-    if dataset.train_split or dataset.val_split:
-        raise UserError(
-            f"dataset={dataset.source} makes its own splits; "
-            "dataset.train_split and dataset.val_split are for TFDS sets."
-        )
+def option(default: Any, says: str) -> Any:
+    """Returns a field of a source's options.
+
+    Args:
+        default: its value where nothing is asked for; that of every source that has one so named.
+        says: what `--help` says of it.
+    """
+    return dataclasses.field(default=default, metadata={"says": says})
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Returns the names of classes in order: by value if all are numbers, else as text."""
+    ordered = sorted(names)
+    if all(_NUMBER.fullmatch(name) for name in ordered):
+        ordered.sort(key=Decimal)
+    return tuple(ordered)
 
 
 def digest_of(files: Iterable[Path]) -> str:
     """Returns a digest of the names, sizes and times of files."""
-    facts = [(str(file), *_size_and_time(file)) for file in files]
+    facts = [(str(file), *size_and_time(file)) for file in files]
     return hashlib.sha256(repr(facts).encode(errors="surrogateescape")).hexdigest()
 
 
-def _size_and_time(file: Path) -> tuple[int, int]:
+def given_file(dataset: Any, what: str) -> Path:
+    """Returns the file that `dataset.path` names, links followed.
+
+    Args:
+        dataset: its configuration.
+        what: the file is, for the message.
+
+    Raises:
+        UserError: nothing is named, or no file is there.
+    """
+    if not dataset.path:
+        raise UserError(f"dataset={dataset.source} needs dataset.path, {what}.")
+    path = Path(os.path.realpath(expanded("dataset.path", dataset.path)))
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno not in NO_FILE:
+            raise UserError(f"dataset.path={path} cannot be read: {error.strerror}.") from None
+        several = " To sweep several, put -m before the keys." if "," in dataset.path else ""
+        raise UserError(f"dataset.path={path} is not there; it is {what}.{several}") from None
+    if stat.S_ISDIR(mode):
+        raise UserError(f"dataset.path={path} is a folder; it must be {what}.")
+    return path
+
+
+def size_and_time(file: Path) -> tuple[int, int]:
     """Returns size and modification time, zeros for a link that leads nowhere."""
     try:
         facts = file.stat()

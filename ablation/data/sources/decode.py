@@ -28,6 +28,9 @@ from ablation.data.sources.common import Example
 DEPTHS = (8, 10, 12, 14, 16)
 """The bits of a grey level that cameras and scanners store in 16 bits."""
 
+MAYBE_DEEP = {".png", ".apng", ".tif", ".tiff", ".im", ".fit", ".fits"}
+"""Suffixes of grey images that may have levels of more than 8 bits without saying how many."""
+
 _LARGE = 2**27  # Pixels; up to here a file may claim what it likes.
 _PIXELS_A_BYTE = 10_000  # Deflate writes at most 8,256 pixels of one bit into a byte.
 _BITS_PER_SAMPLE = 258
@@ -123,7 +126,7 @@ def _decode(file: io.BytesIO, channels: int, depth: int) -> np.ndarray:
         raise BrokenImageError(_reason(error)) from None
 
 
-def depth_of(file: Path) -> int:
+def depth_of(file: Path | io.BytesIO) -> int:
     """Returns how many bits an image's levels take that may have more than 8 and does not say.
 
     Returns:

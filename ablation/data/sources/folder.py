@@ -3,25 +3,20 @@
 import errno
 import hashlib
 import os
-import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from ablation.config import DatasetConfig, UserError, expanded
 from ablation.data.facts import named
-from ablation.data.sources.common import SPLITS, Example, LeftOut, digest_of, reject_splits
-from ablation.data.sources.decode import DEPTHS, depth_of, example, suffixes, unreadable
+from ablation.data.sources.common import SPLITS, Example, LeftOut, digest_of, in_order, option
+from ablation.data.sources.decode import DEPTHS, MAYBE_DEEP, depth_of, example, suffixes, unreadable
 
 _LIKE_SPLITS = (("train", "training"), ("val", "valid", "validation", "test", "testing"))
 _NAMED_AT_MOST = 5
 _OUTSIDE = "outside of any class"
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
-_MAYBE_DEEP = {".png", ".apng", ".tif", ".tiff", ".im", ".fit", ".fits"}
-"""Suffixes of grey images that may have levels of more than 8 bits without saying how many."""
-
 _OF_A_SYSTEM = {
     "$recycle.bin",
     "#recycle",
@@ -48,6 +43,15 @@ _OURS = (
 """By what a run, a study or a cache of this program is known."""
 
 
+@dataclass
+class FolderConfig(DatasetConfig):
+    """What images in folders can be asked for."""
+
+    path: str | None = option(
+        None, "a folder with one folder of images a class, or train/ and val/"
+    )
+
+
 class Folder:
     """Images in one folder a class, below `path` or below its train/ and val/.
 
@@ -56,14 +60,16 @@ class Folder:
     names, and in numeric order if every name is a number.
     """
 
+    options = FolderConfig
+    read: tuple[Path, ...] = ()
+    fetches = False
     channels = 3
 
-    def __init__(self, dataset: DatasetConfig):
-        reject_splits(dataset)
+    def __init__(self, dataset: FolderConfig):
         self._root = _folder(dataset)
         listing = _Listing(self._root)
-        self.classes = _in_order({label for _, label, _ in listing.images})
-        self.lost = _in_order(listing.folders - set(self.classes))
+        self.classes = in_order({label for _, label, _ in listing.images})
+        self.lost = in_order(listing.folders - set(self.classes))
         if len(self.classes) < 2:
             raise UserError(_too_few(self._root, self.classes, self.lost, listing.left_out))
         places = {name: i for i, name in enumerate(self.classes)}
@@ -102,24 +108,24 @@ class Folder:
         """Bits of a grey level in deep images: as many as the brightest of the data set needs."""
         found = 0
         for file in (file for split in SPLITS for file, _ in self._files[split]):
-            if file.suffix.lower() in _MAYBE_DEEP:
+            if file.suffix.lower() in MAYBE_DEEP:
                 found = max(found, depth_of(file))
             if found == DEPTHS[-1]:
                 break
         return found or DEPTHS[-1]
 
     @staticmethod
-    def state(dataset: DatasetConfig) -> str:
+    def state(dataset: FolderConfig) -> str:
         """Returns a digest of the image files."""
         return digest_of(file for _, _, file in _Listing(_folder(dataset)).images)
 
     @staticmethod
-    def unused(dataset: DatasetConfig) -> list[LeftOut]:
+    def unused(dataset: FolderConfig) -> list[LeftOut]:
         """Returns the files and folders that are no images of a class."""
         return _Listing(_folder(dataset)).left_out
 
 
-def _folder(dataset: DatasetConfig) -> Path:
+def _folder(dataset: FolderConfig) -> Path:
     if not dataset.path:
         raise UserError(
             "dataset=folder needs dataset.path, a folder with one folder of images a class."
@@ -279,14 +285,9 @@ def _too_few(
     )
 
 
-def _in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Returns the names of classes in order: by value if all are numbers, else as text."""
-    ordered = sorted(names)
-    if all(_NUMBER.fullmatch(name) for name in ordered):
-        ordered.sort(key=Decimal)
-    return tuple(ordered)
-
-
 def _hashed_split(file_name: str) -> str:
     digest = hashlib.sha256(file_name.encode(errors="surrogateescape")).digest()
     return "train" if int.from_bytes(digest[:4], "big") % 100 < 80 else "val"
+
+
+SOURCE = Folder

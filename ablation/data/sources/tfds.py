@@ -15,31 +15,43 @@ import sys
 import textwrap
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ablation.config import DatasetConfig, UserError, expanded, first_line
-from ablation.data.sources.common import OFFLINE, Example, LeftOut, digest_of
+from ablation.data.sources.common import OFFLINE, Example, LeftOut, digest_of, option
 from ablation.data.sources.decode import BrokenImageError, example
+from ablation.data.sources.pixels import UnsuitableError, to_8_bits
 from ablation.data.sources.tfds_features import (
     CHANNELS,
-    UnsuitableError,
     image_and_label,
     over_white,
     some,
-    to_8_bits,
 )
 from ablation.terminal import import_quietly
+
+
+@dataclass
+class TfdsConfig(DatasetConfig):
+    """What a set of TensorFlow Datasets can be asked for."""
+
+    train_split: str | None = option(None, "the images to train on, such as train or 'train[:80%]'")
+    val_split: str | None = option(None, "the images to validate on")
+    data_dir: str | None = option(None, "where TFDS keeps its sets; null for where it always does")
 
 
 class Tfds:
     """Any image classification set of TensorFlow Datasets, by name."""
 
+    options = TfdsConfig
+    read: tuple[Path, ...] = ()
+    fetches = True
     lost: tuple[str, ...] = ()
 
-    def __init__(self, dataset: DatasetConfig):
+    def __init__(self, dataset: TfdsConfig):
         _import_tensorflow()
         self._name, self._data_dir = dataset.name, tfds_dir(dataset)
         self._specs: dict[str, str] = {}
@@ -240,13 +252,13 @@ class Tfds:
         return f"try 'dataset.train_split={first}[:80%]' 'dataset.val_split={first}[80%:]'"
 
     @staticmethod
-    def state(dataset: DatasetConfig) -> str:
+    def state(dataset: TfdsConfig) -> str:
         """Returns a digest of the set's descriptions, of every version that is prepared."""
         name, _, _ = dataset.name.partition(":")
         return digest_of(sorted((tfds_dir(dataset) / name).rglob("dataset_info.json")))
 
     @staticmethod
-    def unused(dataset: DatasetConfig) -> tuple[LeftOut, ...]:
+    def unused(dataset: TfdsConfig) -> tuple[LeftOut, ...]:
         """Returns nothing, because nothing lies beside the images."""
         return ()
 
@@ -311,7 +323,7 @@ def _import_tensorflow() -> None:
     import_quietly("tensorflow")
 
 
-def tfds_dir(dataset: DatasetConfig) -> Path:
+def tfds_dir(dataset: TfdsConfig) -> Path:
     """Returns where TFDS keeps its data sets: the key, its environment variable or its default."""
     default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     return expanded("dataset.data_dir", dataset.data_dir or default).resolve()
@@ -321,3 +333,6 @@ def _require_network() -> None:
     """Raises OSError at once where TFDS could only try for minutes."""
     if not urllib.request.getproxies():
         socket.getaddrinfo("storage.googleapis.com", 443)  # Where TFDS keeps its own copies.
+
+
+SOURCE = Tfds

@@ -1,19 +1,16 @@
 """What a set of TensorFlow Datasets holds: which feature is the image and which the label."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from ablation.data.sources.pixels import UnsuitableError
+
 CHANNELS = {None: 3, 0: 3, 1: 1, 2: 1, 3: 3, 4: 3}
 """Channels here by the channels there: none stated is RGB, two and four end in transparency."""
 
-_ROUNDING = 1e-3
 _NAMED_AT_MOST = 8
-
-
-class UnsuitableError(Exception):
-    """A set that classifies no images, or does not say what they are; the message says why."""
 
 
 def image_and_label(info: Any) -> tuple[str, str]:
@@ -86,36 +83,6 @@ def some(names: list[str]) -> str:
     """Returns the first names and how many more there are."""
     more = len(names) - _NAMED_AT_MOST
     return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def to_8_bits(dtype: np.dtype, least: float, greatest: float) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns how the pixels of a set of deep or of float images become 8 bits.
-
-    One rule for the whole set, so that a dark image stays dark. Integers lose their lowest bits,
-    as many as the greatest pixel has above 8. Floats are from 0 to 1 or from 0 to 255; a set
-    whose greatest pixel is between is neither, and to guess would make it black.
-
-    Args:
-        dtype: of the pixels.
-        least: the least pixel of the set.
-        greatest: the greatest one.
-
-    Raises:
-        UnsuitableError: floats of another range.
-    """
-    if np.issubdtype(dtype, np.integer):
-        surplus = max(0, int(greatest).bit_length() - 8)
-        return lambda pixels: (pixels >> surplus).astype(np.uint8)
-    if least >= -_ROUNDING and greatest <= 1 + _ROUNDING:
-        factor = 255
-    elif least >= 0 and 128 <= greatest <= 255:
-        factor = 1
-    else:
-        raise UnsuitableError(
-            f"its images are floats from {least:g} to {greatest:g}; "
-            "only 0 to 1 and 0 to 255 can be told to be pixels"
-        )
-    return lambda pixels: np.rint(np.clip(pixels * factor, 0, 255)).astype(np.uint8)
 
 
 def over_white(pixels: np.ndarray) -> np.ndarray:

@@ -1,0 +1,146 @@
+"""Arrays that a function of the user's own returns.
+
+It is called in the process that prepares data, never in that of a command. It is called again when
+its code or a file that it read has changed.
+"""
+
+import contextlib
+import os
+import random
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ablation import source
+from ablation.config import UserError, first_line
+from ablation.data.sources.common import LeftOut
+from ablation.data.sources.held import Held
+from ablation.data.sources.splits import SplitConfig
+
+_KEY = "dataset.name"
+_SHAPES = {2: ("x", "y"), 4: ("x_train", "y_train", "x_val", "y_val")}
+_NOT_DATA = ("/proc/", "/sys/", "/dev/")
+_WRITES = os.O_WRONLY | os.O_RDWR
+
+
+@dataclass
+class FunctionConfig(SplitConfig):
+    """What a function of the user's own can be asked for; `name` says where it is."""
+
+
+class Function(Held):
+    """Images and labels that a function returns; see `held` for their names.
+
+    It takes nothing and returns a dict of arrays by these names, or `x, y`, or
+    `x_train, y_train, x_val, y_val`, or these two by two as Keras's `load_data` does.
+    """
+
+    options = FunctionConfig
+    fetches = False
+    lost: tuple[str, ...] = ()
+
+    def __init__(self, dataset: FunctionConfig):
+        located = source.locate(dataset.name, _KEY)
+        read: dict[Path, bool] = {}
+        with _watched(read):
+            returned = _called(located, dataset.name)
+        self.read = tuple(sorted(path for path, is_only_read in read.items() if is_only_read))
+        super().__init__(_by_name(returned, dataset.name), dataset, f"what {dataset.name} returns")
+
+    @staticmethod
+    def state(dataset: FunctionConfig) -> str:
+        """Returns a digest of the function's code and of the local modules that it imports."""
+        located = source.locate(dataset.name, _KEY)
+        return f"{source.digest(located)} {located.function}"
+
+    @staticmethod
+    def unused(dataset: FunctionConfig) -> tuple[LeftOut, ...]:
+        """Returns nothing, because nothing lies beside the images."""
+        return ()
+
+
+def _called(located: source.Located, name: str) -> Any:
+    """Returns what the function returns, with the same draws of chance every time.
+
+    Raises:
+        UserError: what it raised, with file and line.
+    """
+    files = source.local_modules(located)
+    random.seed(0)
+    np.random.seed(0)
+    try:
+        return source.load(located)()
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{_KEY}={name}: {source.user_error(error, files)}") from error
+
+
+def _by_name(returned: Any, name: str) -> dict[str, np.ndarray]:
+    """Returns what a function returned as arrays by their names.
+
+    Raises:
+        UserError: it is nothing that a data set can be made of.
+    """
+    if isinstance(returned, tuple | list) and all(
+        isinstance(one, tuple | list) and len(one) == 2 for one in returned
+    ):
+        returned = [one for pair in returned for one in pair]  # As Keras's load_data.
+    if isinstance(returned, tuple | list) and len(returned) in _SHAPES:
+        returned = dict(zip(_SHAPES[len(returned)], returned, strict=True))
+    if not isinstance(returned, Mapping):
+        what = type(returned).__name__
+        what += f" of {len(returned)}" if isinstance(returned, tuple | list) else ""
+        raise UserError(
+            f"{_KEY}={name} returned {what}; it must return x, y, or x_train, y_train, x_val, "
+            "y_val, or a dict of arrays by these names."
+        )
+    arrays = {}
+    for key, value in returned.items():
+        try:
+            arrays[str(key)] = np.asarray(value)
+        except Exception as error:  # Of whatever library it is from.
+            raise UserError(f"{_KEY}={name}: {key} is no array: {first_line(error)}.") from None
+        if arrays[str(key)].dtype == object:
+            raise UserError(
+                f"{_KEY}={name}: {key} holds Python objects (dtype object), not numbers or texts."
+            )
+    return arrays
+
+
+@contextlib.contextmanager
+def _watched(read: dict[Path, bool]) -> Iterator[None]:
+    """Notes which files are opened meanwhile, and whether none of it was for writing.
+
+    What Python itself does not open, such as what a library in C reads, it does not see; nor is
+    what belongs to Python or a package noted.
+    """
+    watching = True
+    paths = sysconfig.get_paths()
+    installed = tuple(os.path.realpath(path) + os.sep for path in {*paths.values(), sys.prefix})
+
+    def see(event: str, arguments: tuple[Any, ...]) -> None:
+        if not watching or event != "open" or not isinstance(arguments[0], str | bytes):
+            return
+        path, mode, flags = arguments
+        real = os.path.realpath(os.fsdecode(path))
+        if real.startswith((*_NOT_DATA, *installed)) or real.endswith((".py", ".pyc")):
+            return
+        writes = bool((flags or 0) & _WRITES) or any(one in (mode or "") for one in "wax+")
+        read[Path(real)] = read.get(Path(real), True) and not writes
+
+    sys.addaudithook(see)  # It stays, and sees nothing any more.
+    try:
+        yield
+    finally:
+        watching = False
+    for path in [path for path in read if not path.is_file()]:
+        del read[path]
+
+
+SOURCE = Function

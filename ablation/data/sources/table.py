@@ -1,0 +1,206 @@
+"""Image files that a table lists: a path, a label and perhaps a split in each row."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ablation.config import UserError, first_line
+from ablation.data.sources.common import Example, LeftOut, digest_of, given_file, option
+from ablation.data.sources.decode import DEPTHS, MAYBE_DEEP, depth_of, example
+from ablation.data.sources.splits import (
+    SplitConfig,
+    named_splits,
+    numbered,
+    parted,
+)
+from ablation.text import readable
+
+_WHAT = "a table with a row for each image, such as labels.csv or labels.parquet"
+_SEPARATORS = ",;\t"
+_PARQUET = (".parquet", ".pq")
+
+
+@dataclass
+class TableConfig(SplitConfig):
+    """What a table of image files can be asked for."""
+
+    path: str | None = option(None, _WHAT)
+    path_column: str = option("path", "the column of the image files, relative to the table")
+    label_column: str | None = option(None, "the column of the classes; null for label")
+    split_column: str = option("split", "the column that says train, val or test, if it is there")
+
+
+class Table:
+    """Images listed in a CSV or Parquet file, decoded to RGB."""
+
+    options = TableConfig
+    read: tuple[Path, ...] = ()
+    fetches = False
+    channels = 3
+    lost: tuple[str, ...] = ()
+
+    def __init__(self, dataset: TableConfig):
+        listed = _Listed(dataset)
+        where = listed.where
+        if not len(listed.files):
+            raise UserError(f"{where} lists no image to train or validate on.")
+        self.classes, self._labels = numbered(listed.labels)
+        self._listed = listed
+        self._places = parted(
+            self.classes, self._labels, listed.groups, listed.is_val, dataset, where
+        )
+
+    def split(self, name: str) -> tuple[int, Iterator[Example]]:
+        """Returns the split's size and an iterator that decodes its files to RGB."""
+        places = self._places[name]
+        return len(places), (
+            example(
+                self._listed.names[place],
+                self._listed.files[place],
+                int(self._labels[place]),
+                self.channels,
+                self._depth,
+            )
+            for place in places
+        )
+
+    @cached_property
+    def _depth(self) -> int:
+        """Bits of a grey level in deep images: as many as the brightest of the data set needs."""
+        deep = [file for file in self._listed.files if file.suffix.lower() in MAYBE_DEEP]
+        return max(map(depth_of, deep), default=0) or DEPTHS[-1]
+
+    @staticmethod
+    def state(dataset: TableConfig) -> str:
+        """Returns a digest of the table and of the files that it lists."""
+        listed = _Listed(dataset)
+        return digest_of([given_file(dataset, _WHAT), *listed.files])
+
+    @staticmethod
+    def unused(dataset: TableConfig) -> list[LeftOut]:
+        """Returns the rows of a third split."""
+        return _Listed(dataset).left_out
+
+
+class _Listed:
+    """What a table says, row by row, of those that are used.
+
+    Attributes:
+        where: the table's name, for messages.
+        files: of the images.
+        names: of the images, as the table has them.
+        labels: of the images.
+        groups: whom each is of, None if nobody asks.
+        is_val: whether each validates, None if the table does not say.
+        left_out: the rows that are not used.
+    """
+
+    def __init__(self, dataset: TableConfig):
+        path = given_file(dataset, _WHAT)
+        self.where = readable(path.name)
+        frame = _read(path)
+        label = dataset.label_column or "label"
+        columns = {"path_column": dataset.path_column, "label_column": label}
+        if dataset.group:
+            columns["group"] = dataset.group
+        if dataset.split_column != "split":
+            columns["split_column"] = dataset.split_column
+        for key, column in columns.items():
+            self._check_column(frame, key, column)
+        frame["_row"] = range(2, len(frame) + 2)  # As an editor counts them, below the names.
+        self.left_out, splits = [], None
+        if dataset.split_column in frame:
+            splits, unused = named_splits(
+                frame[dataset.split_column].tolist(), self.where, self._row, dataset.split_column
+            )
+            left = frame[dataset.path_column][unused]
+            self.left_out = [LeftOut("of a third split", name) for name in left]
+            frame, splits = frame[~unused], splits[~unused]
+        self.is_val = splits
+        self.names = frame[dataset.path_column].tolist()
+        self.labels = frame[label].tolist()
+        self.groups = frame[dataset.group].to_numpy(str) if dataset.group else None
+        self._check_files(path.parent, frame["_row"].tolist())
+
+    def _row(self, place: int) -> str:
+        return f"{self.where}, row {place + 2}"
+
+    def _check_column(self, frame: pd.DataFrame, key: str, column: str) -> None:
+        """Raises UserError if a column is not there or has an empty cell."""
+        if column not in frame:
+            others = ", ".join(map(readable, frame.columns))
+            raise UserError(
+                f"{self.where} has no column {column}; its columns are {others}. Name the one "
+                f"that is meant by dataset.{key}."
+            )
+        empty = np.flatnonzero(frame[column] == "")
+        if len(empty):
+            more = f", nor have {len(empty) - 1:,} more rows" if len(empty) > 1 else ""
+            raise UserError(f"{self._row(empty[0])} has no {column}{more}.")
+
+    def _check_files(self, folder: Path, rows: list[int]) -> None:
+        """Finds the files; raises UserError if one is not there or listed twice."""
+        self.files = [Path(os.path.normpath(folder / name)) for name in self.names]
+        seen: dict[Path, int] = {}
+        missing = []
+        for row, name, file in zip(rows, self.names, self.files, strict=True):
+            if file in seen:
+                raise UserError(
+                    f"{self.where} lists {readable(name)} twice, in rows {seen[file]} and {row}."
+                )
+            seen[file] = row
+            if not file.is_file():
+                missing.append((row, file))
+        if missing:
+            row, file = missing[0]
+            more = f", nor are {len(missing) - 1:,} more that it lists" if missing[1:] else ""
+            what = "is a folder" if file.is_dir() else "is not there"
+            raise UserError(f"{self.where}, row {row}: {str(file)!r} {what}{more}.")
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Returns a table with every cell as text, "" where there is none.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        if path.suffix.lower() in _PARQUET:
+            return _text(pd.read_parquet(path))
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            head = file.readline()
+        separator = max(_SEPARATORS, key=head.count)
+        with warnings.catch_warnings():
+            # What a row has more than there are columns would be dropped.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                path,
+                sep=separator,
+                dtype=str,
+                keep_default_na=False,
+                encoding="utf-8-sig",
+                index_col=False,
+            )
+    except ImportError:
+        raise UserError(
+            f"dataset.path={path} is Parquet, which needs pyarrow: pip install pyarrow. A CSV file "
+            "needs nothing."
+        ) from None
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:  # Those of pyarrow too.
+        raise UserError(f"dataset.path={path} is no table: {first_line(error)}.") from None
+    return frame.apply(lambda column: column.str.strip()) if len(frame) else frame
+
+
+def _text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns a typed table as text; a label of 3.0 is a 3 that has missing neighbours."""
+    whole = frame.convert_dtypes()
+    return whole.astype(object).where(whole.notna(), "").astype(str)
+
+
+SOURCE = Table

@@ -1,0 +1,150 @@
+import os
+import textwrap
+
+import numpy as np
+import pytest
+
+from ablation.data import cache, sources
+from sources_support import config, examples, no_progress, one_line
+
+
+@pytest.fixture
+def function(tmp_path, monkeypatch):
+    """Writes a file with a function `load`; returns the configuration that calls it."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(body, name="my_data", **keys):
+        lines = textwrap.indent(textwrap.dedent(body).strip(), "    ")
+        head = "import numpy as np\nX = np.arange(240, dtype=np.uint8).reshape(20, 4, 3)\n"
+        head += "Y = np.arange(20) % 2\n"
+        (tmp_path / f"{name}.py").write_text(f"{head}\ndef load():\n{lines}\n")
+        return config("function", **({"name": f"{name}.py:load"} | keys))
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("returned", "counts"),
+    [
+        ("X, Y", (16, 4)),
+        ("{'x': X, 'y': Y}", (16, 4)),
+        ("X[:14], Y[:14], X[14:], Y[14:]", (14, 6)),
+        ("(X[:14], Y[:14]), (X[14:], Y[14:])", (14, 6)),
+        ("X.tolist(), ['cat' if y else 'dog' for y in Y]", (16, 4)),
+    ],
+)
+def test_what_a_function_returns_is_the_data_set(returned, counts, function, request):
+    module = f"my_data{abs(hash(request.node.name))}"
+    source = sources.open_source(function(f"return {returned}", module))
+    assert tuple(len(examples(source, split)) for split in sources.SPLITS) == counts
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return 1 / 0", ["line 6: ZeroDivisionError: division by zero"]),
+        ("raise SystemExit('no')", ["line 6: SystemExit: no"]),
+        ("import no_such_module", ["line 6: ModuleNotFoundError"]),
+        ("return open('no.csv')", ["line 6: FileNotFoundError", "no.csv"]),
+        ("return None", ["returned NoneType", "it must return x, y"]),
+        ("return X, Y, X", ["returned tuple of 3"]),
+        ("return X", ["returned ndarray"]),
+        ("return {'images': X}", ["or x and y", "it has images"]),
+        ("return X, Y[:3]", ["x has 20 images and y 3 labels"]),
+        ("return X, Y - 1", ["y[0] is -1"]),
+        ("return X / np.nan, Y", ["x[0] holds NaN"]),
+        ("return X, Y * 0", ["two classes"]),
+        ("return X, [object()] * 20", ["y holds Python objects"]),
+        ("return [[1], [2, 3]], Y", ["x is no array"]),
+        ("return X[:0], Y[:0]", ["x holds no images"]),
+    ],
+)
+def test_a_broken_function_is_refused_in_one_line_with_its_own_error(
+    body, words, function, request
+):
+    module = f"broken{abs(hash(request.node.name))}"
+    dataset = function(body, module)
+    message = one_line(lambda: sources.open_source(dataset))
+    for word in (f"{module}.py", *words):
+        assert word in message
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no.py:load", ["There is no file"]),
+        ("my_data.py:no", ["has no function 'no'", "load"]),
+        ("my_data.py", ["names no function"]),
+        ("my_data:load:", ["is not the name of a function"]),
+    ],
+)
+def test_a_function_that_is_not_there_is_refused_in_one_line(name, words, function):
+    function("return X, Y")
+    message = one_line(lambda: sources.state(config("function", name=name)))
+    for word in words:
+        assert word in message
+
+
+def test_the_code_is_read_but_not_run_until_data_is_prepared(function, tmp_path):
+    dataset = function("open('ran', 'w')\nreturn X, Y", "unrun")
+    assert not cache.is_ready(dataset, tmp_path / "cache")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_code_that_changes_is_called_again_and_a_comment_is_not(function):
+    before = sources.state(function("return X, Y", "edited"))
+    assert sources.state(function("return X, Y  # Why", "edited")) == before
+    assert sources.state(function("return X[::-1], Y", "edited")) != before
+
+
+def test_a_file_that_the_function_reads_is_watched(function, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((20, 4, 3), np.uint8))
+    body = "open('log.txt', 'w').write('here')\nreturn np.load('x.npy'), Y"
+    dataset = function(body, "reader")
+    built = cache.prepare(dataset, tmp_path / "cache", no_progress)
+    assert list(built.meta["read"]) == [os.path.realpath(tmp_path / "x.npy")]
+    assert cache.is_ready(dataset, tmp_path / "cache")
+    np.save(tmp_path / "x.npy", np.ones((20, 4, 3), np.uint8))
+    assert not cache.is_ready(dataset, tmp_path / "cache")
+    again = cache.prepare(dataset, tmp_path / "cache", no_progress)
+    assert again.fingerprint != built.fingerprint
+
+
+def test_chance_in_a_function_draws_the_same_every_time(function, tmp_path):
+    dataset = function("return np.random.randint(0, 256, (20, 4, 3)).astype('u1'), Y", "drawing")
+    built = [cache.prepare(dataset, tmp_path / name, no_progress) for name in ("a", "b")]
+    assert built[0].fingerprint == built[1].fingerprint
+
+
+STUDY = """
+import numpy as np
+
+def load():
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    x = rng.integers(0, 128, (60, 8, 12, 5)) + 128 * y[:, None, None, None]
+    x[50] = x[10]
+    return x[:48], y[:48], x[48:], y[48:]
+
+def broken():
+    return load()[5]
+"""
+
+
+def test_a_study_of_a_function_is_trained_and_reported(cli, tmp_path):
+    (tmp_path / "sets").mkdir()
+    (tmp_path / "sets" / "wide.py").write_text(STUDY)
+    keys = ("arch=20", "epochs=1", "recipe.batch_size=24", "dataset=function")
+    keys += ("dataset.augment=crop_flip",)
+    broken = cli(*keys, "dataset.name=sets/wide.py:broken", cwd=tmp_path)
+    assert broken.returncode == 2 and "Traceback" not in broken.stderr
+    assert "wide.py, line 12: IndexError: tuple index out of range" in broken.stderr
+    assert not (tmp_path / "runs").exists()
+    done = cli(*keys, "dataset.name=sets/wide.py:load", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = "1 of 12 validation images is also a training image"
+    assert said in done.stderr and said in done.stdout
+    report = (tmp_path / "runs" / "main" / "report.md").read_text()
+    assert "pictures show the first three as red, green and blue" in report
+    again = cli(*keys, "dataset.name=sets/wide.py:load", cwd=tmp_path)
+    assert "preparing" not in again.stderr and "0 to train" in again.stderr + again.stdout

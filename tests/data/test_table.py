@@ -1,0 +1,215 @@
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from ablation.data import cache, sources
+from sources_support import config, examples, names, no_progress, one_line
+
+COLORS = {"red": (255, 0, 0), "blue": (0, 0, 255)}
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Writes 20 images and a table of them; returns the configuration that reads it."""
+    (tmp_path / "images").mkdir()
+    rows = []
+    for i in range(20):
+        label = ("red", "blue")[i % 2]
+        Image.new("RGB", (6, 4), COLORS[label]).save(tmp_path / "images" / f"{i}.png")
+        split = "train" if i < 14 else "val"
+        rows.append([f"images/{i}.png", label, split, f"p{i // 4}"])
+    whole = pd.DataFrame(rows, columns=["path", "label", "split", "patient"])
+
+    def write(change=lambda frame: frame, keys=(), file="labels.csv", **how):
+        frame = change(whole.copy())
+        path = tmp_path / file
+        if file.endswith(".parquet"):
+            frame.to_parquet(path)
+        else:
+            frame.to_csv(path, index=False, **how)
+        return config("table", path=str(path), **dict(keys))
+
+    return write
+
+
+def opened(dataset):
+    return sources.open_source(dataset)
+
+
+def without(*columns):
+    return lambda frame: frame.drop(columns=list(columns))
+
+
+def changed(row, column, value):
+    def change(frame):
+        frame.loc[row, column] = value
+        return frame
+
+    return change
+
+
+def test_images_lie_beside_the_table_and_have_its_labels_and_splits(table, tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    source = opened(table())
+    assert source.classes == ("blue", "red")
+    assert names(source, "train") == {f"{i}.png" for i in range(14)}
+    assert names(source, "val") == {f"{i}.png" for i in range(14, 20)}
+    for row in examples(source, "val"):
+        assert tuple(row.image[0, 0]) == COLORS[source.classes[row.label]]
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"sep": ";"}, {"sep": "\t"}, {"encoding": "utf-8-sig"}, {"quoting": 1}]
+)
+def test_a_table_may_be_separated_and_encoded_in_the_usual_ways(how, table):
+    assert names(opened(table(**how)), "val") == {f"{i}.png" for i in range(14, 20)}
+
+
+def test_a_table_may_be_parquet(table, tmp_path):
+    of_text, typed = table(), table(file="labels.parquet")
+    built = [cache.prepare(one, tmp_path / "cache", no_progress) for one in (of_text, typed)]
+    assert built[0].fingerprint == built[1].fingerprint
+
+
+def test_without_a_split_a_part_of_each_class_validates(table):
+    source = opened(table(without("split")))
+    assert sorted(row.label for row in examples(source, "val")) == [0, 0, 1, 1]
+
+
+def test_columns_have_the_names_that_are_given(table):
+    renamed = {"path": "file", "label": "breed", "split": "fold"}
+    keys = {"path_column": "file", "label_column": "breed", "split_column": "fold"}
+    source = opened(table(lambda frame: frame.rename(columns=renamed), keys))
+    assert names(source, "val") == {f"{i}.png" for i in range(14, 20)}
+
+
+def test_labels_are_text_and_numbers_are_in_their_order(table):
+    def numbers(frame):
+        frame["label"] = [("010", "9", "NA")[i % 3] for i in range(20)]
+        return frame.drop(columns="split")
+
+    assert opened(table(numbers)).classes == ("010", "9", "NA")
+
+
+def test_of_three_splits_the_third_is_left_out_and_told(table):
+    dataset = table(changed([0, 1], "split", "test"))
+    assert "0.png" not in names(opened(dataset), "train") | names(opened(dataset), "val")
+    assert {left.name for left in sources.unused(dataset)} == {"images/0.png", "images/1.png"}
+
+
+def test_without_val_the_images_named_test_validate(table):
+    def renamed(frame):
+        frame["split"] = frame["split"].replace({"val": "Test"})
+        return frame
+
+    assert names(opened(table(renamed)), "val") == {f"{i}.png" for i in range(14, 20)}
+
+
+def test_nobody_is_in_both_splits(table):
+    source = opened(table(without("split"), {"group": "patient"}))
+    people = [{int(name[:-4]) // 4 for name in names(source, split)} for split in sources.SPLITS]
+    assert not people[0] & people[1]
+    assert people[0] | people[1] == set(range(5))
+
+
+def test_a_broken_image_is_left_out_with_its_reason(table, tmp_path):
+    dataset = table()
+    (tmp_path / "images" / "3.png").write_bytes(b"nothing")
+    (broken,) = [row for row in examples(opened(dataset), "train") if row.image is None]
+    assert broken.name == "images/3.png" and "damaged" in broken.reason
+
+
+def test_an_image_that_changes_is_another_data_set(table, tmp_path):
+    dataset = table()
+    before = sources.state(dataset)
+    os.utime(tmp_path / "images" / "3.png", (1, 1))
+    assert sources.state(dataset) != before
+
+
+@pytest.mark.parametrize(
+    ("change", "keys", "words"),
+    [
+        (without("path"), {}, ["no column path", "label, split, patient", "dataset.path_column"]),
+        (without("label"), {}, ["no column label", "dataset.label_column"]),
+        (None, {"split_column": "fold"}, ["no column fold", "dataset.split_column"]),
+        (None, {"group": "who"}, ["no column who", "dataset.group"]),
+        (changed(3, "path", ""), {}, ["row 5 has no path"]),
+        (changed(3, "label", ""), {}, ["row 5 has no label."]),
+        (changed([3, 4], "label", ""), {}, ["row 5 has no label, nor have 1 more rows"]),
+        (changed(3, "patient", " "), {"group": "patient"}, ["row 5 has no patient"]),
+        (changed(3, "path", "images/no.png"), {}, ["row 5: ", "images/no.png' is not there."]),
+        (changed([3, 4], "path", ["a", "b"]), {}, ["is not there, nor are 1 more"]),
+        (changed(3, "path", "images"), {}, ["row 5: ", "is a folder"]),
+        (changed(3, "path", "./images/0.png"), {}, ["./images/0.png twice, in rows 2 and 5"]),
+        (changed(3, "split", "later"), {}, ["row 5: split is 'later'", "train, val or test"]),
+        (changed(3, "split", ""), {}, ["row 5: split is ''"]),
+        (changed(slice(None), "split", "train"), {}, ["no split is val or test"]),
+        (changed(slice(None), "split", "val"), {}, ["no split is train"]),
+        (changed(slice(None), "label", "red"), {}, ["at least two classes", "only 'red'"]),
+        (changed([14], "label", "green"), {}, ["no training images of green"]),
+        (None, {"group": "patient"}, ["the splits share p3", "nobody may be in both"]),
+        (lambda frame: frame[:0], {}, ["no split is train"]),
+        (lambda frame: frame[:0].drop(columns="split"), {}, ["lists no image"]),
+    ],
+)
+def test_a_broken_table_is_refused_in_one_line(change, keys, words, table):
+    dataset = table(change or (lambda frame: frame), keys)
+    message = one_line(lambda: opened(dataset))
+    assert message.startswith("labels.csv")
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("a.csv", b""),
+        ("a.csv", b'path,label\n"a.png,red\n'),
+        ("a.csv", b"path,label\na.png,red,blue,green\n"),
+        ("a.csv", b"path,label\n\xff\xfe,red\n"),
+        ("a.parquet", b"PAR1 and nothing more"),
+        ("a.parquet", b""),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_in_one_line(file, content, tmp_path):
+    (tmp_path / file).write_bytes(content)
+    message = one_line(lambda: opened(config("table", path=str(tmp_path / file))))
+    assert "is no table" in message
+
+
+def test_a_path_that_leads_to_no_file_is_refused_in_one_line(tmp_path):
+    for path, word in (
+        (str(tmp_path), "is a folder"),
+        (str(tmp_path / "no.csv"), "is not there"),
+        (None, "needs dataset.path"),
+    ):
+        assert word in one_line(lambda path=path: sources.state(config("table", path=path)))
+
+
+def test_parquet_without_its_package_says_what_to_install(table, monkeypatch):
+    def fail(*_, **__):
+        raise ImportError("Unable to find a usable engine")
+
+    dataset = table(file="labels.parquet")
+    monkeypatch.setattr(pd, "read_parquet", fail)
+    assert "pip install pyarrow" in one_line(lambda: opened(dataset))
+
+
+def test_images_of_several_sizes_need_one(table, tmp_path):
+    dataset = table(keys={"image_size": None})
+    Image.new("RGB", (5, 9)).save(tmp_path / "images" / "15.png")
+    message = one_line(lambda: cache.prepare(dataset, tmp_path / "cache", no_progress))
+    assert "images/15.png has 9x5 pixels, the first has 4x6; set dataset.image_size" in message
+
+
+def test_images_that_both_splits_show_are_counted(table, tmp_path):
+    """All images of a class are one picture here, so every one to validate is also trained on."""
+    built = cache.prepare(table(), tmp_path / "cache", no_progress)
+    assert built.meta["shared"] == 6
+    noise = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "images" / "15.png")
+    built = cache.prepare(table(keys={"image_size": [4, 6]}), tmp_path / "cache", no_progress)
+    assert built.meta["shared"] == 5
