@@ -26,6 +26,9 @@ _AT_START = (*environment.SET_ASIDE, "GLIBC_", "LD_", "MALLOC_", "OPENBLAS_", "P
 _LATER = ("CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES", "NPROC", "XLA_FLAGS")
 """Those of them that a framework reads only when it begins to compute."""
 
+WARM = sys.platform == "linux"
+"""Whether runs are forked from a server here; elsewhere libraries do not outlast a fork."""
+
 _server: dict[str, str] | None = None
 """What of its environment decides how the server of this process has started."""
 
@@ -46,8 +49,8 @@ def run(order: str, variables: dict[str, str]) -> tuple[int, str]:
 def _is_served(variables: dict[str, str]) -> bool:
     """Returns whether a server has the environment that a child needs; starts the first one."""
     global _server
-    if sys.platform != "linux":
-        return False  # Elsewhere libraries do not outlast a fork.
+    if not WARM:
+        return False
     needed = {name: value for name, value in variables.items() if _is_early(name)}
     if _server is None:
         multiprocessing.get_context("forkserver").set_forkserver_preload([f"{__package__}.preload"])

@@ -20,7 +20,7 @@ from ablation.designs.seeds import AT_LEAST
 from ablation.orders import MeasureOrder, written
 from ablation.records import store
 from ablation.records.store import Run
-from ablation.running import environment, runner
+from ablation.running import children, environment, runner
 from ablation.running.until import Buying
 from ablation.terminal import counted, duration, open_console
 from ablation.validation import PRECISIONS
@@ -245,6 +245,7 @@ def _epochs_left(run: Run, rerun: str) -> int:
 def _seconds(cost: dict[str, Any], epochs: int) -> float:
     return (
         cost["start_seconds"]
+        + (0 if children.WARM else cost["import_seconds"])
         + epochs * cost["epoch_seconds"]
         + (epochs - 1) * cost["checkpoint_seconds"]
     )

@@ -25,9 +25,11 @@ def main() -> int:
     order = read_measure_order(sys.stdin.read())
     import_quietly(order.config.backend)
     from ablation.networks.own import RefusedError
+    from ablation.training import train  # noqa: F401  # Keras and all that a run loads.
 
+    import_seconds = time.time() - order.started
     try:
-        found = measure(order.config, order.started)
+        found = measure(order.config) | {"import_seconds": import_seconds}
     except RefusedError as refusal:
         found = {"refused": str(refusal)}
     except UserError as error:
@@ -37,16 +39,15 @@ def main() -> int:
     return 0
 
 
-def measure(config: Config, started: float) -> dict[str, Any]:
+def measure(config: Config) -> dict[str, Any]:
     """Times two shortened epochs of a run, through the same code that trains it.
 
     Args:
         config: the resolved configuration; its data set is ready.
-        started: time.time() before the process was made.
 
     Returns:
         `trainable`, `total`, `multiply_adds`, `steps_per_epoch`; `start_seconds`, once a run, which
-        is imports, building, tracing and compiling; `epoch_seconds`, steps, validation and
+        is building, tracing and compiling; `epoch_seconds`, steps, validation and
         diagnostics; and `checkpoint_seconds`, once for each epoch but the last;
         `peak_memory_bytes`.
     """
@@ -57,6 +58,7 @@ def measure(config: Config, started: float) -> dict[str, Any]:
     from ablation.training.predicting import Validation
     from ablation.training.train import compiled_model, open_batches, peak_memory_bytes, set_up
 
+    begun = time.perf_counter()
     set_up(config)
     data = cache.find(config.dataset, config.cache_dir)
     assert data
@@ -64,8 +66,6 @@ def measure(config: Config, started: float) -> dict[str, Any]:
     steps, val_steps = min(_STEPS, batches.steps_per_epoch), min(_VAL_STEPS, val.steps)
     model = compiled_model(config, data, config.epochs * batches.steps_per_epoch)
     clock, some = StepClock(), list(itertools.islice(val, val_steps))
-    before_fit = time.perf_counter()
-    overhead = time.time() - started
     model.fit(
         train_dataset(batches, range(2)),
         epochs=2,
@@ -74,7 +74,7 @@ def measure(config: Config, started: float) -> dict[str, Any]:
         shuffle=False,
         callbacks=[clock, Validation(some, [clock.validated])],
     )
-    fit_seconds = time.perf_counter() - before_fit
+    whole_seconds = time.perf_counter() - begun
     # The first lap of every loop also traces and compiles, or starts the stream.
     step = statistics.median(clock.steps[1:steps] + clock.steps[steps + 1 :] or clock.steps[-1:])
     val_step = statistics.median(clock.val_steps[val_steps + 1 :] or clock.val_steps[-1:])
@@ -82,7 +82,7 @@ def measure(config: Config, started: float) -> dict[str, Any]:
     return {
         **vars(cost.count(model)),
         "steps_per_epoch": batches.steps_per_epoch,
-        "start_seconds": overhead + fit_seconds - 2 * (steps * step + val_steps * val_step),
+        "start_seconds": whole_seconds - 2 * (steps * step + val_steps * val_step),
         "epoch_seconds": batches.steps_per_epoch * step
         + val.steps * val_step
         + diagnostics_seconds,

@@ -9,6 +9,7 @@ COST = {
     "trainable": 1,
     "multiply_adds": 1,
     "steps_per_epoch": 10,
+    "import_seconds": 4.0,
     "start_seconds": 10.0,
     "epoch_seconds": 60.0,
     "checkpoint_seconds": 2.0,
@@ -18,6 +19,7 @@ COST = {
 
 @pytest.fixture
 def measured(monkeypatch):
+    monkeypatch.setattr("ablation.running.children.WARM", True)
     names = []
 
     def measure(run):
@@ -48,6 +50,14 @@ def test_a_run_takes_its_start_its_epochs_and_the_checkpoints_between(
     plan.show([_run(config, tmp_path)], "none", workers=1)
     # 10 + 5 x 60 + 4 x 2 seconds
     assert "0:05:18" in capsys.readouterr().out
+
+
+def test_where_each_process_is_made_from_nothing_it_loads_a_framework(
+    config, tmp_path, measured, capsys, monkeypatch
+):
+    monkeypatch.setattr("ablation.running.children.WARM", False)
+    plan.show([_run(config, tmp_path)], "none", workers=1)
+    assert "0:05:22" in capsys.readouterr().out
 
 
 def test_what_is_saved_is_not_counted_again(config, tmp_path, measured, capsys):
