@@ -275,7 +275,7 @@ def _keras_steps(order: dict[str, Any]) -> tuple[Callable[[int], list[float]], i
             keras.optimizers.SGD(0.01, momentum=0.9, weight_decay=1e-4),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
-            jit_compile=backends.current().JIT_COMPILE,  # Its own choice is far slower on a CPU.
+            jit_compile=backends.current().jit_compile(),  # Its own choice is far slower on a CPU.
         )
 
     def train(steps: int) -> list[float]:

@@ -20,14 +20,15 @@ class Backend(Protocol):
 
     Attributes:
         PACKAGES: whose versions belong to a result.
-        JIT_COMPILE: whether XLA compiles a step on this backend.
     """
 
     PACKAGES: tuple[str, ...]
-    JIT_COMPILE: bool
 
     def devices(self) -> list[str]:
         """Returns the names of the GPUs, or "CPU" alone."""
+
+    def jit_compile(self) -> bool:
+        """Returns whether a step is to be compiled as a whole on this machine."""
 
     def set_up(self, config: Config) -> None:
         """Sets seed, threads and determinism for this process, before any model."""

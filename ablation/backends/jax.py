@@ -10,13 +10,17 @@ from ablation.config import Config
 from ablation.data.pipeline import Batch
 
 PACKAGES = ("jax", "jaxlib")
-JIT_COMPILE = True  # Without it every operation of every step is dispatched on its own.
 
 
 def devices() -> list[str]:
     """Returns the names of the GPUs, or "CPU" alone."""
     found = jax.devices()
     return [device.device_kind for device in found if device.platform != "cpu"] or ["CPU"]
+
+
+def jit_compile() -> bool:
+    """Returns True: otherwise every operation of every step is dispatched on its own."""
+    return True
 
 
 def set_up(config: Config) -> None:

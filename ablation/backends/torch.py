@@ -11,7 +11,6 @@ from ablation.config import Config
 from ablation.data.pipeline import Batch
 
 PACKAGES = ("torch",)
-JIT_COMPILE = False  # torch.compile needs a C++ compiler, and minutes for a deep network.
 
 
 def devices() -> list[str]:
@@ -20,6 +19,11 @@ def devices() -> list[str]:
         return ["Apple GPU"]  # Keras takes it, and it has no name of its own.
     gpus = range(torch.cuda.device_count())
     return [torch.cuda.get_device_name(gpu) for gpu in gpus] or ["CPU"]
+
+
+def jit_compile() -> bool:
+    """Returns False: torch.compile needs a C++ compiler, and minutes for a deep network."""
+    return False
 
 
 def set_up(config: Config) -> None:

@@ -108,8 +108,10 @@ def child(config: Config) -> dict[str, str]:
     settings |= {"PYTHONUTF8": "1"}  # The log holds names in any script.
     # A user's own allocator settings change no result.
     defaults = {name: value for name, value, _ in ALLOCATOR} | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    # By default they take most of a GPU's memory at once, but several runs may share a GPU.
+    if config.backend == "tensorflow":
+        defaults["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
     if config.backend == "jax":
-        # By default JAX takes most of a GPU's memory at once, but several runs may share a GPU.
         defaults["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
         if config.threads:
             settings["NPROC"] = str(config.threads)

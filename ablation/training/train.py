@@ -158,7 +158,7 @@ def compiled_model(config: Config, cache: Cache, total_steps: int) -> keras.Mode
         build_optimizer(config.recipe, total_steps),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        jit_compile=backends.current().JIT_COMPILE,
+        jit_compile=backends.current().jit_compile(),
     )
     # What Keras would otherwise make during the first step makes TensorFlow trace that step twice.
     model.optimizer.build(model.trainable_variables)

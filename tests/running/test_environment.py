@@ -100,11 +100,20 @@ def test_torch_takes_what_deterministic_products_on_a_gpu_need_from_its_environm
     assert key not in environment.child(config("backend=tensorflow"))
 
 
-def test_jax_leaves_a_gpu_to_others_unless_the_user_says_otherwise(config):
-    key = "XLA_PYTHON_CLIENT_PREALLOCATE"
-    assert environment.child(config("backend=jax"))[key] == "false"
-    os.environ[key] = "true"
-    assert environment.child(config("backend=jax"))[key] == "true"
+@pytest.mark.parametrize(
+    ("backend", "key", "shared", "whole"),
+    [
+        ("jax", "XLA_PYTHON_CLIENT_PREALLOCATE", "false", "true"),
+        ("tensorflow", "TF_FORCE_GPU_ALLOW_GROWTH", "true", "false"),
+    ],
+)
+def test_a_gpu_is_left_to_others_unless_the_user_says_otherwise(
+    config, monkeypatch, backend, key, shared, whole
+):
+    monkeypatch.delenv(key, raising=False)
+    assert environment.child(config(f"backend={backend}"))[key] == shared
+    monkeypatch.setenv(key, whole)
+    assert environment.child(config(f"backend={backend}"))[key] == whole
 
 
 SHADOWING = ("statistics", "random", "keras", "tensorflow", "numpy", "yaml", "pandas", "torch")
