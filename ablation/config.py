@@ -33,15 +33,20 @@ COMMAND_KEYS = (
 """Keys of the command as a whole: where things lie and how the work is done; no result depends
 on them."""
 
-RECORD_KEY = "network"
-"""What a run's config.yaml has beside the configuration: what is on record of its network."""
+RECORD_KEY, CODE_KEY = "network", "code"
+"""What a run's config.yaml has beside the configuration: what is on record of its network, and the
+code of the user's other functions."""
+
+OWN_KEYS = ("dataset.augment", "recipe.loss")
+"""Keys that may name a function of the user's own, as `arch` may."""
+
+CROSS_ENTROPY = "cross_entropy"
+
+OPTIONS = "recipe.options"
+"""The group whose keys an optimizer decides, as a network decides those of `parts`."""
 
 PLACES = ("path", "data_dir")
 """Options of data sets that say where it lies, in whatever source: no result depends on them."""
-
-_NAMED_OPTIONS = ("train_split", "val_split")
-"""Options of sources that an identity names, as it did before sources had any of their own. What
-came of all others, the fingerprint of the images says."""
 
 _PACKAGE = Path(__file__).resolve().parent
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
@@ -100,7 +105,7 @@ class DatasetConfig:
 
 @dataclass
 class RecipeConfig:
-    """The optimizer, its schedule and the batch size."""
+    """How a network is trained; `docs/recipes.md` explains each key."""
 
     name: str = MISSING
     optimizer: str = MISSING
@@ -108,12 +113,23 @@ class RecipeConfig:
     batch_size: int = MISSING
     momentum: float = 0.0
     weight_decay: float = 0.0
+    options: dict[str, Any] = field(default_factory=dict)
     clipnorm: float | None = None
+    clipvalue: float | None = None
+    global_clipnorm: float | None = None
+    ema: float = 0.0
     schedule: str = "constant"
     warmup_fraction: float = 0.0
     warmup_learning_rate: float = 0.0
     milestones: list[float] = field(default_factory=list)
     milestone_factor: float = 0.1
+    loss: str = CROSS_ENTROPY
+    label_smoothing: float = 0.0
+    class_weights: str = "none"
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    random_erasing: float = 0.0
+    trivial_augment: bool = False
 
 
 @dataclass
@@ -194,7 +210,8 @@ def declare(parts: Iterable[str], dataset: DatasetConfig) -> None:
         parts: of the networks that a command names.
         dataset: the options of every source, with their defaults.
     """
-    schema = Config(parts=dict.fromkeys(parts, MISSING), dataset=dataset)
+    schema = OmegaConf.structured(Config(parts=dict.fromkeys(parts, MISSING), dataset=dataset))
+    OmegaConf.set_struct(schema.recipe.options, False)  # `validation` knows which there are.
     ConfigStore.instance().store(name="schema", node=schema)
 
 
@@ -257,39 +274,11 @@ def result_keys(config: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         config: of nested dicts, that of a run's config.yaml too.
     """
-    left_out = (*COMMAND_KEYS, RECORD_KEY)
+    left_out = (*COMMAND_KEYS, RECORD_KEY, CODE_KEY)
     keys = {key: value for key, value in config.items() if key not in left_out}
     for group, others in {"dataset": PLACES, "recipe": ("name",)}.items():
         keys[group] = {key: value for key, value in config[group].items() if key not in others}
     return keys
-
-
-def identity_keys(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns `result_keys` in one canonical form.
-
-    Of a data set, the options of its source are left out but for `_NAMED_OPTIONS`. Of a recipe,
-    what its optimizer or schedule does not read counts as not set.
-    """
-    keys = result_keys(config)
-    named = {*vars(DatasetConfig()), *_NAMED_OPTIONS}
-    keys["dataset"] = {key: value for key, value in keys["dataset"].items() if key in named}
-    defaults = vars(RecipeConfig())
-    keys["recipe"] |= {key: defaults[key] for key in _unread(RecipeConfig(**config["recipe"]))}
-    return keys
-
-
-def _unread(recipe: RecipeConfig) -> set[str]:
-    """Returns the keys of a recipe that change nothing, whatever they are."""
-    unread = set()
-    if recipe.optimizer == "adam":
-        unread |= {"momentum"}
-    if recipe.schedule == "constant":
-        unread |= {"warmup_fraction", "warmup_learning_rate"}
-    if not recipe.warmup_fraction:
-        unread |= {"warmup_learning_rate"}
-    if recipe.schedule != "step":
-        unread |= {"milestones", "milestone_factor"}
-    return unread
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -13,7 +13,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from ablation.config import CONF_DIR, Config, DatasetConfig, UserError, declare, flatten
+from ablation import source
+from ablation.config import CONF_DIR, OPTIONS, Config, DatasetConfig, UserError, declare, flatten
 from ablation.data import sources
 from ablation.factors import spelled
 from ablation.networks import registry
@@ -28,6 +29,9 @@ _TAKES = {
     "float": "a number, such as 0.1 or 1e-3",
 }
 
+
+OPEN = ("parts", OPTIONS)
+"""Groups of keys that a network or an optimizer decides."""
 
 _networks: list[Network] = []
 """Those that the command names."""
@@ -44,7 +48,7 @@ def admit(archs: Iterable[str]) -> None:
     """
     _networks.clear()
     for arch in dict.fromkeys(archs):
-        if arch in registry.ARCHS or registry.is_own(arch):
+        if arch in registry.ARCHS or source.is_own(arch):
             _networks.append(registry.find(arch))
     if not _networks:
         _networks.append(registry.find(Config().arch))
@@ -64,7 +68,7 @@ def text_keys() -> Mapping[str, bool]:
 
 def known_keys() -> Set[str]:
     """Returns every key with a value of its own."""
-    keys = [key for key in schema() if key != "parts"]
+    keys = [key for key in schema() if key not in OPEN]
     for name in _parts():
         keys += [typed(name), f"parts.{name}"]
     return dict.fromkeys(keys).keys()

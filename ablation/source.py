@@ -12,12 +12,12 @@ import sys
 import sysconfig
 import tokenize
 import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablation.config import UserError
+from ablation.config import CODE_KEY, OWN_KEYS, RECORD_KEY, Config, UserError, flatten
 
 _SPELLING = "a function of one's own is written path/to/file.py:name or package.module:name"
 _INSTALLED = ("site-packages", "dist-packages")
@@ -40,6 +40,41 @@ class Located:
     function: str
     module: str
     root: Path
+
+
+def is_own(name: str) -> bool:
+    """Returns whether a name is one of a function of the user's own."""
+    return ":" in name or name.endswith(".py")
+
+
+def own_functions(config: Config) -> dict[str, Located]:
+    """Returns the functions of the user's own that a configuration names beside its network.
+
+    Returns:
+        Each by the key that names it; see `OWN_KEYS`.
+
+    Raises:
+        UserError: there is no such function.
+    """
+    keys = flatten({"dataset": vars(config.dataset), "recipe": vars(config.recipe)})
+    return {key: locate(keys[key], key) for key in OWN_KEYS if is_own(keys[key])}
+
+
+def codes(config: Config) -> dict[str, dict[str, str]]:
+    """Returns `digests` of each of `own_functions`."""
+    return {key: digests(located) for key, located in own_functions(config).items()}
+
+
+def code_by_name(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Returns the code that a run's config.yaml has on record, by the name of each function.
+
+    Args:
+        config: its content.
+    """
+    keys, code = flatten(dict(config)), config.get(CODE_KEY) or {}
+    found = {keys[key]: dict(source) for key, source in code.items()}
+    network = config[RECORD_KEY]["source"]
+    return found | ({config["arch"]: network} if network else {})
 
 
 def locate(name: str, key: str = "arch") -> Located:

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from ablation import source
-from ablation.config import RECORD_KEY, UserError, first_line
+from ablation.config import OWN_KEYS, RECORD_KEY, UserError, first_line
 from ablation.records import store
 
 if TYPE_CHECKING:
@@ -79,7 +79,12 @@ def _arch(directory: Path, config: dict[str, Any]) -> str:
             return str(arch)
     module, _, function = str(arch).rpartition(":")
     name = module.replace("/", ".").removesuffix(".py").rpartition(".")[2]
-    copies = sorted((directory / store.SOURCE).rglob(f"{name}.py"), key=lambda one: len(one.parts))
+    folder = directory / store.SOURCE
+    copies = [
+        copy
+        for copy in sorted(folder.rglob(f"{name}.py"), key=lambda one: len(one.parts))
+        if copy.relative_to(folder).parts[0] not in OWN_KEYS  # Those are of other functions.
+    ]
     if not copies:
         raise UserError(f"{directory}: {arch} was edited since, and the run keeps no copy of it.")
     return f"{copies[0]}:{function}"

@@ -3,6 +3,7 @@
 Hydra rejects what is not of the right type; here is what is out of range or does not go together.
 """
 
+import difflib
 import importlib.util
 import math
 import re
@@ -19,9 +20,11 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from ablation import command, keys
+from ablation import command, keys, source
 from ablation.config import (
     BACKENDS,
+    CROSS_ENTROPY,
+    OPTIONS,
     Config,
     DatasetConfig,
     RecipeConfig,
@@ -33,20 +36,29 @@ from ablation.config import (
 )
 from ablation.data import sources
 from ablation.designs.registry import DESIGNS, GRID
+from ablation.factors import spelled
 from ablation.networks import registry
 from ablation.networks.registry import ARCHS, BARE
+from ablation.recipes import optimizers
+from ablation.recipes.schedules import SCHEDULES
 
 RESIZES = ("stretch", "crop", "pad")
 AUGMENTATIONS = ("none", "flip", "crop_flip")
 NORMALISATIONS = ("unit", "signed", "standard", "pixel_mean")
-OPTIMIZERS = ("sgd", "adam")
+CLASS_WEIGHTS = ("none", "balanced")
 PRECISIONS = ("float32", "mixed_bfloat16")
 RERUNS = ("none", "failed", "all")
 SORTS = ("named", "effect")
-SCHEDULES = ("constant", "cosine", "step")
 
 
 _OWN = ", or a network of your own, such as my_nets.py:build"
+_OWN_AUGMENT = ", or a function of your own, such as my_augment.py:f"
+_OWN_LOSS = ", or a function of your own, such as my_loss.py:f"
+
+_TO_SWEEP = " To sweep, put -m before the keys: python -m ablation -m ..."
+
+_BELOW_1 = ("beta_1", "beta_2", "adam_beta_1", "adam_beta_2", "momentum", "rho")
+"""Options of optimizers that are the share of a moving average which stays."""
 
 
 def validated(given: Mapping[str, Any]) -> Config:
@@ -67,7 +79,7 @@ def validated(given: Mapping[str, Any]) -> Config:
     """
     _check_keys(given)
     config = Config.of(given)
-    if not registry.is_own(config.arch):
+    if not source.is_own(config.arch):
         _one_of("arch", config.arch, tuple(ARCHS), _OWN)
     _one_of("backend", config.backend, BACKENDS)
     if importlib.util.find_spec(config.backend) is None:
@@ -130,8 +142,9 @@ def check_report(options: ReportConfig) -> None:
 
 def _check_keys(config: Mapping[str, Any]) -> None:
     """Raises UserError if a key was added or taken away, which Hydra's + and ~ can do."""
-    given = {key for key in flatten(config) if not key.startswith("parts.")}
-    known = keys.schema().keys() - {"parts"}
+    open_groups = tuple(f"{group}." for group in keys.OPEN)
+    given = {key for key in flatten(config) if not key.startswith(open_groups)}
+    known = keys.schema().keys() - set(keys.OPEN)
     for key in given - known:
         raise keys.unknown_key(key)
     options = {
@@ -143,7 +156,8 @@ def _check_keys(config: Mapping[str, Any]) -> None:
 
 def _validate_dataset(dataset: DatasetConfig) -> None:
     _one_of("dataset.resize", dataset.resize, RESIZES)
-    _one_of("dataset.augment", dataset.augment, AUGMENTATIONS)
+    if not _is_function("dataset.augment", dataset.augment):
+        _one_of("dataset.augment", dataset.augment, AUGMENTATIONS, _OWN_AUGMENT)
     _one_of("dataset.normalisation", dataset.normalisation, NORMALISATIONS)
 
 
@@ -170,30 +184,100 @@ def _validate_places(config: Config) -> None:
 
 
 def _validate_recipe(recipe: RecipeConfig) -> None:
-    _one_of("recipe.optimizer", recipe.optimizer, OPTIMIZERS)
-    _one_of("recipe.schedule", recipe.schedule, SCHEDULES)
+    if recipe.optimizer not in ("sgd", "adam"):  # Others are looked for in Keras.
+        _one_of("recipe.optimizer", recipe.optimizer, optimizers.names())
+    _validate_options(recipe)
+    _one_of("recipe.schedule", recipe.schedule, tuple(SCHEDULES))
+    _one_of("recipe.class_weights", recipe.class_weights, CLASS_WEIGHTS)
+    if not _is_function("recipe.loss", recipe.loss):
+        _one_of("recipe.loss", recipe.loss, (CROSS_ENTROPY,), _OWN_LOSS)
     _at_least("recipe.batch_size", recipe.batch_size, 1)
     _positive("recipe.learning_rate", recipe.learning_rate)
     _positive("recipe.milestone_factor", recipe.milestone_factor)
-    if recipe.clipnorm is not None:
-        _positive("recipe.clipnorm", recipe.clipnorm)
-    _within("recipe.momentum", recipe.momentum, 0, 1)
-    _within("recipe.warmup_fraction", recipe.warmup_fraction, 0, 1)
-    for key in ("weight_decay", "warmup_learning_rate"):
+    _validate_clipping(recipe)
+    for key in ("momentum", "warmup_fraction", "ema", "label_smoothing"):
+        _within(f"recipe.{key}", getattr(recipe, key), 0, 1)
+    for key in ("weight_decay", "warmup_learning_rate", "mixup", "cutmix"):
         _within(f"recipe.{key}", getattr(recipe, key), 0, math.inf)
+    if not 0 <= recipe.random_erasing <= 1:
+        raise UserError(
+            f"recipe.random_erasing={recipe.random_erasing} is a probability, from 0 to 1."
+        )
     stones = recipe.milestones
     if any(not 0 < stone < 1 for stone in stones) or stones != sorted(set(stones)):
         raise UserError(
             f"recipe.milestones={stones} must be ascending shares of the training, "
             "each between 0 and 1, such as [0.5,0.75]."
         )
-    if recipe.schedule == "step" and not stones:
-        raise UserError("recipe.schedule=step needs recipe.milestones, such as [0.5,0.75].")
+    for key, example in SCHEDULES[recipe.schedule].needs:
+        if not getattr(recipe, key):
+            raise UserError(
+                f"recipe.schedule={recipe.schedule} needs recipe.{key}, such as {example}."
+            )
     if recipe.schedule == "step" and recipe.warmup_fraction >= stones[0]:
         raise UserError(
             f"recipe.warmup_fraction={recipe.warmup_fraction} must be below the first of "
             f"recipe.milestones={stones}."
         )
+
+
+def _is_function(key: str, name: str) -> bool:
+    """Returns whether a name is one of a function of the user's own; raises if it is not there."""
+    if not source.is_own(name):
+        return False
+    try:
+        source.locate(name, key)
+    except UserError as error:
+        said = str(error) if key in str(error) else f"{key}={name}: {error}"
+        raise UserError(f"{said}{_TO_SWEEP if ',' in name else ''}") from None
+    return True
+
+
+def _validate_options(recipe: RecipeConfig) -> None:
+    """Raises UserError for an option that no optimizer has, or a value that one does not take."""
+    if not recipe.options:
+        return
+    read = optimizers.options(recipe.optimizer)
+    for name, value in recipe.options.items():
+        key = f"{OPTIONS}.{name}"
+        if name not in read:
+            _check_option(name, recipe.optimizer)
+            continue  # It is for another optimizer of the same command.
+        default, number = read[name], isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(default, bool):
+            takes, fits = "true or false", isinstance(value, bool)
+        elif isinstance(default, int):
+            takes, fits = "a whole number", number and isinstance(value, int)
+        else:
+            takes, fits = "a number", number and math.isfinite(value)
+        if not fits:
+            raise UserError(f"{key}={spelled(value)} must be {takes}, such as {spelled(default)}.")
+        if name in _BELOW_1:
+            _within(key, value, 0, 1)
+        if name.startswith("epsilon"):
+            _positive(key, value)
+
+
+def _check_option(name: str, optimizer: str) -> None:
+    """Raises UserError unless some optimizer has an option."""
+    if any(name in optimizers.options(one) for one in optimizers.names()):
+        return
+    read = optimizers.options(optimizer)
+    close = difflib.get_close_matches(name, read, n=1)
+    hint = f" Did you mean {OPTIONS}.{close[0]}?" if close else ""
+    raise UserError(
+        f"unknown key {OPTIONS}.{name}.{hint} Options of {optimizer}: {', '.join(read) or 'none'}."
+    )
+
+
+def _validate_clipping(recipe: RecipeConfig) -> None:
+    clips = ("clipnorm", "clipvalue", "global_clipnorm")
+    given = [key for key in clips if getattr(recipe, key) is not None]
+    for key in given:
+        _positive(f"recipe.{key}", getattr(recipe, key))
+    if len(given) > 1:
+        named = " and ".join(f"recipe.{key}" for key in given)
+        raise UserError(f"{named} exclude each other; set all but one to null.")
 
 
 def explain(error: Exception) -> str:
@@ -247,7 +331,7 @@ def _one_of(key: str, value: str, allowed: tuple[str, ...], others: str = "") ->
     if bare in allowed:
         hint = f" Type {key}={bare}."
     elif re.search(r"[,(]", value):
-        hint = " To sweep, put -m before the keys: python -m ablation -m ..."
+        hint = _TO_SWEEP
     else:
         hint = ""
     raise UserError(f"{key}={value} is not known. Allowed: {', '.join(allowed)}{others}.{hint}")

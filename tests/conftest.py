@@ -1,9 +1,11 @@
+import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 
@@ -15,6 +17,7 @@ from ablation.factors import spelled
 from ablation.networks import registry
 from ablation.records import asked, store
 from ablation.records.asked import Planned
+from ablation.running import environment
 from support import TINY, current_sources, run_of
 
 # As in every child, so that what a test computes itself is rounded as in a run.
@@ -158,3 +161,30 @@ def stored_design(stored_run, tmp_path):
         return study
 
     return write
+
+
+@pytest.fixture
+def resumed(cli, cache_dir, config, tmp_path):
+    """Checks that a run on a backend goes on as if nothing had happened.
+
+    Returns the result of the run that was left alone, and its configuration.
+    """
+
+    def check(backend, *overrides):
+        places = f"cache_dir={cache_dir}", f"runs_dir={tmp_path}"
+        keys = config(*TINY, "plain=true", f"backend={backend}", *places, *overrides)
+        script = Path(__file__).with_name("stopped_and_resumed.py").read_text()
+        order = json.dumps(asdict(keys)), str(tmp_path)
+        done = cli(*order, code=script, cwd=tmp_path, **environment.child(keys))
+        assert done.returncode == 0, done.stderr
+        untouched, stopped = json.loads(done.stdout)
+        assert (untouched["resumed_from_epoch"], stopped["resumed_from_epoch"]) == (0, 1)
+        assert stopped["weights_sha256"] == untouched["weights_sha256"]
+        histories = [
+            pd.read_csv(tmp_path / name / "history.csv").drop(columns="seconds")
+            for name in ("untouched", "stopped")
+        ]
+        pd.testing.assert_frame_equal(*histories, check_exact=True)
+        return untouched, keys
+
+    return check

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-from ablation.config import RECORD_KEY
+from ablation import source
 from ablation.networks import registry
 from ablation.records import store
 from ablation.records.store import Run
@@ -20,9 +20,8 @@ def current_sources(study):
     """The sources of the users' own networks as the runs of a study have them."""
     found = {}
     for directory in store.run_directories(study):
-        config = store.Stored(directory).config()
-        found[config["arch"]] = config[RECORD_KEY]["source"]
-    return {arch: source for arch, source in found.items() if source}
+        found |= source.code_by_name(store.Stored(directory).config())
+    return found
 
 
 TINY = ("arch=20", "epochs=2", "recipe.batch_size=256", "dataset.image_size=8")

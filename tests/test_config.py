@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 import pytest
 
-from ablation.config import flatten, identity_keys
+from ablation.config import flatten
+from ablation.records.identity import identity_keys
 
 
 def test_a_recipe_is_the_same_on_every_data_set(config):

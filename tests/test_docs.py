@@ -15,6 +15,7 @@ PAGES = [
     "docs/export.md",
     "docs/metrics.md",
     "docs/networks.md",
+    "docs/recipes.md",
     "docs/report.md",
     "docs/verdicts.md",
     "runs/README.md",

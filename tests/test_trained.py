@@ -127,7 +127,10 @@ def test_a_users_network_is_loaded_as_it_was_trained(cli, tmp_path):
     (nets / "__init__.py").write_text("")
     (nets / "own.py").write_text(OWN)
     (nets / "parts.py").write_text(PARTS)
+    # Another function of the user's in a file of the same name, whose copy lies beside.
+    (tmp_path / "own.py").write_text("def alike(images, rng):\n    return images\n")
     keys = "arch=nets/own.py:build", "epochs=1", "dataset.image_size=8", "keep_checkpoints=1"
+    keys += ("dataset.augment=own.py:alike",)
     done = cli(*keys, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (directory,) = store.run_directories(tmp_path / "runs" / "main")

@@ -16,6 +16,7 @@ from ablation.designs.registry import DESIGNS
 from ablation.factors import PARTS, Factor, Label, spelled
 from ablation.records import store
 from ablation.records.asked import Planned
+from ablation.records.identity import switches_off
 
 _NAMES = {"reference": "reference", "stripped": "stripped"}
 _ENDED = (store.COMPLETE, store.FAILED, store.DIVERGED, store.REFUSED)
@@ -173,6 +174,12 @@ class _Arms:
             if key.startswith(PARTS)
             and {spelled(arm.levels[key]) for arm in arms} == {"true", "false"}
         ]
+        self._switched = [
+            key
+            for key in self._keys
+            if len(levels := {arm.levels[key] for arm in arms}) == 2
+            and any(switches_off(key, level) for level in levels)
+        ]
         by_arm = dict(iter(runs.groupby("_arm", sort=False)))
         self._place: dict[int, int] = {}
         self.rows: list[ArmRow] = []
@@ -213,13 +220,15 @@ class _Arms:
             yield of_arch.assign(column=pd.Series([name] * len(of_arch), of_arch.index, object))
 
     def _switches(self, arm: Arm, shown: Mapping[str, Label]) -> dict[str, bool | None]:
-        """Returns which parts that are on or off are on, None where that changes nothing."""
-        on = {"true": True, "false": False}
-        return {
-            key.removeprefix(PARTS): on[spelled(level)] if _changes(shown[key]) else None
-            for key, level in arm.levels.items()
-            if key in self._binary
-        }
+        """Returns which factors that are on or off are on, None where that changes nothing."""
+        found: dict[str, bool | None] = {}
+        for key, level in arm.levels.items():
+            if key in self._binary:
+                on = spelled(level) == "true"
+                found[key.removeprefix(PARTS)] = on if _changes(shown[key]) else None
+            elif key in self._switched:
+                found[self._title(key)] = not switches_off(key, level)
+        return found
 
     def asked(self, questions: Sequence[Question]) -> Iterator[Question]:
         """Yields the questions of the arms that exist, each once, by the places of the rows."""
@@ -247,6 +256,8 @@ class _Arms:
     def _level(self, key: str, level: object, runs: pd.DataFrame) -> Label:
         """Returns a level as the runs of an arm have it, or as it is typed if there are none."""
         found = runs[key].iloc[0] if len(runs) else level
+        if isinstance(found, float):
+            found = f"{found:g}"  # 0, and not the 0.0 of its type.
         return found if isinstance(found, Label) else Label(spelled(found))
 
     def _name(self, arm: Arm, shown: Mapping[str, Label]) -> str:
@@ -258,6 +269,8 @@ class _Arms:
             text = str(level)
         elif level in ("true", "false") and arm.factor.startswith(PARTS):
             text = {"true": f"with {name}", "false": f"without {name}"}[level]
+        elif switches_off(arm.factor, arm.levels[arm.factor]):
+            text = f"without {name}"
         else:
             text = f"{name}: {level}"
         if arm.role == "added":

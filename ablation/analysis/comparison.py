@@ -41,7 +41,7 @@ class ArmRow:
         role: see `designs.Arm`; "target" for a net beside the design.
         factor: what a table calls the factor that was changed, None in the first arm of its kind.
         levels: of every factor of the design, by what a table calls it.
-        switches: of parts that are on or off, by their own names, whether they are on; None where
+        switches: of factors that are on or off, by their own names, whether they are on; None where
             that changes nothing.
     """
 

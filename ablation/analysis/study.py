@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from ablation import source
 from ablation.analysis import tables
 from ablation.analysis.arms import arm_comparisons, derived, not_within_others, widest
 from ablation.analysis.audit import Audit, audit
@@ -344,8 +345,10 @@ def load(directory: str | Path) -> Study:
         try:
             row = _read_run(path.name, stored)
             config = stored.config()
-            if config[RECORD_KEY]["source"] != sources.get(config["arch"], {}):
-                problems.append(f"{path.name}: left out, {config['arch']} was edited since")
+            code = source.code_by_name(config)
+            edited = [name for name in code if code[name] != sources.get(name)]
+            if edited:
+                problems.append(f"{path.name}: left out, {', '.join(edited)} was edited since")
                 continue
             networks[config["arch"]] = config[RECORD_KEY]["parts"]
             runs.append(row)

@@ -9,10 +9,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ablation.config import UserError
+from ablation.data.augment import Draws, Tricks, balanced
 from ablation.data.cache import Cache
 
-Batch = tuple[np.ndarray, np.ndarray]
-"""float32 images (batch, height, width, channels) and int32 labels (batch,)."""
+Batch = tuple[np.ndarray, ...]
+"""float32 images (batch, height, width, channels) and int32 labels (batch,); in training, where the
+recipe asks for it, float32 labels (batch, classes) and float32 weights of the images (batch,)."""
 
 
 class TrainBatches:
@@ -25,13 +28,21 @@ class TrainBatches:
         cache: the data set.
         seed: of order and augmentation, 0 or more.
         batch_size: images a step, at most the training images.
-        augment: "none", "flip" (left-right, half of the images) or "crop_flip" (that, and a random
-            crop after padding by an eighth of each side: 4 pixels at 32, He15 §4.2).
+        augment: "flip" (left-right, half of the images), "crop_flip" (that, and a random crop
+            after padding by an eighth of each side: 4 pixels at 32, He15 §4.2), or neither.
         normalisation: see `affine`.
+        tricks: what else is done to images and labels, an augmentation of the user's own too.
     """
 
     def __init__(
-        self, cache: Cache, *, seed: int, batch_size: int, augment: str, normalisation: str
+        self,
+        cache: Cache,
+        *,
+        seed: int,
+        batch_size: int,
+        augment: str,
+        normalisation: str,
+        tricks: Tricks | None = None,
     ):
         self._images = cache.images("train")
         self._labels = cache.labels("train")
@@ -39,8 +50,17 @@ class TrainBatches:
         self._seed = seed
         self.batch_size = batch_size
         self._augment = augment
+        self._tricks = tricks or Tricks()
+        self._weights = np.ones(len(cache.meta["classes"]), np.float32)
+        if self._tricks.class_weights:
+            self._weights = balanced(np.bincount(self._labels, minlength=len(self._weights)))
         self._pad = np.array(self._images.shape[1:3]) // 8
         self.steps_per_epoch = len(self._images) // batch_size
+
+    @property
+    def error(self) -> UserError | None:
+        """What an augmentation of the user's own could not do, once it could not."""
+        return self._tricks.own.error if self._tricks.own else None
 
     def order_digest(self, epochs: int) -> str:
         """Returns the SHA-256 over the order of the images in so many epochs, augmentation too."""
@@ -53,16 +73,19 @@ class TrainBatches:
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yields the `steps_per_epoch` batches of one epoch, counted from 0."""
         order, flips, shifts = self._draws(epoch)
-        pad = self._pad
-        for start in range(0, len(order), self.batch_size):
+        pad, tricks = self._pad, self._tricks
+        for batch, start in enumerate(range(0, len(order), self.batch_size)):
             rows = slice(start, start + self.batch_size)
             chosen = order[rows]
-            images = self._images[chosen] * self._scale + self._offset
+            draws = Draws(self._seed, epoch, batch)
+            pixels = tricks.on_pixels(self._images[chosen], draws)
+            images = pixels * self._scale + self._offset
             if self._augment == "crop_flip":
                 images = _crop(images, pad, shifts[rows])
             if self._augment in ("flip", "crop_flip"):
                 images[flips[rows]] = images[flips[rows], :, ::-1]
-            yield images, self._labels[chosen]
+            images = tricks.on_images(images, draws, self._scale, self._offset)
+            yield tricks.on_batch(images, self._labels[chosen], draws, self._weights)
 
     def _draws(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns an epoch's images in order and, for each, whether to flip it and how to crop."""

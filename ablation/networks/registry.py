@@ -195,11 +195,6 @@ def unknown_part(name: str, networks: Iterable[Network]) -> UserError:
     return UserError(" ".join(said))
 
 
-def is_own(arch: str) -> bool:
-    """Returns whether a name is one of a network of the user's own."""
-    return ":" in arch or arch.endswith(".py")
-
-
 def find(arch: str) -> Network:
     """Returns a network by what a command calls it.
 
@@ -208,7 +203,7 @@ def find(arch: str) -> Network:
     """
     if arch in ARCHS:
         return _named(arch)
-    if not is_own(arch):
+    if not source.is_own(arch):
         raise UserError(
             f"arch={arch} is not known. Allowed: {', '.join(ARCHS)}, or a network of your own, "
             "such as my_nets.py:build or package.module:build."

@@ -66,6 +66,7 @@ PARTS: dict[str, Any] = {
         "applies": {"plain": [False], "preact": [False], "norm": ["batch", "group", "layer"]},
     },
     "stochastic_depth": {"neutral": 0.0, "applies": {"plain": [False]}},
+    "dropout": {"neutral": 0.0},
 }
 """What the signature of `resnet` cannot say; see `signature.Part`."""
 
@@ -98,6 +99,7 @@ def resnet(
     stem: Literal["auto", "imagenet", "cifar"] = "auto",
     zero_init_residual: bool = False,
     stochastic_depth: float = 0.0,
+    dropout: float = 0.0,
 ) -> keras.Model:
     """Builds a residual network or its plain counterpart.
 
@@ -128,15 +130,18 @@ def resnet(
             every block begins as its shortcut (Goyal et al. 2017, arXiv 1706.02677, §5.1).
         stochastic_depth: with what probability, 0 to below 1, training leaves out the last block's
             branch; block l of L has l / L of it (Huang et al. 2016, arXiv 1603.09382, eq. 4).
+        dropout: the share, 0 to below 1, of the pooled features that training leaves out before
+            the classifier (Srivastava et al. 2014, "Dropout", §4).
 
     Returns:
         A functional model, float images (batch, height, width, channels) to float32 logits.
 
     Raises:
-        ValueError: stochastic_depth is out of range.
+        ValueError: stochastic_depth or dropout is out of range.
     """
-    if not 0 <= stochastic_depth < 1:
-        raise ValueError(f"stochastic_depth must be 0 or more and below 1, not {stochastic_depth}")
+    for part, share in (("stochastic_depth", stochastic_depth), ("dropout", dropout)):
+        if not 0 <= share < 1:
+            raise ValueError(f"{part} must be 0 or more and below 1, not {share}")
     usual = {key: PARTS[key]["usual"][1][family] for key in ("shortcut", "stem")}
     net = ResNet(
         block,
@@ -153,6 +158,7 @@ def resnet(
         stem=usual["stem"] if stem == "auto" else stem,
         zero_init_residual=zero_init_residual,
         stochastic_depth=stochastic_depth,
+        dropout=dropout,
     )
     return net.model(input_shape, classes, f"{'plain' if plain else 'residual'}_{name}")
 
@@ -175,6 +181,7 @@ class ResNet:
     stem: str
     zero_init_residual: bool
     stochastic_depth: float
+    dropout: float
 
     def model(self, input_shape: tuple[int, int, int], classes: int, name: str) -> keras.Model:
         """Returns the model from (batch, height, width, channels) to float32 logits."""
@@ -190,6 +197,9 @@ class ResNet:
         if self.preact:
             x = self._norm_act(x, "final")
         x = layers.GlobalAveragePooling2D(name="pool")(x)
+        if self.dropout:
+            seed = layer_seed(self.seed, "dropout")
+            x = layers.Dropout(self.dropout, seed=seed, name="dropout")(x)
         # Logits stay float32 under mixed precision, for the sake of the softmax.
         logits = he_dense(self.seed, x, classes, "logits", dtype="float32")
         with deep_recursion():

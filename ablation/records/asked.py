@@ -8,6 +8,7 @@ from typing import Any
 from ablation.config import CELL_KEYS, UserError, first_line
 from ablation.designs import Arm, Space
 from ablation.designs.registry import DESIGNS
+from ablation.records.identity import NEUTRAL
 from ablation.records.store import lock, make_directory, read_json, write_json
 
 _FILE = "study.json"
@@ -44,7 +45,9 @@ class Planned:
     @property
     def asks(self) -> tuple:
         """What two commands have in common that only add runs to each other."""
-        return self.design, list(self.levels.items()), self.rejected, self.fixed
+        # A key that a command knew nothing of was at the level that it has always had.
+        fixed = {key: of for key, of in self.fixed.items() if NEUTRAL.get(key, ...) != of}
+        return self.design, list(self.levels.items()), self.rejected, fixed
 
     def record(self) -> dict[str, Any]:
         """Returns it as `study.json` has it."""

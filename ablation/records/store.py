@@ -37,7 +37,8 @@ import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
-from ablation.config import RECORD_KEY, Config, UserError, expanded, first_line
+from ablation import source
+from ablation.config import CODE_KEY, RECORD_KEY, Config, UserError, expanded, first_line
 from ablation.records.identity import identity
 from ablation.text import READABLE, file_name, readable
 
@@ -104,22 +105,30 @@ class Run:
         config: the resolved configuration.
         network: what it trains.
         fingerprint: of the data, from its cache.
+        code: of the user's other functions; see `source.codes`.
     """
 
     config: Config = field(repr=False)
     network: NetworkRecord
     fingerprint: str
+    code: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def identity(self) -> str:
         """8 hex digits of the hash of all that decides the result."""
-        return identity(self.config, self.network.identity, self.fingerprint)
+        return identity(self.config, self.network.identity, self.fingerprint, self.code)
+
+    @property
+    def sources(self) -> dict[str, dict[str, str]]:
+        """The code of each function of the user's own, by the name that the command gives it."""
+        return source.code_by_name(self.described)
 
     @property
     def described(self) -> dict[str, Any]:
         """What config.yaml holds: the configuration, and what is on record of the network."""
         network = {key: value for key, value in vars(self.network).items() if key in _ON_RECORD}
-        return asdict(self.config) | {RECORD_KEY: network}
+        code = {CODE_KEY: self.code} if self.code else {}
+        return asdict(self.config) | {RECORD_KEY: network} | code
 
     @cached_property
     def name(self) -> str:

@@ -14,11 +14,12 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
-from ablation import import_path, machine
-from ablation.config import RECORD_KEY, UserError, identity_keys
+from ablation import import_path, machine, source
+from ablation.config import UserError
 from ablation.designs.seeds import AT_LEAST
 from ablation.orders import MeasureOrder, written
 from ablation.records import store
+from ablation.records.identity import identity_keys
 from ablation.records.store import Run
 from ablation.running import children, environment, runner
 from ablation.running.until import Buying
@@ -203,17 +204,20 @@ def _memory(due: Sequence[_Row], workers: int) -> Iterator[str]:
 
 def _obsolete(runs: Sequence[Run]) -> Iterator[str]:
     """Yields which finished runs an edit of a user's network has made obsolete."""
-    now = {run.config.arch: run.network.source for run in runs if run.network.source}
+    now: dict[str, dict[str, str]] = {}
+    for run in runs:
+        now |= run.sources
     if not now:
         return
     for directory in store.run_directories(store.study_directory(runs[0].config)):
         with contextlib.suppress(OSError, KeyError, TypeError, yaml.YAMLError):
             config = store.Stored(directory).config()
-            before, source = config[RECORD_KEY]["source"], now.get(config["arch"])
-            if source is not None and before != source:
-                names = {name for name, _ in before.items() ^ source.items()}
-                changed = ", ".join(sorted(names))
-                yield f"{directory.name} is obsolete: {config['arch']} has changed ({changed})."
+            for function, before in source.code_by_name(config).items():
+                after = now.get(function)
+                if after is not None and before != after:
+                    names = {name for name, _ in before.items() ^ after.items()}
+                    changed = ", ".join(sorted(names))
+                    yield f"{directory.name} is obsolete: {function} has changed ({changed})."
 
 
 def _action(status: store.Status, trains: bool, finished: int) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ablation import import_path
+from ablation import import_path, source
 from ablation.config import Config, DatasetConfig, UserError
 from ablation.data import cache
 from ablation.networks import registry
@@ -41,6 +41,7 @@ def resolve(configs: Sequence[Config]) -> list[Run]:
     """
     data: dict[str, cache.Cache] = {}
     networks: dict[str, NetworkRecord] = {}
+    codes: dict[str, dict[str, dict[str, str]]] = {}
     runs = []
     for config in configs:
         key = data_key(config)
@@ -60,7 +61,10 @@ def resolve(configs: Sequence[Config]) -> list[Run]:
             networks[net] = registry.record(config)
         # Known only now of images that keep the size that they are stored in.
         registry.find(config.arch).check_image(data[key].image_shape[:2], config.parts)
-        runs.append(Run(config, networks[net], data[key].fingerprint))
+        own = json.dumps([config.dataset.augment, config.recipe.loss])
+        if own not in codes:
+            codes[own] = source.codes(config)
+        runs.append(Run(config, networks[net], data[key].fingerprint, codes[own]))
     return runs
 
 

@@ -26,7 +26,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ablation import claims, machine
+from ablation import claims, machine, recipes, source
 from ablation.config import (
     COMMAND_KEYS,
     RECORD_KEY,
@@ -34,7 +34,6 @@ from ablation.config import (
     UserError,
     expanded,
     flatten,
-    identity_keys,
     to_plain,
 )
 from ablation.designs import BLOCKS
@@ -53,6 +52,7 @@ from ablation.networks import registry
 from ablation.records import asked, store
 from ablation.records import claims as recorded
 from ablation.records.asked import Planned
+from ablation.records.identity import identity_keys
 from ablation.records.standing import Standing
 from ablation.records.store import Run, Status
 from ablation.report import PAGE
@@ -145,7 +145,7 @@ def remarks(runs: Sequence[Run]) -> Iterator[str]:
 def _without_effect(configs: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Yields which of the parts that a command names change nothing, and in which networks."""
     archs = {config["arch"] for config in configs}
-    for arch in sorted(archs & registry.ARCHS.keys() | set(filter(registry.is_own, archs))):
+    for arch in sorted(archs & registry.ARCHS.keys() | set(filter(source.is_own, archs))):
         network = registry.find(arch)
         given = [config["parts"] for config in configs if config["arch"] == arch]
         for name in dict.fromkeys(name for parts in given for name in parts):
@@ -276,6 +276,8 @@ class Sweep:
                 raise UserError(f"{key} is one for the whole command and cannot be swept.")
         self._without_effect = dict.fromkeys(_without_effect(configs))
         self._configs = [validated(config) for config in configs]
+        unread = recipes.without_effect([config["recipe"] for config in configs])
+        self._without_effect |= dict.fromkeys(unread)
         if expansion and expansion.until and self._configs[0].rerun == "all":
             raise UserError(
                 "rerun=all with seed=until() would decide by runs that it is about to replace: "
@@ -371,6 +373,8 @@ class Sweep:
 
     def plan(self, workers: int) -> None:
         """Prints what would be trained and how long that would take."""
+        for remark in self._without_effect:
+            self._console.print(remark, soft_wrap=True, highlight=False)
         self._tell_design()
         rerun = self._configs[0].rerun
         seconds = plan.show(self._runs, rerun, workers, bool(self._buying))
@@ -449,8 +453,9 @@ class Sweep:
             UserError: the study's folder cannot be written.
         """
         try:
-            own = {run.config.arch: run.network.source for run in self._runs}
-            sources = {arch: source for arch, source in own.items() if source}
+            sources: dict[str, dict[str, str]] = {}
+            for run in self._runs:
+                sources |= run.sources
             asked.add(self._directory, self._swept, sources, self._planned())
             if self._buying:
                 self._buying.record()

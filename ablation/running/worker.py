@@ -98,22 +98,29 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
 
 
 def _keep_source(run: Run) -> None:
-    """Copies a user's network into the run, so that its weights can be loaded after an edit."""
-    if run.network.source:
-        located = source.locate(run.config.arch)
+    """Copies the user's code into the run, so that its weights can be loaded after an edit."""
+    for key, located in _own(run).items():
+        folder = run.directory / store.SOURCE / ("" if key == "arch" else key)
         for path in source.local_modules(located):
-            copy = run.directory / store.SOURCE / path.relative_to(located.root)
+            copy = folder / path.relative_to(located.root)
             store.make_directory(copy.parent)
             store.write_bytes(copy, path.read_bytes())
+
+
+def _own(run: Run) -> dict[str, source.Located]:
+    """Returns the user's own functions, the network among them, by the key that names each."""
+    network = {"arch": source.locate(run.config.arch)} if run.network.source else {}
+    return network | source.own_functions(run.config)
 
 
 def _reason(error: Exception, run: Run) -> str:
     """Returns an error in one line; one of the user's code with its file and line."""
     if isinstance(error, UserError):
         return first_line(error)
-    if not run.network.source:
+    own = _own(run).values()
+    if not own:
         return f"{type(error).__name__}: {first_line(error)}"
-    return source.user_error(error, source.local_modules(source.locate(run.config.arch)))
+    return source.user_error(error, [path for one in own for path in source.local_modules(one)])
 
 
 def _train(run: Run, command: str) -> tuple[str, str | None]:
@@ -133,6 +140,9 @@ def _train(run: Run, command: str) -> tuple[str, str | None]:
         raise UserError(
             f"the code of arch={run.config.arch} changed after the sweep had begun; start it again."
         )
+    if source.codes(run.config) != run.code:
+        keys = ", ".join(run.code)
+        raise UserError(f"the code of {keys} changed after the sweep had begun; start it again.")
     facts = {
         "fingerprint": run.fingerprint,
         "image_shape": data.image_shape,

@@ -16,6 +16,7 @@ from ablation import backends
 from ablation.networks.layers import deep_recursion
 from ablation.records import store
 from ablation.training import hang
+from ablation.training.averaging import averaged
 
 _PROGRESS_SECONDS = 1.0
 
@@ -213,7 +214,7 @@ class KeptWeights(keras.callbacks.Callback):
                 bare = keras.Model(self.model.inputs, self.model.outputs)
             saved = self._directory / f"epoch-{epoch + 1}.weights.h5"
             store.make_directory(saved.parent, within=saved.parent.parent)
-            with store.replacing(saved) as temporary:
+            with store.replacing(saved) as temporary, averaged(self.model):
                 bare.save_weights(temporary)
 
 

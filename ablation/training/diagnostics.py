@@ -75,8 +75,7 @@ class Diagnostics(keras.callbacks.Callback):
         self._rows = _read(path, finished) if finished else []
         self._measured = model
         self._layers = _with_kernel(_watched(model))
-        images, labels = next(batches.epoch(0))
-        batch = images[:_IMAGES], labels[:_IMAGES]
+        batch = tuple(part[:_IMAGES] for part in next(batches.epoch(0)))
         self._gradients = _gradients(_objective(model, self._layers, batch))
         self.seconds = time.perf_counter() - begun
 
@@ -304,7 +303,7 @@ def _objective(model: keras.Model, measured: list[_Layer], batch: Batch) -> Call
 
     The function assigns nothing: what batch normalisation would add to its averages is dropped.
     """
-    images, labels = batch
+    images, labels, *weights = batch
     loss = keras.losses.get(model.loss)
     layers = _watched(model)
 
@@ -314,7 +313,8 @@ def _objective(model: keras.Model, measured: list[_Layer], batch: Batch) -> Call
         calls = _Calls()
         with calls.watched(layers), keras.StatelessScope(state_mapping=mapping):
             outputs = model(images, training=True)
-            value = ops.mean(loss(labels, outputs))  # A loss by its name is one of each image.
+            # A loss by its name is one of each image.
+            value = ops.mean(loss(labels, outputs, *weights))
         responses = calls.responses(measured)
         # Keys are texts because JAX sorts them.
         return value, {str(place): _deviation(each) for place, each in responses.items()}

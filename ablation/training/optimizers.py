@@ -1,9 +1,12 @@
-"""The optimizer and the learning-rate schedule that a recipe describes."""
+"""The optimizer that a recipe describes."""
+
+from typing import Any
 
 import keras
-from keras.optimizers import schedules
 
-from ablation.config import RecipeConfig
+from ablation.config import RecipeConfig, UserError, first_line
+from ablation.recipes import optimizers
+from ablation.recipes.schedules import SCHEDULES
 
 
 @keras.saving.register_keras_serializable("ablation")
@@ -84,59 +87,40 @@ def _resource(variable):
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle
 
 
+_FAST = {"sgd": SGD, "adam": Adam, "adamw": Adam}
+"""With weight decay Keras's Adam is its AdamW: Loshchilov and Hutter 2019, arXiv 1711.05101,
+Algorithm 2."""
+
+
 def build_optimizer(recipe: RecipeConfig, total_steps: int) -> keras.optimizers.Optimizer:
     """Builds the optimizer of a run.
 
-    Weight decay is an L2 penalty with SGD, and with Adam what Keras does, the decay beside the
-    moments that is also called AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101, Algorithm 2).
+    Weight decay is an L2 penalty with sgd, see `SGD`, and with every other what Keras does: before
+    each step every trainable weight loses rate · decay of itself.
 
     Args:
         recipe: the `recipe` part of the configuration.
         total_steps: optimizer steps of the whole run.
+
+    Raises:
+        UserError: Keras refuses an option.
     """
-    rate = build_schedule(recipe, total_steps)
-    if recipe.optimizer == "adam":
-        return Adam(rate, weight_decay=recipe.weight_decay or None, clipnorm=recipe.clipnorm)
-    return SGD(
-        rate,
-        momentum=recipe.momentum,
-        l2=recipe.weight_decay,
-        clipnorm=recipe.clipnorm,
-    )
-
-
-def build_schedule(
-    recipe: RecipeConfig, total_steps: int
-) -> float | schedules.LearningRateSchedule:
-    """Builds the learning rate over a run's steps.
-
-    "cosine" climbs in a straight line from `warmup_learning_rate` to `learning_rate` over
-    `warmup_fraction` of the steps, then falls to 0 along a half cosine that ends with the run.
-    "step" holds `warmup_learning_rate` over that fraction, then `learning_rate`, multiplied by
-    `milestone_factor` at each of `milestones`, which are fractions of the run too.
-    "constant" is `learning_rate` throughout.
-
-    Args:
-        recipe: the `recipe` part of the configuration.
-        total_steps: optimizer steps of the whole run.
-    """
-    rate = recipe.learning_rate
-    warmup_steps = round(recipe.warmup_fraction * total_steps)
-    match recipe.schedule:
-        case "constant":
-            return rate
-        case "cosine":
-            return schedules.CosineDecay(
-                recipe.warmup_learning_rate if warmup_steps else rate,
-                decay_steps=max(1, total_steps - warmup_steps),
-                warmup_target=rate if warmup_steps else None,
-                warmup_steps=warmup_steps,
-            )
-        case "step":
-            starts = [round(stone * total_steps) for stone in recipe.milestones]
-            values = [rate * recipe.milestone_factor**i for i in range(len(starts) + 1)]
-            if warmup_steps:
-                starts, values = [warmup_steps, *starts], [recipe.warmup_learning_rate, *values]
-            # Keras holds a value up to and including its boundary.
-            return schedules.PiecewiseConstantDecay([start - 1 for start in starts], values)
-    raise ValueError(f"Unknown schedule. Received: {recipe.schedule}")
+    name = recipe.optimizer
+    arguments: dict[str, Any] = {
+        "learning_rate": SCHEDULES[recipe.schedule].build(recipe, total_steps),
+        "clipnorm": recipe.clipnorm,
+        "clipvalue": recipe.clipvalue,
+        "global_clipnorm": recipe.global_clipnorm,
+        "use_ema": bool(recipe.ema),
+        **({"ema_momentum": recipe.ema} if recipe.ema else {}),
+        **{key: of for key, of in recipe.options.items() if key in optimizers.options(name)},
+    }
+    if name == "sgd":
+        arguments |= {"momentum": recipe.momentum, "l2": recipe.weight_decay}
+    else:
+        arguments |= dict.fromkeys(optimizers.decays(name), recipe.weight_decay or None)
+    kind = _FAST.get(name) or getattr(keras.optimizers, optimizers.class_name(name))
+    try:
+        return kind(**arguments)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"recipe.optimizer={name}: {first_line(error)}") from None

@@ -12,6 +12,7 @@ import numpy as np
 
 from ablation.backends.in_order import ahead
 from ablation.data.pipeline import Batch
+from ablation.training.averaging import averaged
 
 _JUDGED_AT_ONCE = 4096
 
@@ -19,7 +20,9 @@ _JUDGED_AT_ONCE = 4096
 class Validation(keras.callbacks.Callback):
     """Adds `val_loss` and `val_accuracy` to what an epoch logs, so it comes before who reads them.
 
-    The loss is that which the model was compiled with, without penalties on weights.
+    The loss is that which the model was compiled with, without penalties on weights, and of whole
+    labels: what a recipe smooths, mixes or weighs in training is no part of it. Where the optimizer
+    keeps an average of the weights, that is what is judged.
 
     Args:
         batches: of the validation images, each time from the first.
@@ -45,10 +48,11 @@ class Validation(keras.callbacks.Callback):
     def predict(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns labels (images,) and float32 outputs (images, classes)."""
         found = []
-        for of_batch in _said(self.model, self._batches):
-            found.append(of_batch)
-            for call in self._after_batch:
-                call()
+        with averaged(self.model):
+            for of_batch in _said(self.model, self._batches):
+                found.append(of_batch)
+                for call in self._after_batch:
+                    call()
         labels, outputs = zip(*found, strict=True)
         return np.concatenate(labels), np.concatenate(outputs)
 

@@ -6,14 +6,16 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from ablation import backends
+from ablation import backends, source
 from ablation.config import Config
+from ablation.data.augment import OwnAugmentation, Tricks
 from ablation.data.cache import Cache
 from ablation.data.pipeline import TrainBatches, ValBatches, affine
 from ablation.networks import cost
@@ -34,6 +36,7 @@ from ablation.training.callbacks import (
 )
 from ablation.training.diagnostics import Diagnostics
 from ablation.training.feed import train_dataset
+from ablation.training.losses import build_loss, hits
 from ablation.training.optimizers import build_optimizer
 from ablation.training.predicting import Validation
 
@@ -81,7 +84,7 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
         measuring = [Diagnostics(directory / "diagnostics.csv", model, batches, finished=finished)]
     validation = Validation(val, [clock.validated, hang.step])
     built = time.perf_counter()
-    with contextlib.closing(checkpoint):
+    with contextlib.closing(checkpoint), _told(batches):
         model.fit(
             train_dataset(batches, range(finished, epochs)),
             initial_epoch=finished,
@@ -124,15 +127,32 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
     }
 
 
+@contextlib.contextmanager
+def _told(batches: TrainBatches) -> Iterator[None]:
+    """Raises what the user's augmentation could not do instead of what Keras makes of it."""
+    try:
+        yield
+    except Exception:
+        if batches.error:
+            raise batches.error from None
+        raise
+
+
 def open_batches(config: Config, cache: Cache) -> tuple[TrainBatches, ValBatches]:
-    """Returns the batches that a run trains and validates on."""
+    """Returns the batches that a run trains and validates on.
+
+    Raises:
+        UserError: an augmentation of the user's own does not work.
+    """
     size, dataset = config.recipe.batch_size, config.dataset
+    own = OwnAugmentation(dataset.augment) if source.is_own(dataset.augment) else None
     train = TrainBatches(
         cache,
         seed=config.seed,
         batch_size=size,
         augment=dataset.augment,
         normalisation=dataset.normalisation,
+        tricks=Tricks.of(config.recipe, own),
     )
     height, width, _ = cache.image_shape
     val_size = max(size, _VAL_PIXELS // (height * width))
@@ -154,15 +174,17 @@ def compiled_model(config: Config, cache: Cache, total_steps: int) -> keras.Mode
         seed=config.seed,
         **config.parts,
     )
+    classes, shares = len(cache.meta["classes"]), Tricks.of(config.recipe).shares
     model.compile(
         build_optimizer(config.recipe, total_steps),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        build_loss(config.recipe, classes),
+        metrics=[keras.metrics.MeanMetricWrapper(hits, name="accuracy") if shares else "accuracy"],
         jit_compile=backends.current().jit_compile(),
     )
     # What Keras would otherwise make during the first step makes TensorFlow trace that step twice.
     model.optimizer.build(model.trainable_variables)
-    model.compute_metrics(None, np.zeros(1), np.zeros((1, model.output_shape[-1])))
+    labels = np.zeros((1, classes) if shares else 1)
+    model.compute_metrics(None, labels, np.zeros((1, model.output_shape[-1])))
     model.reset_metrics()
     return model
 

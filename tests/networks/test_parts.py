@@ -106,9 +106,20 @@ def test_stochastic_depth_drops_whole_branches_by_the_linear_rule():
     assert 0.4 < (kept[:, 0, 0, 0] > 0).mean() < 0.6
 
 
-def test_a_rate_out_of_range_is_refused():
-    with pytest.raises(ValueError, match="stochastic_depth must be 0 or more and below 1"):
-        build("20", SHAPE, 10, stochastic_depth=1.0)
+def test_dropout_leaves_out_single_features_before_the_classifier():
+    model = build("20", SHAPE, 10, dropout=0.25)
+    layer = model.get_layer("dropout")
+    assert layer.rate == 0.25 and model.get_layer("logits").input is layer.output
+    kept = np.asarray(layer(np.ones((400, 64), np.float32), training=True))
+    np.testing.assert_allclose(np.unique(kept), [0, 4 / 3], rtol=1e-6)
+    assert 0.73 < (kept > 0).mean() < 0.77
+    assert not [one for one in build("20", SHAPE, 10).layers if isinstance(one, layers.Dropout)]
+
+
+@pytest.mark.parametrize("part", ["stochastic_depth", "dropout"])
+def test_a_rate_out_of_range_is_refused(part):
+    with pytest.raises(ValueError, match=f"{part} must be 0 or more and below 1"):
+        build("20", SHAPE, 10, **{part: 1.0})
 
 
 @pytest.mark.parametrize(
