@@ -41,7 +41,11 @@ def test_a_loaded_network_predicts_what_the_run_predicted(trained, config, cache
     assert pixels.dtype == np.uint8
     predicted = model.predict(pixels, verbose=0).argmax(axis=1)
     with np.load(directory / "predictions.npz") as stored:
-        np.testing.assert_array_equal(predicted, stored["predicted"])
+        first, second = np.sort(stored["log_probability"].astype(float))[:, -1:-3:-1].T
+        # With bfloat16 a batch of another size may round a tie to the other side.
+        clear = first - second > 0.1
+        np.testing.assert_array_equal(predicted[clear], stored["predicted"][clear])
+    assert clear.mean() > 0.9
 
 
 def test_settings_of_the_users_own_keras_change_no_network(trained, config, cache_dir):
