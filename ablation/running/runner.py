@@ -207,7 +207,12 @@ def wait_or_take_over(run: Run, command: str) -> Status:
 
 
 def _record_death(
-    run: Run, before: Status, code: int, complaint: str, hung: str | None, last: bool
+    run: Run,
+    before: Status,
+    code: int,
+    complaint: str,
+    hung: str | None = None,
+    last: bool = False,
 ) -> None:
     """Records the end of a child that could not record it, or did not even begin.
 

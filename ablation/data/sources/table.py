@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ablation.config import UserError, first_line
 from ablation.data.sources.common import Example, LeftOut, digest_of, given_file, option
@@ -20,6 +20,9 @@ from ablation.data.sources.splits import (
     parted,
 )
 from ablation.text import readable
+
+if TYPE_CHECKING:  # Loaded late, since pandas would delay every command.
+    import pandas as pd
 
 _WHAT = "a table with a row for each image, such as labels.csv or labels.parquet"
 _SEPARATORS = ",;\t"
@@ -131,7 +134,7 @@ class _Listed:
     def _row(self, place: int) -> str:
         return f"{self.where}, row {place + 2}"
 
-    def _check_column(self, frame: pd.DataFrame, key: str, column: str) -> None:
+    def _check_column(self, frame: "pd.DataFrame", key: str, column: str) -> None:
         """Raises UserError if a column is not there or has an empty cell."""
         if column not in frame:
             others = ", ".join(map(readable, frame.columns))
@@ -164,12 +167,14 @@ class _Listed:
             raise UserError(f"{self.where}, row {row}: {str(file)!r} {what}{more}.")
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: Path) -> "pd.DataFrame":
     """Returns a table with every cell as text, "" where there is none.
 
     Raises:
         UserError: it cannot be read.
     """
+    import pandas as pd
+
     try:
         if path.suffix.lower() in _PARQUET:
             return _text(pd.read_parquet(path))
@@ -197,7 +202,7 @@ def _read(path: Path) -> pd.DataFrame:
     return frame.apply(lambda column: column.str.strip()) if len(frame) else frame
 
 
-def _text(frame: pd.DataFrame) -> pd.DataFrame:
+def _text(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Returns a typed table as text; a label of 3.0 is a 3 that has missing neighbours."""
     whole = frame.convert_dtypes()
     return whole.astype(object).where(whole.notna(), "").astype(str)
