@@ -17,10 +17,10 @@ from support import TINY
 pytest.importorskip("jax")
 
 _MEASURE = """
-import json, sys, time
+import json, sys
 from ablation.config import Config
 from ablation.training.measure import measure
-json.dump(measure(Config.of(json.loads(sys.argv[1])), time.time()), sys.stdout)
+json.dump(measure(Config.of(json.loads(sys.argv[1]))), sys.stdout)
 """
 
 
