@@ -10,10 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
+from ablation.config import flatten
 from ablation.records import store
-from ablation.records.tuning import Tuned
+from ablation.records.tuning import Tuned, arm_of
+
+if TYPE_CHECKING:
+    from ablation.analysis.comparison import Comparison
+
+SETTING = "setting."
+"""What the columns of `Study.runs` begin with that stand for a key in a protocol: whether it was
+tuned, or the value that it was set to."""
+
+TUNED = "tuned"
 
 WORST = 0.0
 """What a trial that failed or diverged counts as."""
@@ -54,6 +66,29 @@ class Trial:
     def failed(self) -> bool:
         """Whether every run of it has failed."""
         return not self.missing and len(self.failures) == len(self.scores)
+
+
+@dataclass(frozen=True)
+class ArmTuning:
+    """What was tried for an arm and what came of it.
+
+    Attributes:
+        record: what was asked and chosen.
+        trials: for each combination of values.
+    """
+
+    record: Tuned
+    trials: tuple[Trial, ...]
+
+    @property
+    def missing(self) -> int:
+        """Trials that have not ended or are no longer there."""
+        return sum(trial.missing for trial in self.trials)
+
+    @property
+    def stands(self) -> bool:
+        """Whether the trials, as they are now, say what was chosen."""
+        return not self.missing and best(self.trials) == self.record.chosen
 
 
 def best(trials: Sequence[Trial]) -> int | None:
@@ -123,6 +158,38 @@ def read(study: Path, tuned: Tuned) -> list[Trial]:
     return found
 
 
+def read_all(study: Path, records: Sequence[Tuned]) -> tuple[ArmTuning, ...]:
+    """Returns the tuning of every arm of a study."""
+    return tuple(ArmTuning(one, tuple(read(study, one))) for one in records)
+
+
+def of_run(name: str, config: Mapping[str, Any], records: Sequence[Tuned]) -> dict[str, Any]:
+    """Returns what a table must know of the tuning of a run, {} if its arm was not tuned.
+
+    A run with the chosen value is one of the tuned arm, whoever typed it.
+
+    Args:
+        name: of the run.
+        config: as its config.yaml has it.
+        records: of the study.
+
+    Returns:
+        Columns of `Study.runs`: `tuned_arm`; for each tuned key `tuned.KEY`, what was chosen, and
+        `setting.KEY`, by which a protocol has it.
+    """
+    flat = flatten(config)
+    for one in records:
+        fits = one.values and all(_frozen(flat.get(key)) == of for key, of in one.values.items())
+        if name in one.runs or (fits and arm_of(config, one.keys) == one.arm):
+            values = {f"tuned.{key}": value for key, value in one.values.items()}
+            return {"tuned_arm": one.arm} | values | {f"{SETTING}{key}": TUNED for key in one.keys}
+    return {}
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def why_not(trials: Sequence[Trial]) -> str:
     """Returns in words why no value could be chosen."""
     reasons = dict.fromkeys(reason for trial in trials for reason in trial.failures)
@@ -130,3 +197,51 @@ def why_not(trials: Sequence[Trial]) -> str:
     first, *more = reasons
     others = f" and {len(more)} other reasons" if more else ""
     return f"no value could be chosen, because every tuning run ({runs}) failed: {first}{others}"
+
+
+def tuning_table(comparison: "Comparison") -> pd.DataFrame:
+    """Returns what was tried for the arms of a comparison: a row for each arm and combination.
+
+    Columns: those of the row factors, `column`, the value of each tuned key by its name; of the
+    accuracy on the images that judge (0 to 1) `mean`, `sd` and `n`, with `WORST` for each run that
+    failed, and the mean `loss`; `failed` and `missing` runs; whether it is `chosen`, at the `edge`
+    of what was tried, and `tied` with others.
+    """
+    names = [*comparison.rows, "column"]
+    runs = comparison.runs
+    records = []
+    for one in comparison.tuned:
+        of_arm = runs[runs["tuned_arm"] == one.record.arm]
+        cell = dict(zip(names, of_arm[names].iloc[0], strict=True))
+        chosen = one.record.chosen
+        tied = ties(one.trials, chosen) if chosen is not None else []
+        for place, trial in enumerate(one.trials):
+            is_chosen = place == chosen
+            finite = [loss for loss in trial.losses if math.isfinite(loss)]
+            records.append(
+                cell
+                | dict(trial.values)
+                | {
+                    "mean": trial.mean,
+                    "sd": trial.sd,
+                    "n": len(trial.scores),
+                    "loss": fmean(finite) if finite else math.nan,
+                    "failed": len(trial.failures),
+                    "missing": trial.missing,
+                    "chosen": is_chosen,
+                    "edge": is_chosen and bool(at_edge(one.record.grid, trial.values)),
+                    "tied": bool(tied) and (is_chosen or place in tied),
+                }
+            )
+    known = {name: place for place, name in enumerate(comparison.columns)}
+    records.sort(key=lambda row: known.get(row["column"], len(known)))
+    order = combinations_of(comparison)
+    records.sort(key=lambda row: order[tuple(row[name] for name in comparison.rows)])
+    return pd.DataFrame(records)
+
+
+def combinations_of(comparison: "Comparison") -> dict[tuple, int]:
+    """Returns the place of each row of a comparison's table."""
+    from ablation.analysis.comparison import combinations  # Which knows what is tuned.
+
+    return {key: place for place, key in enumerate(combinations(comparison.runs, comparison.rows))}

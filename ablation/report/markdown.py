@@ -25,6 +25,7 @@ from ablation.report.cells import (
     interaction_cells,
     runs_cells,
     share_cells,
+    tuning_cells,
 )
 from ablation.report.conditions import condition_cells
 from ablation.report.difference import SAME_PROTOCOL, Difference
@@ -71,6 +72,7 @@ def report(
             *_shares(comparison),
             *_effects(comparison_effects(comparison)),
             *_images(of_images),
+            *_tuning(comparison),
             *illustrated,
             "### Cost",
             notes.COST,
@@ -189,6 +191,14 @@ def _shares(comparison: Comparison) -> Iterator[str]:
     if not comparison.arms and found.rows:
         yield notes.SHARES
         yield table(found)
+
+
+def _tuning(comparison: Comparison) -> Iterator[str]:
+    """Yields what was tried for the arms of a comparison, if they were tuned."""
+    if comparison.tuned:
+        yield "### Tuning"
+        yield notes.TUNING
+        yield table(tuning_cells(comparison))
 
 
 def _images(found: Sequence[OfImages]) -> Iterator[str]:

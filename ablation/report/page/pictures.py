@@ -21,6 +21,7 @@ _TITLES = {
     "predictions": "Predictions of validation images",
     "changed": "Images that a change fixes and breaks",
     "examples": "Training images",
+    "tuning": "Scores of the tuning runs",
 }
 _WIDTH = 1600
 _QUALITY = 82
