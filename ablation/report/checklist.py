@@ -88,8 +88,8 @@ def _statistics(comparison: Comparison) -> Iterator[tuple[str, str]]:
         ),
     )
     if comparison.tuned:
-        said = notes.equal_tuning(audit(comparison).tuning)
-        yield "How were hyperparameters chosen?", " ".join(f"{n.lead} {n.text}" for n in said)
+        chosen = notes.equal_tuning(audit(comparison).tuning)
+        yield "How were hyperparameters chosen?", " ".join(f"{n.lead} {n.text}" for n in chosen)
     states = comparison.runs["state"].value_counts()
     lost = {state: states[state] for state in states.index if state != store.COMPLETE}
     said = ", ".join(f"{count} {state}" for state, count in lost.items())

@@ -25,7 +25,6 @@ from ablation.report.cells import (
     interaction_cells,
     runs_cells,
     share_cells,
-    tuning_cells,
 )
 from ablation.report.conditions import condition_cells
 from ablation.report.difference import SAME_PROTOCOL, Difference
@@ -72,7 +71,6 @@ def report(
             *_shares(comparison),
             *_effects(comparison_effects(comparison)),
             *_images(of_images),
-            *_tuning(comparison),
             *illustrated,
             "### Cost",
             notes.COST,
@@ -126,15 +124,23 @@ def compared(found: Difference) -> str:
     return _joined(parts)
 
 
-def section(title: str, images: Sequence[tuple[str, str]], remarks: Sequence[str]) -> str:
+def section(
+    title: str,
+    images: Sequence[tuple[str, str]],
+    remarks: Sequence[str],
+    about: str = "",
+    cells: Cells | None = None,
+) -> str:
     """Returns a section of figures.
 
     Args:
         title: of the section.
         images: the path of each, relative to the report, and its caption, which may be empty.
         remarks: what is to be said beside them.
+        about: what is said of its table.
+        cells: its table, None if it has none.
     """
-    parts = [f"### {title}"]
+    parts = [f"### {title}", about, table(cells) if cells else ""]
     for path, caption in images:
         parts += [f"![{inline(Path(path).stem)}]({path})", caption]
     return "\n\n".join(part for part in [*parts, _list(remarks)] if part)
@@ -191,14 +197,6 @@ def _shares(comparison: Comparison) -> Iterator[str]:
     if not comparison.arms and found.rows:
         yield notes.SHARES
         yield table(found)
-
-
-def _tuning(comparison: Comparison) -> Iterator[str]:
-    """Yields what was tried for the arms of a comparison, if they were tuned."""
-    if comparison.tuned:
-        yield "### Tuning"
-        yield notes.TUNING
-        yield table(tuning_cells(comparison))
 
 
 def _images(found: Sequence[OfImages]) -> Iterator[str]:

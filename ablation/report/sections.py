@@ -15,7 +15,8 @@ from ablation.analysis.per_image import OfImages
 from ablation.analysis.study import Study
 from ablation.data.cache import Cache
 from ablation.records import store
-from ablation.report import figures, layers, pictures, tuned
+from ablation.report import figures, layers, notes, pictures, tuned
+from ablation.report.cells import Cells, tuning_cells
 from ablation.report.gallery import SEEDS_AT_MOST, Gallery
 from ablation.report.pictures import Guess
 from ablation.text import readable
@@ -70,11 +71,15 @@ class Section:
         title: of the section.
         drawings: its figures, in order.
         remarks: what is left out and why, a sentence each.
+        about: what is said of its table.
+        table: of what the figures show, None if they show what other tables have.
     """
 
     title: str
     drawings: list[Drawing]
     remarks: list[str] = field(default_factory=list)
+    about: str = ""
+    table: Cells | None = None
 
 
 def sections(
@@ -130,11 +135,12 @@ def _tuning(comparison: Comparison) -> Section:
     figure = tuned.trials(comparison)
     several = "; of other keys, the best at each value" if len(comparison.tuned_keys) > 1 else ""
     caption = (
-        f"Accuracy of the tuning runs on the images that judge them, means over tuning seeds with "
-        f"their range{several}. A ring is what was chosen, a cross at the bottom a value at which "
+        "Accuracy of the tuning runs on the images that judge them, means over tuning seeds with "
+        f"their standard deviation{several}. A ring is what was chosen, a cross at the bottom a value at which "
         "every run failed."
     )
-    return Section("Tuning", [Drawing("tuning", figure, caption)])
+    drawing = Drawing("tuning", figure, caption)
+    return Section("Tuning", [drawing], [], notes.TUNING, tuning_cells(comparison))
 
 
 def _about_curves(runs: pd.DataFrame, rows: Sequence[str]) -> str:

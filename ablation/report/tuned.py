@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ablation.analysis.comparison import Comparison
+from ablation.analysis.comparison import Comparison, varying
 from ablation.analysis.tuning import tuning_table
 from ablation.factors import Label, spelled
-from ablation.report.axes import legend, line_style, percent_axis
+from ablation.report.axes import legend, line_style, percent_axis, row_title
 from ablation.report.fonts import drawn
 
 _LOGARITHMIC_FROM = 5.0
@@ -25,12 +25,10 @@ def trials(comparison: Comparison) -> Figure:
         comparison: whose arms were tuned.
     """
     table, keys = tuning_table(comparison), comparison.tuned_keys
-    names = [] if comparison.arms else list(comparison.rows)
-    levels = [
-        f"{comparison.prefix}{of_arm[-1]}"
-        + (f" ({', '.join(map(str, of_arm[:-1]))})" * bool(names))
-        for of_arm in table[[*names, "column"]].itertuples(index=False, name=None)
-    ]
+    names = [] if comparison.arms else list(varying(comparison.runs, comparison.rows))
+    levels = []
+    for *row, column in table[[*names, "column"]].itertuples(index=False, name=None):
+        levels.append(f"{column} ({row_title(names, row)})" if row else str(column))
     table = table.assign(_arm=[Label(level) for level in levels])
     arms = list(dict.fromkeys(table["_arm"]))
     figure = Figure(figsize=(1.2 + 4.6 * len(keys), 3.4), layout="constrained")

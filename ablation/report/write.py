@@ -186,7 +186,8 @@ def _sections(
             paths = [f"{_FOLDER}/{one.kind}-{name}.png" for one in section.drawings]
             captions = [one.caption for one in section.drawings]
             illustrations = list(zip(paths, captions, strict=True))
-            texts.append(markdown.section(section.title, illustrations, section.remarks))
+            said = section.remarks, section.about, section.table
+            texts.append(markdown.section(section.title, illustrations, *said))
             for one in section.drawings:
                 rendered = _rendered(one, name)
                 files |= rendered

@@ -121,8 +121,9 @@ def expand(config: DictConfig) -> Expansion:
             its = chosen | {key: by_text[key][level] for key, level in arm.levels.items()}
             found.append(tuple(its.get(key) or known[0] for key, known in words.items()))
             places.append(place)
-            data = {"dataset": _typed(chosen["dataset"])} if len(blocks[1]) > 1 else {}
-            named.append({key: spelled(level) for key, level in (data | arm.levels).items()})
+            data = chosen["dataset"] if len(blocks[1]) > 1 else None
+            levels = {"dataset": _typed(data)} if data else {}
+            named.append(levels | {key: spelled(level) for key, level in arm.levels.items()})
     composed = configurations(config.hydra.job.config_name, found)
     jobs = [Job(*one) for one in zip(found, places, named, composed, strict=True)]
     if at_most and len(arms) < 2:

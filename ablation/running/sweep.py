@@ -430,6 +430,7 @@ class Sweep:
             tuning.record()
         except OSError as error:
             raise UserError(f"{self._directory} cannot be written: {error}") from None
+        self._tell_remarks()
         self._console.print(tuning.said(), soft_wrap=True, highlight=False)
         due = tuning.due
         nothing = lambda standing: None  # noqa: E731  # A trial changes no table.
@@ -523,9 +524,8 @@ class Sweep:
         without = self._unchosen()
         statuses = [(run, store.read_status(run.directory)) for run in self._runs]
         due = [one for one in statuses if one[0].name not in without and self._is_due(one[1])]
-        for remark in (*self._without_effect, *remarks(self._runs)):
-            self._console.print(remark, soft_wrap=True, highlight=False)
-        self._tell_design()
+        if not self._decided:  # Else it was said before the trials.
+            self._tell_remarks()
         self._announce([one for one in statuses if one not in due], due)
         self._monitor = Monitor(
             [run for run, _ in due],
@@ -573,6 +573,12 @@ class Sweep:
     def _trained(self) -> list[Run]:
         """The runs of the command but for those of seeds that nobody has decided to train."""
         return self._buying.bought if self._buying else self._runs
+
+    def _tell_remarks(self) -> None:
+        """Says what of the command has no effect, what will be slow, and what its design is."""
+        for remark in (*self._without_effect, *remarks(self._runs)):
+            self._console.print(remark, soft_wrap=True, highlight=False)
+        self._tell_design()
 
     def _tell_design(self) -> None:
         """Says how many arms and questions a design has that is no grid."""

@@ -74,7 +74,7 @@ class Tuning:
     ):
         self._name = composed.hydra.job.config_name
         self._tune = config.tune
-        self._given = given
+        self._given = dict(given)
         self._expansion = expansion
         self._rerun = config.rerun
         self._study = store.study_directory(config)
