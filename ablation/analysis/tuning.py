@@ -205,7 +205,7 @@ def tuning_table(comparison: "Comparison") -> pd.DataFrame:
     Columns: those of the row factors, `column`, the value of each tuned key by its name; of the
     accuracy on the images that judge (0 to 1) `mean`, `sd` and `n`, with `WORST` for each run that
     failed, and the mean `loss`; `failed` and `missing` runs; whether it is `chosen`, at the `edge`
-    of what was tried, and `tied` with others.
+    of what was tried, and `tied` with others; and the names of its `runs`.
     """
     names = [*comparison.rows, "column"]
     runs = comparison.runs
@@ -231,6 +231,7 @@ def tuning_table(comparison: "Comparison") -> pd.DataFrame:
                     "chosen": is_chosen,
                     "edge": is_chosen and bool(at_edge(one.record.grid, trial.values)),
                     "tied": bool(tied) and (is_chosen or place in tied),
+                    "runs": " ".join(one.record.trials[place]),
                 }
             )
     known = {name: place for place, name in enumerate(comparison.columns)}

@@ -136,8 +136,8 @@ def _tuning(comparison: Comparison) -> Section:
     several = "; of other keys, the best at each value" if len(comparison.tuned_keys) > 1 else ""
     caption = (
         "Accuracy of the tuning runs on the images that judge them, means over tuning seeds with "
-        f"their standard deviation{several}. A ring is what was chosen, a cross at the bottom a value at which "
-        "every run failed."
+        f"their standard deviation{several}. A ring is what was chosen, a cross at the bottom a "
+        "value at which every run failed."
     )
     drawing = Drawing("tuning", figure, caption)
     return Section("Tuning", [drawing], [], notes.TUNING, tuning_cells(comparison))

@@ -385,7 +385,11 @@ class Sweep:
         """
         for config in {runner.data_key(config): config for config in self._configs}.values():
             runner.prepare(config.dataset, config.cache_dir)
-        self._of_jobs = runner.resolve(self._configs)
+        self._keep(runner.resolve(self._configs))
+
+    def _keep(self, runs: list[Run]) -> None:
+        """Takes the runs of the jobs, in order, for those of the sweep."""
+        self._of_jobs = runs
         # Cells that name the same network in different words are one run.
         self._runs = list({run.name: run for run in self._of_jobs}.values())
         if self._expansion and self._expansion.until:
@@ -469,9 +473,15 @@ class Sweep:
         rerun = self._configs[0].rerun
         if tuning:
             self._console.print(tuning.said(), soft_wrap=True, highlight=False)
-            given = {"threads": self._configs[0].threads}
-            configs = [validated(job.config | given) for job in tuning.expected()]
-            self._runs = list({run.name: run for run in runner.resolve(configs)}.values())
+            runs, unchosen = tuning.expected()
+            self._keep(runs)
+            if unchosen:
+                self._console.print(
+                    f"Nothing is chosen yet for {counted(unchosen, 'arm')}, whose runs are planned "
+                    "with a value at which most are to be trained.",
+                    soft_wrap=True,
+                    highlight=False,
+                )
         trials = tuning.runs if tuning else []
         seconds = plan.show([*trials, *self._runs], rerun, workers, bool(self._buying))
         if self._buying:

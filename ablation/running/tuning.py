@@ -226,18 +226,42 @@ class Tuning:
             tuple(said),
         )
 
-    def expected(self) -> list[Job]:
+    def expected(self) -> tuple[list[Run], int]:
         """Returns the runs that the command asked for with the values that are on record.
 
-        Those of arms without one have the first value of each key.
+        Those of an arm without one have the value at which most would have to be trained.
+
+        Returns:
+            A run for each job, and for how many arms nothing is chosen yet.
         """
         known = {one.arm: one for one in tuning.tuned(self._study)}
-        chosen = {}
+        chosen, open_arms = {}, []
         for arm, record in zip(self._arms, self._records(), strict=True):
             before = known.get(record.arm)
             same = before and (before.grid, before.trials) == (record.grid, record.trials)
-            chosen[arm.words] = self._combinations[(before.chosen or 0) if before and same else 0]
-        return self._with_values(chosen)
+            if before and same and before.chosen is not None:
+                chosen[arm.words] = self._combinations[before.chosen]
+            else:
+                open_arms.append(arm.words)
+        most = dict.fromkeys(open_arms, -1)
+        found: dict[tuple[str, ...], list[Run]] = {}
+        for values in self._combinations:
+            runs = self._resolved(chosen | dict.fromkeys(open_arms, values))
+            for words in [arm.words for arm in self._arms]:
+                own = self._of_arm(runs, words)
+                due = sum(runner.is_due(store.read_status(r.directory), self._rerun) for r in own)
+                if words not in found or due > most.get(words, due):
+                    found[words], most[words] = own, due
+        left = {words: iter(runs) for words, runs in found.items()}
+        return [next(left[job.without_seed]) for job in self._expansion.jobs], len(open_arms)
+
+    def _of_arm(self, runs: Sequence[Run], words: tuple[str, ...]) -> list[Run]:
+        pairs = zip(runs, self._expansion.jobs, strict=True)
+        return [run for run, job in pairs if job.without_seed == words]
+
+    def _resolved(self, chosen: Mapping[tuple[str, ...], tuple[str, ...]]) -> list[Run]:
+        configs = [validated(job.config | self._given) for job in self._with_values(chosen)]
+        return runner.resolve(configs)
 
     def _with_values(self, chosen: Mapping[tuple[str, ...], tuple[str, ...]]) -> list[Job]:
         jobs = self._expansion.jobs
