@@ -97,11 +97,15 @@ def _of_seeds(words: Sequence[str], sweeps: bool) -> list[str]:
 def _of_tuning(words: Sequence[str], sweeps: bool) -> list[str]:
     """Returns the words with those of what is tuned as the list that Hydra takes."""
     grid, others = [], []
-    for word in words:
+    for word, following in zip(words, [*words[1:], "_="], strict=True):
         key, _, value = word.partition("=")
-        if key == "tuning":
+        if key.startswith(_TUNE) and not _is_whole(following):
+            typed = re.sub(r"\s*,\s*", ",", f"{word} {following}")
+            raise UserError(f"{word} {following} must be one word without blanks: {typed}.")
+        if key in (keys.MARK, "tune"):
             raise UserError(
-                "tuning marks the runs that tune.KEY=VALUE,VALUE asks for and is not set by hand."
+                f"{key} is not set by hand; type what to try for each arm, such as "
+                "tune.recipe.learning_rate=0.1,0.03,0.01."
             )
         if not key.startswith(_TUNE) or key.removeprefix(_TUNE) in vars(TuneConfig()):
             others.append(word)

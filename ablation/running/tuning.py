@@ -6,6 +6,7 @@ rests on it begins, and follows from the trials alone, so that whoever stops a c
 starts it again comes to the same choice.
 """
 
+import difflib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -354,7 +355,7 @@ def _grid(tune: TuneConfig, expansion: Expansion) -> dict[str, list[str]]:
             raise UserError(f"tune.{one} is written as tune.KEY=VALUE,VALUE.")
         known = keys.known_keys() | keys.groups()
         if not key.startswith("recipe.options.") and not known & {typed, key}:
-            raise keys.unknown_key(typed)
+            raise keys.unknown_key(typed) if "." in typed else _unknown(typed)
         if not key.startswith(_TUNED):
             raise UserError(
                 f"tune.{typed}: {typed} cannot be tuned. Allowed: recipe.KEY, parts.KEY, "
@@ -377,9 +378,22 @@ def _grid(tune: TuneConfig, expansion: Expansion) -> dict[str, list[str]]:
         if len(found[key]) < 2:
             raise UserError(
                 f"tune.{typed}={values} names one value, which leaves nothing to choose: name two "
-                f"or more, or type {typed}={values} to set it."
+                f"or more, or set it by {typed}={values.split(',')[0]}."
             )
     return found
+
+
+def _unknown(word: str) -> UserError:
+    """Returns the error of a key below `tune.` that is neither one of its own nor can be tuned."""
+    names = [*vars(TuneConfig()), *(key for key in keys.known_keys() if key.startswith(_TUNED))]
+    names.remove("grid")
+    close = difflib.get_close_matches(word, [name.rpartition(".")[2] for name in names], n=1)
+    meant = next((name for name in names if close and name.rpartition(".")[2] == close[0]), "")
+    hint = f" Did you mean tune.{meant}?" if meant else ""
+    return UserError(
+        f"unknown key tune.{word}.{hint} Keys: tune.share, tune.seeds, tune.epochs, and tune.KEY "
+        "of what is tuned, such as tune.recipe.learning_rate."
+    )
 
 
 def _others(words: Sequence[str], tune: TuneConfig) -> list[str]:
