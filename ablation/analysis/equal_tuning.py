@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from ablation.analysis.comparison import Comparison
+from ablation.analysis.effects import is_near_chance
 from ablation.analysis.tuning import ArmTuning, at_edge, ties
 from ablation.factors import spelled
 from ablation.records import store
@@ -23,6 +26,7 @@ class EqualTuning:
         edges: whose best value is at an edge of what was tried, a line each.
         tied: where several values scored alike, a line each.
         failed: trials that failed or diverged, a line for each arm that has any.
+        untrained: arms none of whose trials got away from chance, a line each.
     """
 
     arms: int
@@ -34,6 +38,7 @@ class EqualTuning:
     edges: tuple[str, ...]
     tied: tuple[str, ...]
     failed: tuple[str, ...]
+    untrained: tuple[str, ...]
 
     @property
     def passes(self) -> bool:
@@ -57,6 +62,7 @@ def equal_tuning(comparison: Comparison) -> EqualTuning | None:
         tuple(line for pair in named for line in _edges(*pair)),
         tuple(line for pair in named for line in _ties(*pair)),
         tuple(line for pair in named for line in _failed(*pair)),
+        tuple(line for pair in named for line in _untrained(*pair)),
     )
 
 
@@ -118,6 +124,19 @@ def _failed(one: ArmTuning, name: str) -> Iterator[str]:
         where = [_values(one, i) for i, trial in enumerate(one.trials) if trial.failures]
         none = "; so no value was chosen" if one.record.chosen is None else ""
         yield f"{name}: {count} failed or diverged, at {'; '.join(where)}{none}"
+
+
+def _untrained(one: ArmTuning, name: str) -> Iterator[str]:
+    """Yields that a value was chosen by noise, because no net of any trial has learned."""
+    place = one.record.chosen
+    if place is None:
+        return
+    trial = one.trials[place]
+    if is_near_chance(np.array([trial.mean]), np.array([trial.chance]))[0]:
+        yield (
+            f"{name}: no value got its trials away from chance (the best scored "
+            f"{100 * trial.mean:.2f} %), so that noise has chosen"
+        )
 
 
 def _values(one: ArmTuning, place: int) -> str:

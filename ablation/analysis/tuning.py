@@ -43,6 +43,7 @@ class Trial:
         failures: why runs came to no good end.
         missing: runs that have not ended.
         refused: whether the network's function has said that there is no such network.
+        chance: accuracy of always answering the most frequent class, NaN if no run is complete.
     """
 
     values: Mapping[str, Any]
@@ -51,6 +52,7 @@ class Trial:
     failures: tuple[str, ...] = ()
     missing: int = 0
     refused: bool = False
+    chance: float = math.nan
 
     @property
     def mean(self) -> float:
@@ -138,7 +140,7 @@ def read(study: Path, tuned: Tuned) -> list[Trial]:
         scores: list[float] = []
         losses: list[float] = []
         failures: list[str] = []
-        missing, refused = 0, False
+        missing, refused, chance = 0, False, math.nan
         for name in names:
             stored = store.Stored(study / name)
             status = stored.status
@@ -147,6 +149,7 @@ def read(study: Path, tuned: Tuned) -> list[Trial]:
                 result = stored.json("result.json")
                 scores.append(float(result["val_accuracy"]))
                 losses.append(float(result["val_loss"]))
+                chance = max(result["val_per_class"]) / sum(result["val_per_class"])
             elif status.is_final:
                 scores.append(WORST)
                 losses.append(math.inf)
@@ -154,7 +157,7 @@ def read(study: Path, tuned: Tuned) -> list[Trial]:
             else:
                 missing += 1
         ended = tuple(scores), tuple(losses), tuple(failures)
-        found.append(Trial(values, *ended, missing, refused))
+        found.append(Trial(values, *ended, missing, refused, chance))
     return found
 
 

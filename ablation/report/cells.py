@@ -273,7 +273,7 @@ def tuning_cells(comparison: Comparison) -> Cells:
                 *(str(row[name]) for name in (*names, "column")),
                 *(_value(row.get(key)) for key in keys),
                 f"{percent(row['mean'])}{spread} (n={row['n']}{note})",
-                number(row["loss"], ".4f"),
+                number(row["loss"], ".4g"),
                 " ".join(marks),
             ]
         )

@@ -177,7 +177,7 @@ def equal_tuning(found: EqualTuning | None) -> list[Note]:
         "accuracy, of several the one with the lowest mean loss, of these the one named first; a "
         "run that failed or diverged counts as 0 %."
     )
-    items = (*found.edges, *found.tied, *found.failed)
+    items = (*found.untrained, *found.edges, *found.tied, *found.failed)
     if found.passes:
         return [Note(text, "Equal tuning: PASS", first(items, _LISTED_AT_MOST))]
     wrong = Note("What is not equal:", "Equal tuning: FAIL.", first(found.unequal, _LISTED_AT_MOST))

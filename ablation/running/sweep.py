@@ -306,7 +306,9 @@ class Sweep:
         self._expansion = expansion
         self._decided = decided
         tune = self._configs[0].tune
-        if tune != TuneConfig() and not (tune.grid and expansion):
+        if tune.grid and not expansion:
+            raise UserError(f"tune.{tune.grid[0]} trains several runs: put -m before the keys.")
+        if tune != TuneConfig() and not tune.grid:
             raise UserError(
                 "tune.share, tune.seeds and tune.epochs say how keys are tuned, and none is: add "
                 "what to try, after -m, such as tune.recipe.learning_rate=0.1,0.03,0.01."
