@@ -26,7 +26,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation import keys
-from ablation.config import CONF_DIR, UserError, flatten
+from ablation.config import CONF_DIR, TuneConfig, UserError, flatten
 from ablation.designs import seeds
 
 _WORD = re.compile(r"(\+{0,2})([A-Za-z_$][\w.$@/-]*)=(.*)", re.DOTALL)
@@ -37,6 +37,7 @@ _ELEMENT = re.compile(rf"\s*({_QUOTED.pattern})\s*(?=,|$)|([^,]*)", re.DOTALL)
 _FUNCTION = re.compile(r"(choice|glob|interval|range|shuffle|sort|tag)\s*\((.*)\)", re.DOTALL)
 _REFERENCE = "design.reference."
 _REJECTED = "design.rejected="
+_TUNE = "tune."
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 _COMMON = {
     "\t": "TAB",
@@ -69,7 +70,7 @@ def arranged(words: Sequence[str]) -> list[str]:
     _check_files(rest, options)
     # Every experiment is a sweep of its own.
     sweeps = any(re.match(r"experiment=|hydra\.mode=MULTIRUN$", word) for word in rest)
-    rest = _of_seeds(rest, sweeps or bool(swept))
+    rest = _of_tuning(_of_seeds(rest, sweeps or bool(swept)), sweeps or bool(swept))
     return [*options, *overrides(_of_design(rest), sweeps or bool(swept))]
 
 
@@ -91,6 +92,32 @@ def _of_seeds(words: Sequence[str], sweeps: bool) -> list[str]:
         else:
             found += [f"seed=range({count})", f"hydra.sweeper.until={count}"]
     return found
+
+
+def _of_tuning(words: Sequence[str], sweeps: bool) -> list[str]:
+    """Returns the words with those of what is tuned as the list that Hydra takes."""
+    grid, others = [], []
+    for word, following in zip(words, [*words[1:], "_="], strict=True):
+        key, _, value = word.partition("=")
+        if key.startswith(_TUNE) and not _is_whole(following):
+            typed = re.sub(r"\s*,\s*", ",", f"{word} {following}")
+            raise UserError(f"{word} {following} must be one word without blanks: {typed}.")
+        if key in (keys.MARK, "tune"):
+            raise UserError(
+                f"{key} is not set by hand; type what to try for each arm, such as "
+                "tune.recipe.learning_rate=0.1,0.03,0.01."
+            )
+        if not key.startswith(_TUNE) or key.removeprefix(_TUNE) in vars(TuneConfig()):
+            others.append(word)
+        elif not value:
+            raise UserError(f"{word} is written as {key}=VALUE,VALUE.")
+        elif not sweeps:
+            raise UserError(f"{word} trains several runs: put -m before the keys.")
+        else:
+            grid.append(word.removeprefix(_TUNE))
+    if grid:
+        others.append(f"tune.grid=[{','.join(_in_quotes(one, Quote.single) for one in grid)}]")
+    return others
 
 
 def _of_design(words: Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ CELL_KEYS = ("arch", "dataset")
 
 COMMAND_KEYS = (
     "design",
+    "tune",
     "study",
     "claims",
     "plan",
@@ -148,6 +149,23 @@ class DesignConfig:
 
 
 @dataclass
+class TuneConfig:
+    """What is tuned for each arm before its runs; `docs/tuning.md` explains it.
+
+    Attributes:
+        grid: the values that are tried, each key as KEY=VALUE,VALUE; written tune.KEY=VALUE,VALUE.
+        share: of the training images, those that judge a trial and that it does not train on.
+        seeds: of every trial.
+        epochs: of a trial, None for those of the runs.
+    """
+
+    grid: list[str] = field(default_factory=list)
+    share: float = 0.1
+    seeds: int = 1
+    epochs: int | None = None
+
+
+@dataclass
 class ReportConfig:
     """What the report compares."""
 
@@ -164,12 +182,14 @@ class Config:
     """Everything a command may set; `conf/config.yaml` explains each key."""
 
     design: DesignConfig = field(default_factory=DesignConfig)
+    tune: TuneConfig = field(default_factory=TuneConfig)
     arch: str = "34"
     parts: dict[str, Any] = field(default_factory=dict)
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
     recipe: RecipeConfig = field(default_factory=RecipeConfig)
     epochs: int = 5
     seed: int = 0
+    tuning: float = 0.0
     study: str = "main"
     claims: str | None = None
     backend: str = "tensorflow"
@@ -196,6 +216,7 @@ class Config:
 
         groups = {
             "design": DesignConfig(**nested["design"]),
+            "tune": TuneConfig(**nested.get("tune", {})),
             "dataset": sources.typed(nested["dataset"]),
             "recipe": RecipeConfig(**nested["recipe"]),
             "report": ReportConfig(**nested["report"]),

@@ -33,6 +33,9 @@ _TAKES = {
 OPEN = ("parts", OPTIONS)
 """Groups of keys that a network or an optimizer decides."""
 
+MARK = "tuning"
+"""The key that marks the runs of `tune.KEY`, which nobody sets by hand."""
+
 _networks: list[Network] = []
 """Those that the command names."""
 
@@ -68,7 +71,7 @@ def text_keys() -> Mapping[str, bool]:
 
 def known_keys() -> Set[str]:
     """Returns every key with a value of its own."""
-    keys = [key for key in schema() if key not in OPEN]
+    keys = [key for key in schema() if key not in (*OPEN, MARK)]
     for name in _parts():
         keys += [typed(name), f"parts.{name}"]
     return dict.fromkeys(keys).keys()

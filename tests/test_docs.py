@@ -17,6 +17,7 @@ PAGES = [
     "docs/networks.md",
     "docs/recipes.md",
     "docs/report.md",
+    "docs/tuning.md",
     "docs/verdicts.md",
     "runs/README.md",
     "benchmarks/README.md",

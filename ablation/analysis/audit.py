@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ablation.analysis.comparison import LOCATIONS, Comparison, levels, once
+from ablation.analysis.equal_tuning import EqualTuning, equal_tuning
 from ablation.records import store
 from ablation.records.asked import Looked
 from ablation.text import readable
@@ -42,6 +43,7 @@ class Audit:
         looked: how seeds were bought by looking at the results, None if they were not.
         shared: of each set of validation images, how many are training images too and how many
             there are; none of older runs, of which nobody has counted.
+        tuning: whether its arms were tuned alike, None if they were not tuned.
     """
 
     runs: int
@@ -51,6 +53,7 @@ class Audit:
     holes: tuple[str, ...]
     shared: tuple[tuple[int, int], ...]
     looked: Looked | None = None
+    tuning: EqualTuning | None = None
 
     @property
     def passes(self) -> bool:
@@ -73,10 +76,13 @@ def audit(comparison: Comparison) -> Audit:
     names = dict.fromkeys([*comparison.rows, comparison.contrast])
     own = {"arch", "dataset", *comparison.parts}  # No budget hangs on them.
     within = tuple(name for name in names if name not in own)
+    # So is one that was tuned, and chosen unlike for two arms.
+    within += tuple(name for name in complete if name.startswith("tuned."))
     if not (unequal and within) or any(
-        _unequal(runs) for _, runs in complete.groupby(list(within))
+        _unequal(runs) for _, runs in complete.groupby(list(within), dropna=False)
     ):
         within = ()
+    within = tuple(name.removeprefix("tuned.") for name in within)
     facts = [key for key in complete.columns if key.startswith("provenance.")]
     confounds = {
         key.removeprefix("provenance."): _by_value(complete, key)
@@ -85,7 +91,8 @@ def audit(comparison: Comparison) -> Audit:
     }
     holes = tuple(_holes(comparison))
     shared, looked = _shared(complete), comparison.looked
-    return Audit(len(complete), unequal, within, confounds, holes, shared, looked)
+    equal = equal_tuning(comparison)
+    return Audit(len(complete), unequal, within, confounds, holes, shared, looked, equal)
 
 
 def _shared(runs: pd.DataFrame) -> tuple[tuple[int, int], ...]:

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import pandas as pd
 
 from ablation.analysis.metrics import ACCURACY, Metric
+from ablation.analysis.tuning import SETTING, ArmTuning
 from ablation.config import BACKENDS, PLACES
 from ablation.designs import Question
 from ablation.designs.registry import GRID
@@ -78,6 +79,7 @@ class Comparison:
         margin: below which a difference does not matter, None if none was given.
         missing: the names of runs that a grid has planned and that have no files yet.
         looked: how its seeds were bought by looking at the results, None if they were not.
+        tuned: what was tuned for its arms.
     """
 
     dataset: str
@@ -98,6 +100,7 @@ class Comparison:
     margin: float | None = None
     missing: tuple[str, ...] = ()
     looked: Looked | None = None
+    tuned: tuple[ArmTuning, ...] = ()
 
     @cached_property
     def complete(self) -> pd.DataFrame:
@@ -111,6 +114,25 @@ class Comparison:
             return [arm.name for arm in self.arms]
         found = levels(self.runs["column"])
         return sorted(found, key=lambda level: level != self.reference)
+
+    @cached_property
+    def chosen(self) -> dict[tuple, dict[str, Any]]:
+        """What was chosen for each row and column whose arm was tuned, by key."""
+        keys = [column for column in self.runs.columns if column.startswith("tuned.")]
+        if not keys:
+            return {}
+        found: dict[tuple, dict[str, Any]] = {}
+        names = [*self.rows, "column"]
+        for *cell, arm in self.runs[[*names, "tuned_arm"]].itertuples(index=False, name=None):
+            known = next((one for one in self.tuned if one.record.arm == arm), None)
+            if known:
+                found.setdefault(tuple(cell), known.record.values)
+        return found
+
+    @property
+    def tuned_keys(self) -> list[str]:
+        """What was tuned for its arms."""
+        return list(dict.fromkeys(key for one in self.tuned for key in one.record.keys))
 
     @cached_property
     def others(self) -> list[str]:
@@ -252,13 +274,29 @@ def protocol_columns(runs: pd.DataFrame, factors: Sequence[str]) -> list[str]:
     """Returns the configuration columns that are no factor, no part of one and not the seed."""
     own = {"config.seed", "config.dataset.name", "config.recipe.name"}
     own |= {f"config.{factor}" for factor in (*factors, *LOCATIONS)}
+    own |= {f"{SETTING}{factor}" for factor in factors}
+    # Where some arms were tuned, the setting says whether, or which value it is.
+    settings = [column for column in runs.columns if column.startswith(SETTING)]
+    own |= {f"config.{column.removeprefix(SETTING)}" for column in settings}
     # A data set is compared within itself, so that its keys belong to the protocol.
-    grouped = tuple(f"config.{factor}." for factor in factors if factor == "recipe")
+    grouped = tuple(
+        f"{prefix}{factor}."
+        for factor in factors
+        if factor == "recipe"
+        for prefix in ("config.", SETTING)
+    )
     return [
         column
         for column in runs.columns
-        if column.startswith("config.") and column not in own and not column.startswith(grouped)
+        if column.startswith(("config.", SETTING))
+        and column not in own
+        and not column.startswith(grouped)
     ]
+
+
+def key_of(column: str) -> str:
+    """Returns the key of the configuration that a column of a protocol stands for."""
+    return column.removeprefix("config.").removeprefix(SETTING)
 
 
 def varying(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, list[Any]]:
@@ -406,7 +444,7 @@ def _protocol(
     if of_dataset["protocol"].nunique() == 1:
         return {}
     differing = varying(of_dataset, protocol_columns(of_dataset, factors))
-    found = {key.removeprefix("config."): of_protocol[key].iloc[0] for key in differing}
+    found = {key_of(key): of_protocol[key].iloc[0] for key in differing}
     if of_dataset["fingerprint"].nunique() > 1:
         found |= _images(of_dataset, of_protocol)
     return found

@@ -21,20 +21,23 @@ from ablation.analysis.comparison import (
     LOCATIONS,
     Comparison,
     comparisons,
+    key_of,
     levels,
     protocol_columns,
     varying,
 )
 from ablation.analysis.metrics import ACCURACY, Metric, find
+from ablation.analysis.tuning import SETTING, ArmTuning, of_run, read_all
 from ablation.config import RECORD_KEY, UserError, first_line, flatten, result_keys
 from ablation.data.facts import caveats
 from ablation.designs.registry import GRID
 from ablation.factors import ABSENT, LAST, Factor, Label, labels, of_parts
-from ablation.records import asked, store
+from ablation.records import asked, store, tuning
 from ablation.records.asked import Looked, Planned
 from ablation.records.identity import NEUTRAL
 from ablation.records.predictions import Predictions, unpacked
 from ablation.records.provenance import CONFOUNDS
+from ablation.records.tuning import Tuned
 from ablation.text import file_name, utf8
 
 _GROUPS = ("dataset", "recipe")
@@ -92,6 +95,8 @@ class Study:
         metric: what the `score` of a run is.
         margin: below which a difference does not matter, None if none was given.
         looked: how seeds were bought by looking at the results, None if none was.
+        tuned: what was tuned for its arms; no tuning run is one of `runs`.
+        superseded: runs of arms that were tuned again and got another value; none of `runs`.
     """
 
     directory: Path
@@ -104,6 +109,8 @@ class Study:
     metric: Metric = ACCURACY
     margin: float | None = None
     looked: Looked | None = None
+    tuned: tuple[ArmTuning, ...] = ()
+    superseded: tuple[str, ...] = ()
 
     @property
     def complete(self) -> pd.DataFrame:
@@ -189,9 +196,17 @@ class Study:
                 margin=self.margin,
                 missing=self._missing(one),
                 looked=self.looked,
+                tuned=self._tuned(one),
             )
             for one in found
         ]
+
+    def _tuned(self, comparison: Comparison) -> tuple[ArmTuning, ...]:
+        """Returns what was tuned for the arms of a comparison."""
+        if "tuned_arm" not in comparison.runs:
+            return ()
+        arms = set(comparison.runs["tuned_arm"].dropna())
+        return tuple(one for one in self.tuned if one.record.arm in arms)
 
     def _missing(self, comparison: Comparison) -> tuple[str, ...]:
         """Returns the runs that a grid has planned and that have no files yet."""
@@ -340,11 +355,17 @@ def load(directory: str | Path) -> Study:
     histories: dict[str, np.ndarray] = {}
     problems = []
     sources = asked.current_sources(directory)
-    for path in store.run_directories(directory):
+    records = tuning.tuned(directory)
+    plans = tuple(asked.designs(directory))
+    superseded = _superseded(records, plans)
+    paths = store.run_directories(directory)
+    left_out = tuple(path.name for path in paths if path.name in superseded)
+    for path in (path for path in paths if path.name not in superseded):
         stored = store.Stored(path)
         try:
             row = _read_run(path.name, stored)
             config = stored.config()
+            row |= of_run(path.name, config, records)
             code = source.code_by_name(config)
             edited = [name for name in code if code[name] != sources.get(name)]
             if edited:
@@ -360,25 +381,18 @@ def load(directory: str | Path) -> Study:
         except (OSError, ValueError) as error:
             problems.append(f"{path.name}: history.csv: {first_line(error)}")
     if not runs:
-        found = f"; unreadable: {'; '.join(problems)}" if problems else ""
+        found = " but those that tune" if store.tuning_directories(directory) else ""
+        found += f"; unreadable: {'; '.join(problems)}" if problems else ""
         raise UserError(f"{directory} holds no runs{found}.")
     frame = pd.DataFrame(runs)
+    _settle_settings(frame)
     _settle_images(frame)
     # The columns of a result are there even if no run is complete yet.
     frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *RESULTS, *_OF_THE_RUN])))
     parts = of_parts(networks)
     _add_labels(frame, runs, parts)
     factors = ["arch", *parts]
-    for factor in asked.factors(directory):
-        name = level_column(factor)
-        if factor in factors:
-            continue
-        if name not in frame:
-            problems.append(f"study.json: {factor} is no key of the runs, so it is no factor")
-            continue
-        factors.append(factor)
-        # A missing value is a level like others, which no grouping may drop.
-        frame[factor] = frame[name].astype(object).where(frame[name].notna(), "none")
+    factors += _other_factors(frame, asked.factors(directory), factors, problems)
     if "recipe" in factors:
         frame["recipe"] += _departures(frame, factors)
     frame["score"] = frame["val_accuracy"]
@@ -386,7 +400,6 @@ def load(directory: str | Path) -> Study:
     frame["protocol"] = _protocols(frame, factors)
     history = _history_frame(histories)
     frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
-    plans = tuple(asked.designs(directory))
     return Study(
         directory,
         tuple(factors),
@@ -396,6 +409,8 @@ def load(directory: str | Path) -> Study:
         tuple(problems),
         plans,
         looked=asked.looked(directory),
+        tuned=read_all(directory, records),
+        superseded=left_out,
     )
 
 
@@ -409,6 +424,32 @@ def _add_labels(
     for key, levels_of_runs in columns.items():
         # As they are, since pandas would take a label for any text.
         frame[key] = pd.Series(levels_of_runs, frame.index, object)
+
+
+def _other_factors(
+    frame: pd.DataFrame, asked_for: Iterable[str], known: Iterable[str], problems: list[str]
+) -> list[str]:
+    """Adds the column of every factor that is no part of a network; returns those factors."""
+    found = []
+    for factor in asked_for:
+        name = level_column(factor)
+        if factor in known:
+            continue
+        if name not in frame:
+            problems.append(f"study.json: {factor} is no key of the runs, so it is no factor")
+            continue
+        found.append(factor)
+        name = f"{SETTING}{factor}" if f"{SETTING}{factor}" in frame else name
+        # A missing value is a level like others, which no grouping may drop.
+        frame[factor] = frame[name].astype(object).where(frame[name].notna(), "none")
+    return found
+
+
+def _settle_settings(frame: pd.DataFrame) -> None:
+    """Fills in to which value the others set a key that was tuned for some arms."""
+    for column in [name for name in frame.columns if name.startswith(SETTING)]:
+        values = frame[f"config.{column.removeprefix(SETTING)}"]
+        frame[column] = frame[column].where(frame[column].notna(), values)
 
 
 def _settle_images(frame: pd.DataFrame) -> None:
@@ -428,6 +469,16 @@ def _names(plans: Iterable[Planned]) -> set[str]:
     return {name for planned in plans for arm in planned.runs for name in arm}
 
 
+def _superseded(records: Iterable[Tuned], plans: Iterable[Planned]) -> set[str]:
+    """Returns the runs of earlier choices that no command without tuning has asked for too."""
+    found, kept = set[str](), set[str]()
+    for one in records:
+        found |= set(one.superseded)
+        kept |= set(one.runs)
+        kept |= _names(plan for plan in plans if {*plan.fixed, *plan.levels} >= set(one.keys))
+    return found - kept
+
+
 def _by_chance(metric: Metric, counts: pd.Series) -> pd.Series:
     """Returns what a metric is of an answer that looks at no image, NaN where nobody can say."""
     if metric.chance is None:
@@ -445,10 +496,11 @@ def _departures(frame: pd.DataFrame, factors: list[str]) -> pd.Series:
     """Returns what sets runs apart that name one recipe but changed some of its keys."""
     names = frame["config.recipe.name"]
     keys = [
-        key
-        for key in frame.columns
-        if key.startswith("config.recipe.") and key.removeprefix("config.") not in factors
+        f"{SETTING}{key}" if f"{SETTING}{key}" in frame else f"config.{key}"
+        for key in map(key_of, frame.columns)
+        if key.startswith("recipe.") and key not in factors and f"config.{key}" in frame
     ]
+    keys = list(dict.fromkeys(keys))
     texts = pd.Series("", index=frame.index)
     for _, runs in frame.groupby(names):
         differing = varying(runs, keys)

@@ -32,7 +32,8 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
     mean over complete runs (accuracies from 0 to 1, NaN if there is none), `C sd` (over seeds, NaN
     below 2), `C n` and `C note`, which names the runs that are not complete, or is "–" where there
     is no such net. For each other column that shares a row with the reference R: `C - R` (mean over
-    the seeds that both have) and `C - R n`.
+    the seeds that both have) and `C - R n`. For each key K that was tuned `C K`, the value that was
+    chosen for the cell, None where there is none.
     """
     # Only what is needed, because every group of a wide frame takes its time.
     runs = comparison.runs[[*comparison.rows, "column", "seed", "state", "score"]]
@@ -60,6 +61,10 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
             difference = (by_seed[column] - by_seed[columns[0]]).dropna()
             label = comparison.difference(column)
             record |= {label: difference.mean(), f"{label} n": len(difference)}
+        for name in comparison.tuned_keys:
+            for column in columns:
+                chosen = comparison.chosen.get((*key, column), {})
+                record[f"{column} {name}"] = chosen.get(name)
         records.append(record)
     return pd.DataFrame(records)
 
@@ -71,7 +76,8 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
     "level of NAME" where that is another column's); of its score
     `mean`, `sd`, `n` and `note`; of the question that the arm is there for `kind`, `difference`,
     `low`, `high`, `pairs` (seeds that both arms have) and `verdict`; `total`, the difference to the
-    first arm; and the columns of `cost_table`, NaN where nothing is complete.
+    first arm; `tuned KEY`, what was chosen for it; and the columns of `cost_table`, NaN where
+    nothing is complete.
 
     Args:
         comparison: of a design that is no grid.
@@ -100,6 +106,8 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
         }
         if place and name in by_seed and first in by_seed:
             found["total"] = (by_seed[name] - by_seed[first]).mean()
+        for key in comparison.tuned_keys:
+            found[f"tuned {key}"] = scores.get(f"{name} {key}")
         found |= {key: costs.get(name, {}).get(key, math.nan) for key in COSTS}
         head = {"arm": name, "role": arm.role, "factor": arm.factor}
         made_of = {

@@ -1,6 +1,6 @@
 """A run and its directory: identity, state, and files that appear whole or not at all.
 
-runs/<study>/<network>-<data set>-s<seed>-<8 hex of the identity>/
+runs/<study>/<network>-<data set>-s<seed>-<8 hex of the identity>/, -t<seed>- of a tuning run
     config.yaml      the resolved configuration
     status.json      state, attempt, start, end, reason
     history.csv      one row for each finished epoch
@@ -64,7 +64,11 @@ and `seconds` count steps and validation, without checkpoint and diagnostics."""
 
 DIAGNOSTIC_COLUMNS = ("epoch", "layer", "depth", "kernel", "response_sd", "gradient_norm")
 
+TUNING_SEEDS = 10**9
+"""The first seed of tuning runs: theirs begin where those of reported runs end."""
+
 _RUN_NAME = re.compile(r".+-s\d+-[0-9a-f]{8}")
+_TUNING_NAME = re.compile(r".+-t\d+-[0-9a-f]{8}")
 _RESULT_FILES = ("config.yaml", "history.csv", "provenance.json")
 _ON_RECORD = ("place", "family", "parts", "source")
 SOURCE = "source"
@@ -135,8 +139,11 @@ class Run:
         """Name of the run's directory."""
         net = self.network.name
         dataset = file_name(self.config.dataset.name)
+        seed = f"s{self.config.seed}"
+        if self.config.tuning:
+            seed = f"t{self.config.seed - TUNING_SEEDS}"
         # The identity tells apart what the file name does not: it has the data set's name too.
-        return f"{net}-{dataset}-s{self.config.seed}-{self.identity}"
+        return f"{net}-{dataset}-{seed}-{self.identity}"
 
     @cached_property
     def directory(self) -> Path:
@@ -190,8 +197,13 @@ def study_directory(config: Config) -> Path:
 
 
 def run_directories(study: Path) -> list[Path]:
-    """Returns the run directories of a study, by name."""
+    """Returns the run directories of a study, by name; those of tuning runs are others."""
     return sorted(path for path in study.glob("*/") if _RUN_NAME.fullmatch(path.name))
+
+
+def tuning_directories(study: Path) -> list[Path]:
+    """Returns the directories of a study's tuning runs, by name."""
+    return sorted(path for path in study.glob("*/") if _TUNING_NAME.fullmatch(path.name))
 
 
 def checkpoints(directory: Path) -> dict[int, Path]:

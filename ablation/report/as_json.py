@@ -25,6 +25,7 @@ from ablation.analysis.tables import (
     interactions_table,
     runs_table,
 )
+from ablation.analysis.tuning import tuning_table
 from ablation.report import notes
 from ablation.report.notes import Note
 
@@ -130,6 +131,13 @@ def _comparison(comparison: Comparison, images: Sequence[OfImages]) -> dict[str,
         "cost": _records(cost_table(comparison)),
         "images": _records(images_table(list(images))) if images else [],
     }
+    if found.tuning:
+        described["certificate"]["equal_tuning"] = found.tuning.passes
+        described["tuning"] = {
+            **{key: _plain(value) for key, value in vars(found.tuning).items() if key != "grid"},
+            "grid": found.tuning.grid,
+            "trials": _records(tuning_table(comparison)),
+        }
     if any(question.kind == "interaction" for question in comparison.asked):
         described["interactions"] = _records(interactions_table(comparison))
     return described

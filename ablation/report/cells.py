@@ -20,6 +20,8 @@ from ablation.analysis.tables import (
     interactions_table,
     runs_table,
 )
+from ablation.analysis.tuning import tuning_table
+from ablation.factors import spelled
 from ablation.terminal import duration
 
 _TICKS = {True: "✓", False: "–", None: ""}
@@ -52,13 +54,19 @@ def accuracy_cells(comparison: Comparison) -> Cells:
                 *(str(row[key]) for key in comparison.rows),
                 *(_score(metric, row, column) for column in comparison.columns),
                 *(_difference(metric, row, column) for column in differences),
+                *(
+                    _value(row[f"{column} {key}"])
+                    for key in comparison.tuned_keys
+                    for column in comparison.columns
+                ),
             ]
         )
     signs = [
         f"{comparison.prefix}{column} − {comparison.reference}" for column in comparison.others
     ]
     columns = [f"{comparison.prefix}{column}" for column in comparison.columns]
-    return Cells([*comparison.rows, *columns, *signs], rows)
+    tuned = [f"{name} {short_key(key)}" for key in comparison.tuned_keys for name in columns]
+    return Cells([*comparison.rows, *columns, *signs, *tuned], rows)
 
 
 def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -> Cells:
@@ -79,6 +87,7 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
     header = [keys[0] if one_factor else "step" if steps else "arm", *([] if one_factor else ticks)]
     header += [metric.title, "difference", "verdict"]
     header += ["total"] if steps else []
+    header += [f"tuned {short_key(key)}" for key in comparison.tuned_keys]
     costs = ["parameters", "multiply-adds", "s/epoch"] if whole else []
     rows = []
     for _, row in table.iterrows():
@@ -92,6 +101,7 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
         ]
         cells += [_scored(metric, row), _between(metric, row, "difference"), row["verdict"]]
         cells += [metric.signed(row["total"])] if steps else []
+        cells += [_value(row[f"tuned {key}"]) for key in comparison.tuned_keys]
         if whole:
             there = not math.isnan(row["parameters"])
             cells += [f"{row['parameters']:,.0f}" if there else ""]
@@ -240,6 +250,46 @@ def claim_cells(claimed: Claimed) -> Cells:
 def number(value: Any, form: str) -> str:
     """Returns a formatted number, nothing for NaN."""
     return "" if value is None or math.isnan(value) else format(value, form)
+
+
+def tuning_cells(comparison: Comparison) -> Cells:
+    """Returns what was tried for each arm and how it scored; what was chosen stands out."""
+    table = tuning_table(comparison)
+    names = [] if comparison.arms else list(comparison.rows)
+    column = "arm" if comparison.arms else comparison.contrast
+    keys = comparison.tuned_keys
+    header = [*names, column, *map(short_key, keys), "accuracy of trials", "loss", "chosen"]
+    rows = []
+    for row in table.to_dict("records"):
+        spread = f" ± {percent(row['sd'])}" if row["n"] > 1 else ""
+        said = [f"{row['failed']} failed"] if row["failed"] else []
+        said += [f"{row['missing']} missing"] if row["missing"] else []
+        note = f"; {', '.join(said)}" if said else ""
+        marks = ["✓"] if row["chosen"] else []
+        marks += ["edge"] if row["edge"] else []
+        marks += ["tie"] if row["tied"] else []
+        rows.append(
+            [
+                *(str(row[name]) for name in (*names, "column")),
+                *(_value(row.get(key)) for key in keys),
+                f"{percent(row['mean'])}{spread} (n={row['n']}{note})",
+                number(row["loss"], ".4g"),
+                " ".join(marks),
+            ]
+        )
+    return Cells(header, rows, frozenset(i for i, one in enumerate(table["chosen"]) if one))
+
+
+def short_key(key: str) -> str:
+    """Returns the last word of a key, by which a table's heading knows what was tuned."""
+    return key.rpartition(".")[2]
+
+
+def _value(value: Any) -> str:
+    """Returns a value that was tried as it is typed, nothing for none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:g}" if isinstance(value, float) else spelled(value)
 
 
 def _to_settle(effect: Effect) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.analysis.audit import spans
+from ablation.analysis.audit import audit, spans
 from ablation.analysis.comparison import Comparison, levels
 from ablation.analysis.study import Study
 from ablation.analysis.tables import comparison_effects
@@ -87,6 +87,9 @@ def _statistics(comparison: Comparison) -> Iterator[tuple[str, str]]:
             else "."
         ),
     )
+    if comparison.tuned:
+        chosen = notes.equal_tuning(audit(comparison).tuning)
+        yield "How were hyperparameters chosen?", " ".join(f"{n.lead} {n.text}" for n in chosen)
     states = comparison.runs["state"].value_counts()
     lost = {state: states[state] for state in states.index if state != store.COMPLETE}
     said = ", ".join(f"{count} {state}" for state, count in lost.items())
@@ -155,6 +158,7 @@ def _compute(study: Study) -> Iterator[tuple[str, str]]:
         f"{_time(frame['seconds'].sum())} ({each}), added up also where runs trained at the same "
         f"time; times threads {_time((frame['seconds'] * frame['threads']).sum())}.",
     )
+    yield from _tuning(study)
     again = int((frame["attempts"] > 1).sum())
     said = "Not in it: preparing data, reports, runs of other studies, and what was deleted."
     if again:
@@ -165,16 +169,39 @@ def _compute(study: Study) -> Iterator[tuple[str, str]]:
     yield "Did the research take more?", said
 
 
+def _tuning(study: Study) -> Iterator[tuple[str, str]]:
+    """Yields how many tuning runs there are and how long they took, nothing if there are none."""
+    paths = store.tuning_directories(study.directory)
+    if not paths:
+        return
+    statuses = [store.read_status(path) for path in paths]
+    states = pd.Series([status.state for status in statuses]).value_counts()
+    seconds = 0.0
+    for path, status in zip(paths, statuses, strict=True):
+        rows, _ = store.read_history(path)
+        seconds += max(sum(row["seconds"] for row in rows), _between(status))
+    said = ", ".join(f"{count} {state}" for state, count in states.items())
+    yield (
+        "What did tuning take?",
+        f"{counted(len(paths), 'tuning run')} ({said}), {_time(seconds)}, not in the times above.",
+    )
+
+
+def _between(status: store.Status) -> float:
+    """Returns how long the latest attempt took, 0 if it never began or nobody saw its end."""
+    with contextlib.suppress(TypeError, ValueError):
+        start, end = (datetime.fromisoformat(str(time)) for time in (status.start, status.end))
+        return (end - start).total_seconds()
+    return 0.0
+
+
 def _spent(study: Study, run: str) -> dict[str, Any]:
     """Returns what a run has taken, as far as it is stored, and where."""
     directory = study.directory / run
     status = store.read_status(directory)
     known = study.runs.loc[study.runs["run"] == run, "seconds"].iloc[0]
     history = study.history.loc[study.history["run"] == run, "seconds"].sum()
-    seconds = max(float(history), 0.0 if pd.isna(known) else float(known))
-    with contextlib.suppress(TypeError, ValueError):  # It never began, or nobody saw its end.
-        start, end = (datetime.fromisoformat(str(time)) for time in (status.start, status.end))
-        seconds = max(seconds, (end - start).total_seconds())
+    seconds = max(float(history), 0.0 if pd.isna(known) else float(known), _between(status))
     facts: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
         facts = store.read_json(directory / "provenance.json")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ablation.analysis.comparison import LOCATIONS, level_key, protocol_columns, varying
+from ablation.analysis.comparison import LOCATIONS, key_of, level_key, protocol_columns, varying
 from ablation.analysis.study import Study, level_column
 from ablation.records import store
 from ablation.report.cells import Cells, number, percent
@@ -113,11 +113,7 @@ def _inner(study: Study) -> list[str]:
     """Returns the keys that differ inside one study, which its cells must therefore tell apart."""
     differing = varying(study.runs, protocol_columns(study.runs, study.factors))
     several = study.runs["dataset"].nunique() > 1
-    return [
-        key.removeprefix("config.")
-        for key in differing
-        if not (several and key.startswith("config.dataset."))
-    ]
+    return [key_of(key) for key in differing if not (several and key.startswith("config.dataset."))]
 
 
 def _cells(one: Study, other: Study, names: tuple[str, str]) -> Cells:

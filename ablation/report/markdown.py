@@ -124,15 +124,23 @@ def compared(found: Difference) -> str:
     return _joined(parts)
 
 
-def section(title: str, images: Sequence[tuple[str, str]], remarks: Sequence[str]) -> str:
+def section(
+    title: str,
+    images: Sequence[tuple[str, str]],
+    remarks: Sequence[str],
+    about: str = "",
+    cells: Cells | None = None,
+) -> str:
     """Returns a section of figures.
 
     Args:
         title: of the section.
         images: the path of each, relative to the report, and its caption, which may be empty.
         remarks: what is to be said beside them.
+        about: what is said of its table.
+        cells: its table, None if it has none.
     """
-    parts = [f"### {title}"]
+    parts = [f"### {title}", about, table(cells) if cells else ""]
     for path, caption in images:
         parts += [f"![{inline(Path(path).stem)}]({path})", caption]
     return "\n\n".join(part for part in [*parts, _list(remarks)] if part)

@@ -8,6 +8,7 @@ from ablation.analysis.audit import Audit, Differences
 from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison, varying
 from ablation.analysis.effects import NEAR_CHANCE_SHARE, Effect, foremost
+from ablation.analysis.equal_tuning import EqualTuning
 from ablation.analysis.per_image import OfImages
 from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS
 from ablation.analysis.starts import starts_table
@@ -29,6 +30,10 @@ COST = "Equal epochs are not equal work. Trainable parameters; multiply-adds of 
 SHARES = (
     "What each factor brings, averaged over all orders of changing them (Shapley values); the "
     "shares add up to what all bring together."
+)
+TUNING = (
+    "Accuracy on the images that judge tuning runs, which are training images of the other runs, "
+    "and mean loss on them. In bold is what was chosen."
 )
 INTERACTIONS = "What each part adds to the stripped arm, and what is lost when it is left out:"
 
@@ -69,11 +74,37 @@ def states(study: Study) -> str:
     """Returns how many runs are in which state."""
     found = study.runs["state"].value_counts()
     counts = ", ".join(f"{count} {state}" for state, count in found.items())
-    return f"{counted(len(study.runs), 'run')}: {counts}"
+    trials = len(store.tuning_directories(study.directory))
+    tuning = f", and {counted(trials, 'tuning run')}" if trials else ""
+    return f"{counted(len(study.runs), 'run')}: {counts}{tuning}"
 
 
 def outside(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:
-    """Returns how many runs stand in no table, and which design shows them; nothing if all do."""
+    """Returns which runs stand in no table or in one of their own, nothing if none do."""
+    return [*_beside(study, comparisons), *_tuned(study, comparisons)]
+
+
+def _tuned(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:
+    """Returns which runs tuning keeps apart."""
+    found = []
+    if study.tuned and any(not one.tuned for one in comparisons):
+        keys = dict.fromkeys(key for one in study.tuned for key in one.record.keys)
+        text = (
+            f"for some arms {' and '.join(keys)} was tuned, for others it was set by hand; they "
+            "stand in tables of their own, because a difference between them would be one of care."
+        )
+        found.append(Note(text, "Tuned and not tuned:"))
+    if study.superseded:
+        text = (
+            f"{counted(len(study.superseded), 'run')} of an earlier choice stand in no table: "
+            "other values were tried since, and another one was chosen."
+        )
+        found.append(Note(text, "Chosen anew:"))
+    return found
+
+
+def _beside(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:
+    """Returns how many runs a design leaves out."""
     runs = study.runs[study.runs["state"] != store.REFUSED]
     shown = {name for comparison in comparisons for name in comparison.runs["run"]}
     left = len(set(runs["run"]) - shown)
@@ -116,7 +147,8 @@ def claimed(found: Claimed) -> list[Note]:
 def certificate(found: Audit) -> list[Note]:
     """Returns what the audit found: budget, confounds, holes, shared images, chosen seeds."""
     budget, holes = _budget(found), _holes(found)
-    return [budget, *_confounds(found), holes, *_shared(found), *_looked(found)]
+    tuning = equal_tuning(found.tuning)
+    return [budget, *tuning, *_confounds(found), holes, *_shared(found), *_looked(found)]
 
 
 def _budget(found: Audit) -> Note:
@@ -130,6 +162,26 @@ def _budget(found: Audit) -> Note:
         return Note(text, "Equal budget: PASS")
     among = f"PASS among runs of equal {' and '.join(found.within)}. " if found.within else ""
     return Note(f"{among}The runs differ in", "Equal budget: FAIL.", _listed(found.unequal))
+
+
+def equal_tuning(found: EqualTuning | None) -> list[Note]:
+    """Returns whether the arms were tuned alike, and what is to be said of the choice."""
+    if not found:
+        return []
+    tried = "; ".join(f"{key} {', '.join(values)}" for key, values in found.grid.items())
+    text = (
+        f"({counted(found.arms, 'arm')}: {tried}; {counted(found.seeds, 'tuning seed')}, "
+        f"{counted(found.epochs, 'epoch')}). Tuning runs train on {100 * (1 - found.share):.3g} % "
+        f"of the training images and are judged by the other {100 * found.share:.3g} %, never by "
+        "validation images; no run of the table has one of their seeds. Chosen is the highest mean "
+        "accuracy, of several the one with the lowest mean loss, of these the one named first; a "
+        "run that failed or diverged counts as 0 %."
+    )
+    items = (*found.untrained, *found.edges, *found.tied, *found.failed)
+    if found.passes:
+        return [Note(text, "Equal tuning: PASS", first(items, _LISTED_AT_MOST))]
+    wrong = Note("What is not equal:", "Equal tuning: FAIL.", first(found.unequal, _LISTED_AT_MOST))
+    return [wrong, Note(text, "Tuned", first(items, _LISTED_AT_MOST))]
 
 
 def _confounds(found: Audit) -> list[Note]:

@@ -15,7 +15,8 @@ from ablation.analysis.per_image import OfImages
 from ablation.analysis.study import Study
 from ablation.data.cache import Cache
 from ablation.records import store
-from ablation.report import figures, layers, pictures
+from ablation.report import figures, layers, notes, pictures, tuned
+from ablation.report.cells import Cells, tuning_cells
 from ablation.report.gallery import SEEDS_AT_MOST, Gallery
 from ablation.report.pictures import Guess
 from ablation.text import readable
@@ -70,11 +71,15 @@ class Section:
         title: of the section.
         drawings: its figures, in order.
         remarks: what is left out and why, a sentence each.
+        about: what is said of its table.
+        table: of what the figures show, None if they show what other tables have.
     """
 
     title: str
     drawings: list[Drawing]
     remarks: list[str] = field(default_factory=list)
+    about: str = ""
+    table: Cells | None = None
 
 
 def sections(
@@ -93,7 +98,7 @@ def sections(
         images: what the validation images say to its questions.
         sort: how the arms of a design are ordered; see `tables.arms_table`.
     """
-    found = [_curves(study, comparison, sort), _why(study, comparison)]
+    found = [_curves(study, comparison, sort), _tuning(comparison), _why(study, comparison)]
     if comparison.prefix:  # Levels such as 0.1 do not say of what.
         for drawing in (drawing for section in found for drawing in section.drawings):
             for legend in drawing.figure.legends:
@@ -121,6 +126,21 @@ def _curves(study: Study, comparison: Comparison, sort: str) -> Section:
             figure = figures.curves(runs, history, metrics, rows, columns)
             drawn.append(Drawing(kind, figure, caption))
     return Section("Curves", drawn)
+
+
+def _tuning(comparison: Comparison) -> Section:
+    """What was tried for each arm that was tuned."""
+    if not comparison.tuned:
+        return Section("Tuning", [])
+    figure = tuned.trials(comparison)
+    several = "; of other keys, the best at each value" if len(comparison.tuned_keys) > 1 else ""
+    caption = (
+        "Accuracy of the tuning runs on the images that judge them, means over tuning seeds with "
+        f"their standard deviation{several}. A ring is what was chosen, a cross at the bottom a "
+        "value at which every run failed."
+    )
+    drawing = Drawing("tuning", figure, caption)
+    return Section("Tuning", [drawing], [], notes.TUNING, tuning_cells(comparison))
 
 
 def _about_curves(runs: pd.DataFrame, rows: Sequence[str]) -> str:

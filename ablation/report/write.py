@@ -16,6 +16,7 @@ from ablation.analysis.comparison import Comparison
 from ablation.analysis.per_image import OfImages, images_table, of_images
 from ablation.analysis.shapley import shapley_table
 from ablation.analysis.study import Study, load
+from ablation.analysis.tuning import tuning_table
 from ablation.config import ReportConfig
 from ablation.records import store
 from ablation.records.standing import Standing
@@ -35,7 +36,7 @@ _DRAWN_BY_THE_PAGE = ("effects",)
 """Kinds of figures that a page draws itself, with scripts or without."""
 _QUESTIONS_AT_MOST = 30
 _OWN = re.compile(
-    r"(ablation|accuracy|changed|confusion|cost|effects|examples|final|gradients|images|interactions|loss|shares|predictions|responses)"
+    r"(ablation|accuracy|changed|confusion|cost|effects|examples|final|gradients|images|interactions|loss|shares|predictions|responses|tuning)"
     r"-.*\.(csv|png|svg|tex)"
 )
 
@@ -185,7 +186,8 @@ def _sections(
             paths = [f"{_FOLDER}/{one.kind}-{name}.png" for one in section.drawings]
             captions = [one.caption for one in section.drawings]
             illustrations = list(zip(paths, captions, strict=True))
-            texts.append(markdown.section(section.title, illustrations, section.remarks))
+            said = section.remarks, section.about, section.table
+            texts.append(markdown.section(section.title, illustrations, *said))
             for one in section.drawings:
                 rendered = _rendered(one, name)
                 files |= rendered
@@ -221,6 +223,8 @@ def _tables(
     if any(effect.kind == "interaction" for effect in found) and comparison.arms:
         interactions = tables.interactions_table(comparison), cells.interaction_cells(comparison)
         both["interactions"] = interactions
+    if comparison.tuned:
+        both["tuning"] = tuning_table(comparison), cells.tuning_cells(comparison)
     shares = shapley_table(comparison)
     if not comparison.arms and len(shares):
         both["shares"] = shares, cells.share_cells(comparison)

@@ -42,12 +42,19 @@ class Job:
     Attributes:
         words: its overrides, as Hydra takes them.
         arm: the place of its arm in the design.
+        levels: of the factors, by key, as they were typed.
         config: resolved.
     """
 
     words: tuple[str, ...]
     arm: int
+    levels: dict[str, str]
     config: dict[str, Any]
+
+    @property
+    def without_seed(self) -> tuple[str, ...]:
+        """Its overrides but for the seed: what the jobs of one arm on one data set share."""
+        return tuple(word for word in self.words if not word.startswith("seed="))
 
 
 @dataclass(frozen=True)
@@ -88,9 +95,9 @@ def expand(config: DictConfig) -> Expansion:
     arguments += typed
     if count and not any(word.startswith("seed=") for word in typed):
         at_most = count
-    overrides = _parsed(arguments)
+    overrides = parsed(arguments)
     swept = list(dict.fromkeys(one.key_or_group for one in overrides if one.is_sweep_override()))
-    words = _words(overrides)
+    words = values_of(overrides)
     factors = {key: known for key, known in words.items() if key in swept and key not in BLOCKS}
     by_text = {key: {_typed(word): word for word in known} for key, known in factors.items()}
     design = config.design
@@ -107,15 +114,18 @@ def expand(config: DictConfig) -> Expansion:
         )
     arms = DESIGNS[design.name].arms(space)
     blocks = [words.get(key, [None]) for key in reversed(BLOCKS)]
-    found, places = [], []
+    found, places, named = [], [], []
     for block in itertools.product(*blocks):
         chosen = dict(zip(reversed(BLOCKS), block, strict=True))
         for place, arm in enumerate(arms):
             its = chosen | {key: by_text[key][level] for key, level in arm.levels.items()}
             found.append(tuple(its.get(key) or known[0] for key, known in words.items()))
             places.append(place)
+            data = chosen["dataset"] if len(blocks[1]) > 1 else None
+            levels = {"dataset": _typed(data)} if data else {}
+            named.append(levels | {key: spelled(level) for key, level in arm.levels.items()})
     composed = configurations(config.hydra.job.config_name, found)
-    jobs = [Job(*one) for one in zip(found, places, composed, strict=True)]
+    jobs = [Job(*one) for one in zip(found, places, named, composed, strict=True)]
     if at_most and len(arms) < 2:
         raise UserError(
             f"seed=until({at_most}) trains seeds until questions are decided, and a single arm "
@@ -129,7 +139,7 @@ def _rejected(typed: str, factors: Iterable[str]) -> str:
     return f"{keys.factor(key, factors)}{equals}{level}"
 
 
-def _words(overrides: Sequence[Override]) -> dict[str, list[str]]:
+def values_of(overrides: Sequence[Override]) -> dict[str, list[str]]:
     """Returns the override of every value of each key, in the order typed."""
     found: dict[str, list[str]] = {}
     for override in overrides:
@@ -141,7 +151,7 @@ def _words(overrides: Sequence[Override]) -> dict[str, list[str]]:
 
 def _typed(word: str) -> str:
     """Returns the value of an override as its user typed it."""
-    return spelled(_parsed([word])[0].value())
+    return spelled(parsed([word])[0].value())
 
 
 def configurations(config_name: str, jobs: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
@@ -152,7 +162,7 @@ def configurations(config_name: str, jobs: Sequence[Sequence[str]]) -> list[dict
         jobs: the overrides of each job, the same keys in the same order in all of them.
     """
     words = list(dict.fromkeys(word for job in jobs for word in job))
-    overrides = dict(zip(words, _parsed(words), strict=True))
+    overrides = dict(zip(words, parsed(words), strict=True))
     groups = {key for key in {one.key_or_group for one in overrides.values()} if _is_group(key)}
     choices = {word for word in words if overrides[word].key_or_group in groups}
     if not all(_is_simple(overrides[word], word in choices) for word in words):
@@ -219,7 +229,8 @@ def _composed(config_name: str, job: Sequence[str]) -> dict[str, Any]:
     return to_plain(compose(config_name, overrides=list(job)))
 
 
-def _parsed(words: Sequence[str]) -> list[Override]:
+def parsed(words: Sequence[str]) -> list[Override]:
+    """Returns overrides, as Hydra takes them."""
     loader = GlobalHydra.instance().config_loader()
     return OverridesParser.create(config_loader=loader).parse_overrides(list(words))
 

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from ablation import import_path, source
 from ablation.config import Config, DatasetConfig, UserError
 from ablation.data import cache
+from ablation.data.tuning_split import of_run
 from ablation.networks import registry
 from ablation.orders import PrepareOrder, TrainOrder, written
 from ablation.records import asked, store
@@ -50,10 +51,17 @@ def resolve(configs: Sequence[Config]) -> list[Run]:
             if found is None:
                 raise UserError(f"the data set {config.dataset.name} has not been prepared.")
             data[key] = found
-        size, count = config.recipe.batch_size, data[key].count("train")
+        found, size = data[key], config.recipe.batch_size
+        if config.tuning:
+            of_share = f"{key} {config.tuning}"
+            if of_share not in data:
+                data[of_share] = of_run(config, found)
+            found = data[of_share]
+        count = found.count("train")
         if size > count:
+            kept = " that tune.share leaves" if config.tuning else ""
             raise UserError(
-                f"recipe.batch_size={size} is more than the {count} training images; "
+                f"recipe.batch_size={size} is more than the {count} training images{kept}; "
                 f"use recipe.batch_size={count} or less."
             )
         net = json.dumps([config.arch, config.parts])

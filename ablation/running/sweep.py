@@ -26,11 +26,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ablation import claims, machine, recipes, source
+from ablation import claims, keys, machine, recipes, source
 from ablation.config import (
     COMMAND_KEYS,
     RECORD_KEY,
     SWEEPER,
+    TuneConfig,
     UserError,
     expanded,
     flatten,
@@ -59,6 +60,7 @@ from ablation.report import PAGE
 from ablation.running import environment, plan, runner
 from ablation.running.jobs import Expansion, expand
 from ablation.running.progress import Monitor
+from ablation.running.tuning import Decided, Tuning
 from ablation.running.until import Buying
 from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR, counted, open_console
 from ablation.validation import check_report, explain, validated
@@ -225,19 +227,30 @@ def sweep(config: DictConfig, launcher: Launcher, batch_size: int | None) -> lis
     at_a_time = workers(config.hydra.launcher)
     whole = Sweep([job.config | given for job in expansion.jobs], expansion)
     whole.prepare()
-    if whole.plans_only:
-        whole.plan(at_a_time)
-        return []
-    launched, returned = 0, []
-    for places in whole.portions(at_a_time):
-        due = [list(expansion.jobs[place].words) for place in places]
+    returned: list[Any] = []
+
+    def launch(due: Sequence[Sequence[str]]) -> None:
         for first in range(0, len(due), batch_size or len(due) or 1):
             batch = due[first : first + batch_size] if batch_size else due
-            results = launcher.launch(batch, initial_job_idx=launched)
+            results = launcher.launch([*map(list, batch)], initial_job_idx=sum(map(len, returned)))
             for result in results:
                 _ = result.return_value  # Raises what the job raised.
-            launched += len(batch)
             returned.append(results)
+
+    tuning = whole.tuning(config, given)
+    if whole.plans_only:
+        whole.plan(at_a_time, tuning)
+        return []
+    if tuning:
+        launch(whole.begin_tuning(tuning))
+        decided = whole.end_tuning(tuning)
+        if not decided:
+            sys.exit(EXIT_RUNS_MISSING)
+        expansion = decided.expansion
+        whole = Sweep([job.config | given for job in expansion.jobs], expansion, decided)
+        whole.prepare()
+    for places in whole.portions(at_a_time):
+        launch([expansion.jobs[place].words for place in places])
     if not whole.end():
         sys.exit(EXIT_RUNS_MISSING)
     return returned
@@ -262,12 +275,18 @@ class Sweep:
     Args:
         configs: the resolved configuration of each job.
         expansion: the design that they are the jobs of, None of a single run.
+        decided: with which values its arms were chosen to be trained, None if nothing is tuned.
 
     Raises:
         UserError: a value is not allowed.
     """
 
-    def __init__(self, configs: list[dict[str, Any]], expansion: Expansion | None = None):
+    def __init__(
+        self,
+        configs: list[dict[str, Any]],
+        expansion: Expansion | None = None,
+        decided: Decided | None = None,
+    ):
         swept = expansion.swept if expansion else []
         if "experiment" in swept:
             raise UserError("experiment cannot be swept: each has a sweep and a study of its own.")
@@ -285,6 +304,15 @@ class Sweep:
             )
         self._swept = swept
         self._expansion = expansion
+        self._decided = decided
+        tune = self._configs[0].tune
+        if tune.grid and not expansion:
+            raise UserError(f"tune.{tune.grid[0]} trains several runs: put -m before the keys.")
+        if tune != TuneConfig() and not tune.grid:
+            raise UserError(
+                "tune.share, tune.seeds and tune.epochs say how keys are tuned, and none is: add "
+                "what to try, after -m, such as tune.recipe.learning_rate=0.1,0.03,0.01."
+            )
         self._console = open_console(stderr=True)
         self._directory = store.study_directory(self._configs[0])
         self._report = self._configs[0].report
@@ -359,7 +387,11 @@ class Sweep:
         """
         for config in {runner.data_key(config): config for config in self._configs}.values():
             runner.prepare(config.dataset, config.cache_dir)
-        self._of_jobs = runner.resolve(self._configs)
+        self._keep(runner.resolve(self._configs))
+
+    def _keep(self, runs: list[Run]) -> None:
+        """Takes the runs of the jobs, in order, for those of the sweep."""
+        self._of_jobs = runs
         # Cells that name the same network in different words are one run.
         self._runs = list({run.name: run for run in self._of_jobs}.values())
         if self._expansion and self._expansion.until:
@@ -371,13 +403,89 @@ class Sweep:
         """Whether the command wants to know what would be trained, and no more."""
         return bool(self._configs[0].plan)
 
-    def plan(self, workers: int) -> None:
-        """Prints what would be trained and how long that would take."""
+    def tuning(self, composed: DictConfig, given: dict[str, Any]) -> Tuning | None:
+        """Returns what the command tunes, None if nothing.
+
+        Args:
+            composed: what Hydra composed for the command as a whole.
+            given: what every run has beside that.
+
+        Raises:
+            UserError: something cannot be tuned, or not so.
+        """
+        if not self._configs[0].tune.grid:
+            return None
+        assert self._expansion
+        return Tuning(composed, self._expansion, self._configs[0], given)
+
+    def begin_tuning(self, tuning: Tuning) -> list[tuple[str, ...]]:
+        """Puts on record what is tried, and starts to watch.
+
+        Returns:
+            The overrides of each trial that is due.
+
+        Raises:
+            UserError: the study's folder cannot be written.
+        """
+        try:
+            sources: dict[str, dict[str, str]] = {}
+            for run in tuning.runs:
+                sources |= run.sources
+            asked.add(self._directory, self._swept, sources)
+            recorded.register(self._directory, self._claims, self._report.metric)
+            tuning.record()
+        except OSError as error:
+            raise UserError(f"{self._directory} cannot be written: {error}") from None
+        self._tell_remarks()
+        self._console.print(tuning.said(), soft_wrap=True, highlight=False)
+        due = tuning.due
+        nothing = lambda standing: None  # noqa: E731  # A trial changes no table.
+        self._monitor = Monitor([tuning.runs[i] for i in due], self._console, nothing, nothing)
+        self._monitor.start()
+        return [tuning.words[place] for place in due]
+
+    def end_tuning(self, tuning: Tuning) -> Decided | None:
+        """Chooses a value for each arm; returns None if trials were stopped from outside."""
+        assert self._monitor
+        ends = [(run, runner.wait_or_take_over(run, command_line())) for run in tuning.runs]
+        self._monitor.stop()
+        stopped = [(run, status) for run, status in ends if not status.is_final]
+        for run, status in stopped:
+            self._console.print(
+                f"{status.state}: {run.name}: {status.reason or _WITHOUT_REASON}", soft_wrap=True
+            )
+        if stopped:
+            self._console.print("Nothing is chosen before all tuning runs have ended.")
+            return None
+        decided = tuning.decide()
+        for line in decided.said:
+            self._console.print(f"tuned: {line}", soft_wrap=True, highlight=False)
+        return decided
+
+    def plan(self, workers: int, tuning: Tuning | None = None) -> None:
+        """Prints what would be trained and how long that would take.
+
+        Args:
+            workers: runs that are trained at a time.
+            tuning: what is tuned before, None if nothing is.
+        """
         for remark in self._without_effect:
             self._console.print(remark, soft_wrap=True, highlight=False)
         self._tell_design()
         rerun = self._configs[0].rerun
-        seconds = plan.show(self._runs, rerun, workers, bool(self._buying))
+        if tuning:
+            self._console.print(tuning.said(), soft_wrap=True, highlight=False)
+            runs, unchosen = tuning.expected()
+            self._keep(runs)
+            if unchosen:
+                self._console.print(
+                    f"Nothing is chosen yet for {counted(unchosen, 'arm')}, whose runs are planned "
+                    "with a value at which most are to be trained.",
+                    soft_wrap=True,
+                    highlight=False,
+                )
+        trials = tuning.runs if tuning else []
+        seconds = plan.show([*trials, *self._runs], rerun, workers, bool(self._buying))
         if self._buying:
             for line in plan.until(self._buying, self._runs, seconds, workers):
                 print(line)
@@ -425,13 +533,12 @@ class Sweep:
         """
         self._record()
         recorded.register(self._directory, self._claims, self._report.metric)
-        rerun = self._configs[0].rerun
+        without = self._unchosen()
         statuses = [(run, store.read_status(run.directory)) for run in self._runs]
-        due = [(run, status) for run, status in statuses if runner.is_due(status, rerun)]
-        for remark in (*self._without_effect, *remarks(self._runs)):
-            self._console.print(remark, soft_wrap=True, highlight=False)
-        self._tell_design()
-        self._announce([one for one in statuses if not runner.is_due(one[1], rerun)], due)
+        due = [one for one in statuses if one[0].name not in without and self._is_due(one[1])]
+        if not self._decided:  # Else it was said before the trials.
+            self._tell_remarks()
+        self._announce([one for one in statuses if one not in due], due)
         self._monitor = Monitor(
             [run for run, _ in due],
             self._console,
@@ -446,6 +553,16 @@ class Sweep:
         names = [run.name for run in self._of_jobs]
         return [names.index(run.name) for run, _ in due]
 
+    def _is_due(self, status: Status) -> bool:
+        return runner.is_due(status, self._configs[0].rerun)
+
+    def _unchosen(self) -> set[str]:
+        """Returns the names of the runs for whose arms no value could be chosen."""
+        if not self._decided:
+            return set()
+        of_jobs = zip(self._of_jobs, self._decided.reasons, strict=True)
+        return {run.name for run, reason in of_jobs if reason}
+
     def _record(self) -> None:
         """Puts on record what the command asks for.
 
@@ -457,6 +574,8 @@ class Sweep:
             for run in self._runs:
                 sources |= run.sources
             asked.add(self._directory, self._swept, sources, self._planned())
+            if self._decided:
+                self._decided.put(self._of_jobs, self._trained)
             if self._buying:
                 self._buying.record()
         except OSError as error:
@@ -466,6 +585,12 @@ class Sweep:
     def _trained(self) -> list[Run]:
         """The runs of the command but for those of seeds that nobody has decided to train."""
         return self._buying.bought if self._buying else self._runs
+
+    def _tell_remarks(self) -> None:
+        """Says what of the command has no effect, what will be slow, and what its design is."""
+        for remark in (*self._without_effect, *remarks(self._runs)):
+            self._console.print(remark, soft_wrap=True, highlight=False)
+        self._tell_design()
 
     def _tell_design(self) -> None:
         """Says how many arms and questions a design has that is no grid."""
@@ -482,6 +607,8 @@ class Sweep:
         if not self._expansion:
             return None
         config, space = self._configs[0], self._expansion.space
+        # What is tuned is fixed for no arm but by its own trials.
+        tuned = {keys.full(one.partition("=")[0]) for one in config.tune.grid}
         runs: dict[int, dict[str, None]] = {}
         trained = {run.name for run in self._trained}
         for run, job in zip(self._of_jobs, self._expansion.jobs, strict=True):
@@ -489,7 +616,8 @@ class Sweep:
         fixed = {
             key: value
             for key, value in flatten(identity_keys(asdict(config))).items()
-            if key not in space.levels and key.split(".")[0] not in (*BLOCKS, *space.levels)
+            if key not in (*space.levels, *tuned)
+            and key.split(".")[0] not in (*BLOCKS, *space.levels)
         }
         arms = tuple(tuple(runs[arm]) for arm in sorted(runs))
         return Planned(config.design.name, space.levels, space.rejected, fixed, arms)

@@ -52,6 +52,7 @@ def measure(config: Config) -> dict[str, Any]:
         `peak_memory_bytes`.
     """
     from ablation.data import cache
+    from ablation.data.tuning_split import of_run
     from ablation.networks import cost
     from ablation.training.callbacks import StepClock
     from ablation.training.feed import train_dataset
@@ -62,6 +63,7 @@ def measure(config: Config) -> dict[str, Any]:
     set_up(config)
     data = cache.find(config.dataset, config.cache_dir)
     assert data
+    data = of_run(config, data)
     batches, val = open_batches(config, data)
     steps, val_steps = min(_STEPS, batches.steps_per_epoch), min(_VAL_STEPS, val.steps)
     model = compiled_model(config, data, config.epochs * batches.steps_per_epoch)

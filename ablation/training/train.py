@@ -18,6 +18,7 @@ from ablation.config import Config
 from ablation.data.augment import OwnAugmentation, Tricks
 from ablation.data.cache import Cache
 from ablation.data.pipeline import TrainBatches, ValBatches, affine
+from ablation.data.tuning_split import of_run
 from ablation.networks import cost
 from ablation.networks.build import build
 from ablation.networks.pairing import initial_digests
@@ -60,6 +61,7 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
         DivergenceError: the loss became NaN or infinite.
     """
     start = time.perf_counter()
+    cache = of_run(config, cache)
     set_up(config)
     epochs = config.epochs
     batches, val = open_batches(config, cache)

@@ -39,6 +39,7 @@ from ablation.report.cells import (
     interaction_cells,
     runs_cells,
     share_cells,
+    tuning_cells,
 )
 from ablation.report.conditions import condition_cells
 from ablation.report.difference import Difference
@@ -51,6 +52,7 @@ from ablation.text import readable
 
 _QUESTIONS_AT_MOST = 30
 _ROWS_AT_MOST = 300
+_TUNING = "tuning"
 _PICTURES_AT_MOST = 450_000
 """Characters that the figures of a page may take."""
 
@@ -78,6 +80,21 @@ _NUMBER = re.compile(r"[<~]?[-+−]?\d[\d,.]*(e[-+]\d+)?( |%|$)")
 
 
 @dataclass(frozen=True)
+class Tried:
+    """What was tried for the arms of a comparison.
+
+    Attributes:
+        cells: the table of it.
+        labels: columns of it that name an arm.
+        figure: of it, None before it is drawn.
+    """
+
+    cells: Cells
+    labels: int
+    figure: Picture | None
+
+
+@dataclass(frozen=True)
 class Chapter:
     """What the template shows of one comparison.
 
@@ -100,6 +117,7 @@ class Chapter:
         has_layers: whether layers were measured.
         has_confusion: whether there are predictions to count.
         labels: columns of the ablation table that name a row.
+        tuning: what was tried for its arms, None if they were not tuned.
     """
 
     title: str
@@ -120,6 +138,7 @@ class Chapter:
     has_layers: bool
     has_confusion: bool
     labels: int
+    tuning: Tried | None
 
 
 def page(
@@ -168,6 +187,7 @@ def page(
         claimed=claim_cells(claimed) if claimed.answers else None,
         about_claims=notes.claimed(claimed),
         chapters=chapters,
+        about_tuning=notes.TUNING,
         runs=runs_cells(shown(study.runs)),
         problems=notes.first(study.problems, _ROWS_AT_MOST),
         live=live,
@@ -258,12 +278,22 @@ def _chapter(
         notes.sentences(effects),
         "" if notes.alone(effects) else notes.family(effects),
         [figure for figure in in_order if figure.kind in WITHOUT_SCRIPTS],
-        [figure for figure in in_order if figure.kind not in WITHOUT_SCRIPTS],
+        [one for one in in_order if one.kind not in (*WITHOUT_SCRIPTS, _TUNING)],
         [figure.title.lower() for figure in left],
         bool(chapter["layers"]),
         bool(chapter["confusion"]),
         1 if comparison.arms else len(comparison.rows),
+        _tried(comparison, in_order),
     )
+
+
+def _tried(comparison: Comparison, figures: Sequence[Picture]) -> Tried | None:
+    """Returns what was tried for the arms of a comparison, None if nothing was."""
+    if not comparison.tuned:
+        return None
+    figure = next((one for one in figures if one.kind == _TUNING), None)
+    labels = 1 if comparison.arms else 1 + len(comparison.rows)
+    return Tried(tuning_cells(comparison), labels, figure)
 
 
 def _filled(cells: Cells) -> Cells:

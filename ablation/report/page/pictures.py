@@ -21,12 +21,13 @@ _TITLES = {
     "predictions": "Predictions of validation images",
     "changed": "Images that a change fixes and breaks",
     "examples": "Training images",
+    "tuning": "Scores of the tuning runs",
 }
 _WIDTH = 1600
 _QUALITY = 82
 _SHOWN = 96 / 150
 """Of a picture's pixels those that a page gives it: figures have 150 dots an inch."""
-_DIGITS = re.compile(r"(?<![\w#.])-?\d+\.\d{2,}")
+_DIGITS = re.compile(r"scale\([^)]*\)|(?<![\w#.])-?\d+\.\d{2,}")
 _HEAD = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.DOTALL)
 _IDS = re.compile(r'(id="|url\(#|href="#)')
@@ -59,12 +60,16 @@ def vector(kind: str, caption: str, svg: bytes, unique: str) -> Picture:
         unique: what its ids begin with, since a page may hold several.
     """
     text = _METADATA.sub("", _HEAD.sub("", svg.decode()))
-    # A tenth of a point is less than a pixel.
-    text = _DIGITS.sub(lambda found: f"{float(found[0]):.1f}", text)
+    text = _DIGITS.sub(_shortened, text)
     text = _IDS.sub(rf"\g<1>{unique}", text)
     title = _TITLES.get(kind, kind)
     label = Markup(' role="img" aria-label="{}"').format(title)
     return Picture(kind, title, caption, Markup(text.replace("<svg", f"<svg{label}", 1)))
+
+
+def _shortened(found: re.Match[str]) -> str:
+    """Returns a coordinate to less than a pixel, with one digit; a scale, as of fonts, as it is."""
+    return found[0] if found[0].startswith("scale") else f"{float(found[0]):.1f}"
 
 
 def pixels(kind: str, caption: str, png: bytes) -> Picture:

@@ -16,6 +16,7 @@ from ablation.records.standing import Standing, Training
 from ablation.report.as_json import as_json
 from ablation.report.difference import difference
 from ablation.report.page import content, page
+from ablation.report.page.pictures import vector
 from ablation.report.write import write_difference, write_page, write_report
 from nasty import NAMES
 from reading import Page
@@ -186,6 +187,14 @@ def test_without_scripts_figures_stand_there(study):
     drawn = re.findall(r"<noscript>.*?</noscript>", text, re.DOTALL)
     labels = [re.search(r'aria-label="([^"]+)"', one)[1] for one in drawn]
     assert labels == ["Loss curves", "Accuracy curves", "Scores after the final epoch"]
+
+
+def test_a_figure_made_small_keeps_the_size_of_its_letters():
+    svg = (
+        '<svg><g transform="translate(1.234 5) scale(0.09 -0.09)"><path transform="scale(0.015625)"'
+    )
+    drawn = vector("final", "", f"{svg}/></g></svg>".encode(), "a-").drawn
+    assert "translate(1.2 5) scale(0.09 -0.09)" in drawn and "scale(0.015625)" in drawn
 
 
 def test_the_page_of_two_studies_has_the_runs_of_both(study, tmp_path, stored_run):

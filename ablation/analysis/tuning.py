@@ -1,0 +1,251 @@
+"""Which value an arm is trained with: the one whose trials score best, by rules that are stated.
+
+Trials are judged by images and trained from seeds that no reported run has. The best of several
+noisy scores is too good by about the noise of one; runs on fresh seeds, judged by other images,
+have nothing of it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ablation.config import flatten
+from ablation.records import store
+from ablation.records.tuning import Tuned, arm_of
+
+if TYPE_CHECKING:
+    from ablation.analysis.comparison import Comparison
+
+SETTING = "setting."
+"""What the columns of `Study.runs` begin with that stand for a key in a protocol: whether it was
+tuned, or the value that it was set to."""
+
+TUNED = "tuned"
+
+WORST = 0.0
+"""What a trial that failed or diverged counts as."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination of values at all tuning seeds.
+
+    Attributes:
+        values: of each key that is tuned.
+        scores: accuracy at the end, 0 to 1, on the images that judge; `WORST` of a run that failed
+            or diverged, none of one that has not ended.
+        losses: mean cross-entropy on these images, infinite where the run failed.
+        failures: why runs came to no good end.
+        missing: runs that have not ended.
+        refused: whether the network's function has said that there is no such network.
+        chance: accuracy of always answering the most frequent class, NaN if no run is complete.
+    """
+
+    values: Mapping[str, Any]
+    scores: tuple[float, ...]
+    losses: tuple[float, ...]
+    failures: tuple[str, ...] = ()
+    missing: int = 0
+    refused: bool = False
+    chance: float = math.nan
+
+    @property
+    def mean(self) -> float:
+        """Of the scores, NaN if there is none."""
+        return fmean(self.scores) if self.scores else math.nan
+
+    @property
+    def sd(self) -> float:
+        """Of the scores over seeds, NaN below two."""
+        return stdev(self.scores) if len(self.scores) > 1 else math.nan
+
+    @property
+    def failed(self) -> bool:
+        """Whether every run of it has failed."""
+        return not self.missing and len(self.failures) == len(self.scores)
+
+
+@dataclass(frozen=True)
+class ArmTuning:
+    """What was tried for an arm and what came of it.
+
+    Attributes:
+        record: what was asked and chosen.
+        trials: for each combination of values.
+    """
+
+    record: Tuned
+    trials: tuple[Trial, ...]
+
+    @property
+    def missing(self) -> int:
+        """Trials that have not ended or are no longer there."""
+        return sum(trial.missing for trial in self.trials)
+
+    @property
+    def stands(self) -> bool:
+        """Whether the trials, as they are now, say what was chosen."""
+        return not self.missing and best(self.trials) == self.record.chosen
+
+
+def best(trials: Sequence[Trial]) -> int | None:
+    """Returns the place of the trial to choose.
+
+    That of the highest mean score; of several the one with the lowest mean loss, and of these the
+    one that was named first.
+
+    Args:
+        trials: of one arm, of which every run has ended.
+
+    Returns:
+        None if every run of every trial has failed.
+    """
+    if all(trial.failed and not trial.refused for trial in trials):
+        return None
+    # min() and max() keep the first of equals.
+    return max(
+        range(len(trials)),
+        key=lambda place: (trials[place].mean, -fmean(trials[place].losses or (math.inf,))),
+    )
+
+
+def ties(trials: Sequence[Trial], chosen: int) -> list[int]:
+    """Returns the places of the trials with the same mean score as the chosen one, but for it."""
+    mean = trials[chosen].mean
+    return [place for place, one in enumerate(trials) if place != chosen and one.mean == mean]
+
+
+def at_edge(grid: Mapping[str, Sequence[Any]], values: Mapping[str, Any]) -> list[str]:
+    """Returns the keys whose chosen value is the smallest or largest that was tried.
+
+    A better one may lie beyond. Keys whose values are no numbers have no edge.
+    """
+    found = []
+    for key, value in values.items():
+        known = grid[key]
+        if all(isinstance(one, int | float) and not isinstance(one, bool) for one in known):
+            found += [key] if value in (min(known), max(known)) else []
+    return found
+
+
+def read(study: Path, tuned: Tuned) -> list[Trial]:
+    """Returns the trials of an arm as they lie in the study's folder."""
+    found = []
+    for values, names in zip(tuned.combinations, tuned.trials, strict=True):
+        scores: list[float] = []
+        losses: list[float] = []
+        failures: list[str] = []
+        missing, refused, chance = 0, False, math.nan
+        for name in names:
+            stored = store.Stored(study / name)
+            status = stored.status
+            refused |= status.state == store.REFUSED
+            if status.state == store.COMPLETE:
+                result = stored.json("result.json")
+                scores.append(float(result["val_accuracy"]))
+                losses.append(float(result["val_loss"]))
+                chance = max(result["val_per_class"]) / sum(result["val_per_class"])
+            elif status.is_final:
+                scores.append(WORST)
+                losses.append(math.inf)
+                failures.append(f"{status.state}: {status.reason or 'see its log.txt'}")
+            else:
+                missing += 1
+        ended = tuple(scores), tuple(losses), tuple(failures)
+        found.append(Trial(values, *ended, missing, refused, chance))
+    return found
+
+
+def read_all(study: Path, records: Sequence[Tuned]) -> tuple[ArmTuning, ...]:
+    """Returns the tuning of every arm of a study."""
+    return tuple(ArmTuning(one, tuple(read(study, one))) for one in records)
+
+
+def of_run(name: str, config: Mapping[str, Any], records: Sequence[Tuned]) -> dict[str, Any]:
+    """Returns what a table must know of the tuning of a run, {} if its arm was not tuned.
+
+    A run with the chosen value is one of the tuned arm, whoever typed it.
+
+    Args:
+        name: of the run.
+        config: as its config.yaml has it.
+        records: of the study.
+
+    Returns:
+        Columns of `Study.runs`: `tuned_arm`; for each tuned key `tuned.KEY`, what was chosen, and
+        `setting.KEY`, by which a protocol has it.
+    """
+    flat = flatten(config)
+    for one in records:
+        fits = one.values and all(_frozen(flat.get(key)) == of for key, of in one.values.items())
+        if name in one.runs or (fits and arm_of(config, one.keys) == one.arm):
+            values = {f"tuned.{key}": value for key, value in one.values.items()}
+            return {"tuned_arm": one.arm} | values | {f"{SETTING}{key}": TUNED for key in one.keys}
+    return {}
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def why_not(trials: Sequence[Trial]) -> str:
+    """Returns in words why no value could be chosen."""
+    reasons = dict.fromkeys(reason for trial in trials for reason in trial.failures)
+    runs = sum(len(trial.scores) for trial in trials)
+    first, *more = reasons
+    others = f" and {len(more)} other reasons" if more else ""
+    return f"no value could be chosen, because every tuning run ({runs}) failed: {first}{others}"
+
+
+def tuning_table(comparison: "Comparison") -> pd.DataFrame:
+    """Returns what was tried for the arms of a comparison: a row for each arm and combination.
+
+    Columns: those of the row factors, `column`, the value of each tuned key by its name; of the
+    accuracy on the images that judge (0 to 1) `mean`, `sd` and `n`, with `WORST` for each run that
+    failed, and the mean `loss`; `failed` and `missing` runs; whether it is `chosen`, at the `edge`
+    of what was tried, and `tied` with others; and the names of its `runs`.
+    """
+    names = [*comparison.rows, "column"]
+    runs = comparison.runs
+    records = []
+    for one in comparison.tuned:
+        of_arm = runs[runs["tuned_arm"] == one.record.arm]
+        cell = dict(zip(names, of_arm[names].iloc[0], strict=True))
+        chosen = one.record.chosen
+        tied = ties(one.trials, chosen) if chosen is not None else []
+        for place, trial in enumerate(one.trials):
+            is_chosen = place == chosen
+            finite = [loss for loss in trial.losses if math.isfinite(loss)]
+            records.append(
+                cell
+                | dict(trial.values)
+                | {
+                    "mean": trial.mean,
+                    "sd": trial.sd,
+                    "n": len(trial.scores),
+                    "loss": fmean(finite) if finite else math.nan,
+                    "failed": len(trial.failures),
+                    "missing": trial.missing,
+                    "chosen": is_chosen,
+                    "edge": is_chosen and bool(at_edge(one.record.grid, trial.values)),
+                    "tied": bool(tied) and (is_chosen or place in tied),
+                    "runs": " ".join(one.record.trials[place]),
+                }
+            )
+    known = {name: place for place, name in enumerate(comparison.columns)}
+    records.sort(key=lambda row: known.get(row["column"], len(known)))
+    order = combinations_of(comparison)
+    records.sort(key=lambda row: order[tuple(row[name] for name in comparison.rows)])
+    return pd.DataFrame(records)
+
+
+def combinations_of(comparison: "Comparison") -> dict[tuple, int]:
+    """Returns the place of each row of a comparison's table."""
+    from ablation.analysis.comparison import combinations  # Which knows what is tuned.
+
+    return {key: place for place, key in enumerate(combinations(comparison.runs, comparison.rows))}
