@@ -7,6 +7,7 @@ of a key whose type is text is put in Hydra's quotes before Hydra sees it, and w
 
 import argparse
 import contextlib
+import itertools
 import random
 import re
 import shlex
@@ -97,7 +98,7 @@ def _of_seeds(words: Sequence[str], sweeps: bool) -> list[str]:
 def _of_tuning(words: Sequence[str], sweeps: bool) -> list[str]:
     """Returns the words with those of what is tuned as the list that Hydra takes."""
     grid, others = [], []
-    for word, following in zip(words, [*words[1:], "_="], strict=True):
+    for word, following in itertools.pairwise([*words, "_="]):
         key, _, value = word.partition("=")
         if key.startswith(_TUNE) and not _is_whole(following):
             typed = re.sub(r"\s*,\s*", ",", f"{word} {following}")

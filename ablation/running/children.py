@@ -57,7 +57,8 @@ def _is_served(variables: dict[str, str]) -> bool:
         _server = needed
     if needed != _server:
         return False
-    with _environment(variables):
+    # The server would import from the working folder first, and each run has a path of its own.
+    with _environment(variables | {"PYTHONSAFEPATH": "1"}):
         forkserver.ensure_running()  # Starts it anew if it was killed.
     return True
 

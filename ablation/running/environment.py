@@ -79,8 +79,10 @@ INHERITED = {
     "XLA_PYTHON_CLIENT_MEM_FRACTION": "how much of a GPU's memory is taken",
     "JAX_PLATFORMS": "a device, which is recorded",
     "JAX_COMPILATION_CACHE_DIR": "where compiled steps are kept",
+    "TF_CLI_": "how Terraform behaves, which shares the letters with TensorFlow",
+    "TF_VAR_": "the same",
 }
-"""Exceptions, and what they decide."""
+"""Exceptions, or beginnings of their names, and what they decide."""
 
 RECORDED = {
     "OPENBLAS_CORETYPE": "some processors compute wrong products without it",
@@ -155,7 +157,7 @@ def allocator() -> dict[str, str]:
 
 
 def _is_inherited(name: str) -> bool:
-    return name in INHERITED or not name.startswith(tuple(SET_ASIDE))
+    return name.startswith(tuple(INHERITED)) or not name.startswith(tuple(SET_ASIDE))
 
 
 def _set_to(name: str) -> str | None:

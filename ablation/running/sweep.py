@@ -74,7 +74,9 @@ def job(config: DictConfig) -> None:
     # With hydra.job.chdir=true it has moved, and every path is as it was typed.
     os.chdir(HydraConfig.get().runtime.cwd)
     given = {"threads": threads(config.threads, HydraConfig.get())}
-    (run,) = runner.resolve([validated(to_plain(config) | given)])
+    one = validated(to_plain(config) | given)
+    runner.prepare(one.dataset, one.cache_dir)  # The cache may be gone since the sweep began.
+    (run,) = runner.resolve([one])
     status = store.read_status(run.directory)
     # Several jobs of a sweep may name one network in different words.
     anew = not (status.is_final and (status.start or "") >= begun())

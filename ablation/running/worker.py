@@ -134,7 +134,9 @@ def _train(run: Run, command: str) -> tuple[str, str | None]:
 
     directory = run.directory
     data = cache.find(run.config.dataset, run.config.cache_dir)
-    if data is None or data.fingerprint != run.fingerprint:
+    if data is None:
+        return store.INTERRUPTED, "its data set was removed from cache_dir while it was started"
+    if data.fingerprint != run.fingerprint:
         raise UserError("the data set changed after the sweep had begun; start the sweep again.")
     if registry.record(run.config).source != run.network.source:
         raise UserError(

@@ -1,5 +1,6 @@
-"""A study, or a run, whose folder is moved away while it is trained."""
+"""A study, a run or the cache, whose folder is moved away while it is trained."""
 
+import shutil
 import time
 
 import pytest
@@ -43,3 +44,22 @@ def test_a_run_that_is_gone_stops_no_other(sweep, tmp_path):
     states = {one.name: store.read_status(one).state for one in store.run_directories(study)}
     assert states.pop(run.name) == store.INTERRUPTED
     assert list(states.values()) == [store.COMPLETE]
+
+
+def test_a_cache_that_is_gone_is_prepared_anew(cli, tmp_path):
+    arguments, cache = (*TINY, "epochs=1", "plain=true,false"), tmp_path / "cache"
+    started = start_sweep("-m", *arguments, cwd=tmp_path, cache_dir=cache, stderr=-1)
+    study = tmp_path / "runs" / "main"
+    for _ in range(1200):
+        if any((run / "log.txt").exists() for run in study.glob("*-s0-*")):
+            break
+        time.sleep(0.05)
+    shutil.rmtree(cache)
+    _, said = started.communicate(timeout=200)
+    ends = {one.name: store.read_status(one) for one in store.run_directories(study)}
+    assert len(ends) == 2, said
+    for end in ends.values():
+        assert end.state == store.COMPLETE or "removed from cache_dir" in (end.reason or ""), said
+    again = cli("-m", *arguments, f"cache_dir={cache}", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert {store.read_status(study / name).state for name in ends} == {store.COMPLETE}
