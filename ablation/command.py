@@ -72,6 +72,7 @@ def arranged(words: Sequence[str]) -> list[str]:
     # Every experiment is a sweep of its own.
     sweeps = any(re.match(r"experiment=|hydra\.mode=MULTIRUN$", word) for word in rest)
     rest = _of_tuning(_of_seeds(rest, sweeps or bool(swept)), sweeps or bool(swept))
+    rest = _of_controls(rest, sweeps or bool(swept))
     return [*options, *overrides(_of_design(rest), sweeps or bool(swept))]
 
 
@@ -103,11 +104,9 @@ def _of_tuning(words: Sequence[str], sweeps: bool) -> list[str]:
         if key.startswith(_TUNE) and not _is_whole(following):
             typed = re.sub(r"\s*,\s*", ",", f"{word} {following}")
             raise UserError(f"{word} {following} must be one word without blanks: {typed}.")
-        if key in (keys.MARK, "tune"):
-            raise UserError(
-                f"{key} is not set by hand; type what to try for each arm, such as "
-                "tune.recipe.learning_rate=0.1,0.03,0.01."
-            )
+        if key in (*keys.MARKS, "tune"):
+            said = keys.MARKS.get(key, keys.MARKS["tuning"])
+            raise UserError(f"{key} is not set by hand; {said}.")
         if not key.startswith(_TUNE) or key.removeprefix(_TUNE) in vars(TuneConfig()):
             others.append(word)
         elif not value:
@@ -119,6 +118,23 @@ def _of_tuning(words: Sequence[str], sweeps: bool) -> list[str]:
     if grid:
         others.append(f"tune.grid=[{','.join(_in_quotes(one, Quote.single) for one in grid)}]")
     return others
+
+
+def _of_controls(words: Sequence[str], sweeps: bool) -> list[str]:
+    """Returns the words with control=NAME,NAME as the list that Hydra takes."""
+    found = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        names = [name for name in _elements(value.strip("[] ")) if name]
+        if key == "control" and equals:
+            if names and not sweeps:
+                raise UserError(
+                    f"{word} is beside the arms of a sweep: put -m before the keys and name "
+                    "several levels, such as -m arch=34,50."
+                )
+            word = f"control=[{','.join(names)}]"
+        found.append(word)
+    return found
 
 
 def _of_design(words: Sequence[str]) -> list[str]:

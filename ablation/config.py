@@ -19,6 +19,7 @@ CELL_KEYS = ("arch", "dataset")
 COMMAND_KEYS = (
     "design",
     "tune",
+    "control",
     "study",
     "claims",
     "plan",
@@ -183,6 +184,7 @@ class Config:
 
     design: DesignConfig = field(default_factory=DesignConfig)
     tune: TuneConfig = field(default_factory=TuneConfig)
+    control: list[str] = field(default_factory=list)
     arch: str = "34"
     parts: dict[str, Any] = field(default_factory=dict)
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
@@ -190,6 +192,7 @@ class Config:
     epochs: int = 5
     seed: int = 0
     tuning: float = 0.0
+    draw: int = 0
     study: str = "main"
     claims: str | None = None
     backend: str = "tensorflow"

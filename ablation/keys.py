@@ -33,8 +33,11 @@ _TAKES = {
 OPEN = ("parts", OPTIONS)
 """Groups of keys that a network or an optimizer decides."""
 
-MARK = "tuning"
-"""The key that marks the runs of `tune.KEY`, which nobody sets by hand."""
+MARKS = {
+    "tuning": "type what to try for each arm, such as tune.recipe.learning_rate=0.1,0.03,0.01",
+    "draw": "type control=sham after -m",
+}
+"""Keys that nobody sets by hand, and what is typed instead."""
 
 _networks: list[Network] = []
 """Those that the command names."""
@@ -71,7 +74,7 @@ def text_keys() -> Mapping[str, bool]:
 
 def known_keys() -> Set[str]:
     """Returns every key with a value of its own."""
-    keys = [key for key in schema() if key not in (*OPEN, MARK)]
+    keys = [key for key in schema() if key not in (*OPEN, *MARKS)]
     for name in _parts():
         keys += [typed(name), f"parts.{name}"]
     return dict.fromkeys(keys).keys()

@@ -35,6 +35,7 @@ from ablation.config import (
     flatten,
 )
 from ablation.data import sources
+from ablation.designs import controls
 from ablation.designs.registry import DESIGNS, GRID
 from ablation.factors import spelled
 from ablation.networks import registry
@@ -91,6 +92,8 @@ def validated(given: Mapping[str, Any]) -> Config:
     _one_of("rerun", config.rerun, RERUNS)
     _at_least("epochs", config.epochs, 1)
     _within("seed", config.seed, 0, 2**32)
+    for name in config.control:
+        _one_of("control", name, tuple(controls.CONTROLS))
     _at_least("threads", config.threads, 0)
     _at_least("keep_checkpoints", config.keep_checkpoints, 0)
     _at_least("hang_after", config.hang_after, 0)

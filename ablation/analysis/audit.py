@@ -70,10 +70,12 @@ def audit(comparison: Comparison) -> Audit:
     can change a result. Keys of the configuration cannot differ here but for factors and seed,
     because runs that differ in another key are another comparison.
     """
-    complete = comparison.complete
+    complete = comparison.checked
     unequal = _unequal(complete)
     # `epochs`, `recipe.batch_size` or `dataset.image_size` as a factor is another budget by intent.
     names = dict.fromkeys([*comparison.rows, comparison.contrast])
+    if comparison.arms:
+        names = dict.fromkeys(key for key in comparison.arms[0].levels if key in complete)
     own = {"arch", "dataset", *comparison.parts}  # No budget hangs on them.
     within = tuple(name for name in names if name not in own)
     # So is one that was tuned, and chosen unlike for two arms.
@@ -89,7 +91,7 @@ def audit(comparison: Comparison) -> Audit:
         for key in facts
         if complete[key].nunique(dropna=False) > 1
     }
-    holes = tuple(_holes(comparison))
+    holes = (*_holes(comparison), *_holes_of_controls(comparison))
     shared, looked = _shared(complete), comparison.looked
     equal = equal_tuning(comparison)
     return Audit(len(complete), unequal, within, confounds, holes, shared, looked, equal)
@@ -166,6 +168,20 @@ def _holes(comparison: Comparison) -> Iterable[str]:
             absent = seeds - set(cell["seed"])
             if absent:
                 yield f"{row}, {readable(column)}: no seed {spans(absent)}"
+
+
+def _holes_of_controls(comparison: Comparison) -> Iterable[str]:
+    """Yields which runs of controls are not complete, and which seeds of their arms they lack."""
+    for one in comparison.controls:
+        broken = one.runs[one.runs["state"] != store.COMPLETE]
+        for seed, state, why in broken[["seed", "state", "reason"]].itertuples(index=False):
+            yield f"{one.name}, seed {seed}: {state}{f' ({why})' if why else ''}"
+        cell = comparison.runs
+        for name, level in zip((*comparison.rows, "column"), one.of, strict=True):
+            cell = cell[cell[name] == level]
+        absent = set(cell["seed"]) - set(one.runs["seed"])
+        if absent:
+            yield f"{one.name}: no seed {spans(absent)}"
 
 
 def spans(numbers: Collection[int]) -> str:

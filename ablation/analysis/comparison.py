@@ -54,6 +54,27 @@ class ArmRow:
 
 
 @dataclass(frozen=True, eq=False)
+class ControlArm:
+    """The runs of one control of one arm.
+
+    Attributes:
+        kind: one of `designs.controls.CONTROLS`.
+        of: the cell of the arm that it is the control of: levels of the rows, and the column.
+        against: the cell that its score is compared with.
+        name: what a table calls it.
+        runs: of the control, with the columns of `Comparison.runs`; row and column are its arm's.
+        facts: what else is to be known of it.
+    """
+
+    kind: str
+    of: tuple
+    against: tuple
+    name: str
+    runs: pd.DataFrame
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Runs that share a table: one data set under one protocol.
 
@@ -80,6 +101,7 @@ class Comparison:
         missing: the names of runs that a grid has planned and that have no files yet.
         looked: how its seeds were bought by looking at the results, None if they were not.
         tuned: what was tuned for its arms.
+        controls: what stands beside its arms; no question is asked of them.
     """
 
     dataset: str
@@ -101,11 +123,18 @@ class Comparison:
     missing: tuple[str, ...] = ()
     looked: Looked | None = None
     tuned: tuple[ArmTuning, ...] = ()
+    controls: tuple[ControlArm, ...] = ()
 
     @cached_property
     def complete(self) -> pd.DataFrame:
         """The complete runs."""
         return self.runs[self.runs["state"] == store.COMPLETE]
+
+    @cached_property
+    def checked(self) -> pd.DataFrame:
+        """The complete runs of arms and controls, which must have had one budget."""
+        beside = [one.runs[one.runs["state"] == store.COMPLETE] for one in self.controls]
+        return pd.concat([self.complete, *beside]) if beside else self.complete
 
     @cached_property
     def columns(self) -> list[str]:
@@ -272,7 +301,7 @@ def level_key(value: Any, known: Sequence[Hashable] = ()) -> tuple:
 
 def protocol_columns(runs: pd.DataFrame, factors: Sequence[str]) -> list[str]:
     """Returns the configuration columns that are no factor, no part of one and not the seed."""
-    own = {"config.seed", "config.dataset.name", "config.recipe.name"}
+    own = {"config.seed", "config.draw", "config.dataset.name", "config.recipe.name"}
     own |= {f"config.{factor}" for factor in (*factors, *LOCATIONS)}
     own |= {f"{SETTING}{factor}" for factor in factors}
     # Where some arms were tuned, the setting says whether, or which value it is.

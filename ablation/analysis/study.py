@@ -5,7 +5,7 @@ import csv
 import math
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,16 @@ from ablation.analysis.comparison import (
     protocol_columns,
     varying,
 )
+from ablation.analysis.controls import of_comparison
 from ablation.analysis.metrics import ACCURACY, Metric, find
 from ablation.analysis.tuning import SETTING, ArmTuning, of_run, read_all
 from ablation.config import RECORD_KEY, UserError, first_line, flatten, result_keys
 from ablation.data.facts import caveats
 from ablation.designs.registry import GRID
 from ablation.factors import ABSENT, LAST, Factor, Label, labels, of_parts
-from ablation.records import asked, store, tuning
+from ablation.records import asked, controls, store, tuning
 from ablation.records.asked import Looked, Planned
+from ablation.records.controls import Control
 from ablation.records.identity import NEUTRAL
 from ablation.records.predictions import Predictions, unpacked
 from ablation.records.provenance import CONFOUNDS
@@ -97,6 +99,8 @@ class Study:
         looked: how seeds were bought by looking at the results, None if none was.
         tuned: what was tuned for its arms; no tuning run is one of `runs`.
         superseded: runs of arms that were tuned again and got another value; none of `runs`.
+        controls: what stands beside the arms, run by run.
+        control_runs: their runs, which are none of `runs`, with the same columns.
     """
 
     directory: Path
@@ -111,6 +115,15 @@ class Study:
     looked: Looked | None = None
     tuned: tuple[ArmTuning, ...] = ()
     superseded: tuple[str, ...] = ()
+    controls: tuple[Control, ...] = ()
+    control_runs: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def all_runs(self) -> pd.DataFrame:
+        """The rows of `runs` and `control_runs`, in the order of their names."""
+        if self.control_runs.empty:
+            return self.runs
+        return pd.concat([self.runs, self.control_runs]).sort_values("run", ignore_index=True)
 
     @property
     def complete(self) -> pd.DataFrame:
@@ -131,13 +144,33 @@ class Study:
         margin = None if margin is None else margin / metric.scale
         if metric is self.metric:
             return replace(self, margin=margin)
-        runs, problems = self.runs.copy(), list(self.problems)
+        of_arms, lacking = self._scored(self.runs, metric)
+        of_controls, more = self._scored(self.control_runs, metric)
+        problems, lacking = list(self.problems), [*lacking, *more]
+        if lacking:
+            complete = [*self.runs["state"], *self.control_runs["state"]].count(store.COMPLETE)
+            first = f"{lacking[0]}{' and others' if len(lacking) > 1 else ''}"
+            problems.append(
+                f"{metric.name}: {len(lacking)} of {complete} complete runs have no readable "
+                f"class probabilities ({first}); rerun=all trains them anew"
+            )
+        return replace(
+            self,
+            runs=of_arms,
+            control_runs=of_controls,
+            problems=tuple(problems),
+            metric=metric,
+            margin=margin,
+        )
+
+    def _scored(self, frame: pd.DataFrame, metric: Metric) -> tuple[pd.DataFrame, list[str]]:
+        """Returns runs with another metric for their score, and which of them have no such."""
+        runs, lacking = frame.copy(), list[str]()
         if metric is ACCURACY:  # It is in every result.
             runs["score"], runs["score_of_chance"] = runs["val_accuracy"], runs["chance"]
-            return replace(self, runs=runs, metric=metric, margin=margin)
+            return runs, lacking
         complete = runs["state"] == store.COMPLETE
         runs["score"] = math.nan
-        lacking = []
         for place, run in runs.loc[complete, "run"].items():
             try:
                 found = self.probabilities(run)
@@ -145,14 +178,8 @@ class Study:
                 lacking.append(run)
                 continue
             runs.loc[place, "score"] = metric.function(found.labels, found.probabilities)
-        if lacking:
-            first = f"{lacking[0]}{' and others' if len(lacking) > 1 else ''}"
-            problems.append(
-                f"{metric.name}: {len(lacking)} of {complete.sum()} complete runs have no readable "
-                f"class probabilities ({first}); rerun=all trains them anew"
-            )
         runs["score_of_chance"] = _by_chance(metric, runs["val_counts"])
-        return replace(self, runs=runs, problems=tuple(problems), metric=metric, margin=margin)
+        return runs, lacking
 
     @property
     def levels(self) -> dict[str, list[Any]]:
@@ -197,6 +224,7 @@ class Study:
                 missing=self._missing(one),
                 looked=self.looked,
                 tuned=self._tuned(one),
+                controls=of_comparison(one, self.controls, self.control_runs),
             )
             for one in found
         ]
@@ -400,17 +428,22 @@ def load(directory: str | Path) -> Study:
     frame["protocol"] = _protocols(frame, factors)
     history = _history_frame(histories)
     frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
+    beside = tuple(controls.controls(directory))
+    # What a command has asked for as an arm too is that.
+    is_control = frame["run"].isin({one.run for one in beside} - _names(plans))
     return Study(
         directory,
         tuple(factors),
         parts,
-        frame,
+        frame[~is_control].reset_index(drop=True),
         history,
         tuple(problems),
         plans,
         looked=asked.looked(directory),
         tuned=read_all(directory, records),
         superseded=left_out,
+        controls=beside,
+        control_runs=frame[is_control].reset_index(drop=True),
     )
 
 

@@ -145,7 +145,7 @@ def exported(study: Study) -> ExportedStudy:
     columns = [column for column in study.runs if str(column).startswith("config.")]
     histories = dict(iter(study.history.groupby("run", sort=False)))
     runs = []
-    for row in study.runs.to_dict("records"):
+    for row in study.all_runs.to_dict("records"):
         epochs, curves = _curves(histories.get(row["run"], study.history.iloc[:0]))
         start, end = _times(study.directory / row["run"])
         levels = {column.removeprefix("config."): _level(row[column]) for column in columns}
@@ -231,14 +231,16 @@ def _varied(study: Study) -> list[str]:
 def _arms(study: Study) -> dict[str, str]:
     """Returns what each run's net is called among the others of the study."""
     varied = _varied(study)
-    arms = {row["run"]: _typed(study, varied, row) for row in study.runs.to_dict("records")}
+    arms = {row["run"]: _typed(study, varied, row) for row in study.all_runs.to_dict("records")}
     named: dict[str, str] = {}
-    if study.designs:
+    if study.designs or study.controls:
         with contextlib.suppress(UserError):  # A design without arms names none.
             for comparison in study.comparisons():
                 if comparison.arms:
                     pairs = comparison.runs[["run", "column"]].itertuples(index=False, name=None)
                     named |= {run: visible(arm) for run, arm in pairs if run not in named}
+                for one in comparison.controls:
+                    named |= dict.fromkeys(one.runs["run"], visible(one.name))
     return arms | named
 
 

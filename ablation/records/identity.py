@@ -42,6 +42,7 @@ NEUTRAL: dict[str, Any] = {
     "precision": "float32",
     "deterministic": True,
     "tuning": 0.0,
+    "draw": 0,
 }
 """The level of each key at which it changes nothing. A new key joins with the level that stands for
 how it was before; no level is ever changed, whatever becomes the default. Those of a network's

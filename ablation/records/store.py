@@ -1,6 +1,7 @@
 """A run and its directory: identity, state, and files that appear whole or not at all.
 
-runs/<study>/<network>-<data set>-s<seed>-<8 hex of the identity>/, -t<seed>- of a tuning run
+runs/<study>/<network>-<data set>-s<seed>-<8 hex of the identity>/, -t<seed>- of a tuning run,
+<network>-draw1- of a sham control
     config.yaml      the resolved configuration
     status.json      state, attempt, start, end, reason
     history.csv      one row for each finished epoch
@@ -142,6 +143,8 @@ class Run:
         seed = f"s{self.config.seed}"
         if self.config.tuning:
             seed = f"t{self.config.seed - TUNING_SEEDS}"
+        if self.config.draw:
+            net = f"{net}-draw{self.config.draw}"
         # The identity tells apart what the file name does not: it has the data set's name too.
         return f"{net}-{dataset}-{seed}-{self.identity}"
 

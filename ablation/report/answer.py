@@ -24,6 +24,7 @@ from ablation.analysis.effects import (
 from ablation.analysis.metrics import Metric
 from ablation.analysis.per_image import OfImages
 from ablation.analysis.tables import comparison_effects
+from ablation.report.controls import of_the_draw
 from ablation.terminal import counted, duration
 from ablation.text import readable
 
@@ -49,6 +50,7 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
     else:
         found += _of_grid(comparison, effects)
     last = [*_exact(effects), *_looked(comparison, effects), *_over_images(images)]
+    last += of_the_draw(comparison)
     found = [*found[: _SENTENCES_AT_MOST - len(last)], *last]
     return [f"{text[0].upper()}{text[1:]}" for text in found]
 

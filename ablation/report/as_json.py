@@ -14,6 +14,7 @@ import pandas as pd
 from ablation.analysis.audit import audit
 from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison
+from ablation.analysis.controls import controls_table
 from ablation.analysis.per_image import OfImages, images_table
 from ablation.analysis.study import Study
 from ablation.analysis.tables import (
@@ -26,7 +27,7 @@ from ablation.analysis.tables import (
     runs_table,
 )
 from ablation.analysis.tuning import tuning_table
-from ablation.report import notes
+from ablation.report import controls, notes
 from ablation.report.notes import Note
 
 SCHEMA = "ablation-report/1"
@@ -51,14 +52,14 @@ def as_json(
         "schema": SCHEMA,
         "ablation": metadata.version("ablation"),
         "study": study.directory.name,
-        "states": {str(k): int(v) for k, v in study.runs["state"].value_counts().items()},
+        "states": {str(k): int(v) for k, v in study.all_runs["state"].value_counts().items()},
         "answers": [_said(note) for note in notes.answers(comparisons, images)],
         "comparisons": [
             _comparison(comparison, of_images)
             for comparison, of_images in zip(comparisons, images, strict=True)
         ],
         "claims": _claims(claimed),
-        "runs": _records(runs_table(study.runs).assign(seed=study.runs["seed"])),
+        "runs": _records(runs_table(study.all_runs).assign(seed=study.all_runs["seed"])),
         "unreadable": list(study.problems),
     }
 
@@ -137,6 +138,11 @@ def _comparison(comparison: Comparison, images: Sequence[OfImages]) -> dict[str,
             **{key: _plain(value) for key, value in vars(found.tuning).items() if key != "grid"},
             "grid": found.tuning.grid,
             "trials": _records(tuning_table(comparison)),
+        }
+    if comparison.controls:
+        described["controls"] = {
+            "sentences": controls.sentences(comparison),
+            "table": _records(controls_table(comparison)),
         }
     if any(question.kind == "interaction" for question in comparison.asked):
         described["interactions"] = _records(interactions_table(comparison))

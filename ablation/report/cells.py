@@ -9,6 +9,7 @@ import pandas as pd
 
 from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison
+from ablation.analysis.controls import controls_table
 from ablation.analysis.effects import Effect
 from ablation.analysis.metrics import Metric
 from ablation.analysis.per_image import OfImages
@@ -110,6 +111,27 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
         rows.append(cells)
     strong = [place for place, role in enumerate(table["role"]) if role in _BASES]
     return Cells([*header, *costs], rows, frozenset(strong))
+
+
+def control_cells(comparison: Comparison) -> Cells:
+    """Returns the controls of a comparison, each below the arm that it is held against."""
+    table, metric = controls_table(comparison), comparison.metric
+    rows = []
+    for _, row in table.iterrows():
+        parameters = row["parameters"]
+        rows.append(
+            [
+                row["arm"],
+                row["trained"],
+                _scored(metric, row),
+                "" if parameters != parameters else f"{parameters:,.0f}",
+                row["against"],
+                _between(metric, row, "difference"),
+            ]
+        )
+    header = ["arm", "how", metric.title, "parameters", "held against", "difference"]
+    arms = frozenset(place for place, kind in enumerate(table["control"]) if not kind)
+    return Cells(header, rows, arms)
 
 
 def interaction_cells(comparison: Comparison) -> Cells:

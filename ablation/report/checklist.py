@@ -134,7 +134,7 @@ def _assumptions(comparison: Comparison, most: int) -> str:
 
 
 def _compute(study: Study) -> Iterator[tuple[str, str]]:
-    runs = study.runs[study.runs["state"] != store.REFUSED]
+    runs = study.all_runs[study.all_runs["state"] != store.REFUSED]
     frame = pd.DataFrame([_spent(study, run) for run in runs["run"]], index=runs.index)
     yield "On which machines?", "; ".join(_machines(frame, runs)) + "."
     memory = runs["peak_memory_bytes"].max()
@@ -199,7 +199,7 @@ def _spent(study: Study, run: str) -> dict[str, Any]:
     """Returns what a run has taken, as far as it is stored, and where."""
     directory = study.directory / run
     status = store.read_status(directory)
-    known = study.runs.loc[study.runs["run"] == run, "seconds"].iloc[0]
+    known = study.all_runs.loc[study.all_runs["run"] == run, "seconds"].iloc[0]
     history = study.history.loc[study.history["run"] == run, "seconds"].sum()
     seconds = max(float(history), 0.0 if pd.isna(known) else float(known), _between(status))
     facts: dict[str, Any] = {}

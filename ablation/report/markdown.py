@@ -13,12 +13,13 @@ from ablation.analysis.per_image import OfImages
 from ablation.analysis.study import Study
 from ablation.analysis.tables import comparison_effects
 from ablation.records import store
-from ablation.report import notes
+from ablation.report import controls, notes
 from ablation.report.cells import (
     Cells,
     accuracy_cells,
     arm_cells,
     claim_cells,
+    control_cells,
     cost_cells,
     effect_cells,
     image_cells,
@@ -171,6 +172,9 @@ def accuracy(comparison: Comparison, sort: str = "named", whole: bool = True) ->
     else:
         parts += [table(accuracy_cells(comparison))]
         parts += map(_note, notes.without_reference(comparison))
+    if comparison.controls:
+        parts += [f"### {controls.TITLE}", _list(controls.sentences(comparison))]
+        parts += [table(control_cells(comparison)), *([controls.ABOUT] if whole else [])]
     return "\n\n".join(parts)
 
 
@@ -259,7 +263,7 @@ def _joined(parts: Iterable[str]) -> str:
 
 
 def _runs(study: Study) -> str:
-    runs = study.runs
+    runs = study.all_runs
     if len(runs) > _ROWS_AT_MOST:
         # What went wrong must not be what is cut.
         runs = runs.sort_values("state", key=lambda s: s == store.COMPLETE, kind="stable")
@@ -269,8 +273,9 @@ def _runs(study: Study) -> str:
 def _logs(study: Study) -> list[str]:
     """Returns the last lines of the log of every run that came to no good end."""
     parts = []
-    ended = study.runs["state"].isin((store.FAILED, store.DIVERGED, store.INTERRUPTED))
-    for name in study.runs.loc[ended, "run"][:_LOGS_AT_MOST]:
+    runs = study.all_runs
+    ended = runs["state"].isin((store.FAILED, store.DIVERGED, store.INTERRUPTED))
+    for name in runs.loc[ended, "run"][:_LOGS_AT_MOST]:
         lines = store.log_tail(study.directory / name, _LOG_LINES)
         if lines:
             text = "\n".join(f"    {visible(one)}" for one in lines)

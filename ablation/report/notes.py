@@ -72,11 +72,12 @@ def answers(comparisons: Sequence[Comparison], images: Sequence[Sequence[OfImage
 
 def states(study: Study) -> str:
     """Returns how many runs are in which state."""
-    found = study.runs["state"].value_counts()
+    runs = study.all_runs
+    found = runs["state"].value_counts()
     counts = ", ".join(f"{count} {state}" for state, count in found.items())
     trials = len(store.tuning_directories(study.directory))
     tuning = f", and {counted(trials, 'tuning run')}" if trials else ""
-    return f"{counted(len(study.runs), 'run')}: {counts}{tuning}"
+    return f"{counted(len(runs), 'run')}: {counts}{tuning}"
 
 
 def outside(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:

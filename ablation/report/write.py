@@ -13,6 +13,7 @@ import pandas as pd
 from ablation.analysis import tables
 from ablation.analysis.claims import claimed
 from ablation.analysis.comparison import Comparison
+from ablation.analysis.controls import controls_table
 from ablation.analysis.per_image import OfImages, images_table, of_images
 from ablation.analysis.shapley import shapley_table
 from ablation.analysis.study import Study, load
@@ -36,7 +37,7 @@ _DRAWN_BY_THE_PAGE = ("effects",)
 """Kinds of figures that a page draws itself, with scripts or without."""
 _QUESTIONS_AT_MOST = 30
 _OWN = re.compile(
-    r"(ablation|accuracy|changed|confusion|cost|effects|examples|final|gradients|images|interactions|loss|shares|predictions|responses|tuning)"
+    r"(ablation|accuracy|changed|confusion|controls|cost|effects|examples|final|gradients|images|interactions|loss|shares|predictions|responses|tuning)"
     r"-.*\.(csv|png|svg|tex)"
 )
 
@@ -89,7 +90,7 @@ def write_report(
             texts.append(told)
             figures.append(pictures)
             files |= drawn | _tables(*shown[1:], name)
-        files["runs.csv"] = _csv(study.runs)
+        files["runs.csv"] = _csv(study.all_runs)
         files["history.csv"] = _csv(study.history)
         files["checklist.md"] = checklist(study, found).encode()
         _replace(directory / _FOLDER, files)
@@ -223,6 +224,8 @@ def _tables(
     if any(effect.kind == "interaction" for effect in found) and comparison.arms:
         interactions = tables.interactions_table(comparison), cells.interaction_cells(comparison)
         both["interactions"] = interactions
+    if comparison.controls:
+        both["controls"] = controls_table(comparison), cells.control_cells(comparison)
     if comparison.tuned:
         both["tuning"] = tuning_table(comparison), cells.tuning_cells(comparison)
     shares = shapley_table(comparison)

@@ -12,7 +12,7 @@ import itertools
 import operator
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra import compose
@@ -36,6 +36,23 @@ _DEPENDENT = re.compile(r"\$\{(?!oc\.env:)")
 
 
 @dataclass(frozen=True)
+class Change:
+    """What makes a control of a job.
+
+    Attributes:
+        kind: of control; see `designs.controls`.
+        of: the place of the job that it is the control of.
+        keys: that are changed, joined by dots, with their values.
+        facts: what a report is to know of it.
+    """
+
+    kind: str
+    of: int
+    keys: dict[str, Any]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Job:
     """One job of a sweep.
 
@@ -44,12 +61,14 @@ class Job:
         arm: the place of its arm in the design.
         levels: of the factors, by key, as they were typed.
         config: resolved.
+        control: of what it is a control, and how; None if it is a job of an arm.
     """
 
     words: tuple[str, ...]
     arm: int
     levels: dict[str, str]
     config: dict[str, Any]
+    control: Change | None = None
 
     @property
     def without_seed(self) -> tuple[str, ...]:
@@ -62,7 +81,7 @@ class Expansion:
     """What a command sweeps.
 
     Attributes:
-        jobs: in the order in which they are trained: all arms of one seed, then those of the next.
+        jobs: of the arms, all of one seed before those of the next, then those of controls.
         swept: the keys that the command varies.
         space: the factors and their levels, as they were typed.
         until: at most how many seeds are trained until its questions are decided, 0 where all are.
@@ -72,6 +91,11 @@ class Expansion:
     swept: list[str]
     space: Space
     until: int = 0
+
+    @property
+    def of_arms(self) -> list[Job]:
+        """The jobs that are no controls."""
+        return [job for job in self.jobs if not job.control]
 
 
 def expand(config: DictConfig) -> Expansion:

@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -38,6 +38,7 @@ from ablation.config import (
     to_plain,
 )
 from ablation.designs import BLOCKS
+from ablation.designs.controls import CONTROLS
 from ablation.designs.registry import DESIGNS, GRID
 from ablation.factors import (
     PARTS,
@@ -52,12 +53,14 @@ from ablation.factors import (
 from ablation.networks import registry
 from ablation.records import asked, store
 from ablation.records import claims as recorded
+from ablation.records import controls as recorded_controls
 from ablation.records.asked import Planned
+from ablation.records.controls import Control
 from ablation.records.identity import identity_keys
 from ablation.records.standing import Standing
 from ablation.records.store import Run, Status
 from ablation.report import PAGE
-from ablation.running import environment, plan, runner
+from ablation.running import controls, environment, plan, runner
 from ablation.running.jobs import Expansion, expand
 from ablation.running.progress import Monitor
 from ablation.running.tuning import Decided, Tuning
@@ -227,6 +230,7 @@ def sweep(config: DictConfig, launcher: Launcher, batch_size: int | None) -> lis
     begun()
     given = own_threads(config)
     at_a_time = workers(config.hydra.launcher)
+    expansion = controls.added(expansion, list(config.control))
     whole = Sweep([job.config | given for job in expansion.jobs], expansion)
     whole.prepare()
     returned: list[Any] = []
@@ -248,7 +252,7 @@ def sweep(config: DictConfig, launcher: Launcher, batch_size: int | None) -> lis
         decided = whole.end_tuning(tuning)
         if not decided:
             sys.exit(EXIT_RUNS_MISSING)
-        expansion = decided.expansion
+        expansion = replace(expansion, jobs=controls.again(expansion, decided.expansion.jobs))
         whole = Sweep([job.config | given for job in expansion.jobs], expansion, decided)
         whole.prepare()
     for places in whole.portions(at_a_time):
@@ -308,6 +312,8 @@ class Sweep:
         self._expansion = expansion
         self._decided = decided
         tune = self._configs[0].tune
+        if self._configs[0].control and not expansion:
+            raise UserError("control= is beside the arms of a sweep: put -m before the keys.")
         if tune.grid and not expansion:
             raise UserError(f"tune.{tune.grid[0]} trains several runs: put -m before the keys.")
         if tune != TuneConfig() and not tune.grid:
@@ -395,7 +401,12 @@ class Sweep:
         """Takes the runs of the jobs, in order, for those of the sweep."""
         self._of_jobs = runs
         # Cells that name the same network in different words are one run.
-        self._runs = list({run.name: run for run in self._of_jobs}.values())
+        named = {run.name: run for run in self._of_jobs}
+        turns: dict[int, int] = {}
+        for run in runs:
+            turns.setdefault(run.config.seed, len(turns))
+        # All that is trained of one seed comes before the next one, controls too.
+        self._runs = sorted(named.values(), key=lambda run: turns[run.config.seed])
         if self._expansion and self._expansion.until:
             design, at_most = self._configs[0].design.name, self._expansion.until
             self._buying = Buying(self._directory, self._report, design, self._runs, at_most)
@@ -418,7 +429,8 @@ class Sweep:
         if not self._configs[0].tune.grid:
             return None
         assert self._expansion
-        return Tuning(composed, self._expansion, self._configs[0], given)
+        of_arms = replace(self._expansion, jobs=self._expansion.of_arms)
+        return Tuning(composed, of_arms, self._configs[0], given)
 
     def begin_tuning(self, tuning: Tuning) -> list[tuple[str, ...]]:
         """Puts on record what is tried, and starts to watch.
@@ -478,7 +490,7 @@ class Sweep:
         if tuning:
             self._console.print(tuning.said(), soft_wrap=True, highlight=False)
             runs, unchosen = tuning.expected()
-            self._keep(runs)
+            self._keep([*runs, *self._controls_of(runs)])
             if unchosen:
                 self._console.print(
                     f"Nothing is chosen yet for {counted(unchosen, 'arm')}, whose runs are planned "
@@ -562,8 +574,12 @@ class Sweep:
         """Returns the names of the runs for whose arms no value could be chosen."""
         if not self._decided:
             return set()
-        of_jobs = zip(self._of_jobs, self._decided.reasons, strict=True)
-        return {run.name for run, reason in of_jobs if reason}
+        assert self._expansion
+        reasons = self._decided.reasons
+        controls = (job.control for job in self._expansion.jobs if job.control)
+        whose = [*range(len(reasons)), *(control.of for control in controls)]
+        of_jobs = zip(self._of_jobs, whose, strict=True)
+        return {run.name for run, place in of_jobs if reasons[place]}
 
     def _record(self) -> None:
         """Puts on record what the command asks for.
@@ -577,7 +593,8 @@ class Sweep:
                 sources |= run.sources
             asked.add(self._directory, self._swept, sources, self._planned())
             if self._decided:
-                self._decided.put(self._of_jobs, self._trained)
+                self._decided.put(self._of_jobs[: len(self._decided.reasons)], self._trained)
+            recorded_controls.put(self._directory, list(self._controls()))
             if self._buying:
                 self._buying.record()
         except OSError as error:
@@ -603,6 +620,29 @@ class Sweep:
             asked = counted(len(design.questions(self._expansion.space)), "question")
             said = f"design={name}, {design.TITLE}: {counted(len(arms), 'arm')}, {asked}"
             self._console.print(said, soft_wrap=True, highlight=False)
+        for kind in self._configs[0].control:
+            said = f"control={kind}: {CONTROLS[kind]}"
+            self._console.print(said, soft_wrap=True, highlight=False)
+
+    def _controls_of(self, runs: Sequence[Run]) -> list[Run]:
+        """Returns the controls of the arms' runs, whatever those were tuned to."""
+        assert self._expansion
+        jobs = [
+            replace(job, config=asdict(run.config))
+            for run, job in zip(runs, self._expansion.of_arms, strict=True)
+        ]
+        found = controls.again(self._expansion, jobs)[len(jobs) :]
+        return runner.resolve([validated(job.config) for job in found])
+
+    def _controls(self) -> Iterator[Control]:
+        """Yields the controls that are trained, for the record."""
+        if not self._expansion:
+            return
+        trained = {run.name for run in self._trained} - self._unchosen()
+        for run, job in zip(self._of_jobs, self._expansion.jobs, strict=True):
+            if job.control and run.name in trained:
+                of = self._of_jobs[job.control.of].name
+                yield Control(job.control.kind, run.name, of, job.control.facts)
 
     def _planned(self) -> Planned | None:
         """Returns the design of the command, for the record."""
@@ -614,6 +654,8 @@ class Sweep:
         runs: dict[int, dict[str, None]] = {}
         trained = {run.name for run in self._trained}
         for run, job in zip(self._of_jobs, self._expansion.jobs, strict=True):
+            if job.control:
+                continue
             runs.setdefault(job.arm, {}).update({run.name: None} if run.name in trained else {})
         fixed = {
             key: value

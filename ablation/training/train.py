@@ -167,13 +167,24 @@ def set_up(config: Config) -> None:
     keras.config.set_dtype_policy(config.precision)
 
 
+def weights_seed(config: Config) -> int:
+    """Returns the seed of a run's initial weights: the run's own, or one for another draw of them.
+
+    Order and augmentation of the images hang on the run's own seed, whatever is drawn here.
+    """
+    if not config.draw:
+        return config.seed
+    text = f"draw {config.draw} of seed {config.seed}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+
+
 def compiled_model(config: Config, cache: Cache, total_steps: int) -> keras.Model:
     """Returns the network of a run, ready to be trained for so many optimizer steps."""
     model = build(
         config.arch,
         cache.image_shape,
         len(cache.meta["classes"]),
-        seed=config.seed,
+        seed=weights_seed(config),
         **config.parts,
     )
     classes, shares = len(cache.meta["classes"]), Tricks.of(config.recipe).shares

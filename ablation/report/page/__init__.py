@@ -27,12 +27,13 @@ from ablation.analysis.tables import (
     questions,
 )
 from ablation.records.standing import Standing
-from ablation.report import notes
+from ablation.report import controls, notes
 from ablation.report.cells import (
     Cells,
     accuracy_cells,
     arm_cells,
     claim_cells,
+    control_cells,
     cost_cells,
     effect_cells,
     image_cells,
@@ -104,6 +105,8 @@ class Chapter:
         passes: whether the budget is equal.
         score: how to read the ablation table.
         table: the ablation table, and the verdict of its cells by row and column.
+        controls: the table of what stands beside the arms, None if nothing does.
+        about_controls: what it says, and how to read it.
         marks: the verdict of a cell of it, by row and column.
         more: further tables, each with its title and notes.
         effects: the table of questions.
@@ -125,6 +128,8 @@ class Chapter:
     passes: bool
     score: list[Note]
     table: Cells
+    controls: Cells | None
+    about_controls: list[Note]
     marks: dict[tuple[int, int], str]
     more: list[tuple[str, list[Note], Cells]]
     effects: Cells
@@ -180,7 +185,7 @@ def page(
         found.data,
         title=study.directory.name,
         states=notes.states(study),
-        counts=study.runs["state"].value_counts().to_dict(),
+        counts=study.all_runs["state"].value_counts().to_dict(),
         answers=notes.answers(comparisons, images),
         outside=notes.outside(study, comparisons),
         remarks=found.remarks,
@@ -188,7 +193,7 @@ def page(
         about_claims=notes.claimed(claimed),
         chapters=chapters,
         about_tuning=notes.TUNING,
-        runs=runs_cells(shown(study.runs)),
+        runs=runs_cells(shown(study.all_runs)),
         problems=notes.first(study.problems, _ROWS_AT_MOST),
         live=live,
     )
@@ -270,6 +275,8 @@ def _chapter(
         found.passes,
         [*notes.score(comparison), *notes.without_reference(comparison)],
         arm_cells(comparison, sort) if comparison.arms else accuracy_cells(comparison),
+        control_cells(comparison) if comparison.controls else None,
+        [Note(items=tuple(controls.sentences(comparison))), Note(controls.ABOUT)],
         {} if comparison.arms else _marks(comparison),
         list(_more(study, comparison, images)),
         _filled(effect_cells(effects)),

@@ -77,11 +77,11 @@ def for_scripts(
         galleries: the predictions that are shown of each.
         live: where the sweep stands that trains the runs; None if none does.
     """
-    runs = shown(study.runs)
+    runs = shown(study.all_runs)
     remarks = []
-    if len(runs) < len(study.runs):
+    if len(runs) < len(study.all_runs):
         remarks.append(
-            f"This page has {len(runs):,} of {len(study.runs):,} runs, those without a result "
+            f"This page has {len(runs):,} of {len(study.all_runs):,} runs, those without a result "
             "first; report/runs.csv and report/history.csv have all."
         )
     place_of = {name: place for place, name in enumerate(runs["run"])}

@@ -1,0 +1,179 @@
+"""What stands beside the arms of a comparison, and how far it is from them.
+
+A control is held against an arm with an interval of its own. It is no question of the design: no
+correction counts it, and it neither helps nor hurts.
+"""
+
+import math
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ablation.analysis.comparison import Comparison, ControlArm, once
+from ablation.analysis.effects import Effect, Question, answers
+from ablation.designs.controls import SHAM
+from ablation.factors import Label
+from ablation.records import store
+from ablation.text import readable
+
+if TYPE_CHECKING:
+    from ablation.records.controls import Control
+
+CONTROL_COLUMNS = (
+    "control",
+    "arm",
+    "trained",
+    "mean",
+    "sd",
+    "n",
+    "note",
+    "parameters",
+    "against",
+    "difference",
+    "low",
+    "high",
+    "pairs",
+    "runs",
+)
+"""The columns of a table of controls."""
+
+
+def of_comparison(
+    comparison: Comparison, records: "Sequence[Control]", control_runs: pd.DataFrame
+) -> tuple[ControlArm, ...]:
+    """Returns the controls of a comparison's arms.
+
+    Args:
+        comparison: whose arms they stand beside.
+        records: of all controls of the study.
+        control_runs: their runs, as in `Study.runs`.
+    """
+    names = [*comparison.rows, "column"]
+    cells = {
+        run: tuple(cell)
+        for run, *cell in comparison.runs[["run", *names]].itertuples(index=False, name=None)
+    }
+    groups: dict[tuple, list[Control]] = {}
+    for one in records:
+        if one.of in cells:
+            groups.setdefault((one.kind, cells[one.of]), []).append(one)
+    found = []
+    for (kind, cell), ones in groups.items():
+        runs = control_runs[control_runs["run"].isin([one.run for one in ones])]
+        if len(runs):
+            runs = _in_cell(comparison, runs, cell)
+            name = f"{cell_name(comparison, cell)}, {_WHAT[kind]}"
+            found.append(ControlArm(kind, cell, cell, name, runs, ones[-1].facts))
+    return tuple(found)
+
+
+_WHAT = {SHAM: "sham"}
+
+
+def _in_cell(comparison: Comparison, runs: pd.DataFrame, cell: tuple) -> pd.DataFrame:
+    """Returns runs with the levels of a cell for those of their row and column."""
+    names = (*comparison.rows, "column")
+    levels = {
+        name: pd.Series([level] * len(runs), runs.index, object)
+        for name, level in zip(names, cell, strict=True)
+    }
+    return runs.assign(**levels)
+
+
+def cell_name(comparison: Comparison, cell: tuple) -> str:
+    """Returns what a cell of a comparison is called in a sentence."""
+    *row, column = cell
+    name = f"{comparison.prefix}{readable(str(column))}"
+    if comparison.arms:
+        return name
+    named = zip(comparison.rows, row, strict=True)
+    several = [
+        f"{key} {readable(str(level))}"
+        for key, level in named
+        if comparison.runs[key].nunique() > 1
+    ]
+    return f"{name} at {', '.join(several)}" if several else name
+
+
+def control_effect(comparison: Comparison, control: ControlArm) -> Effect:
+    """Returns how much more a control scores than what it is held against.
+
+    Alone, as the one question of a family of its own: at 0.05, whatever the design asks.
+    """
+    name = Label(control.name)
+    *row, _ = control.against
+    beside = _in_cell(comparison, control.runs, (*row, name))
+    columns = [*comparison.rows, "column", "seed", "state", "score"]
+    columns += ["val_accuracy", "chance", "seconds"]
+    frame = pd.concat([comparison.runs[columns], beside[columns]], ignore_index=True)
+    terms: tuple[tuple[float, Hashable], ...] = ((1.0, (*row, name)), (-1.0, control.against))
+    base = cell_name(comparison, control.against)
+    asked = Question("control", control.name, base, "", terms)
+    order = comparison.looked.order if comparison.looked else None
+    (effect,) = answers(
+        frame, comparison.rows, [asked], comparison.metric, comparison.margin, order
+    )
+    return effect
+
+
+@once
+def control_effects(comparison: Comparison) -> list[Effect]:
+    """Returns the difference of each control of a comparison, in order."""
+    return [control_effect(comparison, one) for one in comparison.controls]
+
+
+@once
+def controls_table(comparison: Comparison) -> pd.DataFrame:
+    """Returns the controls of a comparison, each below the arm that it is held against.
+
+    Columns: `control`, its kind, "" for an arm; `arm`, what it is called; `trained`, what was done
+    with it; of its score `mean`, `sd`, `n` and `note`, as in the ablation table; `parameters`
+    (trainable); `against`, the arm that it is compared with, and `difference`, `low`, `high` (an
+    interval of 95 % for it alone) and `pairs` (seeds that both have), NaN in rows of arms; the
+    names of its `runs`.
+    """
+    records: list[dict[str, Any]] = []
+    shown = set()
+    for control, effect in zip(comparison.controls, control_effects(comparison), strict=True):
+        if control.against not in shown:
+            shown.add(control.against)
+            records.append(_of_arm(comparison, control.against))
+        low, high = effect.interval
+        records.append(
+            {"control": control.kind, "arm": control.name}
+            | _scores(control.runs)
+            | {
+                "against": cell_name(comparison, control.against),
+                "difference": effect.mean if effect.n else math.nan,
+                "low": low,
+                "high": high,
+                "pairs": effect.n,
+            }
+        )
+    return pd.DataFrame(records, columns=CONTROL_COLUMNS)
+
+
+def _of_arm(comparison: Comparison, cell: tuple) -> dict[str, Any]:
+    names = [*comparison.rows, "column"]
+    there = pd.Series(True, comparison.runs.index)
+    for name, level in zip(names, cell, strict=True):
+        there &= comparison.runs[name] == level
+    nothing = {"against": "", "difference": math.nan, "low": math.nan, "high": math.nan}
+    head = {"control": "", "arm": cell_name(comparison, cell)}
+    return head | _scores(comparison.runs[there]) | nothing | {"pairs": 0}
+
+
+def _scores(runs: pd.DataFrame) -> dict[str, Any]:
+    complete = runs[runs["state"] == store.COMPLETE]
+    scores = complete["score"].dropna()
+    broken = runs.loc[runs["state"] != store.COMPLETE, "state"].value_counts()
+    return {
+        "trained": "",
+        "mean": scores.mean(),
+        "sd": scores.std(),
+        "n": len(scores),
+        "note": ", ".join(f"{count} {state}" for state, count in broken.items()),
+        "parameters": complete["trainable"].iloc[0] if len(complete) else math.nan,
+        "runs": " ".join(runs["run"]),
+    }

@@ -1,0 +1,49 @@
+"""Which runs of a study are controls, in its `study.json`: of what kind, and beside which run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ablation.records import asked
+
+_KEY = "controls"
+
+
+@dataclass(frozen=True)
+class Control:
+    """A run that is trained to be held against others, and that no question is asked of.
+
+    Attributes:
+        kind: one of `designs.controls.CONTROLS`.
+        run: its name.
+        of: the name of the run that it is the control of, of the same seed.
+        facts: what else is to be known of it.
+    """
+
+    kind: str
+    run: str
+    of: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def controls(study: Path) -> list[Control]:
+    """Returns the controls of a study, in the order in which commands have asked for them.
+
+    What is damaged is left out, and its runs are then like others.
+    """
+    found = []
+    for one in asked.get(study, _KEY) or []:
+        try:
+            facts = dict(one["facts"])
+            found.append(Control(str(one["kind"]), str(one["run"]), str(one["of"]), facts))
+        except (KeyError, TypeError, ValueError):
+            continue
+    return found
+
+
+def put(study: Path, items: Sequence[Control]) -> None:
+    """Adds controls to the record."""
+    known = {(one.kind, one.run, one.of): one for one in (*controls(study), *items)}
+    if known:
+        asked.put(study, _KEY, [asdict(one) for one in known.values()])

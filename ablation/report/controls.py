@@ -1,0 +1,61 @@
+"""What a report says of the controls of a comparison: sentences, and how to read their table."""
+
+from collections.abc import Iterator
+
+from ablation.analysis.comparison import Comparison, ControlArm
+from ablation.analysis.controls import cell_name, control_effects
+from ablation.analysis.effects import Effect
+from ablation.designs.controls import SHAM
+from ablation.terminal import counted
+
+TITLE = "Controls"
+
+ABOUT = (
+    "What stands beside the arms, so that a reader can tell what they mean. A control asks no "
+    "question: it is in no correction, and neither helps nor hurts. Its interval holds with 95 % "
+    "for it alone."
+)
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """Returns what the controls of a comparison say, a sentence or two each."""
+    effects = control_effects(comparison)
+    return [
+        text
+        for control, effect in zip(comparison.controls, effects, strict=True)
+        for text in _SAID[control.kind](comparison, control, effect)
+    ]
+
+
+def of_the_draw(comparison: Comparison) -> Iterator[str]:
+    """Yields how large a difference the draw of the weights alone makes, where that is known."""
+    for control, effect in zip(comparison.controls, control_effects(comparison), strict=True):
+        if control.kind == SHAM:
+            yield from _sham(comparison, control, effect)
+
+
+def _sham(comparison: Comparison, control: ControlArm, effect: Effect) -> Iterator[str]:
+    name = cell_name(comparison, control.of)
+    if not effect.n:
+        yield f"The sham of {name} has no complete run beside one of {name}."
+        return
+    text = f"By the draw of the initial weights alone, {name} changes by {_size(effect)}"
+    if effect.concludes:
+        text += (
+            "; that is more than chance explains, as it is in one of twenty studies, and nothing "
+            "else differs"
+        )
+    yield f"{text}."
+
+
+_SAID = {SHAM: _sham}
+
+
+def _size(effect: Effect) -> str:
+    """Returns a difference with its interval and seeds."""
+    said = effect.metric.difference(effect.mean)
+    low, high = effect.interval
+    if low == low:
+        bounds = f"{effect.metric.signed(low)} to {effect.metric.signed(high)}"
+        return f"{said} ({bounds}, {counted(effect.n, 'seed')})"
+    return f"{said} ({counted(effect.n, 'seed')})"

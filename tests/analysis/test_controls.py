@@ -1,0 +1,180 @@
+"""What stands beside the arms of a study, in no question and in no correction."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ablation.analysis.audit import audit
+from ablation.analysis.claims import claimed
+from ablation.analysis.comparison import ControlArm
+from ablation.analysis.controls import control_effects, controls_table
+from ablation.analysis.study import load
+from ablation.analysis.tables import arms_table, comparison_effects, questions
+from ablation.export.exported import exported
+from ablation.records import controls, store
+from ablation.records.controls import Control
+from ablation.report.write import write_report
+
+SEEDS = (0, 1, 2, 3)
+LEAVE_ONE_OUT = {"parts.plain": ("false", "true"), "parts.se": ("true", "false")}
+GRID = {"arch": ("20", "56"), "parts.plain": ("true", "false")}
+
+
+def _noise(*key):
+    return np.random.default_rng([*map(int, key)]).normal(0, 0.01)
+
+
+@pytest.fixture
+def study(stored_design, stored_run, tmp_path):
+    """Writes a design whose first arm has a sham: without se it is 5 points worse."""
+
+    def write(design, named, first, *, missing=(), state=store.COMPLETE):
+        def accuracy(levels, seed):
+            worse = 0.05 * (levels.get("parts.se") == "false")
+            return 0.8 - worse + _noise(seed, len(levels), levels.get("parts.plain") == "true")
+
+        folder = stored_design(design, named, accuracy, seeds=SEEDS)
+        beside = []
+        for seed in SEEDS:
+            of = next(
+                path.name
+                for path in store.run_directories(folder)
+                if f"-s{seed}-" in path.name and _is(path, first)
+            )
+            if seed not in missing:
+                words = [*(f"{key}={level}" for key, level in first.items()), f"seed={seed}"]
+                run = stored_run(
+                    *words, "draw=1", val_accuracy=0.8 + _noise(seed, 7, 7), state=state
+                )
+                beside.append(Control("sham", run.name, of))
+        controls.put(folder, beside)
+        return folder
+
+    return write
+
+
+def _is(path, levels):
+    config = store.Stored(path).config()
+    known = {"arch": config["arch"]} | {
+        f"parts.{key}": str(level).lower() for key, level in config["parts"].items()
+    }
+    return all(known[key] == level for key, level in levels.items())
+
+
+@pytest.mark.parametrize(
+    "design", ["leave_one_out", "add_one", "both", "cumulative", "grid"], ids=str
+)
+def test_a_sham_changes_no_question_no_number_and_no_table(design, study, stored_design, tmp_path):
+    named = GRID if design == "grid" else LEAVE_ONE_OUT
+    last = -1 if design == "add_one" else 0
+    folder = study(design, named, {key: levels[last] for key, levels in named.items()})
+    (with_sham,) = load(folder).comparisons()
+    record = json.loads((folder / "study.json").read_text())
+    for control in record.pop("controls"):
+        (folder / control["run"] / "status.json").unlink()
+        (folder / control["run"]).rename(tmp_path / control["run"])
+    (folder / "study.json").write_text(json.dumps(record))
+    (without,) = load(folder).comparisons()
+    assert len(with_sham.controls) == 1 and not without.controls
+    assert with_sham.columns == without.columns and with_sham.rows == without.rows
+    assert questions(with_sham) == questions(without)
+    for one, other in zip(comparison_effects(with_sham), comparison_effects(without), strict=True):
+        assert one.row() == pytest.approx(other.row(), nan_ok=True)
+
+
+def test_its_difference_is_that_of_its_own_seeds_alone_and_in_a_family_of_one(study):
+    first = {"parts.plain": "false", "parts.se": "true"}
+    (comparison,) = load(study("leave_one_out", LEAVE_ONE_OUT, first)).comparisons()
+    (effect,) = control_effects(comparison)
+    pairs = [_noise(seed, 7, 7) - _noise(seed, 2, 0) for seed in SEEDS]
+    assert effect.differences.to_numpy() == pytest.approx(pairs)
+    assert effect.family == 1 and effect.n == len(SEEDS)
+    assert all(one.family == 2 for one in comparison_effects(comparison))
+    table = controls_table(comparison)
+    assert list(table["control"]) == ["", "sham"]
+    assert table["difference"].iloc[1] == pytest.approx(np.mean(pairs))
+
+
+def test_the_report_says_it_once_at_the_top_and_shows_it_as_a_control(study):
+    first = {"parts.plain": "false", "parts.se": "true"}
+    folder = study("leave_one_out", LEAVE_ONE_OUT, first)
+    write_report(folder)
+    written = (folder / "report.md").read_text()
+    top, _, rest = written.partition("## digits")
+    assert top.count("By the draw of the initial weights alone, reference changes by") == 1
+    assert "| reference, sham" in rest and "### Controls" in rest
+    assert "(16 runs)" in rest and "16 runs: 16 complete" in top
+    found = json.loads((folder / "report.json").read_text())
+    assert [row["control"] for row in found["comparisons"][0]["controls"]["table"]] == ["", "sham"]
+    assert len(found["runs"]) == 16
+    assert len(found["comparisons"][0]["questions"]) == 2
+    assert "reference, sham" in (folder / "report.html").read_text()
+    assert (folder / "report" / "controls-digits.csv").exists()
+    # It helps and hurts nobody.
+    lines = [line for line in written.splitlines() if "sham" in line]
+    assert lines and not any(word in line for line in lines for word in ("helps", "hurts"))
+
+
+def test_a_sham_has_one_budget_with_the_arms_and_leaves_holes(study):
+    first = {"parts.plain": "false", "parts.se": "true"}
+    folder = study("leave_one_out", LEAVE_ONE_OUT, first, missing=(3,))
+    (comparison,) = load(folder).comparisons()
+    assert audit(comparison).passes
+    assert [hole for hole in audit(comparison).holes] == ["reference, sham: no seed 3"]
+    name = comparison.controls[0].runs["run"].iloc[0]
+    result = json.loads((folder / name / "result.json").read_text())
+    store.write_json(folder / name / "result.json", result | {"steps": 1})
+    (comparison,) = load(folder).comparisons()
+    assert not audit(comparison).passes
+
+
+def test_a_failed_sham_is_said_and_takes_nothing_from_the_arms(study):
+    first = {"parts.plain": "false", "parts.se": "true"}
+    folder = study("leave_one_out", LEAVE_ONE_OUT, first, state=store.FAILED)
+    (comparison,) = load(folder).comparisons()
+    assert len(audit(comparison).holes) == len(SEEDS)
+    write_report(folder)
+    said = "The sham of reference has no complete run beside one of reference."
+    assert said in (folder / "report.md").read_text()
+    assert len(arms_table(comparison)) == 3
+
+
+def test_a_run_that_a_design_asks_for_too_is_its_arm(study):
+    first = {"parts.plain": "false", "parts.se": "true"}
+    folder = study("leave_one_out", LEAVE_ONE_OUT, first)
+    loaded = load(folder)
+    arm = loaded.runs["run"].iloc[0]
+    controls.put(folder, [Control("sham", arm, loaded.runs["run"].iloc[1])])
+    assert len(load(folder).runs) == len(loaded.runs)
+
+
+def test_claims_and_exports_know_controls(study):
+    first = {"parts.plain": "false", "parts.se": "true"}
+    folder = study("leave_one_out", LEAVE_ONE_OUT, first)
+    loaded = load(folder)
+    found = exported(loaded)
+    assert sorted(run.arm for run in found.runs).count("reference, sham") == len(SEEDS)
+    assert not claimed(loaded).answers
+
+
+def test_a_sham_is_significant_in_about_one_study_of_twenty(study):
+    """A thousand studies of five seeds that differ in noise alone, through the report's own code.
+
+    At 0.05 exactly, more than 68 of 1,000 happen in less than one of 200 repetitions.
+    """
+    first = {"parts.plain": "false", "parts.se": "true"}
+    (comparison,) = load(study("leave_one_out", LEAVE_ONE_OUT, first)).comparisons()
+    rng, significant = np.random.default_rng(1), 0
+    reference = comparison.runs["column"] == comparison.reference
+    (sham,) = comparison.controls
+    for _ in range(1000):
+        runs = comparison.runs.assign(score=comparison.runs["score"])
+        common = rng.normal(0.8, 0.02, len(SEEDS))
+        runs.loc[reference, "score"] = common + rng.normal(0, 0.01, len(SEEDS))
+        beside = sham.runs.assign(score=common + rng.normal(0, 0.01, len(SEEDS)))
+        arm = ControlArm(sham.kind, sham.of, sham.against, sham.name, beside)
+        (effect,) = control_effects(replace(comparison, runs=runs, controls=(arm,)))
+        significant += effect.concludes
+    assert 20 <= significant <= 68

@@ -1,0 +1,86 @@
+"""`control=...`, from the command line to the report."""
+
+import json
+import re
+
+import pytest
+
+from ablation.records import controls, store
+
+NET = """
+import keras
+
+def build(input_shape, classes, *, width: int = 32, gate: bool = True, wide: bool = True):
+    image = keras.Input(input_shape)
+    x = keras.layers.Flatten()(image)
+    x = keras.layers.Dense(width, activation="relu", name="hidden")(x)
+    if wide:
+        x = keras.layers.Dense(width, activation="relu", name="second")(x)
+    if gate:
+        x = keras.layers.Rescaling(0.5, name="gate")(x)
+    return keras.Model(image, keras.layers.Dense(classes, name="out")(x))
+"""
+KEYS = ("arch=net.py:build", "dataset.image_size=8", "epochs=2")
+DESIGN = ("-m", *KEYS, "design=leave_one_out", "parts.wide=true,false", "parts.gate=true,false")
+
+
+def _results(study):
+    return {
+        path.name: json.loads((path / "result.json").read_text())
+        for path in store.run_directories(study)
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(cli, tmp_path_factory):
+    """A study with controls, its reference tuned: (its folder, what was printed)."""
+    folder = tmp_path_factory.mktemp("controlled")
+    (folder / "net.py").write_text(NET)
+    tuned = "tune.recipe.learning_rate=0.1,0.03"
+    done = cli(*DESIGN, tuned, "seed=0,1", "control=sham", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_a_sham_differs_in_the_draw_of_its_weights_alone(trained):
+    folder, _ = trained
+    study = folder / "runs" / "main"
+    shams, results = controls.controls(study), _results(study)
+    assert len(results) == 8 and len(shams) == 2
+    for one in shams:
+        sham, of = results[one.run], results[one.of]
+        for key in ("order_sha256", "train_fingerprint", "steps", "trainable"):
+            assert sham[key] == of[key]
+        drawn = [digest for digest, _ in sham["initial"]], [digest for digest, _ in of["initial"]]
+        # Kernels are others; biases are zeros in both.
+        assert [a != b for a, b in zip(*drawn, strict=True)] == [True, False] * 3
+        configs = [store.Stored(study / name).config() for name in (one.run, one.of)]
+        assert configs[0] | {"draw": 0} == configs[1] | {"draw": 0}
+        assert (configs[0]["draw"], configs[1]["draw"]) == (1, 0)
+    # The draws of two seeds are no copies of each other.
+    digests = {name: result["weights_sha256"] for name, result in results.items()}
+    assert len(set(digests.values())) == len(digests)
+
+
+def test_a_sham_is_not_trained_again_and_stands_in_the_plan(trained, cli):
+    folder, done = trained
+    assert "control=sham" in done.stderr and "reference, sham" in done.stdout
+    tuned = "tune.recipe.learning_rate=0.1,0.03"
+    planned = cli(*DESIGN, tuned, "seed=0,1", "control=sham", "plan=true", cwd=folder)
+    assert planned.returncode == 0, planned.stderr
+    assert len(re.findall(r"-draw1-", planned.stdout)) == 2
+    assert re.search(r"\b0 of 16 runs to train", planned.stdout), planned.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("control=sham",), "put -m before the keys"),
+        (("-m", "plain=true,false", "control=shan"), "Allowed: sham"),
+        (("-m", "plain=true,false", "draw=1"), "control=sham"),
+    ],
+)
+def test_bad_input_gets_one_line(words, said, cli, tmp_path):
+    done = cli(*words, cwd=tmp_path)
+    assert done.returncode == 2 and said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1 and not list(tmp_path.iterdir())
