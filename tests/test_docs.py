@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     "README.md",
     "docs/claims.md",
+    "docs/controls.md",
     "docs/datasets.md",
     "docs/designs.md",
     "docs/durability.md",
