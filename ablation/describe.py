@@ -7,6 +7,7 @@ import_path.tidy()  # Before anything else is imported.
 import contextlib
 import sys
 
+import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -56,7 +57,7 @@ def _describe(config: Config) -> None:
     from ablation.networks.own import RefusedError
 
     source = open_source(config.dataset)
-    shape = *(config.dataset.size or _stored_size(source)), source.channels
+    shape = source.kind.shape(_first(source), config.dataset)
     try:
         model = build(config.arch, shape, len(source.classes), **config.parts)
     except (RefusedError, ValueError) as error:
@@ -81,19 +82,19 @@ def _describe(config: Config) -> None:
     counts = cost.count(model)
     console.print(
         f"trainable parameters {counts.trainable:,}; with BN statistics {counts.total:,}; "
-        f"multiply-adds of one image {counts.multiply_adds:,}",
+        f"multiply-adds of one {source.kind.noun.one} {counts.multiply_adds:,}",
         highlight=False,
     )
     if counts.uncounted:
         console.print(f"not counted: {', '.join(counts.uncounted)}", highlight=False)
 
 
-def _stored_size(source: Source) -> tuple[int, int]:
-    """Returns height and width of the first image."""
+def _first(source: Source) -> np.ndarray:
+    """Returns the first input."""
     for example in source.split("train")[1]:
         if example.image is not None:
-            return example.image.shape[0], example.image.shape[1]
-    raise UserError("the data set holds no image; say dataset.image_size.")
+            return example.image
+    raise UserError("the data set holds nothing to train on.")
 
 
 if __name__ == "__main__":

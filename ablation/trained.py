@@ -25,9 +25,9 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
         epoch: after which the weights were kept; None for the latest.
 
     Returns:
-        A functional model, images (batch, height, width, channels) with pixels from 0 to 255 to
-        float32 logits (batch, classes). It normalises as the run did; the network is its last
-        layer.
+        A functional model from inputs as they are stored, such as images (batch, height, width,
+        channels) with pixels from 0 to 255, to float32 logits (batch, classes). It normalises as
+        the run did; the network is its last layer.
 
     Raises:
         UserError: there are no such weights, or no run.
@@ -47,7 +47,7 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
         stored = store.Stored(directory)
         config, facts = stored.config(), stored.json("provenance.json")
         with np.load(directory / "normalisation.npz") as archive:
-            scale, offset = archive["scale"], archive["offset"]
+            normalised = dict(archive)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, yaml.YAMLError) as error:
         raise UserError(f"{directory} cannot be read: {first_line(error)}") from None
 
@@ -61,12 +61,16 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
             tuple(facts["image_shape"]),
             len(facts["classes"]),
             seed=config["seed"],
+            vocabulary=facts.get("vocabulary"),
             **config["parts"],
         )
         network.load_weights(kept[max(kept) if epoch is None else epoch])
-        pixels = keras.Input(facts["image_shape"], name="pixels")
-        images = keras.layers.Rescaling(scale, offset, dtype="float32")(pixels)
-        return keras.Model(pixels, network(images), name=network.name)
+        if not normalised:
+            return network
+        name = "pixels" if len(facts["image_shape"]) == 3 else "inputs"
+        stored = keras.Input(facts["image_shape"], name=name)
+        inputs = keras.layers.Rescaling(**normalised, dtype="float32")(stored)
+        return keras.Model(stored, network(inputs), name=network.name)
 
 
 def _arch(directory: Path, config: dict[str, Any]) -> str:

@@ -35,6 +35,7 @@ from ablation.config import (
     flatten,
 )
 from ablation.data import sources
+from ablation.data.kinds import KINDS
 from ablation.designs import controls
 from ablation.designs.registry import DESIGNS, GRID
 from ablation.factors import spelled
@@ -158,6 +159,9 @@ def _check_keys(config: Mapping[str, Any]) -> None:
 
 
 def _validate_dataset(dataset: DatasetConfig) -> None:
+    kind = getattr(dataset, "kind", None)
+    if kind is not None:
+        _one_of("dataset.kind", kind, tuple(KINDS))
     _one_of("dataset.resize", dataset.resize, RESIZES)
     if not _is_function("dataset.augment", dataset.augment):
         _one_of("dataset.augment", dataset.augment, AUGMENTATIONS, _OWN_AUGMENT)

@@ -265,7 +265,7 @@ def _keras_steps(order: dict[str, Any]) -> tuple[Callable[[int], list[float]], i
     ours = order["kind"] == "ablation"
     config = replace(_config(order), deterministic=ours)
     images, labels = _batch(order)
-    data = SimpleNamespace(image_shape=images.shape[1:], meta={"classes": range(10)})
+    data = SimpleNamespace(input_shape=images.shape[1:], meta={"classes": range(10)})
     set_up(config)
     model = compiled_model(config, data, total_steps=10**6)
     multiply_adds = count(model).multiply_adds

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ablation.analysis.comparison import LOCATIONS, Comparison, levels, once
 from ablation.analysis.equal_tuning import EqualTuning, equal_tuning
+from ablation.data.kinds import NOUN, Noun
 from ablation.records import store
 from ablation.records.asked import Looked
 from ablation.text import readable
@@ -18,8 +19,8 @@ _BUDGET = {
     "steps": "optimizer steps",
     "examples_seen": "examples seen",
     "schedule_completed": "share of the learning-rate schedule",
-    "train_fingerprint": "training images",
-    "val_fingerprint": "validation images",
+    "train_fingerprint": "training {}",
+    "val_fingerprint": "validation {}",
 }
 
 _IMAGES = ("train_fingerprint", "val_fingerprint")
@@ -44,6 +45,7 @@ class Audit:
         shared: of each set of validation images, how many are training images too and how many
             there are; none of older runs, of which nobody has counted.
         tuning: whether its arms were tuned alike, None if they were not tuned.
+        noun: what the inputs are called.
     """
 
     runs: int
@@ -54,6 +56,7 @@ class Audit:
     shared: tuple[tuple[int, int], ...]
     looked: Looked | None = None
     tuning: EqualTuning | None = None
+    noun: Noun = NOUN
 
     @property
     def passes(self) -> bool:
@@ -71,7 +74,7 @@ def audit(comparison: Comparison) -> Audit:
     because runs that differ in another key are another comparison.
     """
     complete = comparison.checked
-    unequal = _unequal(complete)
+    unequal = _unequal(complete, comparison.noun)
     # `epochs`, `recipe.batch_size` or `dataset.image_size` as a factor is another budget by intent.
     names = dict.fromkeys([*comparison.rows, comparison.contrast])
     if comparison.arms:
@@ -81,7 +84,7 @@ def audit(comparison: Comparison) -> Audit:
     # So is one that was tuned, and chosen unlike for two arms.
     within += tuple(name for name in complete if name.startswith("tuned."))
     if not (unequal and within) or any(
-        _unequal(runs) for _, runs in complete.groupby(list(within), dropna=False)
+        _unequal(runs, comparison.noun) for _, runs in complete.groupby(list(within), dropna=False)
     ):
         within = ()
     within = tuple(name.removeprefix("tuned.") for name in within)
@@ -94,7 +97,9 @@ def audit(comparison: Comparison) -> Audit:
     holes = (*_holes(comparison), *_holes_of_controls(comparison))
     shared, looked = _shared(complete), comparison.looked
     equal = equal_tuning(comparison)
-    return Audit(len(complete), unequal, within, confounds, holes, shared, looked, equal)
+    return Audit(
+        len(complete), unequal, within, confounds, holes, shared, looked, equal, comparison.noun
+    )
 
 
 def _shared(runs: pd.DataFrame) -> tuple[tuple[int, int], ...]:
@@ -106,16 +111,16 @@ def _shared(runs: pd.DataFrame) -> tuple[tuple[int, int], ...]:
     )
 
 
-def _unequal(runs: pd.DataFrame) -> Differences:
+def _unequal(runs: pd.DataFrame, noun: Noun) -> Differences:
     """Returns the parts of the training budget in which runs differ."""
     found = {
-        name: _by_value(runs, key)
+        name.format(noun.many): _by_value(runs, key)
         for key, name in _BUDGET.items()
         if runs[key].nunique(dropna=False) > 1
     }
     for seed, of_seed in runs.groupby("seed"):
         if of_seed["order_sha256"].nunique(dropna=False) > 1:
-            found[f"order of the images at seed {seed}"] = _by_value(of_seed, "order_sha256")
+            found[f"order of the {noun.many} at seed {seed}"] = _by_value(of_seed, "order_sha256")
     return found
 
 

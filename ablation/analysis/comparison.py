@@ -13,6 +13,7 @@ import pandas as pd
 from ablation.analysis.metrics import ACCURACY, Metric
 from ablation.analysis.tuning import SETTING, ArmTuning
 from ablation.config import BACKENDS, PLACES
+from ablation.data.kinds import Noun, noun_of
 from ablation.designs import Question
 from ablation.designs.registry import GRID
 from ablation.factors import (
@@ -135,6 +136,11 @@ class Comparison:
         """The complete runs of arms and controls, which must have had one budget."""
         beside = [one.runs[one.runs["state"] == store.COMPLETE] for one in self.controls]
         return pd.concat([self.complete, *beside]) if beside else self.complete
+
+    @cached_property
+    def noun(self) -> Noun:
+        """What its inputs are called."""
+        return noun_of(self.complete["kind"].unique())
 
     @cached_property
     def columns(self) -> list[str]:

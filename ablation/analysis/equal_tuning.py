@@ -82,7 +82,7 @@ def _differing(comparison: Comparison) -> Iterator[str]:
         ),
         "tuning seeds": lambda one: str(len(one.seeds)),
         "epochs of a trial": lambda one: str(one.epochs),
-        "share of the training images": lambda one: f"{one.share:g}",
+        "share of the training data": lambda one: f"{one.share:g}",
     }
     for what, said in facts.items():
         by_value: dict[str, list[str]] = {}

@@ -13,6 +13,7 @@ from ablation.analysis.effects import Effect, Question
 from ablation.analysis.images import Changed, Spread, changed, spread
 from ablation.analysis.study import Study
 from ablation.analysis.tables import comparison_effects, questions
+from ablation.data.kinds import NOUN, Noun
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,14 @@ class OfImages:
         changed: which images are fixed and broken, None of what is no difference of two arms.
         predicted: of a difference of two arms what the reference and the other one have said, each
             int (seeds, images).
+        noun: what the inputs are called.
     """
 
     effect: Effect
     spread: Spread | None
     changed: Changed | None
     predicted: tuple[np.ndarray, np.ndarray] | None
+    noun: Noun = NOUN
 
 
 def of_images(study: Study, comparison: Comparison, at_most: int) -> list[OfImages]:
@@ -83,7 +86,7 @@ class _Reader:
 
     def __init__(self, study: Study, comparison: Comparison):
         self._study = study
-        self._metric = comparison.metric
+        self._metric, self._noun = comparison.metric, comparison.noun
         runs = comparison.complete
         names = [*comparison.rows, "column"]
         self._runs: dict[Hashable, dict[int, str]] = {}
@@ -125,7 +128,7 @@ class _Reader:
         if total is None and both is None:
             return None
         spread_of = None if total is None else spread(total, effect.alpha)
-        return OfImages(effect, spread_of, both, predicted)
+        return OfImages(effect, spread_of, both, predicted, self._noun)
 
     def _of(self, run: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         found = self._read(run)

@@ -31,6 +31,7 @@ from ablation.analysis.metrics import ACCURACY, Metric, find
 from ablation.analysis.tuning import SETTING, ArmTuning, of_run, read_all
 from ablation.config import RECORD_KEY, UserError, first_line, flatten, result_keys
 from ablation.data.facts import caveats
+from ablation.data.kinds import IMAGES, noun_of
 from ablation.designs.registry import GRID
 from ablation.factors import ABSENT, LAST, Factor, Label, labels, of_parts
 from ablation.records import asked, controls, store, tuning
@@ -45,7 +46,7 @@ from ablation.text import file_name, utf8
 _GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""
 
-_OF_THE_RUN = ("initial", "chance", "val_counts", "imbalance", "caveats", "uncounted")
+_OF_THE_RUN = ("initial", "chance", "val_counts", "imbalance", "caveats", "uncounted", "kind")
 
 RESULTS = (
     "loss",
@@ -588,7 +589,9 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
         trained = result.get("train_per_class") or [1]
         row["imbalance"] = max(trained) / min(trained) if min(trained) else math.inf
         known = result["classes"][: len(counts)]
-        row["caveats"] = caveats(known, counts, result.get("lost") or [])
+        row["kind"] = result.get("kind", IMAGES)
+        noun = noun_of([row["kind"]])
+        row["caveats"] = caveats(known, counts, result.get("lost") or [], noun)
     return {key: utf8(value) if type(value) is str else value for key, value in row.items()}
 
 

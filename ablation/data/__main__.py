@@ -17,7 +17,8 @@ from rich.text import Text
 from ablation.config import UserError
 from ablation.data import cache, sources
 from ablation.data.cache import VERY_UNEQUAL
-from ablation.data.facts import caveats, named, shared_images, span
+from ablation.data.facts import caveats, named, shared_inputs, span
+from ablation.data.kinds import Kind
 from ablation.orders import read_prepare_order
 from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR, accept_any_text, open_console
 from ablation.text import readable, visible
@@ -42,7 +43,7 @@ def main() -> int:
                 if what not in tasks:
                     tasks[what] = bars.add_task(visible(what), total=total)
                     if not console.is_terminal:
-                        console.print(f"preparing {what}: {total} images")
+                        console.print(f"preparing {what}: {total}")
                 bars.update(tasks[what], completed=done)
 
             prepared = cache.prepare(order.dataset, order.cache_dir, show)
@@ -64,15 +65,15 @@ def main() -> int:
 
 def _tell(prepared: cache.Cache, console: Console) -> None:
     """Prints what a user should know of a set that was prepared just now."""
-    meta = prepared.meta
+    meta, noun = prepared.meta, prepared.kind.noun
     train, val = (meta["splits"][split]["per_class"] for split in sources.SPLITS)
     console.print(
-        f"prepared {meta['name']}: {sum(train):,} images to train and {sum(val):,} to validate, "
-        f"{len(meta['classes'])} classes",
+        f"prepared {meta['name']}: {sum(train):,} {noun.many} to train and {sum(val):,} to "
+        f"validate, {len(meta['classes'])} classes",
         soft_wrap=True,
     )
     console.print(_table(meta["classes"], train, val))
-    for line in (*_left_out(prepared.left_out), *_warnings(meta, train, val)):
+    for line in (*_left_out(prepared.left_out), *_warnings(meta, train, val, prepared.kind)):
         console.print(line, soft_wrap=True)
 
 
@@ -99,18 +100,26 @@ def _left_out(groups: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield f"{group['count']:,} left out ({group['reason']}): {names}"
 
 
-def _warnings(meta: dict[str, Any], train: Sequence[int], val: Sequence[int]) -> Iterator[str]:
+def _warnings(
+    meta: dict[str, Any], train: Sequence[int], val: Sequence[int], kind: Kind
+) -> Iterator[str]:
     """Yields what an accuracy on this data set must be read with, a line each."""
+    noun = kind.noun
     classes = meta["classes"]
-    caveat = caveats(classes, val, meta["lost"])
+    caveat = caveats(classes, val, meta["lost"], noun)
     if caveat:
         yield f"warning: {caveat}"
     if meta["shared"]:
-        yield f"warning: {shared_images(meta['shared'], sum(val))}, pixel by pixel"
+        yield f"warning: {shared_inputs(meta['shared'], sum(val), noun)}, {kind.alike}"
+    if meta.get("unseen"):
+        yield (
+            f"warning: {meta['unseen']:,} of {sum(val):,} validation {noun.many} hold tokens that "
+            f"no training {noun.one} has"
+        )
     if max(train) >= VERY_UNEQUAL * min(train):
         most, least = train.index(max(train)), train.index(min(train))
         yield (
-            f"the classes are very unequal: {train[most]:,} training images of "
+            f"the classes are very unequal: {train[most]:,} training {noun.many} of "
             f"{readable(classes[most])}, {train[least]:,} of {readable(classes[least])}; always "
             f"answering {readable(classes[val.index(max(val))])} would score "
             f"{max(val) / sum(val):.2%}"

@@ -14,6 +14,7 @@ import numpy as np
 from ablation import source
 from ablation.config import RecipeConfig, UserError
 from ablation.data import trivial
+from ablation.data.kinds import IMAGES, KINDS, Affine, Kind, Meta
 
 OWN, TRIVIAL, ERASING, MIXUP, CUTMIX, CHOICE = range(1, 7)
 """The streams. None is 0: to NumPy [seed, epoch] is the same as [seed, epoch, 0, 0], and that is
@@ -83,9 +84,9 @@ class Tricks:
         return bool(self.mixup or self.cutmix or self.label_smoothing)
 
     def on_pixels(self, pixels: np.ndarray, draws: Draws) -> np.ndarray:
-        """Returns uint8 pixels (batch, height, width, channels), before they are normalised.
+        """Returns inputs as they are stored, of images uint8 (batch, height, width, channels).
 
-        What the user's own function returns may be float, from 0 to 255.
+        Of pixels, what the user's own function returns may be float, from 0 to 255.
         """
         if self.own:
             pixels = self.own(pixels, draws.of(OWN))
@@ -93,20 +94,17 @@ class Tricks:
             pixels = trivial.augmented(pixels, draws.of(TRIVIAL))
         return pixels
 
-    def on_images(
-        self, images: np.ndarray, draws: Draws, scale: np.ndarray, offset: np.ndarray
-    ) -> np.ndarray:
-        """Returns normalised float32 images (batch, height, width, channels).
+    def on_images(self, images: np.ndarray, draws: Draws, affine: Affine | None) -> np.ndarray:
+        """Returns normalised inputs, of images float32 (batch, height, width, channels).
 
         Args:
             images: they may be changed in place.
             draws: of the batch.
-            scale: that has normalised them; see `pipeline.affine`.
-            offset: likewise.
+            affine: that has normalised them.
         """
-        if self.random_erasing:
-            noise = np.broadcast_to(offset, images.shape[1:])
-            erase(images, self.random_erasing, draws.of(ERASING), scale, noise)
+        if self.random_erasing and affine:
+            noise = np.broadcast_to(affine.offset, images.shape[1:])
+            erase(images, self.random_erasing, draws.of(ERASING), affine.scale, noise)
         return images
 
     def on_batch(
@@ -251,6 +249,8 @@ class OwnAugmentation:
 
     Args:
         name: such as "my_augment.py:f".
+        kind: of the inputs.
+        meta: of the data set.
 
     Attributes:
         error: what it could not do, once it could not. Keras, which runs it in a thread, wraps
@@ -260,9 +260,9 @@ class OwnAugmentation:
         UserError: its file cannot be imported.
     """
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, kind: Kind = KINDS[IMAGES], meta: Meta | None = None):
         self.error: UserError | None = None
-        self._name = name
+        self._name, self._kind, self._meta = name, kind, meta or {}
         located = source.locate(name, "dataset.augment")
         self._files = source.local_modules(located)
         try:
@@ -273,39 +273,37 @@ class OwnAugmentation:
             raise UserError(source.user_error(error, self._files)) from error
 
     def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns what the function makes of uint8 (batch, height, width, channels).
+        """Returns what the function makes of inputs as they are stored.
+
+        Of images these are uint8 (batch, height, width, channels), which may become float.
 
         Raises:
-            UserError: the function raised something, or returned no such images.
+            UserError: the function raised something, or returned no such inputs.
         """
         try:
             found = self._function(np.array(pixels), rng)
         except Exception as error:
             self.error = UserError(f"{self._key}: {source.user_error(error, self._files)}")
             raise self.error from error
-        wrong = _what_is_wrong(found, pixels.shape)
+        wrong = self._what_is_wrong(found, pixels.shape)
         if wrong:
             self.error = UserError(
-                f"{self._key} returned {wrong}; it returns the images that it gets, "
-                f"{pixels.shape} with pixels from 0 to 255."
+                f"{self._key} returned {wrong}; it returns the {self._kind.noun.many} that it "
+                f"gets, {pixels.shape} with {self._kind.numbers}."
             )
             raise self.error
-        return found if found.dtype == np.uint8 else found.astype(np.float32)
+        if found.dtype == pixels.dtype:
+            return found
+        return found.astype(np.float32 if pixels.dtype == np.uint8 else pixels.dtype)
+
+    def _what_is_wrong(self, found: object, shape: tuple[int, ...]) -> str | None:
+        """Returns what inputs must not be, None if nothing."""
+        if not isinstance(found, np.ndarray):
+            return type(found).__name__
+        if found.shape != shape:
+            return f"an array {found.shape}"
+        return self._kind.wrong(found, self._meta)
 
     @property
     def _key(self) -> str:
         return f"dataset.augment={self._name}"
-
-
-def _what_is_wrong(found: object, shape: tuple[int, ...]) -> str | None:
-    """Returns what images must not be, None if nothing."""
-    if not isinstance(found, np.ndarray):
-        return type(found).__name__
-    if found.shape != shape:
-        return f"an array {found.shape}"
-    if found.dtype.kind not in "uif":
-        return f"an array of {found.dtype}"
-    # Of a NaN neither is true.
-    if not (found.min() >= 0 and found.max() <= 255):
-        return f"pixels from {found.min():.4g} to {found.max():.4g}"
-    return None

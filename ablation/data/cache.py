@@ -1,11 +1,12 @@
 """Each data set decoded once into arrays on disk, which every run maps into memory.
 
     <cache_dir>/<name>-<image size>px-<hash>/
-        train_images.npy  uint8 (images, height, width, channels)
+        train_images.npy  the inputs as their kind stores them: of images uint8 (images, height,
+                          width, channels), of rows and signals floats, of texts int32
         train_labels.npy  int32 (images,)
         val_images.npy, val_labels.npy
-        mean_image.npy    float32 (height, width, channels), of the training images, 0 to 1
-        meta.json         classes, counts, fingerprints, channel statistics, what is left out, how
+        mean_image.npy    of images float32 (height, width, channels), that of training, 0 to 1
+        meta.json         kind, classes, counts, fingerprints, statistics, what is left out, how
                           many validation images are training images too
 
 A folder appears whole or not at all, and one process at a time builds it.
@@ -30,7 +31,7 @@ from filelock import Timeout
 from ablation.config import PLACES, DatasetConfig, UserError, expanded
 from ablation.data import sources
 from ablation.data.facts import grouped
-from ablation.data.resize import resized
+from ablation.data.kinds import IMAGES, KINDS, Kind, Noun
 from ablation.data.sources import Example, LeftOut
 from ablation.data.sources.common import size_and_time
 from ablation.records import store
@@ -40,6 +41,9 @@ _FORMAT = 2
 _SILENT_SECONDS = 1.0
 _AFTERWARDS = ("augment", "normalisation")
 """Keys of what is done to the images that the cache holds."""
+
+_DECIDE = ("mean", "std", "vocabulary")
+"""Facts of inputs that are part of what identifies them, beside the inputs."""
 
 VERY_UNEQUAL = 10
 """Times as many training images in the largest class as in the smallest: worth a warning."""
@@ -65,8 +69,15 @@ class Cache:
         return self.meta["fingerprint"]
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels."""
+    def kind(self) -> Kind:
+        """What a network gets."""
+        return KINDS[self.meta.get("kind", IMAGES)]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one input; of images height, width and channels."""
+        if "shape" in self.meta:
+            return tuple(self.meta["shape"])
         size = self.meta["image_size"]
         height, width = size if isinstance(size, list) else (size, size)
         return height, width, self.meta["channels"]
@@ -82,7 +93,7 @@ class Cache:
         return sorted(found, key=lambda group: -group["count"])
 
     def images(self, split: str) -> np.ndarray:
-        """Memory-mapped uint8 (images, height, width, channels)."""
+        """Memory-mapped inputs as stored, of images uint8 (images, height, width, channels)."""
         return np.load(self.directory / f"{split}_images.npy", mmap_mode="r")
 
     def labels(self, split: str) -> np.ndarray:
@@ -168,7 +179,7 @@ def prepare(dataset: DatasetConfig, cache_dir: str | Path, progress: Progress) -
         if ready:
             # The images are as they were, what lies beside them is not.
             facts = {"left_out": grouped(sources.unused(dataset)), "lost": source.lost}
-            facts["shared"] = ready.meta.get("shared", shared_images(ready.directory))
+            facts["shared"] = ready.meta.get("shared", shared_inputs(ready.directory))
             store.write_json(ready.directory / "meta.json", ready.meta | facts)
             return Cache(ready.directory)
         partial = Path(f"{directory}.partial")
@@ -223,38 +234,40 @@ def _directory(dataset: DatasetConfig, cache_dir: str | Path) -> Path:
 def _build(
     source: sources.Source, dataset: DatasetConfig, directory: Path, progress: Progress
 ) -> None:
-    size = dataset.size
+    shape: tuple[int, ...] | None = None
     splits: dict[str, Any] = {}
     broken = []
     for split in sources.SPLITS:
-        unused = _write_split(source, split, dataset, size, directory, progress)
+        unused = _write_split(source, split, dataset, shape, directory, progress)
         broken += [LeftOut(example.reason, example.name) for example in unused]
         images = np.load(directory / f"{split}_images.npy", mmap_mode="r")
-        size = images.shape[1], images.shape[2]  # If not asked for, as the first image has it.
+        shape = images.shape[1:]
         labels = np.load(directory / f"{split}_labels.npy")
         per_class = np.bincount(labels, minlength=len(source.classes)).tolist()
-        _check_split(dataset.name, split, source.classes, per_class, unused)
+        _check_split(dataset.name, split, source.classes, per_class, unused, source.kind.noun)
         splits[split] = {
             "count": len(images),
             "per_class": per_class,
             "fingerprint": _fingerprint(images, labels),
         }
-    mean_image, mean, std = _statistics(np.load(directory / "train_images.npy", mmap_mode="r"))
-    np.save(directory / "mean_image.npy", mean_image)
+    train, val = (np.load(directory / f"{s}_images.npy", mmap_mode="r") for s in sources.SPLITS)
+    facts = source.kind.facts(train, val, dataset, directory)
     fingerprints = "".join(splits[split]["fingerprint"] for split in sources.SPLITS)
+    if source.kind is not KINDS[IMAGES]:
+        # The same numbers are other inputs if they are of another kind or normalised otherwise.
+        decides = [source.kind.name, *(facts.get(key) for key in _DECIDE)]
+        fingerprints += json.dumps(decides)
     meta = {
         "name": dataset.name,
         "classes": source.classes,
-        "image_size": list(size) if size and size[0] != size[1] else size and size[0],
-        "channels": source.channels,
+        "kind": source.kind.name,
+        **facts,
         "splits": splits,
         "fingerprint": hashlib.sha256(fingerprints.encode()).hexdigest(),
-        "mean": mean,
-        "std": std,
         "left_out": grouped(sources.unused(dataset)),
         "broken": grouped(broken),
         "lost": source.lost,
-        "shared": shared_images(directory),
+        "shared": shared_inputs(directory),
         "read": _read(source.read),
         "bytes": _bytes(directory),
     }
@@ -262,16 +275,21 @@ def _build(
 
 
 def _check_split(
-    name: str, split: str, classes: Sequence[str], per_class: Sequence[int], unused: list[Example]
+    name: str,
+    split: str,
+    classes: Sequence[str],
+    per_class: Sequence[int],
+    unused: list[Example],
+    noun: Noun,
 ) -> None:
-    """Raises UserError if a split, or the training of a class, has lost all its images."""
+    """Raises UserError if a split, or the training of a class, has lost all its inputs."""
     first = f"the first is {unused[0].name} ({unused[0].reason})" if unused else "it is empty"
     if not sum(per_class):
-        raise UserError(f"no image of the {split} split of {name} could be used; {first}.")
+        raise UserError(f"no {noun.one} of the {split} split of {name} could be used; {first}.")
     for example in unused:
         if split == "train" and example.label >= 0 and not per_class[example.label]:
             raise UserError(
-                f"every training image of {classes[example.label]} in {name} is left out; "
+                f"every training {noun.one} of {classes[example.label]} in {name} is left out; "
                 f"the first is {example.name} ({example.reason})."
             )
 
@@ -290,17 +308,20 @@ def _write_split(
     source: sources.Source,
     split: str,
     dataset: DatasetConfig,
-    size: tuple[int, int] | None,
+    shape: tuple[int, ...] | None,
     directory: Path,
     progress: Progress,
 ) -> list[Example]:
-    """Writes one split's arrays; returns the examples that are left out."""
+    """Writes one split's arrays; returns the examples that are left out.
+
+    The inputs have a shape, None for that which the first of them gets.
+    """
     count, examples = source.split(split)
     path = directory / f"{split}_images.npy"
-    if size is None:
-        size, examples = _size_of_first(examples)
-    shape = (count, *size, source.channels)
-    images = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    first, examples = _first(examples)
+    if shape is None:
+        shape = source.kind.shape(first, dataset)
+    images = np.lib.format.open_memmap(path, "w+", first.dtype, (count, *shape))
     if hasattr(os, "posix_fallocate"):  # Not on macOS.
         # The file is sparse: on a full disk a write into it would kill the process.
         with path.open("r+b") as file:
@@ -312,9 +333,7 @@ def _write_split(
         if example.image is None:
             unused.append(example)
         else:
-            if dataset.size is None:
-                _check_size(example, size)
-            images[kept] = resized(example.image, size, dataset.resize)
+            images[kept] = source.kind.fitted(example.name, example.image, shape, dataset)
             labels[kept] = example.label
             kept += 1
         if done % 100 == 0 or done == count:
@@ -336,47 +355,21 @@ def _fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _size_of_first(examples: Iterator[Example]) -> tuple[tuple[int, int], Iterator[Example]]:
-    """Returns height and width of the first image, and all examples."""
+def _first(examples: Iterator[Example]) -> tuple[np.ndarray, Iterator[Example]]:
+    """Returns the first input, a black pixel if there is none, and all examples."""
     peeked = []
     for example in examples:
         peeked.append(example)
         if example.image is not None:
-            size = example.image.shape[0], example.image.shape[1]
-            return size, itertools.chain(peeked, examples)
-    return (1, 1), iter(peeked)
+            return example.image, itertools.chain(peeked, examples)
+    return np.zeros((1, 1, 1), np.uint8), iter(peeked)
 
 
-def _check_size(example: Example, size: tuple[int, int]) -> None:
-    """Raises UserError unless an image has the size of all others."""
-    assert example.image is not None
-    height, width = example.image.shape[:2]
-    if (height, width) != size:
-        raise UserError(
-            f"images differ in size: {example.name} has {height}x{width} pixels, the first has "
-            f"{size[0]}x{size[1]}; set dataset.image_size=[{size[0]},{size[1]}] or another."
-        )
-
-
-def shared_images(directory: Path) -> int:
-    """Returns how many validation images are training images too, pixel by pixel."""
+def shared_inputs(directory: Path) -> int:
+    """Returns how many validation inputs are training inputs too, number by number."""
     train, val = (
         [hashlib.sha256(image.data).digest() for image in np.load(path, mmap_mode="r")]
         for path in (directory / f"{split}_images.npy" for split in sources.SPLITS)
     )
     known = set(train)
     return sum(digest in known for digest in val)
-
-
-def _statistics(images: np.ndarray) -> tuple[np.ndarray, list[float], list[float]]:
-    """Returns the mean image and each channel's mean and standard deviation, pixels from 0 to 1."""
-    total = np.zeros(images.shape[1:], np.float64)
-    squares = np.zeros(images.shape[1:], np.float64)
-    for start in range(0, len(images), 256):
-        batch = images[start : start + 256].astype(np.float64) / 255
-        total += batch.sum(axis=0)
-        squares += np.square(batch).sum(axis=0)
-    mean_image = total / len(images)
-    mean = mean_image.mean(axis=(0, 1))
-    variance = squares.mean(axis=(0, 1)) / len(images) - np.square(mean)
-    return mean_image.astype(np.float32), mean.tolist(), np.sqrt(np.maximum(variance, 0)).tolist()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ablation.data.kinds import Noun
 from ablation.text import readable
 
 _CLASSES_AT_MOST = 20
@@ -55,24 +56,29 @@ def span(counts: Sequence[int]) -> str:
     return f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
-def shared_images(shared: int, images: int) -> str:
-    """Returns how many validation images are seen in training, in words."""
-    are = "is also a training image" if shared == 1 else "are also training images"
-    return f"{shared:,} of {images:,} validation images {are}"
+def shared_inputs(shared: int, inputs: int, noun: Noun) -> str:
+    """Returns how many validation inputs are seen in training, in words."""
+    are = f"is also a training {noun.one}" if shared == 1 else f"are also training {noun.many}"
+    return f"{shared:,} of {inputs:,} validation {noun.many} {are}"
 
 
-def caveats(classes: Sequence[str], val_per_class: Sequence[int], lost: Sequence[str]) -> str:
+def caveats(
+    classes: Sequence[str], val_per_class: Sequence[int], lost: Sequence[str], noun: Noun
+) -> str:
     """Returns what an accuracy on a data set must be read with, "" if nothing.
 
     Args:
         classes: their names.
         val_per_class: the validation images of each.
         lost: folders that would be classes if they held an image.
+        noun: of the inputs.
     """
     found = []
     unseen = [name for name, count in zip(classes, val_per_class, strict=True) if not count]
     if unseen:
-        found.append(f"no validation image of {named(unseen, len(unseen), _WARNED_AT_MOST)}")
+        found.append(f"no validation {noun.one} of {named(unseen, len(unseen), _WARNED_AT_MOST)}")
     if lost:
-        found.append(f"no image in {named(lost, len(lost), _WARNED_AT_MOST)}, so no such class")
+        found.append(
+            f"no {noun.one} in {named(lost, len(lost), _WARNED_AT_MOST)}, so no such class"
+        )
     return "; ".join(found)

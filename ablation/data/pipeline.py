@@ -1,4 +1,4 @@
-"""Batches of normalised images, in an order that depends on (seed, epoch) alone.
+"""Batches of normalised inputs, in an order that depends on (seed, epoch) alone.
 
 So both arms of a pair see the same images in the same order, and a resumed run goes on as if
 nothing had happened.
@@ -12,10 +12,12 @@ import numpy as np
 from ablation.config import UserError
 from ablation.data.augment import Draws, Tricks, balanced
 from ablation.data.cache import Cache
+from ablation.data.kinds import Affine
 
 Batch = tuple[np.ndarray, ...]
-"""float32 images (batch, height, width, channels) and int32 labels (batch,); in training, where the
-recipe asks for it, float32 labels (batch, classes) and float32 weights of the images (batch,)."""
+"""Inputs, of images float32 (batch, height, width, channels), and int32 labels (batch,); in
+training, where the recipe asks for it, float32 labels (batch, classes) and float32 weights of the
+inputs (batch,)."""
 
 
 class TrainBatches:
@@ -28,7 +30,7 @@ class TrainBatches:
         cache: the data set.
         seed: of order and augmentation, 0 or more.
         batch_size: images a step, at most the training images.
-        augment: "flip" (left-right, half of the images), "crop_flip" (that, and a random crop
+        augment: of images "flip" (left-right, half of them), "crop_flip" (that, and a random crop
             after padding by an eighth of each side: 4 pixels at 32, He15 §4.2), or neither.
         normalisation: see `affine`.
         tricks: what else is done to images and labels, an augmentation of the user's own too.
@@ -46,7 +48,7 @@ class TrainBatches:
     ):
         self._images = cache.images("train")
         self._labels = cache.labels("train")
-        self._scale, self._offset = affine(cache, normalisation)
+        self._affine = affine(cache, normalisation)
         self._seed = seed
         self.batch_size = batch_size
         self._augment = augment
@@ -54,7 +56,8 @@ class TrainBatches:
         self._weights = np.ones(len(cache.meta["classes"]), np.float32)
         if self._tricks.class_weights:
             self._weights = balanced(np.bincount(self._labels, minlength=len(self._weights)))
-        self._pad = np.array(self._images.shape[1:3]) // 8
+        of_images = self._images.shape[1:3] if len(self._images.shape) == 4 else (0, 0)
+        self._pad = np.array(of_images) // 8
         self.steps_per_epoch = len(self._images) // batch_size
 
     @property
@@ -79,12 +82,12 @@ class TrainBatches:
             chosen = order[rows]
             draws = Draws(self._seed, epoch, batch)
             pixels = tricks.on_pixels(self._images[chosen], draws)
-            images = pixels * self._scale + self._offset
+            images = self._affine(pixels) if self._affine else pixels
             if self._augment == "crop_flip":
                 images = _crop(images, pad, shifts[rows])
             if self._augment in ("flip", "crop_flip"):
                 images[flips[rows]] = images[flips[rows], :, ::-1]
-            images = tricks.on_images(images, draws, self._scale, self._offset)
+            images = tricks.on_images(images, draws, self._affine)
             yield tricks.on_batch(images, self._labels[chosen], draws, self._weights)
 
     def _draws(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -108,7 +111,7 @@ class ValBatches:
     def __init__(self, cache: Cache, *, batch_size: int, normalisation: str):
         self._images = cache.images("val")
         self._labels = cache.labels("val")
-        self._scale, self._offset = affine(cache, normalisation)
+        self._affine = affine(cache, normalisation)
         self.steps = -(-len(self._images) // batch_size)
         self._batch_size = -(-len(self._images) // self.steps)
 
@@ -116,34 +119,13 @@ class ValBatches:
         """Yields every batch once."""
         for start in range(0, len(self._images), self._batch_size):
             rows = slice(start, start + self._batch_size)
-            yield self._images[rows] * self._scale + self._offset, self._labels[rows]
+            stored = self._images[rows]
+            yield self._affine(stored) if self._affine else stored, self._labels[rows]
 
 
-def affine(cache: Cache, normalisation: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the float32 scale and offset that normalise uint8 pixels.
-
-    Args:
-        cache: the data set, for its training images' statistics.
-        normalisation: "unit" to [0, 1], "signed" to [-1, 1], "standard" to mean 0 and standard
-            deviation 1 in each channel, "pixel_mean" to [0, 1] less the mean image (He15 §4.2).
-
-    Raises:
-        ValueError: the name is none of these.
-    """
-    match normalisation:
-        case "unit":
-            scale, offset = 1 / 255, np.zeros(1)
-        case "signed":
-            scale, offset = 2 / 255, -np.ones(1)
-        case "standard":
-            # A channel that never changes has no deviation to divide by.
-            std = np.maximum(np.array(cache.meta["std"]), 1 / 255)
-            scale, offset = 1 / (255 * std), -np.array(cache.meta["mean"]) / std
-        case "pixel_mean":
-            scale, offset = 1 / 255, -cache.mean_image()
-        case _:
-            raise ValueError(f"Unknown normalisation. Received: {normalisation}")
-    return np.asarray(scale, np.float32), np.asarray(offset, np.float32)
+def affine(cache: Cache, normalisation: str) -> Affine | None:
+    """Returns how the inputs of a data set are normalised, None if they are not; see its kind."""
+    return cache.kind.affine(cache, normalisation)
 
 
 def _crop(images: np.ndarray, pad: np.ndarray, shifts: np.ndarray) -> np.ndarray:

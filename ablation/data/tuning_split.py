@@ -97,8 +97,8 @@ def of_run(config: Config, cache: Cache) -> Cache:
     if not split.count("val"):
         least = min(filter(None, cache.meta["splits"]["train"]["per_class"]))
         raise UserError(
-            f"tune.share={config.tuning:g} of the {cache.count('train')} training images is none "
-            f"to judge by; the smallest class has {least}: use tune.share=0.1 or another that "
-            "leaves some."
+            f"tune.share={config.tuning:g} of the {cache.count('train')} training "
+            f"{cache.kind.noun.many} is none to judge by; the smallest class has {least}: use "
+            "tune.share=0.1 or another that leaves some."
         )
     return split

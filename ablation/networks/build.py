@@ -13,10 +13,11 @@ from ablation.networks.own import RefusedError, own
 
 def build(
     arch: str,
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
     classes: int,
     *,
     seed: int = 0,
+    vocabulary: int | None = None,
     **parts: Any,
 ) -> keras.Model:
     """Builds a network that puts out logits.
@@ -24,13 +25,14 @@ def build(
     Args:
         arch: a key of `registry.ARCHS`, such as "34", or a network of the user's own, such as
             "my_nets.py:build".
-        input_shape: height, width and channels, in pixels.
+        input_shape: of one input; of an image height, width and channels, in pixels.
         classes: number of logits, 2 or more.
         seed: of the initial weights, 0 or more.
+        vocabulary: how many tokens there are, where inputs are tokens.
         **parts: levels of its parts; the others have their defaults. See `registry.Network`.
 
     Returns:
-        A model from float images (batch, height, width, channels) to float32 logits.
+        A model from inputs (batch, *input_shape), float or int32 tokens, to float32 logits.
 
     Raises:
         ValueError: an argument is not allowed.
@@ -46,15 +48,19 @@ def build(
     except UserError as error:
         raise ValueError(f"{error} Received: {arch=}, {parts=}") from None
     smallest = network.image_size(levels)
-    if min(input_shape[:2]) < smallest:
+    if len(input_shape) == 3 and min(input_shape[:2]) < smallest:
         raise ValueError(
             f"arch={arch} needs images of {smallest} pixels or more. "
             f"Received: input_shape={input_shape}"
         )
+    try:
+        network.check_input(input_shape, vocabulary, levels)
+    except UserError as error:
+        raise ValueError(f"{error} Received: {input_shape=}, {vocabulary=}") from None
     if classes < 2:
         raise ValueError(f"classes must be 2 or more. Received: classes={classes}")
     if not network.is_named:
-        return own(network, input_shape, classes, seed, levels)
+        return own(network, input_shape, classes, seed, levels, vocabulary)
     module = importlib.import_module(f"{__package__}.{network.path.stem}")
     function = getattr(module, network.function)
     try:

@@ -12,6 +12,7 @@ from ablation.config import UserError
 from ablation.networks.layers import LogProbabilities
 from ablation.networks.pairing import pair
 from ablation.networks.registry import Network
+from ablation.networks.signature import VOCABULARY
 
 _PROBED = 4
 
@@ -21,7 +22,12 @@ class RefusedError(ValueError):
 
 
 def own(
-    network: Network, input_shape: tuple[int, int, int], classes: int, seed: int, parts: dict
+    network: Network,
+    input_shape: tuple[int, ...],
+    classes: int,
+    seed: int,
+    parts: dict,
+    vocabulary: int | None = None,
 ) -> keras.Model:
     """Returns a network of the user's own, as the project trains them.
 
@@ -30,25 +36,28 @@ def own(
 
     Args:
         network: which one.
-        input_shape: height, width and channels, in pixels.
+        input_shape: of one input; of an image height, width and channels, in pixels.
         classes: number of classes.
         seed: of the initial weights.
         parts: the level of each.
+        vocabulary: how many tokens there are, where inputs are tokens.
 
     Returns:
-        A functional model, float images (batch, height, width, channels) to float32 logits; of a
-        network that puts out probabilities, their logarithms.
+        A functional model, float inputs or int32 tokens (batch, *input_shape) to float32 logits; of
+        a network that puts out probabilities, their logarithms.
 
     Raises:
         RefusedError: a ValueError that the user's own code has raised.
         UserError: anything else that the user's code raised, in one line with file and line, or
             what it returned is no such network.
     """
+    told = {VOCABULARY: vocabulary} if network.asks_vocabulary else {}
+    inputs = keras.KerasTensor((None, *input_shape), "float32" if vocabulary is None else "int32")
     located = source.locate(network.arch)
     files = source.local_modules(located)
     try:
         function = source.load(located)
-        model = _seeded(function, input_shape, classes, seed, parts)
+        model = _seeded(function, inputs, classes, seed, parts | told)
     except UserError:
         raise
     except ValueError as error:
@@ -60,15 +69,15 @@ def own(
     defaults = network.settled({})
     if parts != defaults:
         try:
-            reference = _seeded(function, input_shape, classes, seed, defaults)
+            reference = _seeded(function, inputs, classes, seed, defaults | told)
         except Exception:
             print("The full network cannot be built, so weights are not paired with it.")
         else:
             pair(model, reference, seed)
-    return _logits(model, input_shape, classes, network.arch)
+    return _logits(model, inputs, classes, vocabulary, network.arch)
 
 
-def _seeded(function: Any, input_shape: tuple, classes: int, seed: int, parts: dict) -> Any:
+def _seeded(function: Any, inputs: keras.KerasTensor, classes: int, seed: int, parts: dict) -> Any:
     """Returns what the function builds from the random state of a seed, with weights."""
     keras.backend.clear_session(free_memory=False)
     random.seed(seed)  # Keras draws the seeds of layers from here.
@@ -77,10 +86,11 @@ def _seeded(function: Any, input_shape: tuple, classes: int, seed: int, parts: d
         sys.modules["tensorflow"].random.set_seed(seed)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)
+    input_shape = tuple(inputs.shape[1:])
     built = function(input_shape, classes, **parts)
     if isinstance(built, keras.Model):
         if not isinstance(built, keras.src.models.functional.Functional) or not built.built:
-            built(np.zeros((1, *input_shape), np.float32))
+            built(np.zeros((1, *input_shape), inputs.dtype))
         return built
     torch = sys.modules.get("torch")
     if torch and isinstance(built, torch.nn.Module):
@@ -88,7 +98,7 @@ def _seeded(function: Any, input_shape: tuple, classes: int, seed: int, parts: d
             raise TypeError("the function returned a torch.nn.Module, which needs backend=torch")
         from ablation.networks.torch_module import wrap
 
-        return wrap(built, input_shape, classes)
+        return wrap(built, input_shape, classes, inputs.dtype)
     raise TypeError(
         f"the function returned {type(built).__name__}; a network is a keras.Model, or with "
         "backend=torch a torch.nn.Module"
@@ -96,10 +106,16 @@ def _seeded(function: Any, input_shape: tuple, classes: int, seed: int, parts: d
 
 
 def _logits(
-    model: keras.Model, input_shape: tuple[int, int, int], classes: int, arch: str
+    model: keras.Model,
+    like: keras.KerasTensor,
+    classes: int,
+    vocabulary: int | None,
+    arch: str,
 ) -> keras.Model:
-    """Returns the model from one batch of images to float32 logits."""
-    images = keras.Input(input_shape, name="images")
+    """Returns the model from one batch of inputs like some to float32 logits."""
+    input_shape = tuple(like.shape[1:])
+    name = "images" if len(input_shape) == 3 else "inputs"
+    images = keras.Input(input_shape, name=name, dtype=like.dtype)
     outputs = model(images)
     if not isinstance(outputs, keras.KerasTensor) or tuple(outputs.shape) != (None, classes):
         shape = getattr(outputs, "shape", type(outputs).__name__)
@@ -109,7 +125,11 @@ def _logits(
         )
     inputs = model.inputs[0] if getattr(model, "inputs", None) else images
     outputs = model.outputs[0] if getattr(model, "outputs", None) else outputs
-    probe = np.random.default_rng(0).random((_PROBED, *input_shape), np.float32)
+    rng = np.random.default_rng(0)
+    if vocabulary is None:
+        probe = rng.random((_PROBED, *input_shape), np.float32)
+    else:
+        probe = rng.integers(0, vocabulary, (_PROBED, *input_shape), np.int32)
     values = keras.ops.convert_to_numpy(keras.ops.cast(model(probe, training=False), "float32"))
     if (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=0.01):
         outputs = LogProbabilities(dtype="float32", name="log_probabilities")(outputs)

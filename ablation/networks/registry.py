@@ -41,6 +41,7 @@ class Network:
         bound: arguments that its name sets.
         smallest_image: height and width in pixels below which it cannot be built; see `signature`.
         is_named: whether it is one of `ARCHS`, not the user's own.
+        asks_vocabulary: whether it gets the number of tokens of a data set.
     """
 
     arch: str
@@ -50,6 +51,7 @@ class Network:
     bound: dict[str, Any] = field(default_factory=dict)
     smallest_image: int | Mapping[str, Mapping[Any, int]] = 1
     is_named: bool = True
+    asks_vocabulary: bool = False
 
     def settled(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the level of each part that changes something, in one canonical form.
@@ -98,7 +100,7 @@ class Network:
         arguments = self.bound | dict(parts)
         return math.prod(sizes[arguments[key]] for key, sizes in self.smallest_image.items())
 
-    def check_image(self, size: tuple[int, int], parts: Mapping[str, Any]) -> None:
+    def check_image(self, size: tuple[int, ...], parts: Mapping[str, Any]) -> None:
         """Raises UserError if images of so many pixels, height and width, are too small for it."""
         smallest = self.image_size(parts)
         if min(size) < smallest:
@@ -107,6 +109,30 @@ class Network:
                 f"dataset.image_size={given} is too small for arch={self.arch}, "
                 f"which halves the image until nothing is left; use dataset.image_size={smallest} "
                 f"or more{', or a CIFAR-style net such as arch=20' if smallest > 4 else ''}."
+            )
+
+    def check_input(
+        self, shape: tuple[int, ...], vocabulary: int | None, parts: Mapping[str, Any]
+    ) -> None:
+        """Raises UserError if it takes no such inputs.
+
+        Args:
+            shape: of one input.
+            vocabulary: how many tokens there are, None of what is no tokens.
+            parts: the level of each.
+        """
+        if len(shape) == 3:
+            self.check_image(shape[:2], parts)
+        elif self.is_named:
+            raise UserError(
+                f"arch={self.arch} takes images, height x width x channels; an input of this data "
+                f"set has the shape {'x'.join(map(str, shape))}. Use a network of your own, such "
+                "as my_nets.py:build."
+            )
+        if self.asks_vocabulary and vocabulary is None:
+            raise UserError(
+                f"arch={self.arch} asks for vocabulary, the number of tokens, which only a data "
+                "set of tokens has (dataset.kind=tokens)."
             )
 
     def departing(self, parts: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,7 +237,14 @@ def find(arch: str) -> Network:
     located = source.locate(arch)
     read = signature.read(located.path, located.function)
     return Network(
-        arch, located.path, located.function, read.parts, {}, read.smallest_image, is_named=False
+        arch,
+        located.path,
+        located.function,
+        read.parts,
+        {},
+        read.smallest_image,
+        is_named=False,
+        asks_vocabulary=read.asks_vocabulary,
     )
 
 

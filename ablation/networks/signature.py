@@ -24,6 +24,9 @@ from ablation.factors import spelled
 AUTO = "auto"
 """The level that stands for another one, which `PARTS` names by `usual`."""
 
+VOCABULARY = "vocabulary"
+"""The keyword-only argument without a default that is no part: how many tokens the data set has."""
+
 _KINDS = {"bool": bool, "int": int, "float": float, "str": str}
 _Levels = tuple[tuple[type, ...], tuple[Any, ...], bool]
 """The kinds of an annotation, its levels if they are listed, and whether it allows None."""
@@ -107,11 +110,13 @@ class Signature:
 
     Attributes:
         parts: by name, in their order.
+        asks_vocabulary: whether it has the argument `vocabulary`, which the data set gives.
         smallest_image: see `smallest_image`; a number, or for arguments a number for each value.
     """
 
     parts: dict[str, Part]
     smallest_image: int | Mapping[str, Mapping[Any, int]]
+    asks_vocabulary: bool = False
 
 
 def read(path: Path, function: str, arguments: tuple[str, ...] = ()) -> Signature:
@@ -149,15 +154,17 @@ def _read(path: Path, function: str, arguments: tuple[str, ...], modified: int) 
             f"position, (input_shape, classes, *, ...)."
         )
     declared = _literal(constants.get("PARTS"), constants) or {}
-    parts = {}
+    parts, asks_vocabulary = {}, False
     for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
-        if argument.arg not in arguments:
+        if argument.arg == VOCABULARY and default is None:
+            asks_vocabulary = True
+        elif argument.arg not in arguments:
             where = f"{path.name}, line {argument.lineno}: part {argument.arg} of {function}"
             parts[argument.arg] = _part(argument, default, constants, where)
     for name, facts in declared.items():
         parts = _with_facts(parts, name, facts, f"{path.name}: PARTS")
     smallest = _literal(constants.get("SMALLEST_IMAGE"), constants)
-    return Signature(parts, 1 if smallest is None else smallest)
+    return Signature(parts, 1 if smallest is None else smallest, asks_vocabulary)
 
 
 def _definition(tree: ast.Module, function: str, path: Path) -> ast.FunctionDef:

@@ -8,17 +8,21 @@ import keras
 import torch
 
 
-def wrap(module: torch.nn.Module, input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+def wrap(
+    module: torch.nn.Module, input_shape: tuple[int, ...], classes: int, dtype: str = "float32"
+) -> keras.Model:
     """Returns a functional model around a module; Keras's backend must be PyTorch.
 
     Args:
-        module: from float images (batch, channels, height, width) to logits (batch, classes); one
-            with the attribute `channels_last = True` gets (batch, height, width, channels).
-        input_shape: height, width and channels, in pixels.
+        module: from float images (batch, channels, height, width), signals (batch, channels, time)
+            or what has one axis (batch, numbers) to logits (batch, classes); one with the attribute
+            `channels_last = True` gets the channels last.
+        input_shape: of one input; of an image height, width and channels, in pixels.
         classes: number of logits.
+        dtype: of the inputs.
 
     Returns:
-        The model, float images (batch, height, width, channels) to float32 logits.
+        The model, inputs (batch, *input_shape) to float32 logits.
 
     Raises:
         ValueError: Keras has another backend, or the module puts out another shape.
@@ -30,28 +34,30 @@ def wrap(module: torch.nn.Module, input_shape: tuple[int, int, int], classes: in
         raise ValueError(
             f"A torch.nn.Module needs backend=torch. Received: {keras.config.backend()}"
         )
-    _check(module, input_shape, classes)
-    images = keras.Input(input_shape)
+    _check(module, input_shape, classes, getattr(torch, dtype))
+    images = keras.Input(input_shape, dtype=dtype)
     logits = TorchModule(module, output_shape=(None, classes), name="module")(images)
     return keras.Model(images, logits)
 
 
-def _check(module: torch.nn.Module, input_shape: tuple[int, int, int], classes: int) -> None:
+def _check(
+    module: torch.nn.Module, input_shape: tuple[int, ...], classes: int, dtype: torch.dtype
+) -> None:
     """Runs a module once, which also gives a lazy one its parameters."""
     module.eval()
     with torch.no_grad():
-        logits = module(_arranged(module, torch.zeros(2, *input_shape)))
+        logits = module(_arranged(module, torch.zeros(2, *input_shape, dtype=dtype)))
     received = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
     if received != (2, classes):
         raise ValueError(
             f"{type(module).__name__} must put out logits of shape (batch, {classes}). "
-            f"Received: {received} for 2 images"
+            f"Received: {received} for 2 inputs"
         )
 
 
 def _arranged(module: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Returns images (batch, height, width, channels) in the order that a module wants."""
-    if getattr(module, "channels_last", False):
+    """Returns inputs (batch, ..., channels) in the order that a module wants."""
+    if getattr(module, "channels_last", False) or images.ndim == 2:
         return images
     # In memory too, because modules flatten with `view`, which needs it. `contiguous` would leave a
     # single channel as it is, with strides that make convolutions put out the other order.

@@ -96,8 +96,8 @@ def _over_images(images: Sequence[OfImages]) -> Iterator[str]:
         low, high = (one.effect.metric.signed(bound) for bound in one.spread.over_images)
         what = "it" if len(able) == 1 else f"the largest difference ({_named(one.effect)})"
         yield (
-            f"With other images than these {one.spread.images:,}, and the same networks, {what} "
-            f"would lie within {low} to {high}."
+            f"With other {one.noun.many} than these {one.spread.images:,}, and the same networks, "
+            f"{what} would lie within {low} to {high}."
         )
 
 

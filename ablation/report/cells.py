@@ -194,7 +194,8 @@ def share_cells(comparison: Comparison) -> Cells:
 
 def image_cells(found: Sequence[OfImages]) -> Cells:
     """Returns what the validation images say to each question."""
-    header = ["question", "where", "n", "mean", "over images", "over seeds and images"]
+    many = found[0].noun.many if found else ""
+    header = ["question", "where", "n", "mean", f"over {many}", f"over seeds and {many}"]
     header += ["fixes", "breaks", "always fixes", "always breaks", "by seed alone"]
     rows = []
     for one in found:

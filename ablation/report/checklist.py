@@ -60,16 +60,17 @@ def _statistics(comparison: Comparison) -> Iterator[tuple[str, str]]:
         bars += " Nothing was repeated, so no interval is given and nothing is claimed."
     yield "Are there error bars?", bars
     augment = " and augmentation" if set(runs["config.dataset.augment"]) - {"none"} else ""
+    noun = comparison.noun
     images = [
-        f"{_range(sorted(map(int, runs[key].dropna().unique())), 'image')} to {what}"
+        f"{_range(sorted(map(int, runs[key].dropna().unique())), noun.one)} to {what}"
         for key, what in (("train_images", "train"), ("val_images", "validate"))
         if runs[key].notna().any()
     ]
     yield (
         "Which factors of variability do they capture?",
-        f"The seed, that is initial weights and order of the images{augment}. All runs have the "
-        f"same split ({', '.join(images)}); what other images would change is given apart, from "
-        "the stored predictions. Machine and versions stand under compute.",
+        f"The seed, that is initial weights and order of the {noun.many}{augment}. All runs have "
+        f"the same split ({', '.join(images)}); what other {noun.many} would change is given "
+        "apart, from the stored predictions. Machine and versions stand under compute.",
     )
     yield "How were they made?", _method(comparison, most)
     yield "What do they assume?", _assumptions(comparison, most)

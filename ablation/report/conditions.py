@@ -17,7 +17,8 @@ def condition_cells(study: Study, comparison: Comparison) -> Cells:
     """Returns a row for each condition that is known."""
     runs = comparison.runs
     facts = [("epochs", "config.epochs"), ("optimizer steps", "steps")]
-    facts += [("training images", "train_images"), ("validation images", "val_images")]
+    many = comparison.noun.many
+    facts += [(f"training {many}", "train_images"), (f"validation {many}", "val_images")]
     rows = [["seeds", spans(set(runs["seed"]))]]
     if comparison.looked:
         chosen = f"by looking at the results, at most {comparison.looked.at_most}"
@@ -30,7 +31,7 @@ def condition_cells(study: Study, comparison: Comparison) -> Cells:
     rows += [[name, ", ".join(map(_plain, levels(runs[key].dropna())))] for name, key in facts]
     for split in ("train", "val"):
         digests = {str(digest)[:8] for digest in runs[f"{split}_fingerprint"].dropna()}
-        rows.append([f"{split} images, SHA-256", ", ".join(sorted(digests))])
+        rows.append([f"{split} {many}, SHA-256", ", ".join(sorted(digests))])
     rows += _image_facts(study, comparison)
     return Cells(["condition", "value"], [row for row in rows if row[1]])
 
@@ -54,7 +55,7 @@ def _image_facts(study: Study, comparison: Comparison) -> list[list[str]]:
     # Results from before the classes were counted have none of this.
     counted = [result for result in results if "train_per_class" in result]
     found = {
-        f"{name} images by class": [
+        f"{name} {comparison.noun.many} by class": [
             by_class(result["classes"], result[f"{split}_per_class"]) for result in counted
         ]
         for split, name in (("train", "training"), ("val", "validation"))

@@ -445,7 +445,7 @@ def roadmap(table: pd.DataFrame, metric: Metric) -> Figure:
         text += "" if math.isnan(cost) else f"  {cost / 1e6:,.1f} M"
         axes.text(mean + spread[place], place, f"  {text}", va="center", fontsize=8)
     axes.set_xlim(left, high + 0.45 * (high - left))
-    axes.set_xlabel(f"{metric.heading}; beside it multiply-adds of an image")
+    axes.set_xlabel(f"{metric.heading}; beside it multiply-adds")
     return figure
 
 

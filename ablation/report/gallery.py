@@ -1,4 +1,4 @@
-"""What the pictures of a comparison show: its images and the predictions of a few of its cells.
+"""What the pictures of a comparison show: its inputs and the predictions of a few of its cells.
 
 A study may have thousands of runs, so only the cells that are drawn are read.
 """
@@ -15,6 +15,7 @@ from ablation.analysis.comparison import LOCATIONS, Comparison, combinations, va
 from ablation.analysis.study import Study
 from ablation.data import cache
 from ablation.data.cache import Cache
+from ablation.data.kinds import Noun, Picture
 from ablation.records import store
 from ablation.report.axes import row_title
 from ablation.text import utf8
@@ -52,12 +53,16 @@ class Gallery:
     Attributes:
         classes: their names.
         images: the data set, None if it is not in the cache any more.
+        picture: how an input is shown, None if it is not.
+        noun: what inputs are called.
         cells: those of the chosen cells that have predictions, row by row.
         remarks: what is left out and why, a sentence each.
     """
 
     classes: tuple[str, ...]
     images: Cache | None
+    picture: Picture | None
+    noun: Noun
     cells: tuple[Predictions, ...]
     remarks: tuple[str, ...]
 
@@ -85,15 +90,17 @@ def gallery(study: Study, comparison: Comparison) -> Gallery | None:
         return None
     # A factor such as dataset.image_size gives a comparison several sets of images.
     shown, images = _of_one_set(study, runs)
+    picture = images.kind.picture(images.meta) if images else None
+    noun = comparison.noun
     same = runs[runs["fingerprint"] == shown["fingerprint"]]
     stored = store.Stored(study.directory / shown["run"])
     chosen, left_out = _chosen(comparison, same)
     cells = [_predictions(study, comparison, cell) for cell in chosen]
     found = tuple(cell for cell in cells if cell.by_seed)
     remarks = [
-        ("The images are not in the cache any more, so no picture shows them.", not images),
+        (f"The {noun.many} are not in the cache any more, so no picture shows them.", not images),
         (
-            f"Pictures show the runs on one of the comparison's sets of images{_place(runs)}.",
+            f"Pictures show the runs on one of the comparison's sets of {noun.many}{_place(runs)}.",
             len(same) < len(runs),
         ),
         (f"Pictures show {len(chosen)} of {len(chosen) + left_out} cells.", left_out),
@@ -101,12 +108,14 @@ def gallery(study: Study, comparison: Comparison) -> Gallery | None:
             f"Pictures show the first {SEEDS_AT_MOST} seeds of a cell.",
             max(map(len, chosen), default=0) > SEEDS_AT_MOST,
         ),
-        (_channels(images), images and images.image_shape[-1] not in (1, 3)),
+        (picture.remark if picture else "", picture and picture.remark),
         (_without(len(cells) - len(found), len(cells)), len(found) < len(cells)),
     ]
     return Gallery(
         tuple(map(utf8, stored.json("result.json")["classes"])),
         images,
+        picture,
+        noun,
         found,
         tuple(text for text, applies in remarks if applies),
     )
@@ -162,13 +171,6 @@ def _place(runs: pd.DataFrame) -> str:
     """Returns where the first run's images lie, if that is what tells sets of images apart."""
     places = varying(runs, [f"config.{key}" for key in LOCATIONS])
     return f", those of {', '.join(str(runs[key].iloc[0]) for key in places)}" if places else ""
-
-
-def _channels(images: Cache | None) -> str:
-    """Returns which channels of the images are seen."""
-    count = images.image_shape[-1] if images else 0
-    seen = "the first in grey" if count < 3 else "the first three as red, green and blue"
-    return f"Images have {count} channels; pictures show {seen}."
 
 
 def _without(missing: int, cells: int) -> str:

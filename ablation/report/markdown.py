@@ -74,7 +74,7 @@ def report(
             *_images(of_images),
             *illustrated,
             "### Cost",
-            notes.COST,
+            notes.cost(comparison),
             table(cost_cells(comparison)),
             *map(_note, notes.uncounted(comparison)),
             *map(_note, notes.starts(comparison)),
@@ -206,7 +206,7 @@ def _shares(comparison: Comparison) -> Iterator[str]:
 def _images(found: Sequence[OfImages]) -> Iterator[str]:
     """Yields how far the images leave the differences uncertain, and which of them change."""
     if found:
-        yield "### Images"
+        yield f"### {found[0].noun.many.capitalize()}"
         yield notes.over_images(found)
         yield table(image_cells(found))
 

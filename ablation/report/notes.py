@@ -14,7 +14,7 @@ from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS
 from ablation.analysis.starts import starts_table
 from ablation.analysis.study import Study
 from ablation.data.cache import VERY_UNEQUAL
-from ablation.data.facts import shared_images
+from ablation.data.facts import shared_inputs
 from ablation.designs.registry import GRID
 from ablation.factors import ABSENT
 from ablation.records import store
@@ -26,14 +26,13 @@ _NAMED_AT_MOST = 6
 _TOLD_AT_MOST = 30
 _LISTED_AT_MOST = 100
 
-COST = "Equal epochs are not equal work. Trainable parameters; multiply-adds of one image."
 SHARES = (
     "What each factor brings, averaged over all orders of changing them (Shapley values); the "
     "shares add up to what all bring together."
 )
 TUNING = (
-    "Accuracy on the images that judge tuning runs, which are training images of the other runs, "
-    "and mean loss on them. In bold is what was chosen."
+    "Accuracy on the data that judges tuning runs, which is training data of the other runs, and "
+    "mean loss on it. In bold is what was chosen."
 )
 INTERACTIONS = "What each part adds to the stripped arm, and what is lost when it is left out:"
 
@@ -51,6 +50,14 @@ class Note:
     text: str = ""
     lead: str = ""
     items: tuple[str, ...] = ()
+
+
+def cost(comparison: Comparison) -> str:
+    """Returns what the numbers of the table of cost are."""
+    return (
+        "Equal epochs are not equal work. Trainable parameters; multiply-adds of one "
+        f"{comparison.noun.one}."
+    )
 
 
 def title(comparison: Comparison) -> str:
@@ -158,7 +165,8 @@ def _budget(found: Audit) -> Note:
     if found.passes:
         text = (
             f"({counted(found.runs, 'run')}). Same epochs, optimizer steps, examples seen, end of "
-            "the learning-rate schedule, images, and order of the images at each seed."
+            f"the learning-rate schedule, {found.noun.many}, and order of the {found.noun.many} at "
+            "each seed."
         )
         return Note(text, "Equal budget: PASS")
     among = f"PASS among runs of equal {' and '.join(found.within)}. " if found.within else ""
@@ -173,8 +181,8 @@ def equal_tuning(found: EqualTuning | None) -> list[Note]:
     text = (
         f"({counted(found.arms, 'arm')}: {tried}; {counted(found.seeds, 'tuning seed')}, "
         f"{counted(found.epochs, 'epoch')}). Tuning runs train on {100 * (1 - found.share):.3g} % "
-        f"of the training images and are judged by the other {100 * found.share:.3g} %, never by "
-        "validation images; no run of the table has one of their seeds. Chosen is the highest mean "
+        f"of the training data and are judged by the other {100 * found.share:.3g} %, never by "
+        "validation data; no run of the table has one of their seeds. Chosen is the highest mean "
         "accuracy, of several the one with the lowest mean loss, of these the one named first; a "
         "run that failed or diverged counts as 0 %."
     )
@@ -207,8 +215,8 @@ def _looked(found: Audit) -> list[Note]:
     text = (
         "seeds were trained one after another until every question was decided, at most "
         f"{found.looked.at_most}. Verdicts, p and the intervals of questions and claims hold "
-        "nevertheless, at every look; standard deviations, shares and intervals over images do "
-        "not allow for the looking."
+        "nevertheless, at every look; standard deviations, shares and intervals over "
+        f"{found.noun.many} do not allow for the looking."
     )
     return [Note(text, "Seeds chosen by looking:")]
 
@@ -217,9 +225,10 @@ def _shared(found: Audit) -> list[Note]:
     """Returns how many validation images a net has been trained on; nothing if nobody counted."""
     if not found.shared:
         return []
-    several = [shared_images(*counts) for counts in found.shared if counts[0]]
+    several = [shared_inputs(*counts, found.noun) for counts in found.shared if counts[0]]
+    noun = found.noun.many
     if not several:
-        return [Note(lead="Validation images among the training images: none.")]
+        return [Note(lead=f"Validation {noun} among the training {noun}: none.")]
     return [Note(f"{'; '.join(several)}.", "Warning:")]
 
 
@@ -262,8 +271,9 @@ def _warnings(comparison: Comparison) -> list[Note]:
         return []
     times = runs["imbalance"].max()
     if times >= VERY_UNEQUAL:
-        how = f"the largest has {times:.0f} times the training images of the smallest"
-        how = how if math.isfinite(times) else "one has no training image"
+        noun = comparison.noun
+        how = f"the largest has {times:.0f} times the training {noun.many} of the smallest"
+        how = how if math.isfinite(times) else f"one has no training {noun.one}"
         text = f"{how}. See how each fares in the confusion matrix."
         found.append(Note(text, "The classes are very unequal:"))
     caveats = filter(None, runs["caveats"].dropna().unique())
@@ -328,20 +338,22 @@ def family(found: Sequence[Effect]) -> str:
 def over_images(found: Sequence[OfImages]) -> str:
     """Returns how to read the table of what the images say."""
     count = next((one.spread.images for one in found if one.spread), 0)
+    noun = found[0].noun
     text = (
-        "The validation images are a sample too. Over images: had there been other images, for "
-        "these very networks. Over seeds and images: had both been others. The intervals hold all "
-        "at once, like those over seeds."
+        f"The validation {noun.many} are a sample too. Over {noun.many}: had there been other "
+        f"{noun.many}, for these very networks. Over seeds and {noun.many}: had both been others. "
+        "The intervals hold all at once, like those over seeds."
     )
     if any(one.effect.looked for one in found):
         text += " They do not allow for seeds that were chosen by looking."
     if alone([one.effect for one in found]):
         text += " With one seed nothing is said of other seeds."
     text += (
-        " Fixes, breaks: images that turn right, or wrong, in most seeds; always: in all. By seed "
-        "alone: images that turn right, and as many wrong, where no more than the seed changes."
+        f" Fixes, breaks: {noun.many} that turn right, or wrong, in most seeds; always: in all. By "
+        f"seed alone: {noun.many} that turn right, and as many wrong, where no more than the seed "
+        "changes."
     )
-    return text + (f" {counted(count, 'image')}." if count else "")
+    return text + (f" {counted(count, noun.one)}." if count else "")
 
 
 def uncounted(comparison: Comparison) -> list[Note]:

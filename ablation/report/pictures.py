@@ -1,4 +1,4 @@
-"""Pictures of images and of what they were taken for. Each function draws one and saves nothing."""
+"""Pictures of inputs and of what they were taken for. Each function draws one and saves nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 from rich.cells import cell_len
 
+from ablation.data.kinds import Picture
 from ablation.report.axes import LEVEL_LENGTH, fitted
 from ablation.report.fonts import drawn
 
@@ -23,26 +24,26 @@ _NAME_LENGTH = 12
 _ROW_LENGTH = 100
 _NUMBERED_CLASSES = 12
 _NAMED_CLASSES = 20
-_SMALL_PIXELS = 64
 _SHADES = "Blues"
 
 
 @dataclass(frozen=True)
 class Guess:
-    """What one image was taken for: the class, how surely (0 to 1), and whether that is right."""
+    """What one input was taken for: the class, how surely (0 to 1), and whether that is right."""
 
     name: str
     confidence: float
     right: bool
 
 
-def examples(images: Mapping[str, Sequence[np.ndarray]]) -> Figure:
-    """Draws images of each class in a row.
+def examples(images: Mapping[str, Sequence[np.ndarray]], picture: Picture) -> Figure:
+    """Draws inputs of each class in a row.
 
     Args:
-        images: for each class its images, uint8 (height, width, channels).
+        images: for each class its inputs, of images uint8 (height, width, channels).
+        picture: how one is drawn.
     """
-    tile = 0.75
+    tile = 0.75 * picture.scale
     figure, axes = _sheet(
         max(map(len, images.values())),
         len(images),
@@ -51,28 +52,33 @@ def examples(images: Mapping[str, Sequence[np.ndarray]]) -> Figure:
     )
     for y, row in enumerate(images.values()):
         for x, image in enumerate(row):
-            _draw(axes, image, x * tile, y * tile, tile - 0.05)
+            picture.draw(axes, image, x * tile, y * tile, tile - 0.05)
     return figure
 
 
 def predictions(
-    images: np.ndarray, truth: Sequence[str], guesses: Mapping[tuple[str, ...], Sequence[Guess]]
+    images: np.ndarray,
+    truth: Sequence[str],
+    guesses: Mapping[tuple[str, ...], Sequence[Guess]],
+    picture: Picture,
 ) -> Figure:
-    """Draws the same images once for each cell, with what the cell takes them for.
+    """Draws the same inputs once for each cell, with what the cell takes them for.
 
     Args:
-        images: uint8 (images, height, width, channels).
+        images: (inputs, ...), of images uint8 (images, height, width, channels).
         truth: the true class of each, written above.
         guesses: for each cell, named line by line, its guesses. A wrong one has a dashed border
             and a cross.
+        picture: how one is drawn.
     """
-    width, height = 0.95, 1.3
+    width = 0.95 * picture.scale
+    height = width + 0.35
     cells = ["\n".join(drawn(line, _ROW_LENGTH) for line in cell) for cell in guesses]
     figure, axes = _sheet(len(images), len(guesses), (width, height), cells)
     for y, row in enumerate(guesses.values()):
         for x, (image, guess) in enumerate(zip(images, row, strict=True)):
             left, top, size = x * width, y * height, width - 0.14
-            _draw(axes, image, left, top, size)
+            picture.draw(axes, image, left, top, size)
             frame = _RIGHT if guess.right else _WRONG
             axes.add_patch(Rectangle((left, top), size, size, fill=False, **frame))
             mark, color = ("", "black") if guess.right else ("✗ ", _WRONG["edgecolor"])
@@ -167,24 +173,3 @@ def _sheet(
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return figure, axes
-
-
-def _draw(axes: Axes, image: np.ndarray, left: float, top: float, size: float) -> None:
-    """Draws one image in the middle of a square, with its aspect ratio.
-
-    A small one keeps its pixels, a large one is smoothed as it shrinks. Of two channels the first
-    is drawn, of many the first three.
-    """
-    height, width = (size * side / max(image.shape[:2]) for side in image.shape[:2])
-    left, top = left + (size - width) / 2, top + (size - height) / 2
-    extent = left, left + width, top + height, top
-    interpolation = "nearest" if image.shape[0] <= _SMALL_PIXELS else "antialiased"
-    axes.imshow(
-        image[..., 0] if image.shape[-1] < 3 else image[..., :3],
-        cmap="gray",
-        vmin=0,
-        vmax=255,
-        extent=extent,
-        interpolation=interpolation,
-        aspect="auto",
-    )

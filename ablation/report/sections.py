@@ -14,6 +14,7 @@ from ablation.analysis.effects import foremost
 from ablation.analysis.per_image import OfImages
 from ablation.analysis.study import Study
 from ablation.data.cache import Cache
+from ablation.data.kinds import Picture
 from ablation.records import store
 from ablation.report import figures, layers, notes, pictures, tuned
 from ablation.report.cells import Cells, tuning_cells
@@ -135,7 +136,7 @@ def _tuning(comparison: Comparison) -> Section:
     figure = tuned.trials(comparison)
     several = "; of other keys, the best at each value" if len(comparison.tuned_keys) > 1 else ""
     caption = (
-        "Accuracy of the tuning runs on the images that judge them, means over tuning seeds with "
+        "Accuracy of the tuning runs on the data that judges them, means over tuning seeds with "
         f"their standard deviation{several}. A ring is what was chosen, a cross at the bottom a "
         "value at which every run failed."
     )
@@ -228,14 +229,14 @@ def _pictures(shown: Gallery, images: Sequence[OfImages]) -> Section:
             f"A confusion matrix of {len(shown.classes)} classes could not be read; its counts are "
             "in the folder of the report."
         )
-    if shown.cells and shown.images:
-        drawn.append(_predictions(shown, shown.images))
+    if shown.cells and shown.images and shown.picture:
+        drawn.append(_predictions(shown, shown.images, shown.picture))
     differing = [one for one in images if one.changed and one.predicted and one.effect.n]
-    if shown.images and differing:
+    if shown.images and shown.picture and differing:
         largest = max(differing, key=lambda one: abs(one.effect.mean))
-        drawn += _changed(shown.classes, shown.images, largest)
-    if shown.images:
-        drawn.append(_examples(shown.classes, shown.images))
+        drawn += _changed(shown.classes, shown.images, largest, shown.picture)
+    if shown.images and shown.picture:
+        drawn.append(_examples(shown.classes, shown.images, shown.picture))
     return Section("Pictures", drawn, remarks)
 
 
@@ -244,8 +245,8 @@ def _confusion(shown: Gallery) -> Drawing:
     matrices = {(c.row, c.column): count for c, count in zip(shown.cells, counts, strict=True)}
     seeds = _counted_seeds(shown)
     caption = (
-        "Confusion matrices of the validation images after the final epoch: of each true class, "
-        f"the share in % that is taken for which; {seeds}."
+        f"Confusion matrices of the validation {shown.noun.many} after the final epoch: of each "
+        f"true class, the share in % that is taken for which; {seeds}."
     )
     return Drawing("confusion", pictures.confusion(matrices, shown.classes), caption)
 
@@ -257,7 +258,7 @@ def _counted_seeds(shown: Gallery) -> str:
     return f"summed over {' to '.join(dict.fromkeys(map(str, (counts[0], counts[-1]))))} seeds"
 
 
-def _predictions(shown: Gallery, images: Cache) -> Drawing:
+def _predictions(shown: Gallery, images: Cache, picture: Picture) -> Drawing:
     labels = images.labels("val")
     chosen = _sample(labels, _GUESSED)
     guesses: dict[tuple[str, ...], list[Guess]] = {}
@@ -269,17 +270,20 @@ def _predictions(shown: Gallery, images: Cache) -> Drawing:
             for row in rows.itertuples()
         ]
     pixels = np.stack([images.images("val")[place] for place in chosen])
-    figure = pictures.predictions(pixels, [shown.classes[k] for k in labels[chosen]], guesses)
+    truth = [shown.classes[k] for k in labels[chosen]]
+    figure = pictures.predictions(pixels, truth, guesses, picture)
     caption = (
-        f"What each cell's first seed takes the same {len(chosen)} validation images for, drawn at "
-        "random from all classes alike, with its confidence; the true class stands above. A dashed "
-        "border and a cross mark what is wrong."
+        f"What each cell's first seed takes the same {len(chosen)} validation {shown.noun.many} "
+        "for, drawn at random from all classes alike, with its confidence; the true class stands "
+        "above. A dashed border and a cross mark what is wrong."
     )
     return Drawing("predictions", figure, caption, forms=("png",))
 
 
-def _changed(classes: Sequence[str], images: Cache, one: OfImages) -> Iterator[Drawing]:
-    """Yields the images that one change most often fixes and breaks."""
+def _changed(
+    classes: Sequence[str], images: Cache, one: OfImages, picture: Picture
+) -> Iterator[Drawing]:
+    """Yields the inputs that one change most often fixes and breaks."""
     assert one.changed and one.predicted
     labels = images.labels("val")
     places = [*one.changed.most_fixed[:_CHANGED], *one.changed.most_broken[:_CHANGED]]
@@ -295,12 +299,14 @@ def _changed(classes: Sequence[str], images: Cache, one: OfImages) -> Iterator[D
             for place, (answer, times) in zip(places, answers, strict=True)
         ]
     pixels = np.stack([images.images("val")[place] for place in places])
-    figure = pictures.predictions(pixels, [classes[labels[place]] for place in places], guesses)
+    truth = [classes[labels[place]] for place in places]
+    figure = pictures.predictions(pixels, truth, guesses, picture)
     fixed = len(one.changed.most_fixed[:_CHANGED])
     caption = (
         f"What {one.effect.named('minus')}{f' at {one.effect.where}' if one.effect.where else ''} "
-        f"changes most often, of {one.changed.seeds} seeds: the first {fixed} images it fixes, the "
-        "others it breaks. Below each stands what most seeds take it for, and in how many of them."
+        f"changes most often, of {one.changed.seeds} seeds: the first {fixed} {one.noun.many} it "
+        "fixes, the others it breaks. Below each stands what most seeds take it for, and in how "
+        "many of them."
     )
     yield Drawing("changed", figure, caption, forms=("png",))
 
@@ -313,7 +319,7 @@ def _sample(labels: np.ndarray, count: int) -> np.ndarray:
     return chosen[np.argsort(labels[chosen], kind="stable")]
 
 
-def _examples(classes: Sequence[str], images: Cache) -> Drawing:
+def _examples(classes: Sequence[str], images: Cache, picture: Picture) -> Drawing:
     rng = np.random.default_rng(0)
     labels, pixels = images.labels("train"), images.images("train")
     rows = {}
@@ -323,7 +329,7 @@ def _examples(classes: Sequence[str], images: Cache) -> Drawing:
         rows[f"{readable(name)} ({len(places):,})"] = [pixels[place] for place in np.sort(some)]
     which = "the first 10 classes" if len(classes) > _CLASSES_AT_MOST else "each class"
     caption = (
-        f"Training images of {which}, drawn at random, as they are stored, before augmentation and "
-        "normalisation; in brackets how many there are."
+        f"Training {images.kind.noun.many} of {which}, drawn at random, as they are stored, before "
+        "augmentation and normalisation; in brackets how many there are."
     )
-    return Drawing("examples", pictures.examples(rows), caption, forms=("png",))
+    return Drawing("examples", pictures.examples(rows, picture), caption, forms=("png",))

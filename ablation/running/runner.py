@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from ablation import import_path, source
 from ablation.config import Config, DatasetConfig, UserError
-from ablation.data import cache
+from ablation.data import cache, kinds
 from ablation.data.tuning_split import of_run
 from ablation.networks import registry
 from ablation.orders import PrepareOrder, TrainOrder, written
@@ -61,14 +61,18 @@ def resolve(configs: Sequence[Config]) -> list[Run]:
         if size > count:
             kept = " that tune.share leaves" if config.tuning else ""
             raise UserError(
-                f"recipe.batch_size={size} is more than the {count} training images{kept}; "
+                f"recipe.batch_size={size} is more than the {count} training "
+                f"{found.kind.noun.many}{kept}; "
                 f"use recipe.batch_size={count} or less."
             )
         net = json.dumps([config.arch, config.parts])
         if net not in networks:
             networks[net] = registry.record(config)
-        # Known only now of images that keep the size that they are stored in.
-        registry.find(config.arch).check_image(data[key].image_shape[:2], config.parts)
+        # Known only now of inputs that keep the shape that they are stored in.
+        vocabulary = data[key].meta.get("vocabulary")
+        shape = data[key].input_shape
+        registry.find(config.arch).check_input(shape, vocabulary, config.parts)
+        config = kinds.settled(config, data[key].kind)
         own = json.dumps([config.dataset.augment, config.recipe.loss])
         if own not in codes:
             codes[own] = source.codes(config)

@@ -156,7 +156,7 @@ class Tuning:
             f"tuning: {whole} for {counted(len(self._arms), 'arm')}, "
             f"{counted(self._tune.seeds, 'seed')} each, "
             f"{counted(epochs[0], 'epoch') if len(epochs) == 1 else 'epochs as their runs'}, "
-            f"judged by {one.tuning:.3g} of the training images: "
+            f"judged by {one.tuning:.3g} of the training data: "
             f"{counted(len(self.runs), 'tuning run')}, {len(self.due)} to train"
         )
 
@@ -326,7 +326,7 @@ def _check(tune: TuneConfig, expansion: Expansion) -> None:
     if not 0 < tune.share < 1:
         raise UserError(
             f"tune.share={tune.share} must be more than 0 and below 1: the share of the training "
-            "images that judges the trials, such as 0.1."
+            "data that judges the trials, such as 0.1."
         )
     if tune.seeds < 1:
         raise UserError(f"tune.seeds={tune.seeds} must be 1 or more.")
@@ -415,7 +415,7 @@ def _told(record: Tuned, found: Sequence[Any], before: Tuned | None) -> str:
         return f"{record.named}: {trials.why_not(found)}"
     values = ", ".join(f"{key}={spelled(value)}" for key, value in record.values.items())
     score = found[record.chosen].mean
-    said = [f"{record.named}: {values}, {100 * score:.2f} % of the images that judge"]
+    said = [f"{record.named}: {values}, {100 * score:.2f} % of the data that judges"]
     edges = trials.at_edge(record.grid, record.values)
     if edges:
         said.append(f"the best {' and '.join(edges)} is at the edge of what was tried")

@@ -147,9 +147,11 @@ def _train(run: Run, command: str) -> tuple[str, str | None]:
         raise UserError(f"the code of {keys} changed after the sweep had begun; start it again.")
     facts = {
         "fingerprint": run.fingerprint,
-        "image_shape": data.image_shape,
+        "image_shape": data.input_shape,
         "classes": data.meta["classes"],
     } | provenance.collect(run.config, command)
+    if "vocabulary" in data.meta:
+        facts["vocabulary"] = data.meta["vocabulary"]
     if store.checkpoints(directory / "checkpoint"):
         facts["earlier"] = provenance.earlier(directory / "provenance.json", facts)
     store.write_json(directory / "provenance.json", facts)

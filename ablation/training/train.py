@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 import resource
 import statistics
 import sys
@@ -43,6 +44,7 @@ from ablation.training.predicting import Validation
 
 # Of one channel. Batches for validation may be larger than those for training, which is faster.
 _VAL_PIXELS = 256 * 32 * 32
+_VAL_NUMBERS = 32 * 1024  # Of other inputs, whose memory in a network may grow with their square.
 
 
 def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
@@ -78,8 +80,8 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
         print(f"The checkpoint cannot be read ({error}); training starts anew.")
         model, finished = compiled_model(config, cache, epochs * steps), 0
     if config.keep_checkpoints:
-        scale, offset = affine(cache, config.dataset.normalisation)
-        store.write_arrays(directory / "normalisation.npz", {"scale": scale, "offset": offset})
+        normalised = affine(cache, config.dataset.normalisation)
+        store.write_arrays(directory / "normalisation.npz", vars(normalised) if normalised else {})
     history, clock = History(directory / "history.csv", rows[:finished]), StepClock()
     measuring = []
     if config.diagnostics:
@@ -147,7 +149,9 @@ def open_batches(config: Config, cache: Cache) -> tuple[TrainBatches, ValBatches
         UserError: an augmentation of the user's own does not work.
     """
     size, dataset = config.recipe.batch_size, config.dataset
-    own = OwnAugmentation(dataset.augment) if source.is_own(dataset.augment) else None
+    own = None
+    if source.is_own(dataset.augment):
+        own = OwnAugmentation(dataset.augment, cache.kind, cache.meta)
     train = TrainBatches(
         cache,
         seed=config.seed,
@@ -156,8 +160,11 @@ def open_batches(config: Config, cache: Cache) -> tuple[TrainBatches, ValBatches
         normalisation=dataset.normalisation,
         tricks=Tricks.of(config.recipe, own),
     )
-    height, width, _ = cache.image_shape
-    val_size = max(size, _VAL_PIXELS // (height * width))
+    shape = cache.input_shape
+    if len(shape) == 3:
+        val_size = max(size, _VAL_PIXELS // math.prod(shape[:2]))
+    else:
+        val_size = max(size, _VAL_NUMBERS // math.prod(shape))
     return train, ValBatches(cache, batch_size=val_size, normalisation=dataset.normalisation)
 
 
@@ -182,9 +189,10 @@ def compiled_model(config: Config, cache: Cache, total_steps: int) -> keras.Mode
     """Returns the network of a run, ready to be trained for so many optimizer steps."""
     model = build(
         config.arch,
-        cache.image_shape,
+        cache.input_shape,
         len(cache.meta["classes"]),
         seed=weights_seed(config),
+        vocabulary=cache.meta.get("vocabulary"),
         **config.parts,
     )
     classes, shares = len(cache.meta["classes"]), Tricks.of(config.recipe).shares
@@ -222,6 +230,7 @@ def _result(
         "steps": steps,
         "steps_per_epoch": batches.steps_per_epoch,
         "examples_seen": steps * batches.batch_size,
+        "kind": cache.kind.name,
         "train_images": cache.count("train"),
         "val_images": cache.count("val"),
         "train_fingerprint": cache.meta["splits"]["train"]["fingerprint"],

@@ -63,7 +63,7 @@ def test_images_of_any_number_of_channels_come_into_the_cache(channels, size, ar
     x = RNG.integers(0, 256, (20, 6, 4, channels)).astype(np.uint8)
     dataset = archive({"image_size": size}, x=x, y=Y)
     built = cache.prepare(dataset, tmp_path / "cache", no_progress)
-    assert built.image_shape == (*(size or (6, 4)), channels)
+    assert built.input_shape == (*(size or (6, 4)), channels)
     if size is None:
         np.testing.assert_array_equal(built.images("val"), pixels(opened(dataset), "val"))
 
@@ -140,7 +140,7 @@ HOLE = np.where(np.arange(20)[:, None, None, None] == 3, np.nan, X / 255)
         ({"x": X.astype(int) - 100, "y": Y}, ["pixels are 0 or more"]),
         ({"x": X.astype(complex), "y": Y}, ["x must be numbers", "complex128"]),
         ({"x": np.full((20, 2, 2), "a"), "y": Y}, ["x must be numbers"]),
-        ({"x": X[:, 0, :, 0], "y": Y}, ["images x height x width", "20x4"]),
+        ({"x": X[:, 0, 0, 0], "y": Y}, ["images x height x width", "is 20"]),
         ({"x": np.zeros((20, 3, 32, 32), "u1"), "y": Y}, ["1 to 16 channels", "np.moveaxis"]),
         ({"x": X[:0], "y": Y[:0]}, ["x holds no images"]),
         (SPLIT | {"x_val": X[:0], "y_val": Y[:0]}, ["x_val holds no images"]),

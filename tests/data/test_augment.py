@@ -9,6 +9,7 @@ import pytest
 from ablation.config import RecipeConfig, UserError
 from ablation.data import augment, trivial
 from ablation.data.augment import Draws, OwnAugmentation, Tricks
+from ablation.data.kinds import Affine
 
 SIZE, CLASSES, COUNT = 16, 5, 24
 TRICKS = {
@@ -239,9 +240,8 @@ def drawn(epoch=0, batch=0, seed=5, **keys):
     tricks, draws = Tricks(**keys), Draws(seed, epoch, batch)
     rng = np.random.default_rng(9)
     pixels = tricks.on_pixels(rng.integers(0, 256, (COUNT, SIZE, SIZE, 3), np.uint8), draws)
-    images = tricks.on_images(
-        pixels / np.float32(255), draws, np.float32(1 / 255), np.zeros(1, np.float32)
-    )
+    normalised = Affine(np.float32(1 / 255), np.zeros(1, np.float32))
+    images = tricks.on_images(pixels / np.float32(255), draws, normalised)
     return tricks.on_batch(images, np.arange(COUNT) % CLASSES, draws, np.ones(CLASSES, np.float32))
 
 

@@ -77,7 +77,7 @@ def digits(tmp_path_factory):
 
 def test_arrays_have_the_documented_shapes_and_types(folder, cache_dir):
     built = prepare(folder, cache_dir, image_size=16)
-    assert built.image_shape == (16, 16, 3)
+    assert built.input_shape == (16, 16, 3)
     for split, count in (("train", 10), ("val", 6)):
         images, labels = built.images(split), built.labels(split)
         assert (images.shape, images.dtype) == ((count, 16, 16, 3), np.uint8)
@@ -90,7 +90,7 @@ def test_arrays_have_the_documented_shapes_and_types(folder, cache_dir):
 
 
 def test_grey_images_keep_one_channel(digits):
-    assert digits.image_shape == (8, 8, 1)
+    assert digits.input_shape == (8, 8, 1)
     assert digits.images("train").shape == (1437, 8, 8, 1)
 
 
@@ -162,12 +162,12 @@ def test_a_split_without_one_sound_image_is_a_user_error(split, folder, cache_di
 
 def test_images_keep_their_own_size_where_none_is_asked_for(folder, cache_dir):
     built = prepare(folder, cache_dir, image_size=None)
-    assert built.image_shape == (12, 20, 3)
+    assert built.input_shape == (12, 20, 3)
     assert built.mean_image().shape == (12, 20, 3)
 
 
 def test_height_and_width_may_differ_and_a_square_has_one_spelling(folder, cache_dir):
-    assert prepare(folder, cache_dir, image_size=[6, 10]).image_shape == (6, 10, 3)
+    assert prepare(folder, cache_dir, image_size=[6, 10]).input_shape == (6, 10, 3)
     square, one = (prepare(folder, cache_dir, image_size=size) for size in ([9, 9], 9))
     assert square.directory == one.directory
 
@@ -261,7 +261,7 @@ def test_a_cache_is_found_once_it_is_built_and_built_once(folder, cache_dir):
 
 def test_another_size_is_another_cache(folder, cache_dir):
     small, large = prepare(folder, cache_dir), prepare(folder, cache_dir, image_size=16)
-    assert (small.image_shape, large.image_shape) == ((8, 8, 3), (16, 16, 3))
+    assert (small.input_shape, large.input_shape) == ((8, 8, 3), (16, 16, 3))
     assert cache.find(folder_config(folder), cache_dir) == small
 
 

@@ -195,16 +195,15 @@ def normalised(data, normalisation):
 
 
 def test_unit_is_from_0_to_1(data):
-    scale, offset = affine(data, "unit")
-    values = np.uint8([0, 51, 255]) * scale + offset
+    values = affine(data, "unit")(np.uint8([0, 51, 255]))
     np.testing.assert_allclose(values, [0, 0.2, 1], rtol=1e-6)
     assert values.max() <= 1
     np.testing.assert_allclose(normalised(data, "unit") * 255, data.images("train"), rtol=1e-6)
 
 
 def test_signed_is_from_minus_1_to_1(data):
-    scale, offset = affine(data, "signed")
-    np.testing.assert_allclose(np.uint8([0, 51, 255]) * scale + offset, [-1, -0.6, 1], rtol=1e-6)
+    values = affine(data, "signed")(np.uint8([0, 51, 255]))
+    np.testing.assert_allclose(values, [-1, -0.6, 1], rtol=1e-6)
     unit = normalised(data, "unit")
     np.testing.assert_allclose(normalised(data, "signed"), 2 * unit - 1, atol=1e-6)
 

@@ -291,7 +291,7 @@ def test_a_tfds_image_keeps_its_colors_in_the_cache(kind, feature, pixel, stored
     feature = tfds.features.Image(**feature, encoding_format="png")
     dataset = make(f"tiny_{kind}", tmp_path / "sets", lambda i: image, feature)
     built = cache.prepare(dataset, tmp_path / "cache", no_progress)
-    assert built.image_shape == (8, 8, len(stored))
+    assert built.input_shape == (8, 8, len(stored))
     assert (built.images("train") == stored).all()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ablation.config import UserError
 from ablation.data import cache, sources
-from ablation.data.sources.pixels import UnsuitableError, to_8_bits
+from ablation.data.pixels import UnsuitableError, to_8_bits
 from ablation.data.sources.tfds_features import image_and_label
 from sources_support import examples, no_progress
 from test_tfds import make, tfds_config

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ablation.data.sources.pixels import UnsuitableError
+from ablation.data.pixels import UnsuitableError
 from ablation.data.sources.tfds_features import image_and_label
 
 PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"

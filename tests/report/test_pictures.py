@@ -6,6 +6,7 @@ from PIL import Image
 
 from ablation.analysis import study
 from ablation.data import cache
+from ablation.data.kinds import KINDS
 from ablation.records import asked, store
 from ablation.report import markdown, pictures, write
 from ablation.report.gallery import gallery, spread
@@ -13,6 +14,7 @@ from ablation.report.pictures import Guess
 from ablation.report.write import write_report
 
 DIGITS = tuple("0123456789")
+GREY = KINDS["images"].picture({"channels": 1})
 
 
 @pytest.fixture
@@ -181,7 +183,7 @@ def test_images_of_any_shape_are_drawn_and_which_channels_is_said(
 
 
 def test_an_image_keeps_its_aspect_ratio():
-    figure = pictures.examples({"wide": [np.zeros((8, 32, 1), np.uint8)]})
+    figure = pictures.examples({"wide": [np.zeros((8, 32, 1), np.uint8)]}, GREY)
     left, right, bottom, top = figure.axes[0].images[0].get_extent()
     assert (right - left) / abs(top - bottom) == pytest.approx(4)
 
@@ -200,7 +202,7 @@ def test_spread_keeps_both_ends():
 def test_a_wrong_guess_is_marked_by_border_and_cross_and_not_by_colour_alone():
     pixels = np.zeros((3, 8, 8, 1), np.uint8)
     guesses = [Guess("cat", 0.9, True), Guess("dog", 0.6, False), Guess("cat", 0.5, True)]
-    figure = pictures.predictions(pixels, ["cat", "cat", "cat"], {("depth 20",): guesses})
+    figure = pictures.predictions(pixels, ["cat", "cat", "cat"], {("depth 20",): guesses}, GREY)
     (axes,) = figure.axes
     frames = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     assert [frame.get_linestyle() == "-" for frame in frames] == [True, False, True]
@@ -232,7 +234,7 @@ def test_titles_of_confusion_matrices_do_not_meet_and_short_rows_share_a_line():
 
 def test_a_long_name_keeps_both_ends():
     figure = pictures.examples(
-        {f"a_very_long_class_name_{i:02}": [np.zeros((8, 8, 1))] for i in (1, 2)}
+        {f"a_very_long_class_name_{i:02}": [np.zeros((8, 8, 1))] for i in (1, 2)}, GREY
     )
     one, two = (label.get_text() for label in figure.axes[0].get_yticklabels())
     assert one.startswith("a_very") and one.endswith("_01") and two.endswith("_02")
@@ -240,7 +242,9 @@ def test_a_long_name_keeps_both_ends():
 
 def test_every_name_lies_inside_the_sheet():
     classes = ["a", "a class with quite a long name"]
-    figure = pictures.examples({name: [np.zeros((8, 8, 3), np.uint8)] * 2 for name in classes})
+    figure = pictures.examples(
+        {name: [np.zeros((8, 8, 3), np.uint8)] * 2 for name in classes}, GREY
+    )
     figure.draw_without_rendering()
     for label in figure.axes[0].get_yticklabels():
         assert label.get_window_extent().x0 >= 0

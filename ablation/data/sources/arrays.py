@@ -9,15 +9,14 @@ import numpy as np
 
 from ablation.config import UserError, first_line
 from ablation.data.sources.common import LeftOut, digest_of, given_file, option
-from ablation.data.sources.held import Held, names_read
-from ablation.data.sources.splits import SplitConfig
+from ablation.data.sources.held import Held, HeldConfig, names_read
 from ablation.text import readable
 
 _WHAT = "an archive of arrays, as np.savez writes it, such as data.npz"
 
 
 @dataclass
-class ArraysConfig(SplitConfig):
+class ArraysConfig(HeldConfig):
     """What an archive of arrays can be asked for."""
 
     path: str | None = option(None, _WHAT)
@@ -27,7 +26,6 @@ class Arrays(Held):
     """Images and labels in one `.npz` file; see `held` for the names of its arrays."""
 
     options = ArraysConfig
-    read: tuple[Path, ...] = ()
     fetches = False
     lost: tuple[str, ...] = ()
 

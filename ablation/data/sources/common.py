@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ablation.config import DatasetConfig, UserError, expanded
+from ablation.data.kinds import Kind
 
 SPLITS = ("train", "val")
 OFFLINE = "dataset=digits and dataset=folder need no download."
@@ -37,11 +38,12 @@ class LeftOut(NamedTuple):
 
 
 class Example(NamedTuple):
-    """One image as it is stored.
+    """One input as it is stored.
 
     Attributes:
         name: what to call it in a message.
-        image: uint8 (height, width, channels), or None if it is left out.
+        image: the input as its kind stores it, of images uint8 (height, width, channels); None if
+            it is left out.
         label: index into the source's classes.
         reason: why it is left out, the same words for all that share it; "" if it is not.
     """
@@ -53,14 +55,15 @@ class Example(NamedTuple):
 
 
 class Source(Protocol):
-    """A data set: its classes, its channels and its two splits.
+    """A data set: its classes, its kind of inputs and its two splits.
 
     Attributes:
         options: the keys of its configuration, a subclass of `DatasetConfig` with an `option` for
             each that it adds.
         fetches: whether reading it may put on disk what its state then speaks of.
         classes: their names, in the order of their labels.
-        channels: 1 for grey, 3 for RGB.
+        kind: of its inputs.
+        channels: of its images, 1 for grey, 3 for RGB.
         lost: folders that would be classes if they held an image.
         read: files that an opened source has read and that its state does not speak of.
     """
@@ -68,6 +71,7 @@ class Source(Protocol):
     options: type[DatasetConfig]
     fetches: bool
     classes: tuple[str, ...]
+    kind: Kind
     channels: int
     lost: tuple[str, ...]
     read: tuple[Path, ...]

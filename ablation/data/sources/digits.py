@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ablation.config import DatasetConfig
+from ablation.data.kinds import IMAGES, KINDS
 from ablation.data.sources.common import Example, LeftOut
 
 
@@ -16,6 +17,7 @@ class Digits:
     read: tuple[Path, ...] = ()
     fetches = False
     classes = tuple("0123456789")
+    kind = KINDS[IMAGES]
     channels = 1
     lost: tuple[str, ...] = ()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ablation.config import DatasetConfig, UserError, expanded
 from ablation.data.facts import named
+from ablation.data.kinds import IMAGES, KINDS
 from ablation.data.sources.common import SPLITS, Example, LeftOut, digest_of, in_order, option
 from ablation.data.sources.decode import DEPTHS, MAYBE_DEEP, depth_of, example, suffixes, unreadable
 
@@ -63,6 +64,7 @@ class Folder:
     options = FolderConfig
     read: tuple[Path, ...] = ()
     fetches = False
+    kind = KINDS[IMAGES]
     channels = 3
 
     def __init__(self, dataset: FolderConfig):

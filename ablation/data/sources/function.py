@@ -19,8 +19,7 @@ import numpy as np
 from ablation import source
 from ablation.config import UserError, first_line
 from ablation.data.sources.common import LeftOut
-from ablation.data.sources.held import Held
-from ablation.data.sources.splits import SplitConfig
+from ablation.data.sources.held import Held, HeldConfig
 
 _KEY = "dataset.name"
 _SHAPES = {2: ("x", "y"), 4: ("x_train", "y_train", "x_val", "y_val")}
@@ -29,7 +28,7 @@ _WRITES = os.O_WRONLY | os.O_RDWR
 
 
 @dataclass
-class FunctionConfig(SplitConfig):
+class FunctionConfig(HeldConfig):
     """What a function of the user's own can be asked for; `name` says where it is."""
 
 

@@ -1,28 +1,41 @@
-"""Images that are arrays in memory, from an archive or a function: checked, and as 8 bits.
+"""Inputs that are arrays in memory, from an archive or a function: checked, and as they are stored.
 
 What is there is told by names, those that Keras's own archives have: `x_train`, `y_train`, `x_val`,
 `y_val` (or `x_test`, `y_test`), or `x` and `y`, which are split; beside them `classes` and `group`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ablation.config import UserError
-from ablation.data.sources.common import Example
-from ablation.data.sources.pixels import UnsuitableError, to_8_bits
+from ablation.data.kinds import kind_of
+from ablation.data.sources.common import Example, option
 from ablation.data.sources.splits import (
     SplitConfig,
     numbered,
     parted,
 )
 
-CHANNELS_AT_MOST = 16
 _WHOLE = ("x", "y")
 _TRAIN = ("x_train", "y_train")
 _VALS = ("x_val", "y_val"), ("x_test", "y_test")
 _GROUP = "group"
 _KEYS = "x_train, y_train, x_val and y_val, or x and y"
+
+
+@dataclass
+class HeldConfig(SplitConfig):
+    """What arrays in memory can be asked for."""
+
+    kind: str | None = option(
+        None, "images, features, signals or tokens; null to tell by the arrays"
+    )
+    vocabulary: str | None = option(
+        None, "of tokens: a file with a word a line, or how many there are; null for those of x"
+    )
 
 
 class Held:
@@ -37,24 +50,24 @@ class Held:
         UserError: an array is missing or unsuitable, or they do not go together.
     """
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], asked: SplitConfig, where: str):
+    read: tuple[Path, ...] = ()
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], asked: HeldConfig, where: str):
         self._where = where
         pairs = _pairs(list(arrays), where)
-        images = [self._images(x, arrays[x]) for x, _ in pairs]
+        self.kind = kind_of(asked.kind, [arrays[x] for x, _ in pairs])
+        self.read = (*self.read, *self.kind.files(asked))
+        inputs = {x: self.kind.read(x, arrays[x], where) for x, _ in pairs}
+        images = [*inputs.values()]
         labels = [self._labels(y, arrays[y]) for _, y in pairs]
         for (x, y), of_x, of_y in zip(pairs, images, labels, strict=True):
             self._check_lengths(x, of_x, y, of_y)
         self.channels = images[0].shape[-1]
-        if images[-1].shape[-1] != self.channels:
-            raise UserError(
-                f"{where}: {pairs[0][0]} has {self.channels} channels, {pairs[1][0]} "
-                f"{images[-1].shape[-1]}."
-            )
+        self._convert = self.kind.stored(inputs, where)
         self.classes, every = self._classes(arrays.get("classes"), labels, pairs[0][1])
         groups = self._groups(arrays, asked.group, pairs, labels)
         is_val = np.arange(len(every)) >= len(images[0]) if len(pairs) == 2 else None
         self._places = parted(self.classes, every, groups, is_val, asked, where)
-        self._convert = self._to_8_bits(images)
         self._names = [
             f"{x}[{i}]"
             for (x, _), of_x in zip(pairs, images, strict=True)
@@ -74,31 +87,6 @@ class Held:
             Example(self._names[place], self._convert(image), int(self._every[place]))
             for place, image in zip(places, images, strict=True)
         )
-
-    def _images(self, name: str, array: np.ndarray) -> np.ndarray:
-        """Returns (images, height, width, channels)."""
-        self._check_kind(name, array, "buif", "numbers")
-        if array.ndim == 3:
-            array = array[..., np.newaxis]
-        if array.ndim != 4 or array.shape[-1] > CHANNELS_AT_MOST or 0 in array.shape[1:]:
-            hint = ""
-            if array.ndim == 4 and 0 < array.shape[1] <= CHANNELS_AT_MOST:
-                hint = " Channels come last: np.moveaxis(x, 1, -1)."
-            shape = "x".join(map(str, array.shape))
-            raise UserError(
-                f"{self._where}: {name} must be images x height x width, or with 1 to "
-                f"{CHANNELS_AT_MOST} channels behind; it is {shape or 'one number'}.{hint}"
-            )
-        if not len(array):
-            raise UserError(f"{self._where}: {name} holds no images.")
-        if array.dtype.kind == "f":
-            broken = np.flatnonzero([not np.isfinite(image).all() for image in array])
-            if len(broken):
-                raise UserError(
-                    f"{self._where}: {name}[{broken[0]}] holds NaN or infinity, and so do "
-                    f"{len(broken) - 1:,} more images."
-                )
-        return array
 
     def _labels(self, name: str, array: np.ndarray) -> np.ndarray:
         """Returns the labels (images,), whole numbers or texts."""
@@ -132,7 +120,8 @@ class Held:
     def _check_lengths(self, x: str, images: np.ndarray, y: str, labels: np.ndarray) -> None:
         if len(images) != len(labels):
             raise UserError(
-                f"{self._where}: {x} has {len(images):,} images and {y} {len(labels):,} labels."
+                f"{self._where}: {x} has {len(images):,} {self.kind.noun.many} and {y} "
+                f"{len(labels):,} labels."
             )
 
     def _classes(
@@ -193,23 +182,6 @@ class Held:
                 )
             found.append(array)
         return np.concatenate(found)
-
-    def _to_8_bits(self, images: list[np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-        dtype = images[0].dtype
-        if images[-1].dtype != dtype:
-            raise UserError(
-                f"{self._where}: the images of one split are {dtype}, of the other "
-                f"{images[-1].dtype}; give both the same type."
-            )
-        if dtype.kind == "b":
-            return lambda pixels: pixels.astype(np.uint8) * 255
-        least, greatest = (min(one.min() for one in images), max(one.max() for one in images))
-        if dtype.kind == "i" and least < 0:
-            raise UserError(f"{self._where}: pixels are 0 or more; the least is {least}.")
-        try:
-            return to_8_bits(dtype, float(least), float(greatest))
-        except UnsuitableError as error:
-            raise UserError(f"{self._where}: {error}.") from None
 
 
 def names_read(arrays: list[str], group: str | None) -> set[str]:

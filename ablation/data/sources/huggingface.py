@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ablation.config import UserError, expanded, first_line
+from ablation.data.kinds import IMAGES, KINDS
 from ablation.data.sources.common import OFFLINE, Example, LeftOut, digest_of, option
 from ablation.data.sources.decode import DEPTHS, depth_of, example, unreadable
 from ablation.data.sources.splits import SplitConfig, numbered, parted
@@ -50,6 +51,7 @@ class Huggingface:
     options = HuggingfaceConfig
     read: tuple[Path, ...] = ()
     fetches = False
+    kind = KINDS[IMAGES]
     channels = 3
     lost: tuple[str, ...] = ()
 

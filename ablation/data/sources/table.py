@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ablation.config import UserError, first_line
+from ablation.data.kinds import IMAGES, KINDS
 from ablation.data.sources.common import Example, LeftOut, digest_of, given_file, option
 from ablation.data.sources.decode import DEPTHS, MAYBE_DEEP, depth_of, example
 from ablation.data.sources.splits import (
@@ -45,6 +46,7 @@ class Table:
     options = TableConfig
     read: tuple[Path, ...] = ()
     fetches = False
+    kind = KINDS[IMAGES]
     channels = 3
     lost: tuple[str, ...] = ()
 

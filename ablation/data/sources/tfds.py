@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from ablation.config import DatasetConfig, UserError, expanded, first_line
+from ablation.data.kinds import IMAGES, KINDS
+from ablation.data.pixels import UnsuitableError, to_8_bits
 from ablation.data.sources.common import OFFLINE, Example, LeftOut, digest_of, option
 from ablation.data.sources.decode import BrokenImageError, example
-from ablation.data.sources.pixels import UnsuitableError, to_8_bits
 from ablation.data.sources.tfds_features import (
     CHANNELS,
     image_and_label,
@@ -49,6 +50,7 @@ class Tfds:
     options = TfdsConfig
     read: tuple[Path, ...] = ()
     fetches = True
+    kind = KINDS[IMAGES]
     lost: tuple[str, ...] = ()
 
     def __init__(self, dataset: TfdsConfig):

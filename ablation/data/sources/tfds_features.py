@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ablation.data.sources.pixels import UnsuitableError
+from ablation.data.pixels import UnsuitableError
 
 CHANNELS = {None: 3, 0: 3, 1: 1, 2: 1, 3: 3, 4: 3}
 """Channels here by the channels there: none stated is RGB, two and four end in transparency."""

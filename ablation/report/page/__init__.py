@@ -323,8 +323,12 @@ def _more(study: Study, comparison: Comparison, images: Sequence[OfImages]) -> A
     if not comparison.arms and shares.rows:
         yield "Shares", [Note(notes.SHARES)], shares
     if images:
-        yield "Images", [Note(notes.over_images(images))], image_cells(images)
-    said = [Note(notes.COST), *notes.uncounted(comparison), *notes.starts(comparison)]
+        yield (
+            images[0].noun.many.capitalize(),
+            [Note(notes.over_images(images))],
+            image_cells(images),
+        )
+    said = [Note(notes.cost(comparison)), *notes.uncounted(comparison), *notes.starts(comparison)]
     yield "Cost", said, cost_cells(comparison)
     yield "Conditions", [], condition_cells(study, comparison)
 

@@ -35,7 +35,7 @@ whether higher is better; None of what is no score."""
 
 COSTS = {
     "trainable": "parameters",
-    "multiply_adds": "multiply-adds of an image",
+    "multiply_adds": "multiply-adds",
     "seconds_per_epoch": "seconds an epoch",
     "seconds": "seconds of training",
     "peak_memory_bytes": "peak memory, bytes",

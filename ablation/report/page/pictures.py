@@ -18,9 +18,9 @@ _TITLES = {
     "responses": "Responses of the layers",
     "gradients": "Gradients of the layers",
     "confusion": "Confusion matrices",
-    "predictions": "Predictions of validation images",
-    "changed": "Images that a change fixes and breaks",
-    "examples": "Training images",
+    "predictions": "Predictions",
+    "changed": "What a change fixes and breaks",
+    "examples": "Training examples",
     "tuning": "Scores of the tuning runs",
 }
 _WIDTH = 1600

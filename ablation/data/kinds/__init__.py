@@ -1,0 +1,94 @@
+"""What a network can get: each kind of input owns how it is read, stored, normalised and shown.
+
+A kind is a module of this folder that names an instance of its class `KIND`. All are imported by
+every command, so that what takes time is imported when it is needed.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from ablation.config import CONF_DIR, Config, UserError
+from ablation.data.kinds.common import Affine, Drawer, Kind, Meta, Noun, Picture
+from ablation.source import is_own
+
+__all__ = [
+    "IMAGES",
+    "KINDS",
+    "NOUN",
+    "Affine",
+    "Drawer",
+    "Kind",
+    "Meta",
+    "Noun",
+    "Picture",
+    "kind_of",
+    "noun_of",
+    "settled",
+]
+
+_MODULES = [module.name for module in pkgutil.iter_modules(__path__)]
+_FOUND = {name: importlib.import_module(f"{__name__}.{name}") for name in sorted(_MODULES)}
+
+KINDS: dict[str, Kind] = {
+    module.KIND.name: module.KIND for module in _FOUND.values() if hasattr(module, "KIND")
+}
+"""The kinds by the name that `dataset.kind` gives them."""
+
+IMAGES = "images"
+"""What inputs are where nothing says otherwise."""
+
+NOUN = KINDS[IMAGES].noun
+"""What inputs are called then."""
+
+
+def kind_of(asked: str | None, arrays: Sequence[np.ndarray]) -> Kind:
+    """Returns the kind of some arrays' inputs: that which is asked for, or that which fits all.
+
+    Arrays that fit none, or not one, are taken for images, which then say what they must be.
+    """
+    if asked is not None:
+        return KINDS[asked]
+    fitting = [kind for kind in KINDS.values() if all(map(kind.fits, arrays))]
+    return fitting[0] if fitting else KINDS[IMAGES]
+
+
+def noun_of(names: Iterable[str]) -> Noun:
+    """Returns what sentences call inputs of some kinds: of several kinds, examples."""
+    found = {KINDS[name].noun for name in names}
+    return found.pop() if len(found) == 1 else Noun("example", "examples") if found else NOUN
+
+
+def settled(config: Config, kind: Kind) -> Config:
+    """Returns a configuration without the usual augmentation, where that is for other inputs.
+
+    Args:
+        config: validated.
+        kind: of its data set.
+
+    Raises:
+        UserError: a key is set to what is for other kinds.
+    """
+    file = CONF_DIR / "dataset" / f"{config.dataset.source}.yaml"
+    usual: Any = OmegaConf.load(file) if kind.refuses and file.is_file() else {}
+    neutral = Config()
+    for key in kind.refuses:
+        group, _, name = key.partition(".")
+        value = getattr(getattr(config, group), name)
+        off = [getattr(getattr(neutral, group), name)]
+        off += [usual[name]] if group == "dataset" and name in usual else []
+        if value not in off and not is_own(str(value)):
+            others = [one.noun.many for one in KINDS.values() if key not in one.refuses]
+            raise UserError(
+                f"{key}={value} is for {' and '.join(others)}; dataset={config.dataset.name} holds "
+                f"{kind.noun.many} (dataset.kind={kind.name})."
+            )
+    augment = config.dataset.augment
+    if "dataset.augment" in kind.refuses and not is_own(augment):
+        return replace(config, dataset=replace(config.dataset, augment="none"))
+    return config
