@@ -47,6 +47,9 @@ CROSS_ENTROPY = "cross_entropy"
 OPTIONS = "recipe.options"
 """The group whose keys an optimizer decides, as a network decides those of `parts`."""
 
+SAID = ("target", "unit")
+"""Options of data sets that say what its labels are: the fingerprint of the data has it."""
+
 PLACES = ("path", "data_dir")
 """Options of data sets that say where it lies, in whatever source: no result depends on them."""
 
@@ -125,7 +128,7 @@ class RecipeConfig:
     warmup_learning_rate: float = 0.0
     milestones: list[float] = field(default_factory=list)
     milestone_factor: float = 0.1
-    loss: str = CROSS_ENTROPY
+    loss: str | None = None
     label_smoothing: float = 0.0
     class_weights: str = "none"
     mixup: float = 0.0
@@ -170,7 +173,7 @@ class TuneConfig:
 class ReportConfig:
     """What the report compares."""
 
-    metric: str = "accuracy"
+    metric: str | None = None
     margin: float | None = None
     design: str | None = None
     sort: str = "named"
@@ -300,7 +303,7 @@ def result_keys(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     left_out = (*COMMAND_KEYS, RECORD_KEY, CODE_KEY)
     keys = {key: value for key, value in config.items() if key not in left_out}
-    for group, others in {"dataset": PLACES, "recipe": ("name",)}.items():
+    for group, others in {"dataset": (*PLACES, *SAID), "recipe": ("name",)}.items():
         keys[group] = {key: value for key, value in config[group].items() if key not in others}
     return keys
 

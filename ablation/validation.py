@@ -20,10 +20,9 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from ablation import command, keys, source
+from ablation import command, keys, source, targets
 from ablation.config import (
     BACKENDS,
-    CROSS_ENTROPY,
     OPTIONS,
     Config,
     DatasetConfig,
@@ -137,11 +136,8 @@ def check_report(options: ReportConfig) -> None:
         raise UserError(f"report.margin={options.margin} must be more than 0, or null for none.")
     if options.design not in (None, GRID) and (options.contrast or options.reference):
         raise UserError("report.contrast and report.reference are for report.design=grid.")
-    if options.metric != ReportConfig().metric:
-        # Imported here, because NumPy would delay every error and every plan.
-        from ablation.analysis.metrics import find
-
-        find(options.metric)
+    if options.metric is not None:
+        targets.find_metric(options.metric)
 
 
 def _check_keys(config: Mapping[str, Any]) -> None:
@@ -196,8 +192,9 @@ def _validate_recipe(recipe: RecipeConfig) -> None:
     _validate_options(recipe)
     _one_of("recipe.schedule", recipe.schedule, tuple(SCHEDULES))
     _one_of("recipe.class_weights", recipe.class_weights, CLASS_WEIGHTS)
-    if not _is_function("recipe.loss", recipe.loss):
-        _one_of("recipe.loss", recipe.loss, (CROSS_ENTROPY,), _OWN_LOSS)
+    # Whether it is one for these labels is known when the data are.
+    if recipe.loss is not None and not _is_function("recipe.loss", recipe.loss):
+        _one_of("recipe.loss", recipe.loss, targets.all_losses(), _OWN_LOSS)
     _at_least("recipe.batch_size", recipe.batch_size, 1)
     _positive("recipe.learning_rate", recipe.learning_rate)
     _positive("recipe.milestone_factor", recipe.milestone_factor)

@@ -79,7 +79,7 @@ def _stem(path):
         (["recipe.random_erasing=1.1"], ["recipe.random_erasing=1.1", "from 0 to 1"]),
         (["recipe.trivial_augment=maybe"], ["trivial_augment", "maybe"]),
         (["recipe.class_weights=equal"], ["recipe.class_weights=equal", "balanced"]),
-        (["recipe.loss=mse"], ["recipe.loss=mse", "cross_entropy", "my_loss.py:f"]),
+        (["recipe.loss=mae"], ["recipe.loss=mae", "cross_entropy", "my_loss.py:f"]),
         (["recipe.loss=nowhere.py:f"], ["no file", "nowhere.py"]),
         (["recipe.loss=nowhere.py"], ["recipe.loss=nowhere.py names no function"]),
         (["dataset.augment=nowhere.py:f"], ["no file", "nowhere.py"]),

@@ -28,6 +28,8 @@ from ablation.factors import (
 )
 from ablation.records import store
 from ablation.records.asked import Looked
+from ablation.targets import CLASSES
+from ablation.targets.common import Target
 from ablation.text import utf8
 
 LOCATIONS = tuple(f"dataset.{place}" for place in PLACES)
@@ -97,6 +99,7 @@ class Comparison:
         design: its name.
         arms: of any other design than a grid, those whose net exists.
         asked: what that design asks, of the arms by their place.
+        target: what the labels of its runs say.
         metric: what `score` is.
         margin: below which a difference does not matter, None if none was given.
         missing: the names of runs that a grid has planned and that have no files yet.
@@ -119,6 +122,7 @@ class Comparison:
     design: str = GRID
     arms: tuple[ArmRow, ...] = ()
     asked: tuple[Question, ...] = ()
+    target: Target = CLASSES
     metric: Metric = ACCURACY
     margin: float | None = None
     missing: tuple[str, ...] = ()

@@ -105,7 +105,7 @@ def control_effect(comparison: Comparison, control: ControlArm) -> Effect:
     *row, _ = control.against
     beside = _in_cell(comparison, control.runs, (*row, name))
     columns = [*comparison.rows, "column", "seed", "state", "score"]
-    columns += ["val_accuracy", "chance", "seconds"]
+    columns += ["skill", "chance", "seconds"]
     frame = pd.concat([comparison.runs[columns], beside[columns]], ignore_index=True)
     terms: tuple[tuple[float, Hashable], ...] = ((1.0, (*row, name)), (-1.0, control.against))
     base = cell_name(comparison, control.against)

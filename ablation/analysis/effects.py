@@ -365,14 +365,15 @@ def _with_anytime_p_values(effects: Sequence[Effect]) -> list[Effect]:
     ]
 
 
-def is_near_chance(accuracy: np.ndarray, chance: np.ndarray) -> np.ndarray:
+def is_near_chance(skill: np.ndarray, chance: np.ndarray) -> np.ndarray:
     """Returns whether runs ended near chance: under a tenth of the way from chance to perfect.
 
     Args:
-        accuracy: float (runs,), 0 to 1.
-        chance: float (runs,), what always answering the most frequent class scores.
+        skill: float (runs,), 1 at best, such as the accuracy.
+        chance: float (runs,), that of an answer that looks at no image, such as always the most
+            frequent class.
     """
-    return accuracy < chance + NEAR_CHANCE_SHARE * (1 - chance)
+    return skill < chance + NEAR_CHANCE_SHARE * (1 - chance)
 
 
 def answers(
@@ -390,7 +391,7 @@ def answers(
 
     Args:
         runs: `column` (the level of the contrast, or the arm), the row factors, `seed`, `state`,
-            `seconds`, `chance`, `val_accuracy` and `score` (the metric), NaN if a run is not
+            `seconds`, `chance`, `skill` and `score` (the metric), NaN if a run is not
             complete.
         rows: the factors that make a row.
         questions: whose terms are the levels of the rows and of the column.
@@ -589,8 +590,8 @@ def _cells(runs: pd.DataFrame, rows: Sequence[str]) -> _Cells:
     values = np.full((cell.max() + 1, len(seeds)), math.nan)
     near_chance = np.zeros(values.shape, int)
     values[cell, place] = runs["score"].to_numpy(float)
-    accuracy = runs["val_accuracy"].to_numpy(float)
-    near_chance[cell, place] = is_near_chance(accuracy, runs["chance"].to_numpy(float))
+    skill = runs["skill"].to_numpy(float)
+    near_chance[cell, place] = is_near_chance(skill, runs["chance"].to_numpy(float))
     lost = np.bincount(cell[runs["state"].isin((store.FAILED, store.DIVERGED))], None, len(values))
     seconds = runs["seconds"].groupby(cell).median().to_numpy(float)
     keys = runs[names].drop_duplicates().itertuples(index=False, name=None)

@@ -10,6 +10,7 @@ from ablation.analysis.effects import is_near_chance
 from ablation.analysis.tuning import ArmTuning, at_edge, ties
 from ablation.factors import spelled
 from ablation.records import store
+from ablation.targets.common import Target
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class EqualTuning:
         seeds: of a trial.
         epochs: of a trial.
         share: of the training images, those that judge.
+        target: what the labels say.
         unequal: what differs between arms or is missing, a line each; empty means PASS.
         edges: whose best value is at an edge of what was tried, a line each.
         tied: where several values scored alike, a line each.
@@ -34,6 +36,7 @@ class EqualTuning:
     seeds: int
     epochs: int
     share: float
+    target: Target
     unequal: tuple[str, ...]
     edges: tuple[str, ...]
     tied: tuple[str, ...]
@@ -58,6 +61,7 @@ def equal_tuning(comparison: Comparison) -> EqualTuning | None:
         len(first.seeds),
         first.epochs,
         first.share,
+        comparison.target,
         (*_differing(comparison), *(line for pair in named for line in _wrong(comparison, *pair))),
         tuple(line for pair in named for line in _edges(*pair)),
         tuple(line for pair in named for line in _ties(*pair)),
@@ -132,10 +136,10 @@ def _untrained(one: ArmTuning, name: str) -> Iterator[str]:
     if place is None:
         return
     trial = one.trials[place]
-    if is_near_chance(np.array([trial.mean]), np.array([trial.chance]))[0]:
+    if is_near_chance(np.array([trial.skill]), np.array([trial.chance]))[0]:
         yield (
             f"{name}: no value got its trials away from chance (the best scored "
-            f"{100 * trial.mean:.2f} %), so that noise has chosen"
+            f"{trial.target.of_epochs.value(trial.mean)}), so that noise has chosen"
         )
 
 

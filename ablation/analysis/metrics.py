@@ -5,7 +5,7 @@ training.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -209,22 +209,24 @@ METRICS = {
 """What `report.metric` may name beside a function of the user's own."""
 
 
-def find(name: str) -> Metric:
+def find(name: str, known: Mapping[str, Metric] = METRICS) -> Metric:
     """Returns a metric.
 
     Args:
-        name: one of `METRICS`, or a function of the user's own, "path/to/file.py:name" or
-            "package.module:name", of labels and probabilities. It may have the attributes `unit`
-            (""), `higher_is_better` (True) and `chance` (of the images of each class).
+        name: one of those that are known, or a function of the user's own, "path/to/file.py:name"
+            or "package.module:name", of labels and probabilities, or of what another target stores
+            (see `Predictions`). It may have the attributes `unit` (""), `higher_is_better` (True)
+            and `chance` (of the images of each class).
+        known: by name.
 
     Raises:
         UserError: there is no such metric, or the user's file does not import.
     """
-    if name in METRICS:
-        return METRICS[name]
+    if name in known:
+        return known[name]
     if ":" not in name:
         raise UserError(
-            f"report.metric={name} is unknown. Allowed: {', '.join(METRICS)}, or a function of "
+            f"report.metric={name} is unknown. Allowed: {', '.join(known)}, or a function of "
             "your own, such as my_metrics.py:f."
         )
     located = source.locate(name, "report.metric")

@@ -87,6 +87,7 @@ class _Reader:
     def __init__(self, study: Study, comparison: Comparison):
         self._study = study
         self._metric, self._noun = comparison.metric, comparison.noun
+        self._target = comparison.target
         runs = comparison.complete
         names = [*comparison.rows, "column"]
         self._runs: dict[Hashable, dict[int, str]] = {}
@@ -118,7 +119,7 @@ class _Reader:
             total = part if total is None else total + part
         both: Changed | None = None
         predicted: tuple[np.ndarray, np.ndarray] | None = None
-        if len(question.terms) == 2:
+        if len(question.terms) == 2 and not self._target.is_row:
             other, reference = (
                 np.array([self._of(by_cell[cell][seed])[2] for seed in seeds])
                 for _, cell in question.terms
@@ -145,6 +146,11 @@ class _Reader:
         return self._known[run]
 
     def _scores(self, run: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        if self._target.is_row:  # Nothing is right or wrong.
+            said = self._study.probabilities(run)
+            if self._metric.per_image is None:
+                raise ValueError("no score of an image")
+            return said.labels, self._metric.per_image(said.labels, said.probabilities), said.labels
         frame = self._study.predictions(run)
         labels, predicted = frame["label"].to_numpy(), frame["predicted"].to_numpy()
         if self._metric.name == "accuracy":  # Known of runs of the first edition too.

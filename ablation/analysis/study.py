@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from ablation import source
+from ablation import source, targets
 from ablation.analysis import tables
 from ablation.analysis.arms import arm_comparisons, derived, not_within_others, widest
 from ablation.analysis.audit import Audit, audit
@@ -27,10 +27,9 @@ from ablation.analysis.comparison import (
     varying,
 )
 from ablation.analysis.controls import of_comparison
-from ablation.analysis.metrics import ACCURACY, Metric, find
+from ablation.analysis.metrics import Metric
 from ablation.analysis.tuning import SETTING, ArmTuning, of_run, read_all
 from ablation.config import RECORD_KEY, UserError, first_line, flatten, result_keys
-from ablation.data.facts import caveats
 from ablation.data.kinds import IMAGES, noun_of
 from ablation.designs.registry import GRID
 from ablation.factors import ABSENT, LAST, Factor, Label, labels, of_parts
@@ -38,15 +37,29 @@ from ablation.records import asked, controls, store, tuning
 from ablation.records.asked import Looked, Planned
 from ablation.records.controls import Control
 from ablation.records.identity import NEUTRAL
-from ablation.records.predictions import Predictions, unpacked
+from ablation.records.predictions import Predictions
 from ablation.records.provenance import CONFOUNDS
 from ablation.records.tuning import Tuned
+from ablation.targets import CLASSES, all_metrics, find_metric
+from ablation.targets.common import Target
 from ablation.text import file_name, utf8
 
 _GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""
 
-_OF_THE_RUN = ("initial", "chance", "val_counts", "imbalance", "caveats", "uncounted", "kind")
+_OF_THE_RUN = (
+    "initial",
+    "skill",
+    "chance",
+    "by_chance",
+    "val_counts",
+    "imbalance",
+    "caveats",
+    "uncounted",
+    "kind",
+)
+
+_STANDING = ("chance", "by_chance", "val_counts")
 
 RESULTS = (
     "loss",
@@ -88,15 +101,19 @@ class Study:
             `family`; `protocol`, equal for runs that may share a table; every configuration key by
             its dotted name below "config."; the numbers of
             `result.json`; what of `provenance.json` can change a result, below "provenance."; the
-            data's `fingerprint`; `history_epochs`, how many are in its history; `chance`, the
-            accuracy of always answering the most frequent class; `imbalance`, how many times as
+            data's `fingerprint`; `history_epochs`, how many are in its history; `target`, the kind
+            of its labels; `skill`, by which a run is told to be near chance (accuracy, R²), and
+            `chance`, that of an answer that looks at no image; `imbalance`, how many times as
             many training images the largest class has as the smallest; `caveats`, of
-            classes that the accuracy says nothing of.
+            labels that the scores say nothing of.
         history: one row a run and finished epoch: `run` and the columns of `history.csv`.
         problems: what could not be read, one line each.
         designs: that commands have asked for, the last one last.
-        metric: what the `score` of a run is.
-        margin: below which a difference does not matter, None if none was given.
+        targets: what the labels of each run say.
+        measure: what metric the `score` of a run is, None for that of its target.
+        own_metric: the same if it is the user's own.
+        margin: below which a difference does not matter, in the unit in which tables show it; None
+            if none was given.
         looked: how seeds were bought by looking at the results, None if none was.
         tuned: what was tuned for its arms; no tuning run is one of `runs`.
         superseded: runs of arms that were tuned again and got another value; none of `runs`.
@@ -111,7 +128,9 @@ class Study:
     history: pd.DataFrame
     problems: tuple[str, ...]
     designs: tuple[Planned, ...] = ()
-    metric: Metric = ACCURACY
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    measure: str | None = None
+    own_metric: Metric | None = None
     margin: float | None = None
     looked: Looked | None = None
     tuned: tuple[ArmTuning, ...] = ()
@@ -131,56 +150,103 @@ class Study:
         """The rows of `runs` that are complete."""
         return self.runs[self.runs["state"] == store.COMPLETE]
 
-    def measured(self, name: str, margin: float | None = None) -> "Study":
+    @property
+    def metric(self) -> Metric:
+        """What the `score` of a run is; of several kinds of labels, that of the first run."""
+        return self.metric_of(self.runs)
+
+    def target_of(self, runs: pd.DataFrame) -> Target:
+        """Returns what the labels of some runs say, as the first that knows it has it."""
+        found = [self.targets[run] for run in runs["run"] if run in self.targets]
+        return next((one for one in found if one.outputs), found[0] if found else CLASSES)
+
+    def metric_of(self, runs: pd.DataFrame) -> Metric:
+        """Returns what the `score` of some runs is."""
+        target = self.target_of(runs)
+        return self.own_metric or target.metrics.get(self.measure or "", target.metric)
+
+    def measured(self, name: str | None = None, margin: float | None = None) -> "Study":
         """Returns the study with another metric for its `score`, which takes no training.
 
         Args:
-            name: of the metric; see `metrics.find`.
+            name: of the metric, None for that of the labels; see `metrics.find`. Runs whose labels
+                have no such metric keep their own.
             margin: below which a difference does not matter, in the unit in which tables show it.
 
         Raises:
-            UserError: there is no such metric, or the user's own does not work.
+            UserError: there is no such metric, it is not for these labels, or the user's own does
+                not work.
         """
-        metric = find(name)
-        margin = None if margin is None else margin / metric.scale
-        if metric is self.metric:
-            return replace(self, margin=margin)
-        of_arms, lacking = self._scored(self.runs, metric)
-        of_controls, more = self._scored(self.control_runs, metric)
-        problems, lacking = list(self.problems), [*lacking, *more]
+        is_own = name is not None and name not in all_metrics()
+        own = find_metric(name) if name is not None and is_own else None
+        whole = replace(self, measure=name, own_metric=own, margin=margin)
+        if name is None and self.measure is None:
+            return whole
+        known = dict.fromkeys(
+            one
+            for _, of_kind in self.all_runs.groupby("target", sort=False)
+            for one in self.target_of(of_kind).metrics
+        )
+        if name is not None and not own and name not in known:
+            raise UserError(
+                f"report.metric={name} is not for what these runs predict. Allowed: "
+                f"{', '.join(known)}, or a function of your own, such as my_metrics.py:f."
+            )
+        of_arms, problems, lacking = whole.scored(self.runs)
+        of_controls, _, more = whole.scored(self.control_runs)
+        problems, lacking = [*self.problems, *problems], [*lacking, *more]
         if lacking:
             complete = [*self.runs["state"], *self.control_runs["state"]].count(store.COMPLETE)
             first = f"{lacking[0]}{' and others' if len(lacking) > 1 else ''}"
             problems.append(
-                f"{metric.name}: {len(lacking)} of {complete} complete runs have no readable "
+                f"{whole.metric.name}: {len(lacking)} of {complete} complete runs have no readable "
                 f"class probabilities ({first}); rerun=all trains them anew"
             )
-        return replace(
-            self,
-            runs=of_arms,
-            control_runs=of_controls,
-            problems=tuple(problems),
-            metric=metric,
-            margin=margin,
-        )
+        return replace(whole, runs=of_arms, control_runs=of_controls, problems=tuple(problems))
 
-    def _scored(self, frame: pd.DataFrame, metric: Metric) -> tuple[pd.DataFrame, list[str]]:
-        """Returns runs with another metric for their score, and which of them have no such."""
-        runs, lacking = frame.copy(), list[str]()
-        if metric is ACCURACY:  # It is in every result.
-            runs["score"], runs["score_of_chance"] = runs["val_accuracy"], runs["chance"]
-            return runs, lacking
-        complete = runs["state"] == store.COMPLETE
-        runs["score"] = math.nan
-        for place, run in runs.loc[complete, "run"].items():
+    def scored(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:
+        """Returns runs with their scores, what has no such metric, and the runs that lack one."""
+        runs, problems, lacking = frame.copy(), list[str](), list[str]()
+        if runs.empty:
+            return runs, problems, lacking
+        runs["score"], runs["score_of_chance"] = math.nan, math.nan
+        for _, of_kind in frame.groupby("target", sort=False):
+            metric = self.metric_of(of_kind)
+            if self.measure is not None and not self.own_metric and metric.name != self.measure:
+                data = ", ".join(map(str, of_kind["dataset"].unique()))
+                problems.append(
+                    f"{self.measure}: it is not for {data}, of which {metric.name} is shown"
+                )
+            scores, missing = self._scores(of_kind, metric)
+            lacking += missing
+            runs.loc[of_kind.index, "score"] = scores
+            runs.loc[of_kind.index, "score_of_chance"] = self._chances(of_kind, metric)
+        return runs, problems, lacking
+
+    def _scores(self, runs: pd.DataFrame, metric: Metric) -> tuple[pd.Series, list[str]]:
+        """Returns what a metric is of some runs, NaN if not complete, and those that lack it."""
+        column, lacking = f"val_{metric.name}", list[str]()
+        if metric is not self.own_metric and column in runs:  # It is in every result.
+            return runs[column].astype(float), lacking
+        found = pd.Series(math.nan, runs.index)
+        for place, run in runs.loc[runs["state"] == store.COMPLETE, "run"].items():
             try:
-                found = self.probabilities(run)
+                said = self.probabilities(run)
             except (OSError, ValueError):
                 lacking.append(run)
                 continue
-            runs.loc[place, "score"] = metric.function(found.labels, found.probabilities)
-        runs["score_of_chance"] = _by_chance(metric, runs["val_counts"])
-        return runs, lacking
+            found[place] = metric.function(said.labels, said.probabilities)
+        return found, lacking
+
+    def _chances(self, runs: pd.DataFrame, metric: Metric) -> pd.Series:
+        """Returns what a metric is of an answer that looks at no image, NaN if nobody knows."""
+        known = runs[list(_STANDING)].to_dict("records")
+        complete = runs["state"] == store.COMPLETE
+        found = [
+            self.targets[run].chance(metric, one) if ended and run in self.targets else math.nan
+            for run, one, ended in zip(runs["run"], known, complete, strict=True)
+        ]
+        return pd.Series(found, runs.index, float)
 
     @property
     def levels(self) -> dict[str, list[Any]]:
@@ -220,8 +286,9 @@ class Study:
         return [
             replace(
                 one,
-                metric=self.metric,
-                margin=self.margin,
+                target=self.target_of(one.runs),
+                metric=self.metric_of(one.runs),
+                margin=self._margin(one.runs),
                 missing=self._missing(one),
                 looked=self.looked,
                 tuned=self._tuned(one),
@@ -229,6 +296,9 @@ class Study:
             )
             for one in found
         ]
+
+    def _margin(self, runs: pd.DataFrame) -> float | None:
+        return None if self.margin is None else self.margin / self.metric_of(runs).scale
 
     def _tuned(self, comparison: Comparison) -> tuple[ArmTuning, ...]:
         """Returns what was tuned for the arms of a comparison."""
@@ -333,7 +403,7 @@ class Study:
         """
         try:
             with np.load(self.directory / run / "predictions.npz") as stored:
-                return unpacked(dict(stored))
+                return self.targets.get(run, CLASSES).unpacked(dict(stored))
         except (EOFError, KeyError, zipfile.BadZipFile) as error:
             raise ValueError(f"predictions.npz: {first_line(error)}") from None
 
@@ -381,7 +451,8 @@ def load(directory: str | Path) -> Study:
     directory = Path(directory).resolve()
     runs: list[dict[str, Any]] = []
     networks: dict[str, dict[str, Any]] = {}
-    histories: dict[str, np.ndarray] = {}
+    histories: dict[str, pd.DataFrame] = {}
+    of_runs: dict[str, Target] = {}
     problems = []
     sources = asked.current_sources(directory)
     records = tuning.tuned(directory)
@@ -401,6 +472,7 @@ def load(directory: str | Path) -> Study:
                 problems.append(f"{path.name}: left out, {', '.join(edited)} was edited since")
                 continue
             networks[config["arch"]] = config[RECORD_KEY]["parts"]
+            of_runs[path.name] = row.pop("_target")
             runs.append(row)
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
             problems.append(f"{path.name}: {type(error).__name__}: {first_line(error)}")
@@ -424,15 +496,14 @@ def load(directory: str | Path) -> Study:
     factors += _other_factors(frame, asked.factors(directory), factors, problems)
     if "recipe" in factors:
         frame["recipe"] += _departures(frame, factors)
-    frame["score"] = frame["val_accuracy"]
-    frame["score_of_chance"] = frame["chance"]
     frame["protocol"] = _protocols(frame, factors)
     history = _history_frame(histories)
     frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
     beside = tuple(controls.controls(directory))
     # What a command has asked for as an arm too is that.
     is_control = frame["run"].isin({one.run for one in beside} - _names(plans))
-    return Study(
+    frame["score"], frame["score_of_chance"] = math.nan, math.nan
+    study = Study(
         directory,
         tuple(factors),
         parts,
@@ -440,11 +511,17 @@ def load(directory: str | Path) -> Study:
         history,
         tuple(problems),
         plans,
+        of_runs,
         looked=asked.looked(directory),
         tuned=read_all(directory, records),
         superseded=left_out,
         controls=beside,
         control_runs=frame[is_control].reset_index(drop=True),
+    )
+    return replace(
+        study,
+        runs=study.scored(study.runs)[0],
+        control_runs=study.scored(study.control_runs)[0],
     )
 
 
@@ -513,14 +590,6 @@ def _superseded(records: Iterable[Tuned], plans: Iterable[Planned]) -> set[str]:
     return found - kept
 
 
-def _by_chance(metric: Metric, counts: pd.Series) -> pd.Series:
-    """Returns what a metric is of an answer that looks at no image, NaN where nobody can say."""
-    if metric.chance is None:
-        return pd.Series(math.nan, counts.index)
-    known = {one: metric.chance(np.array(one)) for one in counts.dropna().unique()}
-    return counts.map(known).astype(float)
-
-
 def level_column(factor: str) -> str:
     """Returns the column of `Study.runs` with the configured value of a factor."""
     return f"config.{factor}.name" if factor in _GROUPS else f"config.{factor}"
@@ -572,42 +641,49 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
         "config.recipe.name": config["recipe"]["name"],
         "fingerprint": None,
     }
+    facts_of_target, outputs = None, ()
     with contextlib.suppress(FileNotFoundError):
         provenance = stored.json("provenance.json")
         row["fingerprint"] = provenance.get("fingerprint")
+        facts_of_target, outputs = provenance.get("target"), provenance.get("classes") or ()
         facts = flatten({key: provenance.get(key) or "" for key in (*CONFOUNDS, "earlier")})
         row |= {f"provenance.{key}": str(value) for key, value in facts.items()}
+    target = targets.of(facts_of_target, outputs, (facts_of_target or {}).get("unit", ""))
+    row |= {"target": target.kind, "_target": target}
     if status.state == store.COMPLETE:
         result = stored.json("result.json")
-        row |= {key: result[key] for key in RESULTS if key in result}
-        # What always answering the most frequent class scores; equal classes in older results.
-        counts = result.get("val_per_class") or [1] * len(result["classes"])
-        row["chance"] = max(counts) / sum(counts)
-        row["val_counts"] = tuple(counts)
+        judged = [*RESULTS, *target.history, *(f"val_{name}" for name in target.metrics)]
+        row |= {key: result[key] for key in judged if key in result}
+        row |= target.standing(result, noun_of([result.get("kind", IMAGES)]))
         row["initial"] = result.get("initial")
         row["uncounted"] = ", ".join(result.get("uncounted", ()))
-        trained = result.get("train_per_class") or [1]
-        row["imbalance"] = max(trained) / min(trained) if min(trained) else math.inf
-        known = result["classes"][: len(counts)]
         row["kind"] = result.get("kind", IMAGES)
-        noun = noun_of([row["kind"]])
-        row["caveats"] = caveats(known, counts, result.get("lost") or [], noun)
     return {key: utf8(value) if type(value) is str else value for key, value in row.items()}
 
 
-def _read_history(stored: store.Stored) -> np.ndarray:
-    """Returns float64 (epochs, columns of `history.csv`), without rows if there is none."""
+def _read_history(stored: store.Stored) -> pd.DataFrame:
+    """Returns the columns of `history.csv`, float64, without rows if there is none."""
     try:
         lines = stored.read("history.csv").decode().splitlines()
     except FileNotFoundError:
         lines = []
-    rows = [[row.get(column) for column in store.HISTORY_COLUMNS] for row in csv.DictReader(lines)]
-    return np.array(rows, float).reshape(len(rows), len(store.HISTORY_COLUMNS))
+    reader = csv.DictReader(lines)
+    columns = list(reader.fieldnames or store.HISTORY_COLUMNS)
+    rows = [[row.get(column) for column in columns] for row in reader]
+    return pd.DataFrame(np.array(rows, float).reshape(len(rows), len(columns)), columns=columns)
 
 
-def _history_frame(histories: dict[str, np.ndarray]) -> pd.DataFrame:
-    rows = [*histories.values(), np.empty((0, len(store.HISTORY_COLUMNS)))]
-    frame = pd.DataFrame(np.concatenate(rows), columns=store.HISTORY_COLUMNS)
+def _history_frame(histories: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    columns = dict.fromkeys(store.HISTORY_COLUMNS)
+    for one in histories.values():
+        columns |= dict.fromkeys(one.columns)
+    # As arrays, since pandas takes a second to join ten thousand frames.
+    known = [
+        one if len(one.columns) == len(columns) else one.reindex(columns=list(columns))
+        for one in histories.values()
+    ]
+    rows = [*(one.to_numpy() for one in known), np.empty((0, len(columns)))]
+    frame = pd.DataFrame(np.concatenate(rows), columns=list(columns))
     names = np.repeat(np.array(list(histories), object), [len(one) for one in histories.values()])
     frame.insert(0, "run", pd.Series(names, dtype=str))
     return frame

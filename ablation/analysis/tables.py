@@ -14,6 +14,7 @@ from ablation.analysis.effects import (
     grid_questions,
 )
 from ablation.records import store
+from ablation.targets import CLASSES, TARGETS
 from ablation.text import readable
 
 COSTS = ("parameters", "multiply_adds", "steps", "seconds_per_epoch", "peak_memory_bytes")
@@ -241,8 +242,9 @@ def cost_table(comparison: Comparison) -> pd.DataFrame:
 
 def runs_table(runs: pd.DataFrame) -> pd.DataFrame:
     """Returns one row a run: its directory, state, reason, final metrics and time."""
-    columns = ["run", "state", "reason", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
-    return runs.reindex(columns=columns)
+    kinds = runs["target"].unique() if "target" in runs else [CLASSES.kind]
+    judged = dict.fromkeys(column for kind in kinds for column in TARGETS[kind]().history)
+    return runs.reindex(columns=["run", "state", "reason", *judged, "seconds"])
 
 
 def _note(states: pd.Series) -> str:

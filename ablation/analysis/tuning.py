@@ -5,6 +5,7 @@ noisy scores is too good by about the noise of one; runs on fresh seeds, judged 
 have nothing of it.
 """
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ablation import targets
 from ablation.config import flatten
+from ablation.data.kinds import NOUN
 from ablation.records import store
 from ablation.records.tuning import Tuned, arm_of
+from ablation.targets import CLASSES
+from ablation.targets.common import Target
 
 if TYPE_CHECKING:
     from ablation.analysis.comparison import Comparison
@@ -27,9 +32,6 @@ tuned, or the value that it was set to."""
 
 TUNED = "tuned"
 
-WORST = 0.0
-"""What a trial that failed or diverged counts as."""
-
 
 @dataclass(frozen=True)
 class Trial:
@@ -37,13 +39,16 @@ class Trial:
 
     Attributes:
         values: of each key that is tuned.
-        scores: accuracy at the end, 0 to 1, on the images that judge; `WORST` of a run that failed
-            or diverged, none of one that has not ended.
-        losses: mean cross-entropy on these images, infinite where the run failed.
+        scores: what every epoch is judged by, such as the accuracy, at the end, on the images that
+            judge; the worst of a run that failed or diverged, none of one that has not ended.
+        losses: mean loss on these images, infinite where the run failed.
         failures: why runs came to no good end.
         missing: runs that have not ended.
         refused: whether the network's function has said that there is no such network.
-        chance: accuracy of always answering the most frequent class, NaN if no run is complete.
+        chance: the skill of an answer that looks at no image, NaN if no run is complete.
+        skills: by which a run is told to be near chance, that of chance where it failed; () for
+            the scores.
+        target: what the labels say.
     """
 
     values: Mapping[str, Any]
@@ -53,6 +58,19 @@ class Trial:
     missing: int = 0
     refused: bool = False
     chance: float = math.nan
+    skills: tuple[float, ...] = ()
+    target: Target = CLASSES
+
+    @property
+    def skill(self) -> float:
+        """Mean of the skills, NaN if there is none."""
+        known = self.skills or self.scores
+        return fmean(known) if known else math.nan
+
+    @property
+    def rank(self) -> float:
+        """The mean score, higher where it is better."""
+        return self.mean if self.target.of_epochs.higher_is_better else -self.mean
 
     @property
     def mean(self) -> float:
@@ -61,8 +79,9 @@ class Trial:
 
     @property
     def sd(self) -> float:
-        """Of the scores over seeds, NaN below two."""
-        return stdev(self.scores) if len(self.scores) > 1 else math.nan
+        """Of the scores over seeds, NaN below two and where one failed that counts as infinite."""
+        several = len(self.scores) > 1 and math.isfinite(self.mean)
+        return stdev(self.scores) if several else math.nan
 
     @property
     def failed(self) -> bool:
@@ -96,7 +115,7 @@ class ArmTuning:
 def best(trials: Sequence[Trial]) -> int | None:
     """Returns the place of the trial to choose.
 
-    That of the highest mean score; of several the one with the lowest mean loss, and of these the
+    That of the best mean score; of several the one with the lowest mean loss, and of these the
     one that was named first.
 
     Args:
@@ -110,7 +129,7 @@ def best(trials: Sequence[Trial]) -> int | None:
     # min() and max() keep the first of equals.
     return max(
         range(len(trials)),
-        key=lambda place: (trials[place].mean, -fmean(trials[place].losses or (math.inf,))),
+        key=lambda place: (trials[place].rank, -fmean(trials[place].losses or (math.inf,))),
     )
 
 
@@ -136,10 +155,12 @@ def at_edge(grid: Mapping[str, Sequence[Any]], values: Mapping[str, Any]) -> lis
 def read(study: Path, tuned: Tuned) -> list[Trial]:
     """Returns the trials of an arm as they lie in the study's folder."""
     found = []
+    target = _target(study, tuned)
     for values, names in zip(tuned.combinations, tuned.trials, strict=True):
         scores: list[float] = []
         losses: list[float] = []
         failures: list[str] = []
+        skills: list[float] = []
         missing, refused, chance = 0, False, math.nan
         for name in names:
             stored = store.Stored(study / name)
@@ -147,18 +168,31 @@ def read(study: Path, tuned: Tuned) -> list[Trial]:
             refused |= status.state == store.REFUSED
             if status.state == store.COMPLETE:
                 result = stored.json("result.json")
-                scores.append(float(result["val_accuracy"]))
+                scores.append(float(result[f"val_{target.tracked}"]))
                 losses.append(float(result["val_loss"]))
-                chance = max(result["val_per_class"]) / sum(result["val_per_class"])
+                standing = target.standing(result, NOUN)
+                skills.append(standing["skill"])
+                chance = standing["chance"]
             elif status.is_final:
-                scores.append(WORST)
+                scores.append(target.worst)
+                skills.append(0.0)
                 losses.append(math.inf)
                 failures.append(f"{status.state}: {status.reason or 'see its log.txt'}")
             else:
                 missing += 1
         ended = tuple(scores), tuple(losses), tuple(failures)
-        found.append(Trial(values, *ended, missing, refused, chance))
+        found.append(Trial(values, *ended, missing, refused, chance, tuple(skills), target))
     return found
+
+
+def _target(study: Path, tuned: Tuned) -> Target:
+    """Returns what the labels of the trials of an arm say, as the first that saw them has it."""
+    for name in (name for names in tuned.trials for name in names):
+        with contextlib.suppress(OSError, ValueError):
+            seen = store.Stored(study / name).json("provenance.json")
+            facts = seen.get("target")
+            return targets.of(facts, seen.get("classes") or (), (facts or {}).get("unit", ""))
+    return CLASSES
 
 
 def read_all(study: Path, records: Sequence[Tuned]) -> tuple[ArmTuning, ...]:
@@ -206,7 +240,7 @@ def tuning_table(comparison: "Comparison") -> pd.DataFrame:
     """Returns what was tried for the arms of a comparison: a row for each arm and combination.
 
     Columns: those of the row factors, `column`, the value of each tuned key by its name; of the
-    accuracy on the images that judge (0 to 1) `mean`, `sd` and `n`, with `WORST` for each run that
+    score on the images that judge `mean`, `sd` and `n`, with the worst for each run that
     failed, and the mean `loss`; `failed` and `missing` runs; whether it is `chosen`, at the `edge`
     of what was tried, and `tied` with others; and the names of its `runs`.
     """

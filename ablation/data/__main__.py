@@ -14,16 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from ablation import targets
 from ablation.config import UserError
 from ablation.data import cache, sources
-from ablation.data.cache import VERY_UNEQUAL
-from ablation.data.facts import caveats, named, shared_inputs, span
-from ablation.data.kinds import Kind
+from ablation.data.facts import named, shared_inputs
 from ablation.orders import read_prepare_order
 from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR, accept_any_text, open_console
-from ablation.text import readable, visible
+from ablation.text import visible
 
-_ROWS_AT_MOST = 20
 _NAMED_AT_MOST = 5
 
 
@@ -59,38 +57,41 @@ def main() -> int:
             file=sys.stderr,
         )
         return EXIT_USER_ERROR
-    _tell(prepared, console)
+    _tell(prepared, console, getattr(order.dataset, "unit", ""))
     return 0
 
 
-def _tell(prepared: cache.Cache, console: Console) -> None:
+def _tell(prepared: cache.Cache, console: Console, unit: str) -> None:
     """Prints what a user should know of a set that was prepared just now."""
-    meta, noun = prepared.meta, prepared.kind.noun
-    train, val = (meta["splits"][split]["per_class"] for split in sources.SPLITS)
+    meta, kind = prepared.meta, prepared.kind
+    target = targets.of(prepared.facts_of_target, meta["classes"], unit)
+    train, val = (prepared.count(split) for split in sources.SPLITS)
     console.print(
-        f"prepared {meta['name']}: {sum(train):,} {noun.many} to train and {sum(val):,} to "
-        f"validate, {len(meta['classes'])} classes",
+        f"prepared {meta['name']}: {train:,} {kind.noun.many} to train and {val:,} to validate, "
+        f"{target.counted}",
         soft_wrap=True,
+        highlight=False,
     )
-    console.print(_table(meta["classes"], train, val))
-    for line in (*_left_out(prepared.left_out), *_warnings(meta, train, val, prepared.kind)):
-        console.print(line, soft_wrap=True)
-
-
-def _table(classes: Sequence[str], train: Sequence[int], val: Sequence[int]) -> Table:
-    """Returns the images by class and split, of the first classes if there are many."""
-    table = Table("class", box=None, pad_edge=False)
+    header, rows = target.table(meta["splits"])
+    table = Table(header, box=None, pad_edge=False)
     for split in ("to train", "to validate"):
         table.add_column(split, justify="right")
-    rows = list(zip(classes, train, val, strict=True))
-    shown = rows if len(rows) <= _ROWS_AT_MOST else rows[: _ROWS_AT_MOST - 1]
-    for name, *counts in shown:
-        table.add_row(Text(readable(name), overflow="fold"), *(f"{n:,}" for n in counts))
-    rest = rows[len(shown) :]
-    if rest:
-        spans = (span(column) for column in list(zip(*rest, strict=True))[1:])
-        table.add_row(f"and {len(rest):,} more, each", *spans)
-    return table
+    for name, *cells in rows:
+        table.add_row(Text(name, overflow="fold"), *cells)
+    console.print(table)
+    for line in _left_out(prepared.left_out):
+        console.print(line, soft_wrap=True)
+    for line in target.warnings(meta, kind.noun):
+        console.print(line, soft_wrap=True)
+    if meta["shared"]:
+        shared = shared_inputs(meta["shared"], val, kind.noun)
+        console.print(f"warning: {shared}, {kind.alike}", soft_wrap=True)
+    if meta.get("unseen"):
+        console.print(
+            f"warning: {meta['unseen']:,} of {val:,} validation {kind.noun.many} hold tokens that "
+            f"no training {kind.noun.one} has",
+            soft_wrap=True,
+        )
 
 
 def _left_out(groups: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -98,32 +99,6 @@ def _left_out(groups: Sequence[dict[str, Any]]) -> Iterator[str]:
     for group in groups:
         names = named(group["names"], group["count"], _NAMED_AT_MOST)
         yield f"{group['count']:,} left out ({group['reason']}): {names}"
-
-
-def _warnings(
-    meta: dict[str, Any], train: Sequence[int], val: Sequence[int], kind: Kind
-) -> Iterator[str]:
-    """Yields what an accuracy on this data set must be read with, a line each."""
-    noun = kind.noun
-    classes = meta["classes"]
-    caveat = caveats(classes, val, meta["lost"], noun)
-    if caveat:
-        yield f"warning: {caveat}"
-    if meta["shared"]:
-        yield f"warning: {shared_inputs(meta['shared'], sum(val), noun)}, {kind.alike}"
-    if meta.get("unseen"):
-        yield (
-            f"warning: {meta['unseen']:,} of {sum(val):,} validation {noun.many} hold tokens that "
-            f"no training {noun.one} has"
-        )
-    if max(train) >= VERY_UNEQUAL * min(train):
-        most, least = train.index(max(train)), train.index(min(train))
-        yield (
-            f"the classes are very unequal: {train[most]:,} training {noun.many} of "
-            f"{readable(classes[most])}, {train[least]:,} of {readable(classes[least])}; always "
-            f"answering {readable(classes[val.index(max(val))])} would score "
-            f"{max(val) / sum(val):.2%}"
-        )
 
 
 if __name__ == "__main__":

@@ -108,15 +108,21 @@ class Tricks:
         return images
 
     def on_batch(
-        self, images: np.ndarray, labels: np.ndarray, draws: Draws, weights: np.ndarray
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        draws: Draws,
+        weights: np.ndarray,
+        outcomes: int | None = None,
     ) -> tuple[np.ndarray, ...]:
         """Returns the images of a batch, its labels, and with class weights the images' weights.
 
         Args:
             images: float32 (batch, height, width, channels), normalised.
-            labels: int32 (batch,).
+            labels: int32 (batch,), or of another target float32 (batch, outputs).
             draws: of the batch.
             weights: float32 (classes,) of each class.
+            outcomes: over how many a smoothed label is spread, None for the classes.
 
         Returns:
             Labels are float32 (batch, classes) where they are `shares`; weights are float32
@@ -124,14 +130,14 @@ class Tricks:
         """
         if not self.shares:
             return (images, labels, weights[labels]) if self.class_weights else (images, labels)
-        shared = np.eye(len(weights), dtype=np.float32)[labels]
+        shared = np.eye(len(weights), dtype=np.float32)[labels] if labels.ndim == 1 else labels
         cuts = self.cutmix and not (self.mixup and draws.of(CHOICE).random() < 0.5)
         if cuts:
             images, shared = cut_and_mixed(images, shared, self.cutmix, draws.of(CUTMIX))
         elif self.mixup:
             images, shared = mixed_up(images, shared, self.mixup, draws.of(MIXUP))
         of_images = (shared @ weights,) if self.class_weights else ()
-        return images, smoothed(shared, self.label_smoothing), *of_images
+        return images, smoothed(shared, self.label_smoothing, outcomes), *of_images
 
 
 def mixed_up(
@@ -181,7 +187,7 @@ def cut_and_mixed(
     return images, share * labels + (1 - share) * labels[others]
 
 
-def smoothed(labels: np.ndarray, smoothing: float) -> np.ndarray:
+def smoothed(labels: np.ndarray, smoothing: float, outcomes: int | None = None) -> np.ndarray:
     """Returns labels of which all classes have got an equal part.
 
     Szegedy et al. 2015, arXiv 1512.00567, §7: (1 - smoothing) y + smoothing / classes.
@@ -189,8 +195,10 @@ def smoothed(labels: np.ndarray, smoothing: float) -> np.ndarray:
     Args:
         labels: float32 (batch, classes), each row with the sum 1.
         smoothing: the part, 0 to below 1.
+        outcomes: of each label, None for as many as there are classes.
     """
-    return (1 - np.float32(smoothing)) * labels + np.float32(smoothing / labels.shape[1])
+    part = np.float32(smoothing / (outcomes or labels.shape[1]))
+    return (1 - np.float32(smoothing)) * labels + part
 
 
 def erase(

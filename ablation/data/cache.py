@@ -3,7 +3,7 @@
     <cache_dir>/<name>-<image size>px-<hash>/
         train_images.npy  the inputs as their kind stores them: of images uint8 (images, height,
                           width, channels), of rows and signals floats, of texts int32
-        train_labels.npy  int32 (images,)
+        train_labels.npy  int32 (images,), or what another target than classes has
         val_images.npy, val_labels.npy
         mean_image.npy    of images float32 (height, width, channels), that of training, 0 to 1
         meta.json         kind, classes, counts, fingerprints, statistics, what is left out, how
@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from filelock import Timeout
 
+from ablation import targets
 from ablation.config import PLACES, DatasetConfig, UserError, expanded
 from ablation.data import sources
 from ablation.data.facts import grouped
@@ -35,18 +36,16 @@ from ablation.data.kinds import IMAGES, KINDS, Kind, Noun
 from ablation.data.sources import Example, LeftOut
 from ablation.data.sources.common import size_and_time
 from ablation.records import store
+from ablation.targets.common import Target
 from ablation.text import beginning
 
 _FORMAT = 2
 _SILENT_SECONDS = 1.0
-_AFTERWARDS = ("augment", "normalisation")
-"""Keys of what is done to the images that the cache holds."""
+_AFTERWARDS = ("augment", "normalisation", "unit")
+"""Keys of what is done to the images that the cache holds, or said of their labels."""
 
 _DECIDE = ("mean", "std", "vocabulary")
 """Facts of inputs that are part of what identifies them, beside the inputs."""
-
-VERY_UNEQUAL = 10
-"""Times as many training images in the largest class as in the smallest: worth a warning."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being prepared, images done and images in all."""
@@ -97,8 +96,22 @@ class Cache:
         return np.load(self.directory / f"{split}_images.npy", mmap_mode="r")
 
     def labels(self, split: str) -> np.ndarray:
-        """int32 (images,)."""
+        """int32 (images,), or what another target has."""
         return np.load(self.directory / f"{split}_labels.npy")
+
+    @property
+    def facts_of_target(self) -> dict[str, Any] | None:
+        """What `targets.of` must know, None for classes."""
+        return self.meta.get("target")
+
+    def target(self, dataset: DatasetConfig) -> Target:
+        """What its labels say.
+
+        Args:
+            dataset: its part of the configuration, which names the unit.
+        """
+        unit = getattr(dataset, "unit", "")
+        return targets.of(self.facts_of_target, self.meta["classes"], unit)
 
     def mean_image(self) -> np.ndarray:
         """float32 (height, width, channels): mean of the training images, 0 to 1."""
@@ -236,6 +249,8 @@ def _build(
 ) -> None:
     shape: tuple[int, ...] | None = None
     splits: dict[str, Any] = {}
+    target = targets.of_source(source)
+    outputs = len(source.classes)
     broken = []
     for split in sources.SPLITS:
         unused = _write_split(source, split, dataset, shape, directory, progress)
@@ -243,11 +258,12 @@ def _build(
         images = np.load(directory / f"{split}_images.npy", mmap_mode="r")
         shape = images.shape[1:]
         labels = np.load(directory / f"{split}_labels.npy")
-        per_class = np.bincount(labels, minlength=len(source.classes)).tolist()
-        _check_split(dataset.name, split, source.classes, per_class, unused, source.kind.noun)
+        of_split = target.of_split(labels, outputs)
+        facts_of_split = len(labels), of_split
+        _check_split(dataset.name, split, source.classes, *facts_of_split, unused, source.kind.noun)
         splits[split] = {
             "count": len(images),
-            "per_class": per_class,
+            **of_split,
             "fingerprint": _fingerprint(images, labels),
         }
     train, val = (np.load(directory / f"{s}_images.npy", mmap_mode="r") for s in sources.SPLITS)
@@ -271,6 +287,9 @@ def _build(
         "read": _read(source.read),
         "bytes": _bytes(directory),
     }
+    if target.is_row:
+        learned_from = target.learned_from(np.load(directory / "train_labels.npy"))
+        meta["target"] = {"kind": target.kind, **learned_from}
     store.write_json(directory / "meta.json", meta)
 
 
@@ -278,15 +297,17 @@ def _check_split(
     name: str,
     split: str,
     classes: Sequence[str],
-    per_class: Sequence[int],
+    count: int,
+    of_split: dict[str, Any],
     unused: list[Example],
     noun: Noun,
 ) -> None:
     """Raises UserError if a split, or the training of a class, has lost all its inputs."""
     first = f"the first is {unused[0].name} ({unused[0].reason})" if unused else "it is empty"
-    if not sum(per_class):
+    if not count:
         raise UserError(f"no {noun.one} of the {split} split of {name} could be used; {first}.")
-    for example in unused:
+    per_class = of_split.get("per_class") or []
+    for example in unused if per_class else ():
         if split == "train" and example.label >= 0 and not per_class[example.label]:
             raise UserError(
                 f"every training {noun.one} of {classes[example.label]} in {name} is left out; "
@@ -326,7 +347,7 @@ def _write_split(
         # The file is sparse: on a full disk a write into it would kill the process.
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    labels = np.empty(count, np.int32)
+    labels = targets.of_source(source).empty(count, len(source.classes))
     unused: list[Example] = []
     kept = 0
     for done, example in enumerate(examples, start=1):

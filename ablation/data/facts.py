@@ -11,6 +11,9 @@ _NAMED_AT_MOST = 20
 _REASONS_AT_MOST = 30
 _WARNED_AT_MOST = 5
 
+VERY_UNEQUAL = 10
+"""Times as many training images in the largest class as in the smallest: worth a warning."""
+
 
 def grouped(left_out: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
     """Returns what is left out by reason, as `meta.json` and `result.json` have it.

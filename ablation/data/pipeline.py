@@ -13,11 +13,13 @@ from ablation.config import UserError
 from ablation.data.augment import Draws, Tricks, balanced
 from ablation.data.cache import Cache
 from ablation.data.kinds import Affine
+from ablation.targets import CLASSES
+from ablation.targets.common import Target
 
 Batch = tuple[np.ndarray, ...]
 """Inputs, of images float32 (batch, height, width, channels), and int32 labels (batch,); in
 training, where the recipe asks for it, float32 labels (batch, classes) and float32 weights of the
-inputs (batch,)."""
+inputs (batch,). Of another target than classes, labels are float32 (batch, outputs)."""
 
 
 class TrainBatches:
@@ -34,6 +36,7 @@ class TrainBatches:
             after padding by an eighth of each side: 4 pixels at 32, He15 §4.2), or neither.
         normalisation: see `affine`.
         tricks: what else is done to images and labels, an augmentation of the user's own too.
+        target: what the labels say.
     """
 
     def __init__(
@@ -45,9 +48,11 @@ class TrainBatches:
         augment: str,
         normalisation: str,
         tricks: Tricks | None = None,
+        target: Target = CLASSES,
     ):
         self._images = cache.images("train")
-        self._labels = cache.labels("train")
+        self._labels = target.to_learn(cache.labels("train"))
+        self._outcomes = target.outcomes
         self._affine = affine(cache, normalisation)
         self._seed = seed
         self.batch_size = batch_size
@@ -88,7 +93,8 @@ class TrainBatches:
             if self._augment in ("flip", "crop_flip"):
                 images[flips[rows]] = images[flips[rows], :, ::-1]
             images = tricks.on_images(images, draws, self._affine)
-            yield tricks.on_batch(images, self._labels[chosen], draws, self._weights)
+            labels = self._labels[chosen]
+            yield tricks.on_batch(images, labels, draws, self._weights, self._outcomes)
 
     def _draws(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns an epoch's images in order and, for each, whether to flip it and how to crop."""

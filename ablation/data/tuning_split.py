@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ablation import targets
 from ablation.config import Config, UserError
 from ablation.data.cache import Cache
 
@@ -33,22 +34,27 @@ class TuningSplit(Cache):
     @cached_property
     def meta(self) -> dict[str, Any]:
         """What `meta.json` holds, with the counts of this split."""
-        whole = Cache(self.directory).meta
-        classes, labels = len(whole["classes"]), Cache(self.directory).labels("train")
+        whole, labels = self._whole.meta, self._whole.labels("train")
+        target = targets.of(self._whole.facts_of_target)
         splits = {}
         for split, places in self._places.items():
             facts = f"{whole['splits']['train']['fingerprint']} {split}".encode()
             splits[split] = {
                 "count": len(places),
-                "per_class": np.bincount(labels[places], minlength=classes).tolist(),
+                **target.of_split(labels[places], len(whole["classes"])),
                 "fingerprint": hashlib.sha256(facts + places.tobytes()).hexdigest(),
             }
         return whole | {"splits": splits, "shared": None}
 
+    @property
+    def _whole(self) -> Cache:
+        return Cache(self.directory)
+
     @cached_property
     def _places(self) -> dict[str, np.ndarray]:
         """Where the images of each split stand among the training images, ascending."""
-        labels = Cache(self.directory).labels("train")
+        target = targets.of(self._whole.facts_of_target)
+        labels = target.strata(self._whole.labels("train"))
         judges = np.zeros(len(labels), bool)
         for label in np.unique(labels):
             of_class = np.flatnonzero(labels == label)
@@ -60,11 +66,11 @@ class TuningSplit(Cache):
 
     def images(self, split: str) -> Any:
         """Images as `Cache.images` has them, read as they are asked for."""
-        return _Some(Cache(self.directory).images("train"), self._places[split])
+        return _Some(self._whole.images("train"), self._places[split])
 
     def labels(self, split: str) -> np.ndarray:
-        """int32 (images,)."""
-        return Cache(self.directory).labels("train")[self._places[split]]
+        """Labels as `Cache.labels` has them."""
+        return self._whole.labels("train")[self._places[split]]
 
 
 class _Some:
@@ -95,10 +101,11 @@ def of_run(config: Config, cache: Cache) -> Cache:
         return cache
     split = TuningSplit(cache.directory, config.tuning)
     if not split.count("val"):
-        least = min(filter(None, cache.meta["splits"]["train"]["per_class"]))
+        per_class = cache.meta["splits"]["train"].get("per_class")
+        smallest = f"; the smallest class has {min(filter(None, per_class))}" if per_class else ""
         raise UserError(
             f"tune.share={config.tuning:g} of the {cache.count('train')} training "
-            f"{cache.kind.noun.many} is none to judge by; the smallest class has {least}: use "
-            "tune.share=0.1 or another that leaves some."
+            f"{cache.kind.noun.many} is none to judge by{smallest}: use tune.share=0.1 or another "
+            "that leaves some."
         )
     return split

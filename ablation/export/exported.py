@@ -17,10 +17,11 @@ from ablation.analysis.study import Study
 from ablation.config import UserError
 from ablation.factors import PARTS, spelled, varying_parts
 from ablation.records import store
+from ablation.targets import TARGETS
 from ablation.text import readable, visible
 
-FINAL = ("loss", "accuracy", "val_loss", "val_accuracy")
-"""What a complete run came to after its last epoch."""
+FINAL = tuple(dict.fromkeys(name for kind in TARGETS.values() for name in kind().history))
+"""What a complete run came to after its last epoch, whatever its labels say."""
 
 COST = (
     "trainable",
@@ -67,7 +68,7 @@ class ExportedRun:
         hyperparameters: the configuration's dotted keys that have a value.
         epochs: the finished ones.
         clock: when each of them ended, in seconds since 1970, had nothing come between them.
-        curves: columns of `history.csv`, one number an epoch, not always finite.
+        curves: the columns of `history.csv`, one number an epoch, not always finite.
         final: `final/...`, what `FINAL` names, of a complete run.
         cost: `cost/...`, what `COST` names, of a complete run.
     """
@@ -146,7 +147,9 @@ def exported(study: Study) -> ExportedStudy:
     histories = dict(iter(study.history.groupby("run", sort=False)))
     runs = []
     for row in study.all_runs.to_dict("records"):
-        epochs, curves = _curves(histories.get(row["run"], study.history.iloc[:0]))
+        history = histories.get(row["run"], study.history.iloc[:0])
+        judged = study.targets[row["run"]].history
+        epochs, curves = _curves(history, store.history_columns(judged)[1:])
         start, end = _times(study.directory / row["run"])
         levels = {column.removeprefix("config."): _level(row[column]) for column in columns}
         runs.append(
@@ -174,14 +177,16 @@ def exported(study: Study) -> ExportedStudy:
 
 def _numbers(prefix: str, names: Sequence[str], row: Mapping[Any, Any]) -> dict[str, float]:
     """Returns those numbers of a result that there are."""
-    return {f"{prefix}{name}": float(row[name]) for name in names if not pd.isna(row[name])}
+    return {f"{prefix}{name}": float(row[name]) for name in names if not pd.isna(row.get(name))}
 
 
-def _curves(history: pd.DataFrame) -> tuple[tuple[int, ...], dict[str, tuple[float, ...]]]:
+def _curves(
+    history: pd.DataFrame, columns: Sequence[str]
+) -> tuple[tuple[int, ...], dict[str, tuple[float, ...]]]:
     """Returns the finished epochs of a run and its curves over them."""
     # A file that was written by hand may name no epoch.
     history = history[np.isfinite(history["epoch"])]
-    curves = {column: tuple(history[column].tolist()) for column in CURVES}
+    curves = {column: tuple(history[column].tolist()) for column in columns}
     return tuple(map(int, history["epoch"])), curves
 
 

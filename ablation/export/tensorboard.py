@@ -26,7 +26,6 @@ _PREFIX, _SUFFIX = "events.out.tfevents.", ".ablation"
 """By the first TensorBoard knows its files, by both an export its own."""
 
 _VERSION = "brain.Event:2"
-_METRICS = tuple(f"final/{name}" for name in reversed(FINAL))
 _STATUS = {
     store.COMPLETE: api_pb2.STATUS_SUCCESS,
     store.FAILED: api_pb2.STATUS_FAILURE,
@@ -82,7 +81,8 @@ def _experiment(
     keys = dict.fromkeys(key for one in shown for key in one)
     values = {key: {one[key] for one in shown if key in one} for key in keys}
     columns = [summary_v2.HParam(key, _domain(found)) for key, found in values.items()]
-    metrics = [summary_v2.Metric(tag) for tag in _METRICS]
+    judged = [name for name in FINAL if any(name in run.curves for run in study.runs)]
+    metrics = [summary_v2.Metric(f"final/{name}") for name in reversed(judged)]
     summary = summary_v2.hparams_config_pb(columns, metrics, time_created_secs=0.0)
     data = _hparams(summary)
     for info in data.experiment.hparam_infos:

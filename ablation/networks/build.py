@@ -26,7 +26,7 @@ def build(
         arch: a key of `registry.ARCHS`, such as "34", or a network of the user's own, such as
             "my_nets.py:build".
         input_shape: of one input; of an image height, width and channels, in pixels.
-        classes: number of logits, 2 or more.
+        classes: number of outputs, 1 or more: logits of classes, or values.
         seed: of the initial weights, 0 or more.
         vocabulary: how many tokens there are, where inputs are tokens.
         **parts: levels of its parts; the others have their defaults. See `registry.Network`.
@@ -57,8 +57,8 @@ def build(
         network.check_input(input_shape, vocabulary, levels)
     except UserError as error:
         raise ValueError(f"{error} Received: {input_shape=}, {vocabulary=}") from None
-    if classes < 2:
-        raise ValueError(f"classes must be 2 or more. Received: classes={classes}")
+    if classes < 1:
+        raise ValueError(f"classes must be 1 or more. Received: classes={classes}")
     if not network.is_named:
         return own(network, input_shape, classes, seed, levels, vocabulary)
     module = importlib.import_module(f"{__package__}.{network.path.stem}")

@@ -131,7 +131,7 @@ def _logits(
     else:
         probe = rng.integers(0, vocabulary, (_PROBED, *input_shape), np.int32)
     values = keras.ops.convert_to_numpy(keras.ops.cast(model(probe, training=False), "float32"))
-    if (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=0.01):
+    if classes > 1 and (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=0.01):
         outputs = LogProbabilities(dtype="float32", name="log_probabilities")(outputs)
     elif keras.backend.standardize_dtype(outputs.dtype) != "float32":
         # Logits stay float32 under mixed precision, for the sake of the softmax.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ablation.config import RecipeConfig
+from ablation.config import CROSS_ENTROPY, RecipeConfig
 from ablation.recipes import optimizers
 from ablation.recipes.schedules import SCHEDULES
 
@@ -18,6 +18,8 @@ def settled(recipe: Mapping[str, Any]) -> dict[str, Any]:
         recipe: as a run's config.yaml has it, which may be older than some keys.
     """
     found, defaults = dict(recipe), vars(RecipeConfig())
+    if found.get("loss") is None:
+        found["loss"] = CROSS_ENTROPY  # Other targets have put theirs there; see `targets.settled`.
     for key, _ in unread(recipe):
         if key.startswith(_OPTION):
             option = key.removeprefix(_OPTION)

@@ -63,6 +63,18 @@ HISTORY_COLUMNS = (
 `val_accuracy` follow it, `learning_rate` is that of the step to come, so 0 at the end of a cosine,
 and `seconds` count steps and validation, without checkpoint and diagnostics."""
 
+_OF_EVERY_HISTORY = ("epoch", "loss", "val_loss", "learning_rate", "seconds")
+
+
+def history_columns(judged: Sequence[str]) -> tuple[str, ...]:
+    """Returns the columns of `history.csv` of a run.
+
+    Args:
+        judged: those that its target has, see `Target.history`.
+    """
+    return ("epoch", *judged, "learning_rate", "seconds")
+
+
 DIAGNOSTIC_COLUMNS = ("epoch", "layer", "depth", "kernel", "response_sd", "gradient_norm")
 
 TUNING_SEEDS = 10**9
@@ -381,8 +393,10 @@ def read_history(directory: Path) -> tuple[list[dict[str, Any]], bool]:
     rows: list[dict[str, Any]] = []
     try:
         with (directory / "history.csv").open(newline="") as file:
-            for row in csv.DictReader(file):
-                rows.append({key: float(row[key]) for key in HISTORY_COLUMNS})
+            reader = csv.DictReader(file)
+            for row in reader:
+                columns = dict.fromkeys([*(reader.fieldnames or ()), *_OF_EVERY_HISTORY])
+                rows.append({key: float(row[key]) for key in columns})
                 rows[-1]["epoch"] = int(rows[-1]["epoch"])
     except FileNotFoundError:
         return rows, True

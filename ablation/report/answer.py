@@ -104,7 +104,7 @@ def _over_images(images: Sequence[OfImages]) -> Iterator[str]:
 def _did_not_learn(comparison: Comparison) -> Iterator[str]:
     """Yields, where an arm's seeds part into trained and untrained, that its mean says little."""
     runs = comparison.complete
-    near = is_near_chance(runs["val_accuracy"].to_numpy(float), runs["chance"].to_numpy(float))
+    near = is_near_chance(runs["skill"].to_numpy(float), runs["chance"].to_numpy(float))
     keys = [*comparison.rows, "column"]
     cells = dict(iter(pd.Series(near, runs.index).groupby([runs[key] for key in keys])))
     parted = []

@@ -23,6 +23,7 @@ from ablation.analysis.tables import (
 )
 from ablation.analysis.tuning import tuning_table
 from ablation.factors import spelled
+from ablation.report import judged
 from ablation.terminal import duration
 
 _TICKS = {True: "✓", False: "–", None: ""}
@@ -234,19 +235,27 @@ def cost_cells(comparison: Comparison) -> Cells:
 
 def runs_cells(runs: pd.DataFrame) -> Cells:
     """Returns every run with its directory, state and final metrics."""
-    header = ["run", "state", "reason", "loss", "val loss", "accuracy", "val accuracy", "s"]
+    table = runs_table(runs)
+    shown = [name for name in table.columns if name not in ("run", "state", "reason", "seconds")]
+    # Losses first, and training beside validation.
+    shown.sort(key=lambda name: not name.endswith("loss"))
+    header = ["run", "state", "reason", *(name.replace("_", " ") for name in shown), "s"]
+    written = {name: percent if "accuracy" in name else _four_digits for name in shown}
     rows = [
         [
             row["run"],
             row["state"],
             row["reason"],
-            *(number(row[key], ".4f") for key in ("loss", "val_loss")),
-            *(percent(row[key]) for key in ("accuracy", "val_accuracy")),
+            *(written[name](row[name]) for name in shown),
             number(row["seconds"], ".0f"),
         ]
-        for _, row in runs_table(runs).iterrows()
+        for _, row in table.iterrows()
     ]
     return Cells(header, rows)
+
+
+def _four_digits(value: float) -> str:
+    return number(value, ".4f")
 
 
 def percent(value: float) -> str:
@@ -281,10 +290,12 @@ def tuning_cells(comparison: Comparison) -> Cells:
     names = [] if comparison.arms else list(comparison.rows)
     column = "arm" if comparison.arms else comparison.contrast
     keys = comparison.tuned_keys
-    header = [*names, column, *map(short_key, keys), "accuracy of trials", "loss", "chosen"]
+    metric = comparison.target.of_epochs
+    heading = f"{judged.name(metric)} of trials"
+    header = [*names, column, *map(short_key, keys), heading, "loss", "chosen"]
     rows = []
     for row in table.to_dict("records"):
-        spread = f" ± {percent(row['sd'])}" if row["n"] > 1 else ""
+        spread = f" ± {metric.number(row['sd'])}" if row["n"] > 1 else ""
         said = [f"{row['failed']} failed"] if row["failed"] else []
         said += [f"{row['missing']} missing"] if row["missing"] else []
         note = f"; {', '.join(said)}" if said else ""
@@ -295,7 +306,7 @@ def tuning_cells(comparison: Comparison) -> Cells:
             [
                 *(str(row[name]) for name in (*names, "column")),
                 *(_value(row.get(key)) for key in keys),
-                f"{percent(row['mean'])}{spread} (n={row['n']}{note})",
+                f"{metric.number(row['mean'])}{spread} (n={row['n']}{note})",
                 number(row["loss"], ".4g"),
                 " ".join(marks),
             ]

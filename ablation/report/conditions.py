@@ -6,7 +6,7 @@ from typing import Any
 from ablation.analysis.audit import spans
 from ablation.analysis.comparison import Comparison, levels
 from ablation.analysis.study import Study
-from ablation.data.facts import by_class, named
+from ablation.data.facts import named
 from ablation.records import store
 from ablation.report.cells import Cells
 
@@ -53,13 +53,11 @@ def _image_facts(study: Study, comparison: Comparison) -> list[list[str]]:
         with contextlib.suppress(OSError, ValueError):  # It may just be trained again.
             results.append(store.read_json(study.directory / run / "result.json"))
     # Results from before the classes were counted have none of this.
-    counted = [result for result in results if "train_per_class" in result]
-    found = {
-        f"{name} {comparison.noun.many} by class": [
-            by_class(result["classes"], result[f"{split}_per_class"]) for result in counted
-        ]
-        for split, name in (("train", "training"), ("val", "validation"))
-    }
+    counted = [result for result in results if "left_out" in result or "train_per_class" in result]
+    found: dict[str, list[str]] = {}
+    for result in counted:
+        for name, said in comparison.target.conditions(result, comparison.noun):
+            found.setdefault(name, []).append(said)
     for group in (group for result in counted for group in _left_out(result)):
         names = named(group["names"], group["count"], _NAMED_AT_MOST)
         found.setdefault(f"left out: {group['reason']}", []).append(f"{group['count']:,}: {names}")

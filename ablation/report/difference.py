@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ablation.analysis.comparison import LOCATIONS, key_of, level_key, protocol_columns, varying
+from ablation.analysis.metrics import Metric
 from ablation.analysis.study import Study, level_column
 from ablation.records import store
-from ablation.report.cells import Cells, number, percent
+from ablation.report.cells import Cells
 
-HEADING = "Validation accuracy after the final epoch, %"
+_HEADING = "{} after the final epoch{}"
 NOTE = (
     "Means over the seeds that each study has; the difference is of means, not paired, "
     "because runs under different protocols are not pairs."
@@ -37,7 +38,7 @@ class Difference:
     cells: Cells
     protocol: Cells
     problems: tuple[str, ...]
-    heading: str = HEADING
+    heading: str = ""
     note: str = NOTE
     same_protocol: str = SAME_PROTOCOL
 
@@ -70,7 +71,14 @@ def difference(one: Study, other: Study) -> Difference:
         _cells(one, other, names),
         _protocol(one, other, names),
         (*one.problems, *other.problems),
+        _heading(one.metric),
     )
+
+
+def _heading(metric: Metric) -> str:
+    title = f"{metric.title[0].upper()}{metric.title[1:]}"
+    said = _HEADING.format(title, f", {metric.unit}" if metric.unit else "")
+    return said if metric.higher_is_better else f"{said}; lower is better"
 
 
 def _protocol(one: Study, other: Study, names: tuple[str, str]) -> Cells:
@@ -125,7 +133,8 @@ def _cells(one: Study, other: Study, names: tuple[str, str]) -> Cells:
         runs = [side.get(cell) for side in sides]
         means = [float("nan") if found is None else _complete(found).mean() for found in runs]
         difference = means[1] - means[0]
-        rows.append([*cell, *map(_shown, runs), number(100 * difference, "+.2f")])
+        shown = [_shown(found, one.metric) for found in runs]
+        rows.append([*cell, *shown, one.metric.signed(difference)])
     return Cells([*keys, *names, "difference"], rows)
 
 
@@ -137,13 +146,13 @@ def _groups(study: Study, keys: list[str]) -> dict[tuple, pd.DataFrame]:
 
 
 def _complete(runs: pd.DataFrame) -> pd.Series:
-    return runs.loc[runs["state"] == store.COMPLETE, "val_accuracy"].astype(float)
+    return runs.loc[runs["state"] == store.COMPLETE, "score"].astype(float)
 
 
-def _shown(runs: pd.DataFrame | None) -> str:
+def _shown(runs: pd.DataFrame | None, metric: Metric) -> str:
     if runs is None:
         return "missing"
-    accuracy = _complete(runs)
-    if accuracy.empty:
+    scores = _complete(runs)
+    if scores.empty:
         return ", ".join(runs["state"].unique())
-    return f"{percent(accuracy.mean())} (n={len(accuracy)})"
+    return f"{metric.number(scores.mean())} (n={len(scores)})"

@@ -31,6 +31,10 @@ from ablation.report.axes import (
     row_title,
 )
 from ablation.report.fonts import drawn
+from ablation.report.judged import Column
+from ablation.report.judged import columns as judged_columns
+from ablation.targets import CLASSES
+from ablation.targets.common import Target
 
 _ARMS_IN_A_NARROW_PANEL = 4
 _CELLS_AT_MOST = 12
@@ -48,13 +52,8 @@ _VERDICTS = {
 }
 """Colour and shape, of Okabe and Ito's palette."""
 
+_LOSS = Column("loss")
 _DOT: dict[str, Any] = {"alpha": 0.5, "markersize": 5}
-_TITLES = {
-    "loss": "training loss",
-    "val_loss": "validation loss",
-    "accuracy": "training accuracy",
-    "val_accuracy": "validation accuracy",
-}
 
 
 def curves(
@@ -63,6 +62,7 @@ def curves(
     metrics: Sequence[str],
     rows: Sequence[str],
     columns: Sequence[str],
+    target: Target = CLASSES,
 ) -> Figure:
     """Draws metrics over epochs: for each row of the table a panel of each metric.
 
@@ -72,6 +72,7 @@ def curves(
         metrics: names of the metrics.
         rows: the factors that make a row.
         columns: the levels to tell apart, in the order of their styles.
+        target: whose metrics they are.
 
     Returns:
         The figure. Panels of a metric share their scale, so that depths can be compared. Above
@@ -80,14 +81,15 @@ def curves(
     cells = dict(iter(runs.groupby(list(rows), sort=False)))
     keys = combinations(runs, rows)
     incomplete = [_incomplete(cells[key], columns) for key in keys]
-    labels = [_TITLES[metric] for metric in metrics]
+    judged = judged_columns(target)
+    labels = [judged[metric].heading for metric in metrics]
     # Many arms in one row have room to be told apart, and their legend to lie abreast.
     width = 6.4 if len(keys) == 1 and len(columns) > _ARMS_IN_A_NARROW_PANEL else 2.9
     figure, panels = panel_grid(rows, keys, labels, (width, 2.4), incomplete)
     for metric, row in zip(metrics, panels, strict=True):
         for axes, key in zip(row, keys, strict=True):
             axes.sharex(panels[0][0])
-            draw_curves(axes, cells[key], history, metric, columns)
+            draw_curves(axes, cells[key], history, metric, columns, judged[metric])
             axes.tick_params(labelbottom=row is panels[-1])
         if row[0].get_yscale() == "log":
             label_log_axis(row[0])
@@ -98,7 +100,12 @@ def curves(
 
 
 def draw_curves(
-    axes: Axes, runs: pd.DataFrame, history: pd.DataFrame, metric: str, columns: Sequence[str]
+    axes: Axes,
+    runs: pd.DataFrame,
+    history: pd.DataFrame,
+    metric: str,
+    columns: Sequence[str],
+    shown: Column = _LOSS,
 ) -> Axes:
     """Draws one metric over epochs, for each column the mean of its runs and their range as a band.
 
@@ -111,6 +118,7 @@ def draw_curves(
         history: one row a run and epoch.
         metric: the column of `history` to draw.
         columns: every level, in the order of their styles.
+        shown: how the metric is shown.
 
     Returns:
         The axes.
@@ -134,9 +142,9 @@ def draw_curves(
             )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
-    if "accuracy" in metric:
+    if shown.unit == "%":
         percent_axis(axes)
-    else:
+    elif not shown.higher_is_better:
         # Early validation losses under batch normalisation can be a thousand times the last ones.
         axes.set_yscale("log")
     return axes

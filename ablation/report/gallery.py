@@ -18,6 +18,7 @@ from ablation.data.cache import Cache
 from ablation.data.kinds import Noun, Picture
 from ablation.records import store
 from ablation.report.axes import row_title
+from ablation.targets.common import Target
 from ablation.text import utf8
 
 _CELLS_AT_MOST = 8
@@ -31,8 +32,9 @@ class Predictions:
 
     Attributes:
         row, column: the cell, in words.
-        by_seed: for each seed, `label`, `predicted` and `confidence` of every image in stored
-            order, the classes by their number.
+        by_seed: for each seed and every image in stored order, of classes `label`, `predicted` and
+            `confidence`, the classes by their number; of other targets `true K` and `predicted K`
+            of each output K.
     """
 
     row: str
@@ -51,7 +53,8 @@ class Gallery:
     """What there is to show of one comparison.
 
     Attributes:
-        classes: their names.
+        target: what the labels say.
+        classes: the names of what a network puts out.
         images: the data set, None if it is not in the cache any more.
         picture: how an input is shown, None if it is not.
         noun: what inputs are called.
@@ -59,12 +62,34 @@ class Gallery:
         remarks: what is left out and why, a sentence each.
     """
 
+    target: Target
     classes: tuple[str, ...]
     images: Cache | None
     picture: Picture | None
     noun: Noun
     cells: tuple[Predictions, ...]
     remarks: tuple[str, ...]
+
+    def rows_table(self) -> pd.DataFrame:
+        """Returns every prediction of a target whose labels are rows, one row an image and run.
+
+        Columns: `row` and `column` of the cell, `seed`, `image` (its place), and `true` and
+        `predicted` of each output by its name.
+        """
+        named = {
+            f"{what} {place}": f"{what} {name}" if len(self.classes) > 1 else what
+            for what in ("true", "predicted")
+            for place, name in enumerate(self.classes)
+        }
+        frames = [
+            of_seed.rename(columns=named).assign(
+                row=cell.row, column=cell.column, seed=seed, image=range(len(of_seed))
+            )
+            for cell in self.cells
+            for seed, of_seed in cell.by_seed.items()
+        ]
+        columns = ["row", "column", "seed", "image", *named.values()]
+        return pd.concat(frames)[columns] if frames else pd.DataFrame(columns=columns)
 
     def confusion_table(self) -> pd.DataFrame:
         """Returns how often which class was taken for which, one row a pair that occurred.
@@ -112,6 +137,7 @@ def gallery(study: Study, comparison: Comparison) -> Gallery | None:
         (_without(len(cells) - len(found), len(cells)), len(found) < len(cells)),
     ]
     return Gallery(
+        comparison.target,
         tuple(map(utf8, stored.json("result.json")["classes"])),
         images,
         picture,
@@ -163,8 +189,25 @@ def _predictions(study: Study, comparison: Comparison, runs: pd.DataFrame) -> Pr
         if len(found) == SEEDS_AT_MOST:
             break
         with contextlib.suppress(OSError, ValueError):
-            found[int(seed)] = study.predictions(name)
+            found[int(seed)] = _of_run(study, comparison.target, name)
     return Predictions(row, first["column"], found)
+
+
+def _of_run(study: Study, target: Target, name: str) -> pd.DataFrame:
+    """Returns what a run says of every image; see `Predictions.by_seed`.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    if not target.is_row:
+        return study.predictions(name)
+    said = study.probabilities(name)
+    columns = {
+        f"{what} {place}": column
+        for what, array in (("true", said.labels), ("predicted", said.probabilities))
+        for place, column in enumerate(array.T)
+    }
+    return pd.DataFrame(columns)
 
 
 def _place(runs: pd.DataFrame) -> str:

@@ -13,12 +13,13 @@ from ablation.analysis.per_image import OfImages
 from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS
 from ablation.analysis.starts import starts_table
 from ablation.analysis.study import Study
-from ablation.data.cache import VERY_UNEQUAL
-from ablation.data.facts import shared_inputs
+from ablation.data.facts import VERY_UNEQUAL, shared_inputs
 from ablation.designs.registry import GRID
 from ablation.factors import ABSENT
 from ablation.records import store
+from ablation.report import judged
 from ablation.report.answer import answer
+from ablation.targets.common import Target
 from ablation.terminal import counted
 from ablation.text import readable, visible
 
@@ -30,10 +31,17 @@ SHARES = (
     "What each factor brings, averaged over all orders of changing them (Shapley values); the "
     "shares add up to what all bring together."
 )
-TUNING = (
-    "Accuracy on the data that judges tuning runs, which is training data of the other runs, and "
-    "mean loss on it. In bold is what was chosen."
-)
+
+
+def tuning(target: Target) -> str:
+    """Returns what a table of trials shows."""
+    title = judged.name(target.of_epochs)
+    return (
+        f"{title[0].upper()}{title[1:]} on the data that judges tuning runs, which is training "
+        "data of the other runs, and mean loss on it. In bold is what was chosen."
+    )
+
+
 INTERACTIONS = "What each part adds to the stripped arm, and what is lost when it is left out:"
 
 
@@ -177,14 +185,17 @@ def equal_tuning(found: EqualTuning | None) -> list[Note]:
     """Returns whether the arms were tuned alike, and what is to be said of the choice."""
     if not found:
         return []
+    metric, least = found.target.of_epochs, found.target.worst
+    worst = "0 %" if metric.unit == "%" else "infinite" if math.isinf(least) else f"{least:g}"
     tried = "; ".join(f"{key} {', '.join(values)}" for key, values in found.grid.items())
     text = (
         f"({counted(found.arms, 'arm')}: {tried}; {counted(found.seeds, 'tuning seed')}, "
         f"{counted(found.epochs, 'epoch')}). Tuning runs train on {100 * (1 - found.share):.3g} % "
         f"of the training data and are judged by the other {100 * found.share:.3g} %, never by "
-        "validation data; no run of the table has one of their seeds. Chosen is the highest mean "
-        "accuracy, of several the one with the lowest mean loss, of these the one named first; a "
-        "run that failed or diverged counts as 0 %."
+        "validation data; no run of the table has one of their seeds. Chosen is the "
+        f"{'highest' if metric.higher_is_better else 'lowest'} mean "
+        f"{judged.name(metric)}, of several the one with the lowest mean loss, of these the one "
+        f"named first; a run that failed or diverged counts as {worst}."
     )
     items = (*found.untrained, *found.edges, *found.tied, *found.failed)
     if found.passes:
@@ -257,11 +268,9 @@ def _chance(comparison: Comparison) -> str:
         return ""
     known = sorted(runs["score_of_chance"].dropna().unique())
     shares = " or ".join(map(metric.number, known))
-    text = f" Always answering the most frequent class would score {shares}." if known else ""
-    return text + (
-        f" A run whose accuracy comes less than {NEAR_CHANCE_SHARE:.0%} of the way from chance to "
-        "100 % counts as near chance."
-    )
+    target = comparison.target
+    text = f" {target.nothing} would score {shares}." if known else ""
+    return f"{text} A run {target.no_skill.format(NEAR_CHANCE_SHARE)} counts as near chance."
 
 
 def _warnings(comparison: Comparison) -> list[Note]:

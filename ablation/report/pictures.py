@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -88,6 +89,55 @@ def predictions(
     axes.xaxis.tick_top()
     middles = [x * width + (width - 0.14) / 2 for x in range(len(images))]
     axes.set_xticks(middles, [drawn(name, _NAME_LENGTH) for name in truth], size=8, weight="bold")
+    return figure
+
+
+def against_true(
+    cells: Mapping[tuple[str, str], Sequence[pd.DataFrame]], names: Sequence[str]
+) -> Figure:
+    """Draws what was predicted against what is true: a panel for each cell and value.
+
+    Args:
+        cells: by row and column of the cell, of each seed `true K` and `predicted K` of value K.
+        names: of the values that are drawn, with their unit.
+    """
+    # A line of panels for each row of the table; of several values, one for each of them.
+    lines = [(line, place) for line in _lines(list(cells)) for place in range(len(names))]
+    across, size = max(len(line) for line, _ in lines), 2.6
+    titles = {cell: _title(*cell, size) for cell in cells}
+    figure = Figure(
+        figsize=(size * across + 0.5, (size + 0.35) * len(lines) + 0.3), layout="constrained"
+    )
+    panels = figure.subplots(len(lines), across, squeeze=False)
+    for y, (line, place) in enumerate(lines):
+        every = [frame for frames in cells.values() for frame in frames]
+        both = pd.concat([frame[[f"true {place}", f"predicted {place}"]] for frame in every])
+        # A few that are far off must not hide how the others lie.
+        low, high = np.nanquantile(both.to_numpy(float), [0.002, 0.998])
+        low, high = min(low, both[f"true {place}"].min()), max(high, both[f"true {place}"].max())
+        margin = 0.03 * (high - low)
+        for x, cell in enumerate(line):
+            axes = panels[y, x]
+            for frame in cells[cell]:
+                axes.plot(
+                    frame[f"true {place}"],
+                    frame[f"predicted {place}"],
+                    linestyle="",
+                    marker=".",
+                    markersize=3,
+                    alpha=0.4,
+                    color="#0072B2",
+                )
+            axes.axline((low, low), (high, high), color="black", linewidth=0.8)
+            axes.set_xlim(low - margin, high + margin)
+            axes.set_ylim(low - margin, high + margin)
+            axes.set_aspect("equal")
+            axes.set_title(titles[cell], size=10)
+            axes.tick_params(labelsize=8, labelleft=x == 0)
+            axes.set_xlabel(f"true {drawn(names[place], _ROW_LENGTH)}", size=8)
+        panels[y, 0].set_ylabel(f"predicted {drawn(names[place], _ROW_LENGTH)}", size=8)
+        for axes in panels[y, len(line) :]:
+            axes.remove()
     return figure
 
 

@@ -1,7 +1,7 @@
 """Which figures a report shows of one comparison, in their order, with what is to be said."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,7 @@ from ablation.analysis.study import Study
 from ablation.data.cache import Cache
 from ablation.data.kinds import Picture
 from ablation.records import store
-from ablation.report import figures, layers, notes, pictures, tuned
+from ablation.report import figures, judged, layers, notes, pictures, tuned
 from ablation.report.cells import Cells, tuning_cells
 from ablation.report.gallery import SEEDS_AT_MOST, Gallery
 from ablation.report.pictures import Guess
@@ -24,11 +24,12 @@ from ablation.text import readable
 
 _EFFECTS_AT_MOST = 40
 _CLASSES_AT_MOST = 10
+_VALUES_AT_MOST = 4
+_VALUE_ROWS = 6
 _EXAMPLES = 10
 _GUESSED = 12
 _CHANGED = 6
 _MATRIX_CLASSES_AT_MOST = 40
-_CURVES = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
 
 _FOREST = (
     "Every question with the differences of its seeds, their mean, and the interval that holds for "
@@ -105,7 +106,7 @@ def sections(
             for legend in drawing.figure.legends:
                 legend.set_title(comparison.contrast)
     if shown:
-        found.append(_pictures(shown, images))
+        found.append(PICTURES[comparison.target.kind](shown, images))
     return [section for section in found if section.drawings or section.remarks]
 
 
@@ -123,8 +124,8 @@ def _curves(study: Study, comparison: Comparison, sort: str) -> Section:
     history = study.history[study.history["run"].isin(runs["run"])]
     if not history.empty:
         caption = f"{_about_curves(runs, rows)} {_first_rows(comparison.runs, runs, rows)}".strip()
-        for kind, metrics in _CURVES.items():
-            figure = figures.curves(runs, history, metrics, rows, columns)
+        for kind, metrics in judged.pairs(comparison.target).items():
+            figure = figures.curves(runs, history, metrics, rows, columns, comparison.target)
             drawn.append(Drawing(kind, figure, caption))
     return Section("Curves", drawn)
 
@@ -134,14 +135,17 @@ def _tuning(comparison: Comparison) -> Section:
     if not comparison.tuned:
         return Section("Tuning", [])
     figure = tuned.trials(comparison)
+    called = judged.name(comparison.target.of_epochs)
     several = "; of other keys, the best at each value" if len(comparison.tuned_keys) > 1 else ""
     caption = (
-        "Accuracy of the tuning runs on the data that judges them, means over tuning seeds with "
-        f"their standard deviation{several}. A ring is what was chosen, a cross at the bottom a "
-        "value at which every run failed."
+        f"{called[0].upper()}{called[1:]} of the tuning runs on the data that judges them, means "
+        f"over tuning seeds with their standard deviation{several}. A ring is what was chosen, a "
+        "cross at the bottom a value at which every run failed."
     )
     drawing = Drawing("tuning", figure, caption)
-    return Section("Tuning", [drawing], [], notes.TUNING, tuning_cells(comparison))
+    return Section(
+        "Tuning", [drawing], [], notes.tuning(comparison.target), tuning_cells(comparison)
+    )
 
 
 def _about_curves(runs: pd.DataFrame, rows: Sequence[str]) -> str:
@@ -240,6 +244,42 @@ def _pictures(shown: Gallery, images: Sequence[OfImages]) -> Section:
     return Section("Pictures", drawn, remarks)
 
 
+def _values(shown: Gallery, images: Sequence[OfImages]) -> Section:
+    """What was predicted against what is true, and training images in order of their value."""
+    drawn, remarks = [], list(shown.remarks)
+    unit = f", {shown.target.unit}" if shown.target.unit else ""
+    if shown.cells:
+        cells = {(c.row, c.column): list(c.by_seed.values()) for c in shown.cells}
+        named = [f"{readable(name)}{unit}" for name in shown.classes[:_VALUES_AT_MOST]]
+        figure = pictures.against_true(cells, named)
+        left = len(shown.classes) - len(named)
+        more = f" The first {len(named)} of {len(shown.classes)} values are drawn." if left else ""
+        caption = (
+            "Predicted against true values of the validation data after the final epoch, all "
+            f"seeds of a cell; on the line they are equal.{more}"
+        )
+        drawn.append(Drawing("against_true", figure, caption, forms=("png",)))
+    if shown.images and shown.picture:
+        name = readable(shown.classes[0])
+        drawn.append(_by_value(shown.images, name, shown.target.unit, shown.picture))
+    return Section("Pictures", drawn, remarks)
+
+
+def _by_value(images: Cache, name: str, unit: str, picture: Picture) -> Drawing:
+    values, pixels = images.labels("train")[:, 0], images.images("train")
+    order = np.argsort(values, kind="stable")
+    rows = {}
+    for places in np.array_split(order, min(_VALUE_ROWS, len(order))):
+        chosen = places[np.linspace(0, len(places) - 1, min(_EXAMPLES, len(places))).astype(int)]
+        bounds = f"{values[places[0]]:.3g} to {values[places[-1]]:.3g} {unit}".strip()
+        rows[bounds] = [pixels[place] for place in chosen]
+    caption = (
+        f"Training {images.kind.noun.many} in order of {name}, as many in each row, as they are stored, before "
+        "augmentation and normalisation."
+    )
+    return Drawing("examples", pictures.examples(rows, picture), caption, forms=("png",))
+
+
 def _confusion(shown: Gallery) -> Drawing:
     counts = [cell.confusion(len(shown.classes)) for cell in shown.cells]
     matrices = {(c.row, c.column): count for c, count in zip(shown.cells, counts, strict=True)}
@@ -333,3 +373,10 @@ def _examples(classes: Sequence[str], images: Cache, picture: Picture) -> Drawin
         "augmentation and normalisation; in brackets how many there are."
     )
     return Drawing("examples", pictures.examples(rows, picture), caption, forms=("png",))
+
+
+PICTURES: dict[str, Callable[[Gallery, Sequence[OfImages]], Section]] = {
+    "classes": _pictures,
+    "value": _values,
+}
+"""What shows the images and predictions of each kind of target."""

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from ablation.analysis.comparison import Comparison, varying
 from ablation.analysis.tuning import tuning_table
 from ablation.factors import Label, spelled
+from ablation.report import judged
 from ablation.report.axes import legend, line_style, percent_axis, row_title
 from ablation.report.fonts import drawn
 
@@ -29,19 +30,25 @@ def trials(comparison: Comparison) -> Figure:
     levels = []
     for *row, column in table[[*names, "column"]].itertuples(index=False, name=None):
         levels.append(f"{column} ({row_title(names, row)})" if row else str(column))
+    higher = comparison.target.of_epochs.higher_is_better
     table = table.assign(_arm=[Label(level) for level in levels])
     arms = list(dict.fromkeys(table["_arm"]))
     figure = Figure(figsize=(1.2 + 4.6 * len(keys), 3.4), layout="constrained")
     panels = figure.subplots(1, len(keys), sharey=True, squeeze=False)[0]
     for axes, key in zip(panels, keys, strict=True):
-        _panel(axes, table, key, arms)
-    panels[0].set_ylabel("accuracy of tuning runs")
-    percent_axis(panels[0])
+        _panel(axes, table, key, arms, higher)
+    metric = comparison.target.of_epochs
+    if metric.unit == "%":
+        panels[0].set_ylabel(f"{judged.name(metric)} of tuning runs")
+        percent_axis(panels[0])
+    else:
+        unit = f", {metric.unit}" if metric.unit else ""
+        panels[0].set_ylabel(f"{judged.name(metric)}\nof tuning runs{unit}")
     legend(figure, arms)
     return figure
 
 
-def _panel(axes: Axes, table: pd.DataFrame, key: str, arms: list[Label]) -> None:
+def _panel(axes: Axes, table: pd.DataFrame, key: str, arms: list[Label], higher: bool) -> None:
     """Draws every arm over the values of one key, at each the best over those of the others."""
     values = list(dict.fromkeys(table[key].dropna()))
     numeric = all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
@@ -54,7 +61,8 @@ def _panel(axes: Axes, table: pd.DataFrame, key: str, arms: list[Label]) -> None
         of_arm = table[table["_arm"] == arm]
         of_arm = of_arm[of_arm[key].notna()]
         failed = of_arm["failed"] >= of_arm["n"]
-        best = of_arm[~failed].sort_values("mean").groupby(key, sort=False).tail(1)
+        ordered = of_arm[~failed].sort_values("mean", ascending=higher)
+        best = ordered.groupby(key, sort=False).tail(1)
         best = best.assign(_x=best[key].map(places)).sort_values("_x")
         style: dict[str, Any] = line_style(arms, arm)
         spread = best["sd"].fillna(0.0)

@@ -30,16 +30,30 @@ from ablation.report.gallery import Gallery, gallery
 from ablation.report.page import comparing, page
 from ablation.report.page.pictures import Picture, pixels, vector
 from ablation.report.sections import Drawing, sections
+from ablation.targets import TARGETS
 from ablation.text import READABLE, file_name
 
 _FOLDER = "report"
 _DRAWN_BY_THE_PAGE = ("effects",)
 """Kinds of figures that a page draws itself, with scripts or without."""
 _QUESTIONS_AT_MOST = 30
-_OWN = re.compile(
-    r"(ablation|accuracy|changed|confusion|controls|cost|effects|examples|final|gradients|images|interactions|loss|shares|predictions|responses|tuning)"
-    r"-.*\.(csv|png|svg|tex)"
+_KINDS = (
+    *(
+        "ablation",
+        "against_true",
+        "changed",
+        "confusion",
+        "controls",
+        "cost",
+        "effects",
+        "examples",
+        "final",
+        "gradients",
+    ),
+    *("images", "interactions", "loss", "shares", "predictions", "responses", "tuning"),
+    *(target.tracked for target in TARGETS.values()),
 )
+_OWN = re.compile(rf"({'|'.join(_KINDS)})-.*\.(csv|png|svg|tex)")
 
 
 Pictures = Sequence[Sequence[Picture]]
@@ -233,7 +247,11 @@ def _tables(
         both["shares"] = shares, cells.share_cells(comparison)
     if images:
         both["images"] = images_table(images), cells.image_cells(images)
-    files = {f"confusion-{name}.csv": _csv(shown.confusion_table())} if shown else {}
+    files = {}
+    if shown and shown.target.is_row:
+        files[f"predictions-{name}.csv"] = _csv(shown.rows_table())
+    elif shown:
+        files[f"confusion-{name}.csv"] = _csv(shown.confusion_table())
     for kind, (frame, texts) in both.items():
         files[f"{kind}-{name}.csv"] = _csv(frame)
         files[f"{kind}-{name}.tex"] = latex.tabular(texts).encode()

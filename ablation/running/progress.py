@@ -6,8 +6,9 @@ So it works the same whoever trains: this process, another one, or a launcher's 
 import atexit
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -18,6 +19,7 @@ from ablation.records.standing import Standing, Training
 from ablation.records.store import Run
 from ablation.terminal import counted, duration
 
+_NOT_JUDGED = ("epoch", "step", "steps_per_epoch", "learning_rate", "seconds")
 _POLL_SECONDS = 0.5
 _PAUSE_SECONDS = 10.0
 """Between two looks, at most, however long a look takes."""
@@ -162,9 +164,7 @@ class Monitor:
             for row in rows[self._epochs[run.name] :]:
                 self._console.print(
                     f"{run.name}  epoch {row['epoch']}/{run.config.epochs}  "
-                    f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  "
-                    f"val_loss {row['val_loss']:.4f}  "
-                    f"val_accuracy {row['val_accuracy']:.4f}  {row['seconds']:.1f} s",
+                    f"{'  '.join(_judged(row))}  {row['seconds']:.1f} s",
                     highlight=False,
                     soft_wrap=True,
                 )
@@ -186,8 +186,7 @@ class Monitor:
                     run.name,
                     f"epoch {progress['epoch']}/{run.config.epochs}",
                     f"step {progress['step']}/{progress['steps_per_epoch']}",
-                    f"loss {progress['loss']:.4f}",
-                    f"accuracy {progress['accuracy']:.4f}",
+                    *_judged(progress),
                 )
             else:
                 lines.add_row(run.name, "starting")
@@ -252,3 +251,8 @@ def _progress(directory: Path) -> dict | None:
         return store.read_json(directory / "progress.json")
     except (OSError, ValueError):
         return None
+
+
+def _judged(row: Mapping[str, Any]) -> list[str]:
+    """Returns the losses and metrics of an epoch, or of its steps so far, in words."""
+    return [f"{key} {value:.4f}" for key, value in row.items() if key not in _NOT_JUDGED]

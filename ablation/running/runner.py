@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ablation import import_path, source
+from ablation import import_path, source, targets
 from ablation.config import Config, DatasetConfig, UserError
 from ablation.data import cache, kinds
 from ablation.data.tuning_split import of_run
@@ -36,6 +36,8 @@ _POLL_SECONDS = 0.5
 def resolve(configs: Sequence[Config]) -> list[Run]:
     """Returns the runs that configurations stand for, each data set and network looked at once.
 
+    Only with its data is it known which loss a configuration has that names none.
+
     Raises:
         UserError: a data set has not been prepared, holds fewer images than a batch, or smaller
             ones than a network takes.
@@ -51,6 +53,7 @@ def resolve(configs: Sequence[Config]) -> list[Run]:
             if found is None:
                 raise UserError(f"the data set {config.dataset.name} has not been prepared.")
             data[key] = found
+        config = targets.settled(config, data[key].target(config.dataset))
         found, size = data[key], config.recipe.batch_size
         if config.tuning:
             of_share = f"{key} {config.tuning}"

@@ -37,6 +37,7 @@ from ablation.config import (
     flatten,
     to_plain,
 )
+from ablation.data import cache
 from ablation.designs import BLOCKS
 from ablation.designs.controls import CONTROLS
 from ablation.designs.registry import DESIGNS, GRID
@@ -327,6 +328,7 @@ class Sweep:
         check_report(self._report)
         self._check_report(self._report.contrast, self._report.reference)
         self._claims = self._read_claims()
+        self._metric = ""  # Known with the data.
         self._of_jobs: list[Run] = []
         self._runs: list[Run] = []
         self._buying: Buying | None = None
@@ -396,10 +398,15 @@ class Sweep:
         for config in {runner.data_key(config): config for config in self._configs}.values():
             runner.prepare(config.dataset, config.cache_dir)
         self._keep(runner.resolve(self._configs))
+        first = self._configs[0]
+        data = cache.find(first.dataset, first.cache_dir)
+        assert data
+        self._metric = self._report.metric or data.target(first.dataset).metric.name
 
     def _keep(self, runs: list[Run]) -> None:
         """Takes the runs of the jobs, in order, for those of the sweep."""
         self._of_jobs = runs
+        self._configs = [run.config for run in runs]
         # Cells that name the same network in different words are one run.
         named = {run.name: run for run in self._of_jobs}
         turns: dict[int, int] = {}
@@ -446,7 +453,7 @@ class Sweep:
             for run in tuning.runs:
                 sources |= run.sources
             asked.add(self._directory, self._swept, sources)
-            recorded.register(self._directory, self._claims, self._report.metric)
+            recorded.register(self._directory, self._claims, self._metric)
             tuning.record()
         except OSError as error:
             raise UserError(f"{self._directory} cannot be written: {error}") from None
@@ -546,7 +553,7 @@ class Sweep:
             UserError: the study's folder cannot be written.
         """
         self._record()
-        recorded.register(self._directory, self._claims, self._report.metric)
+        recorded.register(self._directory, self._claims, self._metric)
         without = self._unchosen()
         statuses = [(run, store.read_status(run.directory)) for run in self._runs]
         due = [one for one in statuses if one[0].name not in without and self._is_due(one[1])]

@@ -15,6 +15,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from ablation import command, keys
+from ablation.analysis.metrics import ACCURACY
 from ablation.config import Config, TuneConfig, UserError, flatten
 from ablation.factors import spelled
 from ablation.records import store, tuning
@@ -414,8 +415,11 @@ def _told(record: Tuned, found: Sequence[Any], before: Tuned | None) -> str:
     if record.chosen is None:
         return f"{record.named}: {trials.why_not(found)}"
     values = ", ".join(f"{key}={spelled(value)}" for key, value in record.values.items())
-    score = found[record.chosen].mean
-    said = [f"{record.named}: {values}, {100 * score:.2f} % of the data that judges"]
+    trial = found[record.chosen]
+    metric, score = trial.target.of_epochs, trial.target.of_epochs.value(trial.mean)
+    # Of accuracies it goes without saying.
+    called = "" if metric is ACCURACY else f"{metric.title.removeprefix('validation ')} "
+    said = [f"{record.named}: {values}, {called}{score} of the data that judges"]
     edges = trials.at_edge(record.grid, record.values)
     if edges:
         said.append(f"the best {' and '.join(edges)} is at the edge of what was tried")

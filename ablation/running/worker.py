@@ -152,6 +152,9 @@ def _train(run: Run, command: str) -> tuple[str, str | None]:
     } | provenance.collect(run.config, command)
     if "vocabulary" in data.meta:
         facts["vocabulary"] = data.meta["vocabulary"]
+    target = data.target(run.config.dataset)
+    if target.is_row:
+        facts["target"] = {**target.facts, "unit": target.unit}
     if store.checkpoints(directory / "checkpoint"):
         facts["earlier"] = provenance.earlier(directory / "provenance.json", facts)
     store.write_json(directory / "provenance.json", facts)

@@ -4,7 +4,7 @@ import math
 import statistics
 import time
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -73,10 +73,17 @@ class History(keras.callbacks.Callback):
     Args:
         path: the file.
         rows: of the epochs that an earlier attempt finished.
+        columns: of the file.
     """
 
-    def __init__(self, path: Path, rows: list[dict[str, Any]]):
+    def __init__(
+        self,
+        path: Path,
+        rows: list[dict[str, Any]],
+        columns: Sequence[str] = store.HISTORY_COLUMNS,
+    ):
         super().__init__()
+        self._columns = columns
         self.rows = rows
         self._path = path
         self._start = 0.0
@@ -90,8 +97,8 @@ class History(keras.callbacks.Callback):
         seconds = time.perf_counter() - self._start
         rate = float(self.model.optimizer.learning_rate)
         row = {"epoch": epoch + 1, **logs, "learning_rate": rate, "seconds": round(seconds, 3)}
-        self.rows.append({key: row[key] for key in store.HISTORY_COLUMNS})
-        store.write_csv(self._path, store.HISTORY_COLUMNS, self.rows)
+        self.rows.append({key: row[key] for key in self._columns})
+        store.write_csv(self._path, self._columns, self.rows)
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -1,31 +1,70 @@
 """The loss of a run, and what counts as a hit under it."""
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from ablation import source
-from ablation.config import CROSS_ENTROPY, RecipeConfig, UserError
+from ablation.config import RecipeConfig, UserError
 from ablation.data.augment import Tricks
+from ablation.targets import CLASSES
+from ablation.targets.common import Target
 
 _PROBED = 4
 
 
-def build_loss(recipe: RecipeConfig, classes: int) -> keras.losses.Loss:
-    """Returns the loss of a run, of labels and logits; one number an image before the mean.
+_OF_ROWS = {
+    "mse": keras.losses.MeanSquaredError,
+    # Values are standardised, so that it is linear beyond one standard deviation.
+    "huber": keras.losses.Huber,
+    "binary_cross_entropy": functools.partial(keras.losses.BinaryCrossentropy, from_logits=True),
+}
+"""Losses of rows of numbers, the mean over outputs."""
+
+
+def build_loss(recipe: RecipeConfig, outputs: int, target: Target = CLASSES) -> keras.losses.Loss:
+    """Returns the loss of a run, of labels and outputs; one number an image before the mean.
 
     Args:
-        recipe: the `recipe` part of the configuration.
-        classes: number of classes.
+        recipe: the `recipe` part of the configuration, settled.
+        outputs: of the network; of classes their number.
+        target: what the labels say.
 
     Raises:
         UserError: a loss of the user's own does not work.
     """
-    if recipe.loss != CROSS_ENTROPY:
-        return OwnLoss(recipe.loss, classes)
+    loss = recipe.loss or target.losses[0]
+    if source.is_own(loss):
+        return OwnLoss(loss, outputs, target)
+    if loss in _OF_ROWS:
+        return _OF_ROWS[loss]()
     if Tricks.of(recipe).shares:
         return CrossEntropy()
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def training_metrics(recipe: RecipeConfig, target: Target) -> list[Any]:
+    """Returns what Keras is to measure of the training steps, by the name that a history has."""
+    if not target.tracked_in_training:
+        return []
+    if target.is_row:
+        return [keras.metrics.MeanMetricWrapper(_absolute_error(target), name=target.tracked)]
+    shares = Tricks.of(recipe).shares
+    return [keras.metrics.MeanMetricWrapper(hits, name="accuracy") if shares else "accuracy"]
+
+
+def _absolute_error(target: Target) -> Callable[[Any, Any], Any]:
+    """Returns the absolute error of each image, in the unit of the data."""
+    std = np.array(target.facts["std"], np.float32)
+
+    def error(y_true, y_pred):
+        return ops.mean(ops.abs(ops.cast(y_true, y_pred.dtype) - y_pred) * std, axis=-1)
+
+    return error
 
 
 class CrossEntropy(keras.losses.Loss):
@@ -43,20 +82,22 @@ class CrossEntropy(keras.losses.Loss):
 
 
 class OwnLoss(keras.losses.Loss):
-    """A loss of the user's own: labels and logits, (batch, classes) each, to (batch,).
+    """A loss of the user's own: labels and outputs, (batch, outputs) each, to (batch,).
 
-    Labels are always shares of every class, so that one function does for all recipes: 1 for the
-    class of an image and 0 for others, unless smoothing or mixing makes it otherwise.
+    Of classes, labels are always shares of every one, so that one function does for all recipes: 1
+    for the class of an image and 0 for others, unless smoothing or mixing makes it otherwise. Of
+    values they are standardised, and so are the outputs.
 
     Args:
         name: such as "my_loss.py:f".
-        classes: number of classes.
+        classes: number of outputs.
+        target: what the labels say.
 
     Raises:
         UserError: its file cannot be imported, it raises something, or it returns no such thing.
     """
 
-    def __init__(self, name: str, classes: int):
+    def __init__(self, name: str, classes: int, target: Target = CLASSES):
         super().__init__(name="own_loss")
         self._key, self._classes = f"recipe.loss={name}", classes
         located = source.locate(name, "recipe.loss")
@@ -67,7 +108,7 @@ class OwnLoss(keras.losses.Loss):
             raise
         except Exception as error:
             raise UserError(source.user_error(error, self._files)) from error
-        self._probe()
+        self._probe(target)
 
     def call(self, y_true, y_pred):
         """Returns the loss of each image (batch,)."""
@@ -78,10 +119,13 @@ class OwnLoss(keras.losses.Loss):
         except Exception as error:
             raise UserError(f"{self._key}: {source.user_error(error, self._files)}") from error
 
-    def _probe(self) -> None:
+    def _probe(self, target: Target) -> None:
         """Raises UserError unless the function gives each image a finite number of its own."""
         logits = np.random.default_rng(0).standard_normal((_PROBED, self._classes), np.float32)
         labels = np.eye(self._classes, dtype=np.float32)[np.arange(_PROBED) % self._classes]
+        if target.is_row:
+            labels = np.arange(_PROBED * self._classes, dtype=np.float32) % 2
+            labels = labels.reshape(_PROBED, self._classes)
         found = self.call(ops.convert_to_tensor(labels), ops.convert_to_tensor(logits))
         shape = getattr(found, "shape", None)
         if shape is None or tuple(shape) != (_PROBED,):

@@ -74,7 +74,7 @@ def measure(config: Config) -> dict[str, Any]:
         steps_per_epoch=steps,
         verbose=0,
         shuffle=False,
-        callbacks=[clock, Validation(some, [clock.validated])],
+        callbacks=[clock, Validation(some, [clock.validated], data.target(config.dataset))],
     )
     whole_seconds = time.perf_counter() - begun
     # The first lap of every loop also traces and compiles, or starts the stream.

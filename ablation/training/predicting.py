@@ -12,13 +12,17 @@ import numpy as np
 
 from ablation.backends.in_order import ahead
 from ablation.data.pipeline import Batch
+from ablation.targets import CLASSES
+from ablation.targets.common import Target
 from ablation.training.averaging import averaged
 
 _JUDGED_AT_ONCE = 4096
 
 
 class Validation(keras.callbacks.Callback):
-    """Adds `val_loss` and `val_accuracy` to what an epoch logs, so it comes before who reads them.
+    """Adds `val_loss` and what the target tracks, such as `val_accuracy`, to what an epoch logs.
+
+    So it comes before who reads them.
 
     The loss is that which the model was compiled with, without penalties on weights, and of whole
     labels: what a recipe smooths, mixes or weighs in training is no part of it. Where the optimizer
@@ -27,14 +31,21 @@ class Validation(keras.callbacks.Callback):
     Args:
         batches: of the validation images, each time from the first.
         after_batch: what is called after each batch.
+        target: what the labels say.
 
     Attributes:
         latest: labels (images,) and float32 outputs (images, classes) after the last epoch, None
             before the first.
     """
 
-    def __init__(self, batches: Iterable[Batch], after_batch: Sequence[Callable[[], None]] = ()):
+    def __init__(
+        self,
+        batches: Iterable[Batch],
+        after_batch: Sequence[Callable[[], None]] = (),
+        target: Target = CLASSES,
+    ):
         super().__init__()
+        self._target = target
         self._batches = batches
         self._after_batch = after_batch
         self.latest: tuple[np.ndarray, np.ndarray] | None = None
@@ -43,7 +54,8 @@ class Validation(keras.callbacks.Callback):
         """Judges the network."""
         labels, outputs = self.latest = self.predict()
         logs["val_loss"] = self._loss(labels, outputs)
-        logs["val_accuracy"] = float(np.mean(outputs.argmax(axis=1) == labels))
+        for name, value in self._target.judged(labels, outputs).items():
+            logs[f"val_{name}"] = value
 
     def predict(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns labels (images,) and float32 outputs (images, classes)."""
@@ -57,7 +69,7 @@ class Validation(keras.callbacks.Callback):
         return np.concatenate(labels), np.concatenate(outputs)
 
     def _loss(self, labels: np.ndarray, outputs: np.ndarray) -> float:
-        total = 0.0
+        total, labels = 0.0, self._target.to_learn(labels)
         for start in range(0, len(labels), _JUDGED_AT_ONCE):
             rows = slice(start, start + _JUDGED_AT_ONCE)
             total += float(self.model.loss(labels[rows], outputs[rows])) * len(labels[rows])

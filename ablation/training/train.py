@@ -19,12 +19,13 @@ from ablation.config import Config
 from ablation.data.augment import OwnAugmentation, Tricks
 from ablation.data.cache import Cache
 from ablation.data.pipeline import TrainBatches, ValBatches, affine
+from ablation.data.sources import SPLITS
 from ablation.data.tuning_split import of_run
 from ablation.networks import cost
 from ablation.networks.build import build
 from ablation.networks.pairing import initial_digests
 from ablation.records import store
-from ablation.records.predictions import packed
+from ablation.targets.common import Target
 from ablation.training import hang
 from ablation.training.callbacks import (
     Alive,
@@ -38,7 +39,7 @@ from ablation.training.callbacks import (
 )
 from ablation.training.diagnostics import Diagnostics
 from ablation.training.feed import train_dataset
-from ablation.training.losses import build_loss, hits
+from ablation.training.losses import build_loss, training_metrics
 from ablation.training.optimizers import build_optimizer
 from ablation.training.predicting import Validation
 
@@ -64,6 +65,7 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
     """
     start = time.perf_counter()
     cache = of_run(config, cache)
+    target = cache.target(config.dataset)
     set_up(config)
     epochs = config.epochs
     batches, val = open_batches(config, cache)
@@ -82,11 +84,12 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
     if config.keep_checkpoints:
         normalised = affine(cache, config.dataset.normalisation)
         store.write_arrays(directory / "normalisation.npz", vars(normalised) if normalised else {})
-    history, clock = History(directory / "history.csv", rows[:finished]), StepClock()
+    columns = store.history_columns(target.history)
+    history, clock = History(directory / "history.csv", rows[:finished], columns), StepClock()
     measuring = []
     if config.diagnostics:
         measuring = [Diagnostics(directory / "diagnostics.csv", model, batches, finished=finished)]
-    validation = Validation(val, [clock.validated, hang.step])
+    validation = Validation(val, [clock.validated, hang.step], target)
     built = time.perf_counter()
     with contextlib.closing(checkpoint), _told(batches):
         model.fit(
@@ -114,9 +117,9 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
         )
     fitted = time.perf_counter()
     # An earlier attempt may have finished every epoch.
-    predictions = packed(*(validation.latest or validation.predict()))
-    store.write_arrays(directory / "predictions.npz", predictions)
-    result = _result(model, cache, history.rows, batches)
+    said = validation.latest or validation.predict()
+    store.write_arrays(directory / "predictions.npz", target.packed(*said))
+    result = _result(model, cache, target, history.rows, batches) | target.result(*said)
     parts = {"build": built - start, **clock.parts(), "end": time.perf_counter() - fitted}
     for one in measuring:
         parts["diagnostics"] = one.seconds  # Most of it is in "build" and "epoch_ends" too.
@@ -159,6 +162,7 @@ def open_batches(config: Config, cache: Cache) -> tuple[TrainBatches, ValBatches
         augment=dataset.augment,
         normalisation=dataset.normalisation,
         tricks=Tricks.of(config.recipe, own),
+        target=cache.target(dataset),
     )
     shape = cache.input_shape
     if len(shape) == 3:
@@ -195,16 +199,17 @@ def compiled_model(config: Config, cache: Cache, total_steps: int) -> keras.Mode
         vocabulary=cache.meta.get("vocabulary"),
         **config.parts,
     )
-    classes, shares = len(cache.meta["classes"]), Tricks.of(config.recipe).shares
+    target, outputs = cache.target(config.dataset), len(cache.meta["classes"])
+    is_row = target.is_row or Tricks.of(config.recipe).shares
     model.compile(
         build_optimizer(config.recipe, total_steps),
-        build_loss(config.recipe, classes),
-        metrics=[keras.metrics.MeanMetricWrapper(hits, name="accuracy") if shares else "accuracy"],
+        build_loss(config.recipe, outputs, target),
+        metrics=training_metrics(config.recipe, target),
         jit_compile=backends.current().jit_compile(),
     )
     # What Keras would otherwise make during the first step makes TensorFlow trace that step twice.
     model.optimizer.build(model.trainable_variables)
-    labels = np.zeros((1, classes) if shares else 1)
+    labels = np.zeros((1, outputs) if is_row else 1)
     model.compute_metrics(None, labels, np.zeros((1, model.output_shape[-1])))
     model.reset_metrics()
     return model
@@ -219,12 +224,22 @@ def weights_digest(model: keras.Model) -> str:
 
 
 def _result(
-    model: keras.Model, cache: Cache, rows: list[dict[str, Any]], batches: TrainBatches
+    model: keras.Model,
+    cache: Cache,
+    target: Target,
+    rows: list[dict[str, Any]],
+    batches: TrainBatches,
 ) -> dict[str, Any]:
     """Returns what a trained model reached, on what, and what that took."""
     last, steps = rows[-1], int(model.optimizer.iterations)
+    labels = {
+        f"{split}_{key}": fact
+        for split in SPLITS
+        for key, fact in cache.meta["splits"][split].items()
+        if key not in ("count", "fingerprint")
+    }
     return {
-        **{key: last[key] for key in ("loss", "accuracy", "val_loss", "val_accuracy")},
+        **{key: last[key] for key in target.history},
         **vars(cost.count(model)),
         "epochs": len(rows),
         "steps": steps,
@@ -237,8 +252,7 @@ def _result(
         "val_fingerprint": cache.meta["splits"]["val"]["fingerprint"],
         "order_sha256": batches.order_digest(len(rows)),
         "classes": cache.meta["classes"],
-        "train_per_class": cache.meta["splits"]["train"]["per_class"],
-        "val_per_class": cache.meta["splits"]["val"]["per_class"],
+        **labels,
         "left_out": cache.left_out,
         "lost": cache.meta["lost"],
         "shared_images": cache.meta.get("shared"),

@@ -29,7 +29,7 @@ def _runs(accuracy, classes=10):
             "column": column,
             "seed": seed,
             "state": store.DIVERGED if math.isnan(value) else store.COMPLETE,
-            "val_accuracy": value,
+            "skill": value,
             "score": value,
             "seconds": 60.0,
             "chance": 1 / classes,

@@ -36,7 +36,7 @@ DEPTHS = [*IMAGENET, "20", "32", "44", "56", "110", "1202"]
             {"arch": "preact15", "shortcut": "zero_pad"},
             ["shortcut is no part of arch=preact15", "Parts: plain"],
         ),
-        ({"classes": 1}, ["classes=1", "2 or more"]),
+        ({"classes": 0}, ["classes=0", "1 or more"]),
     ],
     ids=str,
 )

@@ -4,10 +4,8 @@ import dataclasses
 import errno
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -20,9 +18,6 @@ SPLITS = ("train", "val")
 OFFLINE = "dataset=digits and dataset=folder need no download."
 NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 """Errors of a path that leads to nothing."""
-
-
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 class LeftOut(NamedTuple):
@@ -44,13 +39,13 @@ class Example(NamedTuple):
         name: what to call it in a message.
         image: the input as its kind stores it, of images uint8 (height, width, channels); None if
             it is left out.
-        label: index into the source's classes.
+        label: index into the source's classes, or of another target a row of numbers.
         reason: why it is left out, the same words for all that share it; "" if it is not.
     """
 
     name: str
     image: np.ndarray | None
-    label: int
+    label: Any
     reason: str = ""
 
 
@@ -61,7 +56,8 @@ class Source(Protocol):
         options: the keys of its configuration, a subclass of `DatasetConfig` with an `option` for
             each that it adds.
         fetches: whether reading it may put on disk what its state then speaks of.
-        classes: their names, in the order of their labels.
+        classes: their names, in the order of their labels; of another target than classes, what
+            names its `target` the outputs has.
         kind: of its inputs.
         channels: of its images, 1 for grey, 3 for RGB.
         lost: folders that would be classes if they held an image.
@@ -106,14 +102,6 @@ def option(default: Any, says: str) -> Any:
         says: what `--help` says of it.
     """
     return dataclasses.field(default=default, metadata={"says": says})
-
-
-def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Returns the names of classes in order: by value if all are numbers, else as text."""
-    ordered = sorted(names)
-    if all(_NUMBER.fullmatch(name) for name in ordered):
-        ordered.sort(key=Decimal)
-    return tuple(ordered)
 
 
 def digest_of(files: Iterable[Path]) -> str:

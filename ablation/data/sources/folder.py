@@ -12,7 +12,8 @@ from pathlib import Path
 from ablation.config import DatasetConfig, UserError, expanded
 from ablation.data.facts import named
 from ablation.data.kinds import IMAGES, KINDS
-from ablation.data.sources.common import SPLITS, Example, LeftOut, digest_of, in_order, option
+from ablation.data.naming import in_order
+from ablation.data.sources.common import SPLITS, Example, LeftOut, digest_of, option
 from ablation.data.sources.decode import DEPTHS, MAYBE_DEEP, depth_of, example, suffixes, unreadable
 
 _LIKE_SPLITS = (("train", "training"), ("val", "valid", "validation", "test", "testing"))

@@ -14,10 +14,10 @@ from ablation.config import UserError
 from ablation.data.kinds import kind_of
 from ablation.data.sources.common import Example, option
 from ablation.data.sources.splits import (
-    SplitConfig,
-    numbered,
+    TargetConfig,
     parted,
 )
+from ablation.targets import TARGETS, guessed
 
 _WHOLE = ("x", "y")
 _TRAIN = ("x_train", "y_train")
@@ -27,7 +27,7 @@ _KEYS = "x_train, y_train, x_val and y_val, or x and y"
 
 
 @dataclass
-class HeldConfig(SplitConfig):
+class HeldConfig(TargetConfig):
     """What arrays in memory can be asked for."""
 
     kind: str | None = option(
@@ -59,15 +59,17 @@ class Held:
         self.read = (*self.read, *self.kind.files(asked))
         inputs = {x: self.kind.read(x, arrays[x], where) for x, _ in pairs}
         images = [*inputs.values()]
-        labels = [self._labels(y, arrays[y]) for _, y in pairs]
+        labels = [np.asarray(arrays[y]) for _, y in pairs]
         for (x, y), of_x, of_y in zip(pairs, images, labels, strict=True):
             self._check_lengths(x, of_x, y, of_y)
         self.channels = images[0].shape[-1]
         self._convert = self.kind.stored(inputs, where)
-        self.classes, every = self._classes(arrays.get("classes"), labels, pairs[0][1])
+        found = [(y, one) for (_, y), one in zip(pairs, labels, strict=True)]
+        self.target = TARGETS[asked.target] if asked.target else guessed(found, where)
+        self.classes, every = self.target.read(found, arrays.get("classes"), where)
         groups = self._groups(arrays, asked.group, pairs, labels)
         is_val = np.arange(len(every)) >= len(images[0]) if len(pairs) == 2 else None
-        self._places = parted(self.classes, every, groups, is_val, asked, where)
+        self._places = parted(self.classes, every, groups, is_val, asked, where, self.target)
         self._names = [
             f"{x}[{i}]"
             for (x, _), of_x in zip(pairs, images, strict=True)
@@ -84,34 +86,9 @@ class Held:
             for place in places
         )
         return len(places), (
-            Example(self._names[place], self._convert(image), int(self._every[place]))
+            Example(self._names[place], self._convert(image), self._every[place])
             for place, image in zip(places, images, strict=True)
         )
-
-    def _labels(self, name: str, array: np.ndarray) -> np.ndarray:
-        """Returns the labels (images,), whole numbers or texts."""
-        if array.ndim == 2 and array.shape[1] == 1:
-            array = array[:, 0]
-        if array.ndim != 1:
-            hint = " One-hot labels become numbers by y.argmax(axis=1)." if array.ndim == 2 else ""
-            raise UserError(
-                f"{self._where}: {name} must be one label an image; its shape is {array.shape}."
-                f"{hint}"
-            )
-        if array.dtype.kind == "f" and np.isfinite(array).all() and (array == array.round()).all():
-            array = array.astype(np.int64)
-        self._check_kind(name, array, "buiSU", "whole numbers or texts, the names of classes")
-        if array.dtype.kind == "i" and (array < 0).any():
-            place = int(np.argmax(array < 0))
-            raise UserError(
-                f"{self._where}: {name}[{place}] is {array[place]}; labels are 0 or more. Leave "
-                "images without a label out."
-            )
-        if array.dtype.kind == "S":
-            array = np.char.decode(array, "utf-8", "replace")
-        if array.dtype.kind == "U" and not array.astype(bool).all():
-            raise UserError(f"{self._where}: {name}[{int(np.argmax(array == ''))}] is empty.")
-        return array.astype(np.int64) if array.dtype.kind == "b" else array
 
     def _check_kind(self, name: str, array: np.ndarray, kinds: str, words: str) -> None:
         if array.dtype.kind not in kinds:
@@ -123,35 +100,6 @@ class Held:
                 f"{self._where}: {x} has {len(images):,} {self.kind.noun.many} and {y} "
                 f"{len(labels):,} labels."
             )
-
-    def _classes(
-        self, names: np.ndarray | None, labels: list[np.ndarray], y: str
-    ) -> tuple[tuple[str, ...], np.ndarray]:
-        """Returns the names of the classes and the class of every image, by its place."""
-        every = np.concatenate(labels)
-        if len({one.dtype.kind == "U" for one in labels}) > 1:
-            raise UserError(f"{self._where}: the labels of one split are texts, of the other not.")
-        if names is None:
-            return numbered([str(label) for label in every.tolist()])
-        if names.ndim != 1 or names.dtype.kind not in "SUiu":
-            raise UserError(
-                f"{self._where}: classes must be a list of names; it is {names.dtype} of shape "
-                f"{names.shape}."
-            )
-        known = [one.decode() if isinstance(one, bytes) else str(one) for one in names.tolist()]
-        if len(set(known)) < len(known):
-            raise UserError(f"{self._where}: classes names one class twice.")
-        if every.dtype.kind == "U":
-            unknown = sorted(set(every.tolist()) - set(known))
-            if unknown:
-                raise UserError(f"{self._where}: the label {unknown[0]!r} is not in classes.")
-            return tuple(known), np.array([known.index(label) for label in every.tolist()])
-        if every.max() >= len(known):
-            raise UserError(
-                f"{self._where}: the label {every.max()} has no name in classes, which has "
-                f"{len(known)}."
-            )
-        return tuple(known), every
 
     def _groups(
         self,
@@ -175,7 +123,7 @@ class Held:
         for one, of_labels in zip(names, labels, strict=True):
             array = arrays[one]
             self._check_kind(one, array, "buiSU", "whole numbers or texts")
-            if array.shape != of_labels.shape:
+            if array.shape != of_labels.shape[:1]:
                 raise UserError(
                     f"{self._where}: {one} must have one value an image, {len(of_labels):,}; its "
                     f"shape is {array.shape}."

@@ -18,9 +18,10 @@ import numpy as np
 
 from ablation.config import UserError, expanded, first_line
 from ablation.data.kinds import IMAGES, KINDS
+from ablation.data.naming import numbered
 from ablation.data.sources.common import OFFLINE, Example, LeftOut, digest_of, option
 from ablation.data.sources.decode import DEPTHS, depth_of, example, unreadable
-from ablation.data.sources.splits import SplitConfig, numbered, parted
+from ablation.data.sources.splits import SplitConfig, parted
 from ablation.text import readable
 
 _INSTALL = "pip install 'ablation[huggingface]', or pip install datasets"

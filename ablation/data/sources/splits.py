@@ -7,7 +7,10 @@ import numpy as np
 
 from ablation.config import DatasetConfig, UserError
 from ablation.data.facts import named
-from ablation.data.sources.common import SPLITS, in_order, option
+from ablation.data.sources.common import SPLITS, option
+from ablation.targets import TARGETS
+from ablation.targets.classes import Classes
+from ablation.targets.common import Target
 
 _DRAWS = 10
 _NAMED_AT_MOST = 5
@@ -37,11 +40,20 @@ class SplitConfig(DatasetConfig):
             raise UserError(f"dataset.split_seed={self.split_seed} must be 0 or more.")
 
 
-def numbered(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
-    """Returns the classes that some labels name, in order, and each label's place among them."""
-    classes = in_order(set(labels))
-    places = {name: place for place, name in enumerate(classes)}
-    return classes, np.array([places[label] for label in labels], np.int64)
+@dataclass
+class TargetConfig(SplitConfig):
+    """What a source can be asked for whose labels may be of any target."""
+
+    target: str | None = option(None, "what is predicted: classes or value; null: told by y")
+    unit: str = option("", "of a value, such as °C")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.target is not None and self.target not in TARGETS:
+            raise UserError(
+                f"dataset.target={self.target} is not known. Allowed: {', '.join(TARGETS)}, or "
+                "null to tell it by the labels."
+            )
 
 
 def held_out(labels: np.ndarray, groups: np.ndarray | None, asked: SplitConfig) -> np.ndarray:
@@ -106,26 +118,34 @@ def parted(
     is_val: np.ndarray | None,
     asked: SplitConfig,
     where: str,
+    target: type[Target] = Classes,
 ) -> dict[str, np.ndarray]:
     """Returns the places of the images of each split.
 
     Args:
-        classes: their names.
-        labels: int (images,), the class of each; negative without one.
+        classes: the names of the outputs.
+        labels: (images, ...); of classes int (images,), negative without one.
         groups: (images,), whom each is of; None if nobody says so.
         is_val: bool (images,), which validate; None if they are to be drawn.
         asked: how to draw them.
         where: what to call the data set in a message.
+        target: of the labels.
 
     Raises:
         UserError: somebody is in both splits, or a split or a class is left without images.
     """
     if is_val is None:
-        is_val = held_out(labels, groups, asked)
+        is_val = held_out(target.strata(labels), groups, asked)
     if groups is not None:
         _check_groups(groups, is_val, where)
-    known = labels >= 0
-    _check_classes(classes, labels[known], is_val[known], where)
+    if not target.is_row:
+        known = labels >= 0
+        _check_classes(classes, labels[known], is_val[known], where)
+    if not is_val.any() or is_val.all():
+        raise UserError(
+            f"{where} leaves no images for the {'train' if is_val.any() else 'val'} split; give "
+            "more, or another dataset.val_fraction, dataset.split_seed or dataset.group."
+        )
     return dict(zip(SPLITS, map(np.flatnonzero, (~is_val, is_val)), strict=True))
 
 
@@ -184,8 +204,3 @@ def _check_classes(
     if len(lost):
         names = named([classes[one] for one in lost], len(lost), _NAMED_AT_MOST)
         raise UserError(f"{where} leaves no training images of {names}.")
-    if not is_val.any():
-        raise UserError(
-            f"{where} leaves no images for the val split; give more, or another "
-            "dataset.val_fraction, dataset.split_seed or dataset.group."
-        )

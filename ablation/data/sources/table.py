@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +15,11 @@ from ablation.data.kinds import IMAGES, KINDS
 from ablation.data.sources.common import Example, LeftOut, digest_of, given_file, option
 from ablation.data.sources.decode import DEPTHS, MAYBE_DEEP, depth_of, example
 from ablation.data.sources.splits import (
-    SplitConfig,
+    TargetConfig,
     named_splits,
-    numbered,
     parted,
 )
+from ablation.targets import TARGETS, guessed
 from ablation.text import readable
 
 if TYPE_CHECKING:  # Loaded late, since pandas would delay every command.
@@ -31,12 +31,12 @@ _PARQUET = (".parquet", ".pq")
 
 
 @dataclass
-class TableConfig(SplitConfig):
+class TableConfig(TargetConfig):
     """What a table of image files can be asked for."""
 
     path: str | None = option(None, _WHAT)
     path_column: str = option("path", "the column of the image files, relative to the table")
-    label_column: str | None = option(None, "the column of the classes; null for label")
+    label_column: str | None = option(None, "the column of the labels; null for label")
     split_column: str = option("split", "the column that says train, val or test, if it is there")
 
 
@@ -55,10 +55,25 @@ class Table:
         where = listed.where
         if not len(listed.files):
             raise UserError(f"{where} lists no image to train or validate on.")
-        self.classes, self._labels = numbered(listed.labels)
+        column, numbers = listed.label, _numbers(listed.labels)
+        texts = np.array(listed.labels)
+        found = [(column, texts if numbers is None else numbers)]
+        self.target = TARGETS[dataset.target] if dataset.target else guessed(found, where)
+        if not self.target.is_row:
+            # As they stand: 007 is a class of its own.
+            self.classes, self._labels = self.target.read([(column, texts)], None, where)
+        else:
+            listed.check_numbers()
+            self.classes, self._labels = self.target.read(found, np.array([column]), where)
         self._listed = listed
         self._places = parted(
-            self.classes, self._labels, listed.groups, listed.is_val, dataset, where
+            self.classes,
+            self._labels,
+            listed.groups,
+            listed.is_val,
+            dataset,
+            where,
+            self.target,
         )
 
     def split(self, name: str) -> tuple[int, Iterator[Example]]:
@@ -68,7 +83,7 @@ class Table:
             example(
                 self._listed.names[place],
                 self._listed.files[place],
-                int(self._labels[place]),
+                self._labels[place],
                 self.channels,
                 self._depth,
             )
@@ -98,6 +113,7 @@ class _Listed:
 
     Attributes:
         where: the table's name, for messages.
+        label: the column of the labels.
         files: of the images.
         names: of the images, as the table has them.
         labels: of the images.
@@ -110,7 +126,7 @@ class _Listed:
         path = given_file(dataset, _WHAT)
         self.where = readable(path.name)
         frame = _read(path)
-        label = dataset.label_column or "label"
+        self.label = label = dataset.label_column or "label"
         columns = {"path_column": dataset.path_column, "label_column": label}
         if dataset.group:
             columns["group"] = dataset.group
@@ -130,8 +146,18 @@ class _Listed:
         self.is_val = splits
         self.names = frame[dataset.path_column].tolist()
         self.labels = frame[label].tolist()
+        self._rows = frame["_row"].tolist()
         self.groups = frame[dataset.group].to_numpy(str) if dataset.group else None
-        self._check_files(path.parent, frame["_row"].tolist())
+        self._check_files(path.parent, self._rows)
+
+    def check_numbers(self) -> None:
+        """Raises UserError unless every label is a number."""
+        for row, label in zip(self._rows, self.labels, strict=True):
+            if _numbers([label]) is None:
+                raise UserError(
+                    f"{self.where}, row {row}: {self.label} is {label!r}, which is no number; "
+                    "leave rows without one out, or say dataset.target=classes."
+                )
 
     def _row(self, place: int) -> str:
         return f"{self.where}, row {place + 2}"
@@ -167,6 +193,15 @@ class _Listed:
             more = f", nor are {len(missing) - 1:,} more that it lists" if missing[1:] else ""
             what = "is a folder" if file.is_dir() else "is not there"
             raise UserError(f"{self.where}, row {row}: {str(file)!r} {what}{more}.")
+
+
+def _numbers(labels: Sequence[str]) -> np.ndarray | None:
+    """Returns labels as numbers, None unless all are."""
+    try:
+        found = np.array([float(label) for label in labels])
+    except ValueError:
+        return None
+    return found if np.isfinite(found).all() else None
 
 
 def _read(path: Path) -> "pd.DataFrame":

@@ -88,11 +88,13 @@ class Tried:
         cells: the table of it.
         labels: columns of it that name an arm.
         figure: of it, None before it is drawn.
+        about: what it shows.
     """
 
     cells: Cells
     labels: int
     figure: Picture | None
+    about: str
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,6 @@ def page(
         claimed=claim_cells(claimed) if claimed.answers else None,
         about_claims=notes.claimed(claimed),
         chapters=chapters,
-        about_tuning=notes.TUNING,
         runs=runs_cells(shown(study.all_runs)),
         problems=notes.first(study.problems, _ROWS_AT_MOST),
         live=live,
@@ -300,7 +301,7 @@ def _tried(comparison: Comparison, figures: Sequence[Picture]) -> Tried | None:
         return None
     figure = next((one for one in figures if one.kind == _TUNING), None)
     labels = 1 if comparison.arms else 1 + len(comparison.rows)
-    return Tried(tuning_cells(comparison), labels, figure)
+    return Tried(tuning_cells(comparison), labels, figure, notes.tuning(comparison.target))
 
 
 def _filled(cells: Cells) -> Cells:

@@ -14,24 +14,16 @@ import numpy as np
 import pandas as pd
 
 from ablation.analysis.comparison import Comparison
-from ablation.analysis.metrics import ACCURACY, Metric
+from ablation.analysis.metrics import Metric
 from ablation.analysis.study import Study
 from ablation.records import store
 from ablation.records.standing import Standing
+from ablation.report import judged
 from ablation.report.difference import Difference
 from ablation.report.gallery import Gallery, spread
+from ablation.targets import TARGETS
+from ablation.targets.common import Target
 from ablation.text import readable, visible
-
-CURVES = {
-    "loss": ("training loss", "", 1, False),
-    "accuracy": ("training accuracy", "%", 100, True),
-    "val_loss": ("validation loss", "", 1, False),
-    "val_accuracy": ("validation accuracy", "%", 100, True),
-    "learning_rate": ("learning rate", "", 1, None),
-    "seconds": ("seconds of an epoch", "s", 1, None),
-}
-"""Of each column of a history its title, its unit, by what it is multiplied where shown, and
-whether higher is better; None of what is no score."""
 
 COSTS = {
     "trainable": "parameters",
@@ -85,7 +77,7 @@ def for_scripts(
             "first; report/runs.csv and report/history.csv have all."
         )
     place_of = {name: place for place, name in enumerate(runs["run"])}
-    curves, every = _curves(study.history, place_of)
+    drawn, every = _curves(study.history, place_of)
     if every > 1:
         remarks.append(
             f"The curves show every {_nth(every)} epoch and the last; report/history.csv has all."
@@ -93,11 +85,10 @@ def for_scripts(
     data = {
         "study": readable(study.directory.name),
         "live": live and asdict(live),
-        "metrics": CURVES,
         "costs": COSTS,
         "every": every,
         "runs": _runs(runs, lambda name: study.directory / name),
-        "curves": curves,
+        "curves": drawn,
         "chapters": [
             _chapter(study, comparison, gallery, place_of)
             for comparison, gallery in zip(comparisons, galleries, strict=True)
@@ -117,7 +108,8 @@ def shown(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _runs(runs: pd.DataFrame, folder_of: Callable[[str], Path]) -> list[dict[str, Any]]:
     keys = ["seed", "steps_per_epoch", "score", *COSTS]
-    keys += [name for name in CURVES if name in runs and name not in keys]
+    after_epochs = dict.fromkeys(name for one in kinds(runs) for name in judged.curves(one))
+    keys += [name for name in after_epochs if name in runs and name not in keys]
     columns = {key: _numbers(runs[key]) for key in keys}
     all_logs = len(runs) <= _LOGS_OF_ALL_UP_TO
     found = []
@@ -139,18 +131,17 @@ def _curves(history: pd.DataFrame, place_of: dict[str, int]) -> tuple[dict[str, 
     history = history[places.notna()]
     every = 1
     room = _NUMBERS_AT_MOST * max(1.0, len(place_of) / 100)
-    while len(history) // every * len(store.HISTORY_COLUMNS) > room:
+    columns = [name for name in history.columns if name != "run"]
+    while len(history) // every * len(columns) > room:
         every += 1
     if every > 1:
         last = history.groupby("run", sort=False)["epoch"].transform("max")
         history = history[(history["epoch"] % every == 0) | (history["epoch"] == last)]
-    found: dict[str, list] = {
-        name: [[] for _ in place_of] for name in ("epoch", *CURVES, "elapsed")
-    }
+    found: dict[str, list] = {name: [[] for _ in place_of] for name in (*columns, "elapsed")}
     for run, rows in history.groupby("run", sort=False):
         place = place_of[str(run)]
-        for name in ("epoch", *CURVES):
-            found[name][place] = _numbers(rows[name])
+        for key in columns:
+            found[key][place] = _numbers(rows[key])
         if every == 1:
             found["elapsed"][place] = _numbers(rows["seconds"].cumsum())
     return found, every
@@ -171,11 +162,29 @@ def _chapter(
         for key in comparison.arms[0].levels:
             factors.setdefault(key, runs["column"].map(lambda arm, k=key: levels[str(arm)][k]))
     drawn = _drawn(runs, factors, column, comparison.columns, comparison.metric, place_of)
-    return drawn | {
-        "reference": None if comparison.reference is None else readable(comparison.reference),
-        "confusion": _confusion(gallery),
-        "layers": _layers(study, comparison, place_of),
-    }
+    return (
+        drawn
+        | _judged(comparison.target)
+        | {
+            "reference": None if comparison.reference is None else readable(comparison.reference),
+            "confusion": _confusion(gallery),
+            "layers": _layers(study, comparison, place_of),
+        }
+    )
+
+
+def _judged(target: Target) -> dict[str, Any]:
+    """Returns the columns of a history, and those that are drawn beside each other."""
+    (_, losses), (_, others) = judged.pairs(target).items()
+    called = judged.name(target.of_epochs)
+    own = ["accuracies", f"{called}, training and validation", others]
+    both = [["losses", "loss, training and validation", losses]]
+    return {"metrics": judged.curves(target), "pairs": [*both, own] if len(others) > 1 else both}
+
+
+def kinds(runs: pd.DataFrame) -> list[Target]:
+    """Returns the targets of some runs, without a unit."""
+    return [TARGETS[kind]() for kind in runs["target"].unique()]
 
 
 def _drawn(
@@ -253,23 +262,23 @@ def both(one: Study, other: Study, difference: Difference) -> dict[str, Any]:
         for study, name in zip((one, other), difference.names, strict=True)
         for run in study.runs["run"]
     }
-    curves, every = _curves(merged.history, place_of)
+    drawn, every = _curves(merged.history, place_of)
     factors = {
         key: difference.cell_values(runs, key)
         for key in difference.keys
         if difference.cell_values(runs, key).nunique() > 1
     }
     factors["study"] = runs["_study"]
-    chapter = _drawn(runs, factors, "study", difference.names, ACCURACY, place_of)
+    chapter = _drawn(runs, factors, "study", difference.names, one.metric, place_of)
+    chapter |= _judged(one.target_of(one.runs))
     chapter |= {"reference": difference.names[0], "confusion": None, "layers": None, "behind": {}}
     return {
         "study": readable(difference.title),
         "live": None,
-        "metrics": CURVES,
         "costs": COSTS,
         "every": every,
         "runs": _runs(runs, folders.__getitem__),
-        "curves": curves,
+        "curves": drawn,
         "chapters": [chapter],
     } | _configurations(runs, [])
 
@@ -347,7 +356,9 @@ def _references(runs: pd.DataFrame, comparisons: Sequence[Comparison]) -> dict[s
 
 
 def _confusion(gallery: Gallery | None) -> dict[str, Any] | None:
-    if not gallery or not gallery.cells or len(gallery.classes) > _MATRIX_CLASSES_AT_MOST:
+    if not gallery or not gallery.cells or gallery.target.is_row:
+        return None
+    if len(gallery.classes) > _MATRIX_CLASSES_AT_MOST:
         return None
     return {
         "classes": [readable(name) for name in gallery.classes],

@@ -18,6 +18,7 @@ _TITLES = {
     "responses": "Responses of the layers",
     "gradients": "Gradients of the layers",
     "confusion": "Confusion matrices",
+    "against_true": "Predicted against true values",
     "predictions": "Predictions",
     "changed": "What a change fixes and breaks",
     "examples": "Training examples",

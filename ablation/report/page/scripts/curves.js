@@ -1,6 +1,5 @@
 // Curves: any metric against epoch, step or seconds, in panels, by colour and by line.
 
-const PAIRS = { losses: ["loss", "val_loss"], accuracies: ["accuracy", "val_accuracy"] };
 const ALONG = { epoch: "epoch", step: "optimizer step", seconds: "seconds of training" };
 const SMOOTHING = [["0", "none"], ["0.3", "0.3"], ["0.6", "0.6"], ["0.9", "0.9"]];
 const EACH_UP_TO = 60;
@@ -22,16 +21,18 @@ class Curves extends Widget {
       show: "mean",
       smooth: "0",
     };
-    const metrics = Object.entries(data.metrics);
-    const ys = [["losses", "loss, training and validation"], ["accuracies", "accuracy, training and validation"], ...metrics.map(([key, [title]]) => [key, title])];
+    const metrics = Object.entries(chapter.metrics);
+    const ys = [...chapter.pairs, ...metrics.map(([key, [title]]) => [key, title])];
     const names = (pairs) => pairs.map(([key]) => key);
     const y = this.get("y", usual.y, names(ys));
     const alongs = Object.entries(ALONG).filter(([key]) => key !== "seconds" || data.every === 1);
     const x = this.get("x", usual.x, names(alongs));
     const show = this.get("show", usual.show, ["mean", "each"]);
     const smooth = +this.get("smooth", usual.smooth, names(SMOOTHING));
-    const log = this.get("log", "loss" === y || "losses" === y || "val_loss" === y ? "1" : "0") === "1";
-    const logUsual = ["loss", "losses", "val_loss"].includes(y) ? "1" : "0";
+    const keys = chapter.pairs.find(([key]) => key === y)?.[2] ?? [y];
+    // Losses and errors can be a thousand times the last ones at first.
+    const logUsual = chapter.metrics[keys[0]][3] === false ? "1" : "0";
+    const log = this.get("log", logUsual) === "1";
     this.controls.replaceChildren(
       choice("show", ys, y, (value) => this.set("y", value, usual.y)),
       choice("against", alongs, x, (value) => this.set("x", value, usual.x)),
@@ -45,12 +46,11 @@ class Curves extends Widget {
     const shade = this.chosen("color", usual.color);
     const dash = this.chosen("dash", usual.dash);
     const panel = this.chosen("panel", usual.panel);
-    const keys = PAIRS[y] ?? [y];
     const panels = [];
     for (let level = 0; level < (panel?.levels.length ?? 1); level++) {
       const members = chapter.runs.map((_, place) => place).filter((place) => this.level(panel, place) === level);
       for (const key of keys) {
-        const [title, unit, scale] = data.metrics[key];
+        const [title, unit, scale] = chapter.metrics[key];
         const lines = this.lines(members, key, { x, show, smooth, scale, unit, shade, dash });
         const where = panel ? `${panel.name} ${panel.levels[level]}` : "";
         const heading = keys.length > 1 ? [title, where].filter(Boolean).join(", ") : where || title;

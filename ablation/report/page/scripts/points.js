@@ -5,7 +5,7 @@ class Points extends Widget {
   scores() {
     const { score } = this.chapter;
     const found = [["score", `${score.title} (the table’s)`, { ...score, of: (run) => run.score }]];
-    for (const [key, [title, unit, scale, higher]] of Object.entries(data.metrics)) {
+    for (const [key, [title, unit, scale, higher]] of Object.entries(this.chapter.metrics)) {
       if (higher === null) continue;
       found.push([key, title, { title, unit, scale, higher, of: (run) => run[key] }]);
     }

@@ -1,0 +1,112 @@
+"""What a network learns to say of an image: a class, values, or several labels.
+
+A target is a module here with a class of the protocol `Target`, a line in `TARGETS`, and its
+pictures in `ablation.report.targets`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ablation import source
+from ablation.analysis import metrics
+from ablation.analysis.metrics import Metric
+from ablation.config import Config, UserError
+from ablation.targets.classes import Classes, is_whole
+from ablation.targets.common import Target
+from ablation.targets.value import Value
+
+TARGETS: dict[str, type[Target]] = {one.kind: one for one in (Classes, Value)}
+"""The targets by the name that `dataset.target` gives them."""
+
+CLASSES = Classes()
+"""That of whatever says nothing of its target."""
+
+
+def of(facts: Mapping[str, Any] | None, outputs: Sequence[str] = (), unit: str = "") -> Target:
+    """Returns a target as a data set or a run has it on record.
+
+    Args:
+        facts: what `meta.json` or `provenance.json` says of it, None for classes.
+        outputs: names of what the network puts out.
+        unit: of a value.
+    """
+    kind = (facts or {}).get("kind", Classes.kind)
+    return TARGETS[kind](tuple(outputs), unit, facts or {})
+
+
+def of_source(opened: Any) -> type[Target]:
+    """Returns the target of an opened source of data; of one that says nothing, classes."""
+    found: type[Target] = getattr(opened, "target", Classes)
+    return found
+
+
+def guessed(found: Iterable[tuple[str, np.ndarray]], where: str) -> type[Target]:
+    """Returns the target that labels are of, if nobody says so.
+
+    Texts and whole numbers are classes, whatever their type; other numbers are values.
+
+    Args:
+        found: labels, each with what to call it in a message.
+        where: what to call the data set in a message.
+
+    Raises:
+        UserError: it may be either.
+    """
+    arrays = list(found)
+    if any(array.dtype.kind == "f" and not is_whole(array) for _, array in arrays):
+        return Value
+    for name, array in arrays:
+        if array.dtype.kind == "f" and array.ndim == 1:
+            known, counts = np.unique(array, return_counts=True)
+            if len(known) > 2 and (counts == 1).any():
+                raise UserError(
+                    f"{where}: {name} are whole numbers of type {array.dtype}, of which "
+                    f"{known[counts == 1][0]:g} occurs once; say dataset.target=value to predict "
+                    "the number, or dataset.target=classes."
+                )
+    return Classes
+
+
+def settled(config: Config, target: Target) -> Config:
+    """Returns a configuration with the loss that its target has unless told otherwise.
+
+    Raises:
+        UserError: the recipe has a loss or a key that is not for this target.
+    """
+    loss = config.recipe.loss
+    if target.unit and not target.has_unit:
+        raise UserError(
+            f"dataset.unit={target.unit} is the unit of values, and the target of "
+            f"dataset={config.dataset.name} is {target.kind}; leave it out, or say "
+            "dataset.target=value."
+        )
+    if loss is None:
+        recipe = replace(config.recipe, loss=target.losses[0])
+        target.check(recipe)
+        return replace(config, recipe=recipe)
+    target.check(config.recipe)
+    if not source.is_own(loss) and loss not in target.losses:
+        raise UserError(
+            f"recipe.loss={loss} is not for dataset.target={target.kind}, which that of "
+            f"dataset={config.dataset.name} is. Allowed: {', '.join(target.losses)}, or a function "
+            "of your own, such as my_loss.py:f."
+        )
+    return config
+
+
+def all_losses() -> tuple[str, ...]:
+    """Returns the losses of all targets."""
+    return tuple(loss for one in TARGETS.values() for loss in one.losses)
+
+
+def all_metrics() -> dict[str, Metric]:
+    """Returns the metrics of all targets, without a unit."""
+    return {name: one for kind in TARGETS.values() for name, one in kind().metrics.items()}
+
+
+def find_metric(name: str) -> Metric:
+    """Returns a metric of any target or of the user's own; see `metrics.find`."""
+    return metrics.find(name, all_metrics())

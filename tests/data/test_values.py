@@ -1,0 +1,245 @@
+"""Values as targets: how they are read, learned, judged and reported."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn import metrics as outside
+
+from ablation import targets
+from ablation.analysis import study
+from ablation.analysis.effects import HELPS, HURTS
+from ablation.analysis.tables import comparison_effects
+from ablation.config import UserError
+from ablation.data import cache
+from ablation.data.augment import Draws, Tricks
+from ablation.data.pipeline import TrainBatches
+from ablation.targets.classes import Classes
+from ablation.targets.value import Value, mae, r2, rmse
+from ablation.training.losses import build_loss, training_metrics
+from sources_support import config as dataset_of
+from sources_support import no_progress, one_line
+
+RNG = np.random.default_rng(0)
+X = RNG.integers(0, 256, (40, 6, 6)).astype(np.uint8)
+Y = RNG.uniform(-20, 30, 40)
+FACTS = {"kind": "value", "mean": [10.0, -3.0], "std": [4.0, 0.5]}
+TWO = Value(("a", "b"), "m", FACTS)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    def write(file="data.npz", keys=(), **arrays):
+        np.savez(tmp_path / file, **arrays)
+        return dataset_of("arrays", path=str(tmp_path / file), **dict(keys))
+
+    return write
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_metrics_are_those_of_scikit_learn(count):
+    true, said = RNG.normal(5, 3, (2, 50, count)).astype(np.float32)
+    assert mae(true, said) == pytest.approx(outside.mean_absolute_error(true, said), rel=1e-5)
+    assert rmse(true, said) == pytest.approx(outside.root_mean_squared_error(true, said), rel=1e-5)
+    assert r2(true, said) == pytest.approx(outside.r2_score(true, said), rel=1e-5)
+    assert r2(0 * true, said) == outside.r2_score(0 * true, said) == 0
+
+
+@pytest.mark.parametrize(
+    ("y", "kind"),
+    [
+        ([0, 1, 2, 2], Classes),
+        ([0.0, 1.0, 1.0, 0.0], Classes),
+        ([2.0, 2.0, 7.0, 7.0, 9.0, 9.0], Classes),
+        (["a", "b"], Classes),
+        ([0.5, 1.0], Value),
+        ([[0.5, 1], [1, 2]], Value),
+    ],
+)
+def test_whole_numbers_and_texts_are_classes_and_other_numbers_values(y, kind):
+    assert targets.guessed([("y", np.array(y))], "here") is kind
+
+
+def test_whole_floats_that_occur_once_are_asked_about():
+    with pytest.raises(UserError, match=r"y are whole numbers .* 151 occurs once.*=value"):
+        targets.guessed([("y", np.array([151.0, 75, 75, 206]))], "here")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"y": np.where(Y > 0, np.nan, Y)}, ["is NaN or infinite", "Leave images without"]),
+        ({"y": np.full(40, 2.5)}, ["value is 2.5 for every image", "nothing to learn"]),
+        ({"y": Y[:, None, None]}, ["one value an image or a row", "(40, 1, 1)"]),
+        ({"y": Y, "classes": ["a", "b"]}, ["classes names 2 values, and an image has 1"]),
+        ({"y": Y.astype(complex)}, ["must be", "complex128"]),
+        ({"y": Y[:-1]}, ["40 images", "39 labels"]),
+    ],
+)
+def test_what_is_no_value_is_refused_in_one_line(arrays, words, archive, tmp_path):
+    dataset = archive(x=X, **arrays)
+    said = one_line(lambda: cache.prepare(dataset, tmp_path / "cache", no_progress))
+    assert all(word in said for word in words)
+
+
+def test_values_come_into_the_cache_with_their_spread(archive, tmp_path):
+    built = cache.prepare(archive(x=X, y=Y), tmp_path / "cache", no_progress)
+    train, val = built.labels("train"), built.labels("val")
+    assert train.dtype == np.float32 and train.shape == (32, 1) and val.shape == (8, 1)
+    np.testing.assert_allclose(np.sort([*train[:, 0], *val[:, 0]]), np.sort(Y), rtol=1e-6)
+    target = built.target(archive(x=X, y=Y, keys={"unit": "m"}))
+    assert target.outputs == ("value",) and target.metric.unit == "m"
+    learned = target.to_learn(train)
+    np.testing.assert_allclose([learned.mean(), learned.std()], [0, 1], atol=1e-5)
+    np.testing.assert_allclose(target.said(learned), train, rtol=1e-5, atol=1e-5)
+
+
+def test_another_unit_and_the_target_by_name_are_the_same_data(archive, tmp_path):
+    dataset = archive(x=X, y=Y)
+    plain = cache.prepare(dataset, tmp_path / "cache", no_progress)
+    assert cache.find(replace(dataset, unit="m"), tmp_path / "cache") == plain
+    named = cache.prepare(replace(dataset, target="value"), tmp_path / "cache", no_progress)
+    assert named.fingerprint == plain.fingerprint
+
+
+def test_a_number_of_a_table_is_a_value(tmp_path):
+    from PIL import Image
+
+    lines = ["path,label"]
+    for place in range(10):
+        Image.fromarray(X[place]).save(tmp_path / f"{place}.png")
+        lines.append(f"{place}.png,{place / 4}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    dataset = dataset_of("table", path=str(tmp_path / "labels.csv"), image_size=6)
+    built = cache.prepare(dataset, tmp_path / "cache", no_progress)
+    assert built.meta["target"]["kind"] == "value" and built.meta["classes"] == ["label"]
+    (tmp_path / "labels.csv").write_text("\n".join([*lines[:-1], "9.png,old"]))
+    dataset = dataset_of("table", path=str(tmp_path / "labels.csv"), image_size=6, target="value")
+    with pytest.raises(UserError, match="row 11: label is 'old', which is no number"):
+        cache.prepare(dataset, tmp_path / "cache", no_progress)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["recipe.loss=cross_entropy"], ["not for dataset.target=value", "mse, huber"]),
+        (["recipe.label_smoothing=0.1"], ["recipe.label_smoothing=0.1", "leave it out"]),
+        (["recipe.class_weights=balanced"], ["recipe.class_weights=balanced", "leave it out"]),
+    ],
+)
+def test_what_means_nothing_for_values_is_refused(words, said, config):
+    asked = config(*words)
+    found = one_line(lambda: targets.settled(asked, TWO))
+    assert all(word in found for word in said)
+
+
+def test_a_loss_that_is_not_named_is_that_of_the_target(config):
+    assert targets.settled(config(), TWO).recipe.loss == "mse"
+    assert targets.settled(config(), targets.CLASSES).recipe.loss == "cross_entropy"
+    assert targets.settled(config("recipe.loss=huber"), TWO).recipe.loss == "huber"
+    with pytest.raises(UserError, match=r"recipe.loss=mse is not for dataset.target=classes"):
+        targets.settled(config("recipe.loss=mse"), targets.CLASSES)
+    with pytest.raises(UserError, match=r"dataset.unit=m is the unit of values"):
+        targets.settled(config(), replace(targets.CLASSES, unit="m"))
+
+
+def test_losses_are_of_standardised_values_and_metrics_of_the_unit(config):
+    labels = np.array([[14, -3], [10, -2.5]], np.float32)
+    learned = TWO.to_learn(labels)
+    np.testing.assert_allclose(learned, [[1, 0], [0, 1]], atol=1e-6)
+    outputs = np.zeros((2, 2), np.float32)
+    settled = targets.settled(config(), TWO).recipe
+    assert float(build_loss(settled, 2, TWO)(learned, outputs)) == pytest.approx(0.5)
+    huber = replace(settled, loss="huber")
+    assert float(build_loss(huber, 2, TWO)(3 * learned, outputs)) == pytest.approx(2.5 / 2)
+    (metric,) = training_metrics(settled, TWO)
+    metric.update_state(learned, outputs)
+    expected = np.abs(labels - [10, -3]).mean()
+    assert float(metric.result()) == pytest.approx(expected)
+    assert TWO.judged(labels, outputs) == pytest.approx({"mae": expected})
+
+
+def test_the_mean_of_the_training_values_is_chance():
+    labels = RNG.normal(10, 4, (50, 2)).astype(np.float32)
+    found = TWO.result(labels, np.zeros((50, 2), np.float32))
+    assert found["by_chance"]["mae"] == pytest.approx(found["val_mae"], rel=1e-5)
+    assert found["by_chance"]["r2"] == 0 and found["val_r2"] < 0.05
+
+
+def test_predictions_are_kept_in_the_unit():
+    labels = np.array([[14, -3]], np.float32)
+    kept = Value.unpacked(TWO.packed(labels, np.array([[0.5, -2]], np.float32)))
+    np.testing.assert_allclose(kept.probabilities, [[12, -4]])
+    np.testing.assert_array_equal(kept.labels, labels)
+
+
+def test_mixup_mixes_values_as_it_mixes_images(archive, tmp_path):
+    built = cache.prepare(archive(x=X, y=Y), tmp_path / "cache", no_progress)
+    target = built.target(archive(x=X, y=Y))
+    asked = {"seed": 3, "batch_size": 16, "augment": "none", "normalisation": "unit"}
+    plain, mixed = (
+        next(TrainBatches(built, **asked, tricks=tricks, target=target).epoch(0))
+        for tricks in (Tricks(), Tricks(mixup=0.5))
+    )
+    rng = Draws(3, 0, 0).of(4)  # The stream of mixup.
+    share, others = np.float32(rng.beta(0.5, 0.5)), rng.permutation(16)
+    np.testing.assert_allclose(
+        mixed[1], share * plain[1] + (1 - share) * plain[1][others], rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(("std", "digits"), [(77.0, 2), (1.0, 3), (0.05, 5), (0.0123, 5), (5e5, 0)])
+def test_errors_have_as_many_digits_as_fit_the_values(std, digits):
+    target = Value(("value",), "", {"std": [std]})
+    assert target.metric.digits == digits and target.metrics["r2"].digits == 4
+
+
+def _stored(stored_run, part, seed, error):
+    chance = {"mae": 20.0, "rmse": 25.0, "r2": 0.0}
+    facts = {"kind": "value", "mean": [0.0], "std": [10.0], "unit": "kg"}
+    return stored_run(
+        f"plain={part}",
+        f"seed={seed}",
+        provenance={"target": facts, "classes": ["weight"]},
+        classes=["weight"],
+        by_chance=chance,
+        val_mae=error,
+        val_rmse=2 * error,
+        val_r2=1 - error / 20,
+    )
+
+
+def test_less_error_helps_and_more_hurts_in_the_unit_of_the_data(stored_run, tmp_path):
+    for seed, noise in enumerate((0.0, 0.01, -0.01, 0.02)):
+        _stored(stored_run, "true", seed, 8 + noise)
+        _stored(stored_run, "false", seed, 5 - noise)
+    loaded = study.load(tmp_path / "main").measured()
+    (found,) = loaded.comparisons()
+    (effect,) = [one for one in comparison_effects(found) if one.kind == "contrast"]
+    assert effect.verdict == HELPS and effect.mean < 0
+    assert effect.metric.name == "mae" and effect.metric.size(effect.mean).endswith(" kg")
+    assert found.runs["score_of_chance"].tolist() == [20.0] * 8
+    assert not effect.near_chance
+    by_r2 = loaded.measured("r2", margin=0.5)
+    (found,) = by_r2.comparisons(reference="residual")
+    (effect,) = [one for one in comparison_effects(found) if one.kind == "contrast"]
+    assert effect.mean < 0 and effect.verdict != HELPS and effect.margin == 0.5
+    by_rmse = loaded.measured("rmse").comparisons(reference="residual")[0]
+    (effect,) = [one for one in comparison_effects(by_rmse) if one.kind == "contrast"]
+    assert effect.verdict == HURTS and effect.mean > 0
+
+
+def test_a_metric_of_classes_is_none_of_values(stored_run, tmp_path):
+    _stored(stored_run, "true", 0, 8)
+    with pytest.raises(UserError, match=r"report.metric=accuracy is not for .* mae, rmse, r2"):
+        study.load(tmp_path / "main").measured("accuracy")
+
+
+def test_one_study_may_hold_classes_and_values(stored_run, tmp_path):
+    _stored(stored_run, "true", 0, 8)
+    stored_run("plain=true", "seed=1", "dataset=mnist", data="other", val_accuracy=0.9)
+    loaded = study.load(tmp_path / "main").measured()
+    assert sorted(one.metric.name for one in loaded.comparisons()) == ["accuracy", "mae"]
+    by_r2 = loaded.measured("r2")
+    assert sorted(one.metric.name for one in by_r2.comparisons()) == ["accuracy", "r2"]
+    assert any("r2: it is not for mnist" in problem for problem in by_r2.problems)
