@@ -274,8 +274,8 @@ def _by_value(images: Cache, name: str, unit: str, picture: Picture) -> Drawing:
         bounds = f"{values[places[0]]:.3g} to {values[places[-1]]:.3g} {unit}".strip()
         rows[bounds] = [pixels[place] for place in chosen]
     caption = (
-        f"Training {images.kind.noun.many} in order of {name}, as many in each row, as they are stored, before "
-        "augmentation and normalisation."
+        f"Training {images.kind.noun.many} in order of {name}, as many in each row, as they are "
+        "stored, before augmentation and normalisation."
     )
     return Drawing("examples", pictures.examples(rows, picture), caption, forms=("png",))
 
