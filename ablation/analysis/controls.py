@@ -12,13 +12,18 @@ import pandas as pd
 
 from ablation.analysis.comparison import Comparison, ControlArm, once
 from ablation.analysis.effects import Effect, Question, answers
-from ablation.designs.controls import SHAM
+from ablation.designs.controls import CAPACITY, SHAM
 from ablation.factors import Label
 from ablation.records import store
 from ablation.text import readable
 
 if TYPE_CHECKING:
     from ablation.records.controls import Control
+
+TRAINED = {SHAM: "other initial weights", CAPACITY: "widened, trained"}
+"""What was done for each kind of control."""
+
+ABLATED = "ablated: trained without it"
 
 CONTROL_COLUMNS = (
     "control",
@@ -56,19 +61,19 @@ def of_comparison(
     }
     groups: dict[tuple, list[Control]] = {}
     for one in records:
-        if one.of in cells:
-            groups.setdefault((one.kind, cells[one.of]), []).append(one)
+        against = one.facts.get("against", one.of)
+        if one.of in cells and against in cells:
+            key = one.kind, cells[one.of], cells[against], one.facts.get("level")
+            groups.setdefault(key, []).append(one)
     found = []
-    for (kind, cell), ones in groups.items():
+    for (kind, cell, against, level), ones in groups.items():
         runs = control_runs[control_runs["run"].isin([one.run for one in ones])]
         if len(runs):
             runs = _in_cell(comparison, runs, cell)
-            name = f"{cell_name(comparison, cell)}, {_WHAT[kind]}"
-            found.append(ControlArm(kind, cell, cell, name, runs, ones[-1].facts))
+            what = "sham" if level is None else f"{ones[-1].facts['part']} {level}"
+            name = f"{cell_name(comparison, cell)}, {what}"
+            found.append(ControlArm(kind, cell, against, name, runs, ones[-1].facts))
     return tuple(found)
-
-
-_WHAT = {SHAM: "sham"}
 
 
 def _in_cell(comparison: Comparison, runs: pd.DataFrame, cell: tuple) -> pd.DataFrame:
@@ -133,25 +138,38 @@ def controls_table(comparison: Comparison) -> pd.DataFrame:
     interval of 95 % for it alone) and `pairs` (seeds that both have), NaN in rows of arms; the
     names of its `runs`.
     """
-    records: list[dict[str, Any]] = []
-    shown = set()
+    blocks: dict[tuple, dict[tuple, list[dict[str, Any]]]] = {}
     for control, effect in zip(comparison.controls, control_effects(comparison), strict=True):
-        if control.against not in shown:
-            shown.add(control.against)
-            records.append(_of_arm(comparison, control.against))
-        low, high = effect.interval
-        records.append(
-            {"control": control.kind, "arm": control.name}
-            | _scores(control.runs)
-            | {
-                "against": cell_name(comparison, control.against),
-                "difference": effect.mean if effect.n else math.nan,
-                "low": low,
-                "high": high,
-                "pairs": effect.n,
-            }
-        )
+        of_arm = blocks.setdefault(control.against, {}).setdefault(control.of, [])
+        head = {"control": control.kind, "arm": control.name, "trained": TRAINED[control.kind]}
+        of_arm.append(_scores(control.runs) | head | _held(comparison, control.against, effect))
+    records: list[dict[str, Any]] = []
+    for against, by_arm in blocks.items():
+        records.append(_of_arm(comparison, against))
+        first = [against] if against in by_arm else []
+        for cell in [*first, *(one for one in by_arm if one != against)]:
+            if cell != against:
+                effect = arm_effect(comparison, cell, against)
+                head = {"trained": ABLATED} | _held(comparison, against, effect)
+                records.append(_of_arm(comparison, cell) | head)
+            records += by_arm[cell]
     return pd.DataFrame(records, columns=CONTROL_COLUMNS)
+
+
+def _held(comparison: Comparison, against: tuple, effect: Effect) -> dict[str, Any]:
+    low, high = effect.interval
+    mean = effect.mean if effect.n else math.nan
+    name = cell_name(comparison, against)
+    return {"against": name, "difference": mean, "low": low, "high": high, "pairs": effect.n}
+
+
+def arm_effect(comparison: Comparison, cell: tuple, against: tuple) -> Effect:
+    """Returns how much more an arm scores than another, as `control_effect` has it of a control."""
+    there = pd.Series(True, comparison.runs.index)
+    for name, level in zip((*comparison.rows, "column"), cell, strict=True):
+        there &= comparison.runs[name] == level
+    name = f"{cell_name(comparison, cell)}, as it is"
+    return control_effect(comparison, ControlArm("", cell, against, name, comparison.runs[there]))
 
 
 def _of_arm(comparison: Comparison, cell: tuple) -> dict[str, Any]:

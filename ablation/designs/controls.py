@@ -3,10 +3,11 @@
 A control asks nothing: no question of a design names one, and no correction counts it.
 """
 
-SHAM = "sham"
+SHAM, CAPACITY = "sham", "capacity"
 
 CONTROLS = {
     SHAM: "the arm that others are compared with, with other initial weights",
+    CAPACITY: "arms that lost parameters, widened to as many as the full network has",
 }
 """What `control=` may name, and what it is."""
 

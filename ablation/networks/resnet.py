@@ -15,6 +15,7 @@ in He et al. 2015 (arXiv 1502.01852), batch normalisation keeps 0.9 of its runni
 A part is a keyword of `resnet`, a field of `ResNet` and a line of `PARTS`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -67,6 +68,7 @@ PARTS: dict[str, Any] = {
     },
     "stochastic_depth": {"neutral": 0.0, "applies": {"plain": [False]}},
     "dropout": {"neutral": 0.0},
+    "width": {"neutral": 1000},
 }
 """What the signature of `resnet` cannot say; see `signature.Part`."""
 
@@ -100,6 +102,7 @@ def resnet(
     zero_init_residual: bool = False,
     stochastic_depth: float = 0.0,
     dropout: float = 0.0,
+    width: int = 1000,
 ) -> keras.Model:
     """Builds a residual network or its plain counterpart.
 
@@ -132,13 +135,19 @@ def resnet(
             branch; block l of L has l / L of it (Huang et al. 2016, arXiv 1603.09382, eq. 4).
         dropout: the share, 0 to below 1, of the pooled features that training leaves out before
             the classifier (Srivastava et al. 2014, "Dropout", §4).
+        width: filters in thousandths of the published ones. Inside the blocks of a stage they are
+            rounded up in some and down in others, so that the parameters grow in small steps and
+            two nets can be brought to the same number.
 
     Returns:
         A functional model, float images (batch, height, width, channels) to float32 logits.
 
     Raises:
-        ValueError: stochastic_depth or dropout is out of range.
+        ValueError: stochastic_depth, dropout or width is out of range.
     """
+    widths = tuple(filters * width / 1000 for filters in _WIDTHS[family])
+    if min(widths) < 2:
+        raise ValueError(f"width={width} leaves a stage with less than 2 filters")
     for part, share in (("stochastic_depth", stochastic_depth), ("dropout", dropout)):
         if not 0 <= share < 1:
             raise ValueError(f"{part} must be 0 or more and below 1, not {share}")
@@ -146,7 +155,7 @@ def resnet(
     net = ResNet(
         block,
         tuple(blocks),
-        _WIDTHS[family],
+        widths,
         seed,
         plain=plain,
         shortcut=usual["shortcut"] if shortcut == "auto" else shortcut,
@@ -169,7 +178,7 @@ class ResNet:
 
     block: str
     blocks: tuple[int, ...]
-    widths: tuple[int, ...]
+    widths: tuple[float, ...]
     seed: int
     plain: bool
     shortcut: str
@@ -193,7 +202,8 @@ class ResNet:
             for block in range(1, blocks + 1):
                 number += 1
                 strides = 2 if stage > 1 and block == 1 else 1
-                x = self._block(x, width, strides, number, f"stage{stage}_block{block}")
+                filters = round(width), math.floor(width + (block - 0.5) / blocks)
+                x = self._block(x, filters, strides, number, f"stage{stage}_block{block}")
         if self.preact:
             x = self._norm_act(x, "final")
         x = layers.GlobalAveragePooling2D(name="pool")(x)
@@ -208,18 +218,24 @@ class ResNet:
     def _stem(self, x):
         """The layers before the first block: He15 Table 1 (conv1, pool), §4.2 for CIFAR-10."""
         if self.stem == "cifar":
-            return self._norm_act(self._conv(x, self.widths[0], 3, 1, "stem_conv"), "stem")
-        x = self._norm_act(self._conv(x, self.widths[0], 7, 2, "stem_conv"), "stem")
+            return self._norm_act(self._conv(x, round(self.widths[0]), 3, 1, "stem_conv"), "stem")
+        x = self._norm_act(self._conv(x, round(self.widths[0]), 7, 2, "stem_conv"), "stem")
         return layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(x)
 
-    def _convolutions(self, width: int, strides: int) -> list[tuple[int, int, int]]:
-        """Filters, kernel size and strides of a block's convolutions, in order (He15 Fig. 5)."""
-        if self.block == "basic":
-            return [(width, 3, strides), (width, 3, 1)]
-        on_1x1, on_3x3 = (strides, 1) if self.stride_on == "1x1" else (1, strides)
-        return [(width, 1, on_1x1), (width, 3, on_3x3), (4 * width, 1, 1)]
+    def _convolutions(self, filters: tuple[int, int], strides: int) -> list[tuple[int, int, int]]:
+        """Filters, kernel size and strides of a block's convolutions, in order (He15 Fig. 5).
 
-    def _block(self, x, width: int, strides: int, number: int, name: str):
+        Args:
+            filters: of the stage, and inside the block.
+            strides: of the block.
+        """
+        width, inside = filters
+        if self.block == "basic":
+            return [(inside, 3, strides), (width, 3, 1)]
+        on_1x1, on_3x3 = (strides, 1) if self.stride_on == "1x1" else (1, strides)
+        return [(inside, 1, on_1x1), (inside, 3, on_3x3), (4 * width, 1, 1)]
+
+    def _block(self, x, width: tuple[int, int], strides: int, number: int, name: str):
         """The convolutions of one block and, unless the net is plain, the shortcut around them."""
         raw = x
         # The stem has already activated what the very first block gets (He16, appendix).
@@ -285,7 +301,8 @@ class ResNet:
             return BatchNormalization(
                 momentum=0.9, epsilon=1e-5, gamma_initializer=scale, name=f"{name}_bn"
             )(x)
-        groups = 1 if self.norm == "layer" else min(32, x.shape[-1] // 2)
+        most = 1 if self.norm == "layer" else min(32, x.shape[-1] // 2)
+        groups = next(one for one in range(most, 0, -1) if x.shape[-1] % one == 0)
         return layers.GroupNormalization(
             groups, epsilon=1e-5, gamma_initializer=scale, name=f"{name}_{self.norm}norm"
         )(x)

@@ -131,8 +131,8 @@ def control_cells(comparison: Comparison) -> Cells:
             ]
         )
     header = ["arm", "how", metric.title, "parameters", "held against", "difference"]
-    arms = frozenset(place for place, kind in enumerate(table["control"]) if not kind)
-    return Cells(header, rows, arms)
+    bases = frozenset(place for place, name in enumerate(table["against"]) if not name)
+    return Cells(header, rows, bases)
 
 
 def interaction_cells(comparison: Comparison) -> Cells:

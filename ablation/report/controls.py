@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from ablation.analysis.comparison import Comparison, ControlArm
-from ablation.analysis.controls import cell_name, control_effects
+from ablation.analysis.controls import arm_effect, cell_name, control_effects
 from ablation.analysis.effects import Effect
-from ablation.designs.controls import SHAM
+from ablation.designs.controls import CAPACITY, SHAM
 from ablation.terminal import counted
 
 TITLE = "Controls"
@@ -48,7 +48,24 @@ def _sham(comparison: Comparison, control: ControlArm, effect: Effect) -> Iterat
     yield f"{text}."
 
 
-_SAID = {SHAM: _sham}
+def _capacity(comparison: Comparison, control: ControlArm, effect: Effect) -> Iterator[str]:
+    name, facts = cell_name(comparison, control.of), control.facts
+    full = cell_name(comparison, control.against)
+    own, target, parameters = (int(facts[key]) for key in ("own", "target", "parameters"))
+    lost = target - own
+    text = f"Fewer parameters: {name} has {lost:,} ({100 * lost / target:.1f} %) less than {full}"
+    as_it_is = arm_effect(comparison, control.of, control.against)
+    if as_it_is.n:
+        text += f" and differs from it by {_size(as_it_is)}"
+    how = f"{facts['part']}={facts['level']}, {100 * (parameters - target) / target:+.1f} %"
+    said = _size(effect) if effect.n else "an unknown amount, for no pair is complete"
+    text += f"; widened to as many ({how}) it differs by {said}"
+    if abs(parameters - target) > 0.01 * target:
+        text += ". No width comes closer than that, so the counts are not equal"
+    yield f"{text}."
+
+
+_SAID = {SHAM: _sham, CAPACITY: _capacity}
 
 
 def _size(effect: Effect) -> str:

@@ -5,12 +5,23 @@ command runs.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ablation.designs.controls import OF_SHAM, SHAM
-from ablation.factors import spelled
+from ablation import import_path
+from ablation.config import UserError
+from ablation.data import cache
+from ablation.designs.controls import CAPACITY, OF_SHAM, SHAM
+from ablation.designs.registry import DESIGNS, GRID
+from ablation.factors import PARTS, spelled
+from ablation.networks import registry, widen
+from ablation.records import controls, store
+from ablation.records.store import Run
+from ablation.running import environment
 from ablation.running.jobs import Change, Expansion, Job
 
 
@@ -49,3 +60,160 @@ def _jobs(arms: Sequence[Job], changes: Sequence[Change]) -> Iterator[Job]:
                 group = group[name]
             group[leaf] = value
         yield replace(job, words=(*job.words, *words), config=changed, control=change)
+
+
+@dataclass(frozen=True)
+class Widened:
+    """What widening the arms of a command comes to.
+
+    Attributes:
+        expansion: its jobs, with those of widened arms.
+        said: a line for each arm that lost parameters, or one that none did.
+    """
+
+    expansion: Expansion
+    said: list[str]
+
+
+def widened(expansion: Expansion, runs: Sequence[Run], design: str) -> Widened:
+    """Returns the jobs of a command with those of arms that are widened to the full network's size.
+
+    Args:
+        expansion: of the command.
+        runs: of its jobs, in order.
+        design: its name.
+
+    Raises:
+        UserError: a network has no part to widen it by, or the design has no full network.
+    """
+    jobs = expansion.of_arms
+    pairs = {one: full for one, full in full_of(expansion, runs, design).items() if one != full}
+    searches: dict[str, dict[str, Any]] = {}
+    of_pair: dict[int, str] = {}
+    for place, full in pairs.items():
+        search = _search(runs[place], runs[full])
+        of_pair[place] = hashlib.sha256(json.dumps(search, sort_keys=True).encode()).hexdigest()[:8]
+        searches[of_pair[place]] = search | {"backend": runs[place].config.backend}
+    answers = _answers(searches, runs[0])
+    found, said = [], dict[str, None]()
+    for place, full in pairs.items():
+        answer = answers[of_pair[place]]
+        if "level" not in answer:
+            continue
+        facts = answer | {"search": of_pair[place], "part": widen.PART}
+        keys = {f"{PARTS}{widen.PART}": answer["level"]}
+        found.append(Change(CAPACITY, place, keys, facts, full))
+        said[_told(jobs[place], answer)] = None
+    if not found:
+        said["control=capacity: no arm has 1 % fewer parameters than the full network"] = None
+    known = [job.control for job in expansion.jobs if job.control]
+    jobs = [*jobs, *_jobs(jobs, [*known, *found])]
+    return Widened(replace(expansion, jobs=jobs), list(said))
+
+
+def full_of(expansion: Expansion, runs: Sequence[Run], design: str) -> dict[int, int]:
+    """Returns for the job of each arm that of the full network, which has all that it may lack.
+
+    That is the reference of a design that has one. In a grid it is the arm with most parts as the
+    network has them by default, among those that differ in parts alone.
+
+    Raises:
+        UserError: the design has neither.
+    """
+    arms = DESIGNS[design].arms(expansion.space)
+    jobs = expansion.of_arms
+    if arms[0].role != "reference" and design != GRID:
+        raise UserError(
+            f"control=capacity needs the full network among the arms, which design={design} has "
+            "not; use design=both or design=leave_one_out."
+        )
+    groups: dict[tuple, list[int]] = {}
+    for place, (job, run) in enumerate(zip(jobs, runs, strict=False)):
+        others = {key: level for key, level in job.levels.items() if not key.startswith(PARTS)}
+        block = run.config.seed, run.fingerprint, run.config.dataset.name
+        key = (*block, *(others.items() if design == GRID else ()))
+        groups.setdefault(key, []).append(place)
+    found: dict[int, int] = {}
+    for places in groups.values():
+        full = max(places, key=lambda place: (_defaults(runs[place]), -place))
+        if design != GRID:
+            full = next(place for place in places if jobs[place].arm == 0)
+        found |= dict.fromkeys(places, full)
+    return found
+
+
+def _defaults(run: Run) -> int:
+    """Returns how many parts of a run's network are as the network has them by default."""
+    defaults = registry.find(run.config.arch).settled({})
+    return sum(run.config.parts.get(name, ...) == level for name, level in defaults.items())
+
+
+def _search(run: Run, full: Run) -> dict[str, Any]:
+    """Returns the order to widen the network of a run to the size of another's."""
+    network = registry.find(run.config.arch)
+    part = network.parts.get(widen.PART)
+    if part is None or part.kinds != (int,):
+        named = ", ".join(map(registry.typed, network.parts)) or "none"
+        raise UserError(
+            f"control=capacity widens a network by a part named {widen.PART}, a whole number, "
+            f"which arch={run.config.arch} has not: add {widen.PART}: int = ... to its function. "
+            f"Parts: {named}."
+        )
+
+    def described(one: Run) -> dict[str, Any]:
+        data = cache.find(one.config.dataset, one.config.cache_dir)
+        assert data
+        return {
+            "arch": one.config.arch,
+            "parts": one.config.parts,
+            "shape": list(data.input_shape),
+            "classes": len(data.meta["classes"]),
+            "vocabulary": data.meta.get("vocabulary"),
+            "source": one.network.source,
+        }
+
+    return described(run) | {"target": described(full)}
+
+
+def _answers(searches: Mapping[str, dict[str, Any]], run: Run) -> dict[str, dict[str, Any]]:
+    """Returns what each search finds; what is on record of the study is not looked for again."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in controls.controls(store.study_directory(run.config)):
+        key = str(one.facts.get("search"))
+        if one.kind == CAPACITY and key in searches:
+            found[key] = {
+                name: one.facts[name] for name in ("own", "target", "level", "parameters")
+            }
+    by_backend: dict[str, list[str]] = {}
+    for key, search in searches.items():
+        if key not in found:
+            by_backend.setdefault(search["backend"], []).append(key)
+    for backend, names in by_backend.items():
+        order = {"backend": backend, "searches": [searches[name] for name in names]}
+        child = subprocess.run(
+            import_path.command("ablation.networks.widen"),
+            input=json.dumps(order),
+            capture_output=True,
+            text=True,
+            env=environment.child(replace(run.config, backend=backend)),
+        )
+        if child.returncode:
+            reason = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
+            raise UserError(f"control=capacity could not count parameters: {reason}")
+        answers = json.loads(child.stdout.splitlines()[-1])
+        found |= dict(zip(names, answers, strict=True))
+    return found
+
+
+def _told(job: Job, answer: Mapping[str, Any]) -> str:
+    """Returns how an arm is widened, in words, and whether that reaches the full network's size."""
+    own, target, parameters = answer["own"], answer["target"], answer["parameters"]
+    named = ", ".join(f"{key}={level}" for key, level in job.levels.items())
+    text = (
+        f"control=capacity: {named} has {own:,} parameters, the full network {target:,}; "
+        f"{widen.PART}={answer['level']} gives it {parameters:,}"
+    )
+    if abs(parameters - target) > widen.WITHIN * target:
+        share = 100 * (parameters - target) / target
+        text += f", the closest there is, though {share:+.1f} % off"
+    return text

@@ -44,12 +44,14 @@ class Change:
         of: the place of the job that it is the control of.
         keys: that are changed, joined by dots, with their values.
         facts: what a report is to know of it.
+        against: the place of the job that it is compared with; None if that is its own.
     """
 
     kind: str
     of: int
     keys: dict[str, Any]
     facts: dict[str, Any] = field(default_factory=dict)
+    against: int | None = None
 
 
 @dataclass(frozen=True)

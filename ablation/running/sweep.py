@@ -39,7 +39,7 @@ from ablation.config import (
 )
 from ablation.data import cache
 from ablation.designs import BLOCKS
-from ablation.designs.controls import CONTROLS
+from ablation.designs.controls import CAPACITY, CONTROLS
 from ablation.designs.registry import DESIGNS, GRID
 from ablation.factors import (
     PARTS,
@@ -234,6 +234,7 @@ def sweep(config: DictConfig, launcher: Launcher, batch_size: int | None) -> lis
     expansion = controls.added(expansion, list(config.control))
     whole = Sweep([job.config | given for job in expansion.jobs], expansion)
     whole.prepare()
+    expansion, whole = _with_widened(expansion, whole, given)
     returned: list[Any] = []
 
     def launch(due: Sequence[Sequence[str]]) -> None:
@@ -261,6 +262,18 @@ def sweep(config: DictConfig, launcher: Launcher, batch_size: int | None) -> lis
     if not whole.end():
         sys.exit(EXIT_RUNS_MISSING)
     return returned
+
+
+def _with_widened(
+    expansion: Expansion, whole: "Sweep", given: dict[str, Any]
+) -> tuple[Expansion, "Sweep"]:
+    """Returns the jobs of a command with those of arms that are widened, if it asks for any."""
+    if not whole.widens:
+        return expansion, whole
+    expansion = whole.widened()
+    whole = Sweep([job.config | given for job in expansion.jobs], expansion)
+    whole.prepare()
+    return expansion, whole
 
 
 @contextlib.contextmanager
@@ -631,6 +644,24 @@ class Sweep:
             said = f"control={kind}: {CONTROLS[kind]}"
             self._console.print(said, soft_wrap=True, highlight=False)
 
+    @property
+    def widens(self) -> bool:
+        """Whether the command asks for arms that are widened."""
+        return CAPACITY in self._configs[0].control
+
+    def widened(self) -> Expansion:
+        """Returns the jobs with those of arms that are widened; says which, and which are not.
+
+        Raises:
+            UserError: a network cannot be widened, or the design has no full one.
+        """
+        assert self._expansion
+        design = self._configs[0].design.name
+        found = controls.widened(self._expansion, self._of_jobs, design)
+        for line in found.said:
+            self._console.print(line, soft_wrap=True, highlight=False)
+        return found.expansion
+
     def _controls_of(self, runs: Sequence[Run]) -> list[Run]:
         """Returns the controls of the arms' runs, whatever those were tuned to."""
         assert self._expansion
@@ -649,7 +680,11 @@ class Sweep:
         for run, job in zip(self._of_jobs, self._expansion.jobs, strict=True):
             if job.control and run.name in trained:
                 of = self._of_jobs[job.control.of].name
-                yield Control(job.control.kind, run.name, of, job.control.facts)
+                against = job.control.against
+                facts = job.control.facts
+                if against is not None:
+                    facts = facts | {"against": self._of_jobs[against].name}
+                yield Control(job.control.kind, run.name, of, facts)
 
     def _planned(self) -> Planned | None:
         """Returns the design of the command, for the record."""

@@ -37,7 +37,7 @@ def trained(cli, tmp_path_factory):
     folder = tmp_path_factory.mktemp("controlled")
     (folder / "net.py").write_text(NET)
     tuned = "tune.recipe.learning_rate=0.1,0.03"
-    done = cli(*DESIGN, tuned, "seed=0,1", "control=sham", cwd=folder)
+    done = cli(*DESIGN, tuned, "seed=0,1", "control=sham,capacity", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder, done
 
@@ -45,8 +45,9 @@ def trained(cli, tmp_path_factory):
 def test_a_sham_differs_in_the_draw_of_its_weights_alone(trained):
     folder, _ = trained
     study = folder / "runs" / "main"
-    shams, results = controls.controls(study), _results(study)
-    assert len(results) == 8 and len(shams) == 2
+    found, results = controls.controls(study), _results(study)
+    shams = [one for one in found if one.kind == "sham"]
+    assert len(results) == 10 and len(shams) == 2
     for one in shams:
         sham, of = results[one.run], results[one.of]
         for key in ("order_sha256", "train_fingerprint", "steps", "trainable"):
@@ -66,10 +67,30 @@ def test_a_sham_is_not_trained_again_and_stands_in_the_plan(trained, cli):
     folder, done = trained
     assert "control=sham" in done.stderr and "reference, sham" in done.stdout
     tuned = "tune.recipe.learning_rate=0.1,0.03"
-    planned = cli(*DESIGN, tuned, "seed=0,1", "control=sham", "plan=true", cwd=folder)
+    planned = cli(*DESIGN, tuned, "seed=0,1", "control=sham,capacity", "plan=true", cwd=folder)
     assert planned.returncode == 0, planned.stderr
     assert len(re.findall(r"-draw1-", planned.stdout)) == 2
-    assert re.search(r"\b0 of 14 runs to train", planned.stdout), planned.stdout
+    assert re.search(r"\b0 of 16 runs to train", planned.stdout), planned.stdout
+
+
+def test_the_arm_that_lost_parameters_is_widened_to_as_many_and_tuned_like_it(trained):
+    folder, done = trained
+    study = folder / "runs" / "main"
+    results = _results(study)
+    found = [one for one in controls.controls(study) if one.kind == "capacity"]
+    assert len(found) == 2
+    for one in found:
+        wide, own, full = (results[name] for name in (one.run, one.of, one.facts["against"]))
+        assert own["trainable"] < 0.99 * full["trainable"]
+        assert abs(wide["trainable"] - full["trainable"]) <= 0.01 * full["trainable"]
+        assert (own["trainable"], full["trainable"]) == (one.facts["own"], one.facts["target"])
+        rates = {
+            store.Stored(study / name).config()["recipe"]["learning_rate"]
+            for name in (one.run, one.of)
+        }
+        assert len(rates) == 1
+    assert re.search(r"control=capacity: parts.wide=false.* has 2,410 parameters", done.stderr)
+    assert "Fewer parameters: without wide has" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -78,9 +99,16 @@ def test_a_sham_is_not_trained_again_and_stands_in_the_plan(trained, cli):
         (("control=sham",), "put -m before the keys"),
         (("-m", "plain=true,false", "control=shan"), "Allowed: sham"),
         (("-m", "plain=true,false", "draw=1"), "control=sham"),
+        (("-m", "arch=preact15", "plain=true,false", "control=capacity"), "named width"),
+        (
+            ("-m", "arch=20", "design=add_one", "plain=true,false", "control=capacity"),
+            "design=both",
+        ),
     ],
 )
 def test_bad_input_gets_one_line(words, said, cli, tmp_path):
     done = cli(*words, cwd=tmp_path)
     assert done.returncode == 2 and said in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1 and not list(tmp_path.iterdir())
+    lines = done.stderr.strip().splitlines()
+    assert [line for line in lines if line.startswith("ablation: ")] == lines[-1:]
+    assert not list(tmp_path.iterdir())
