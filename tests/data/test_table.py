@@ -132,7 +132,8 @@ def test_an_image_that_changes_is_another_data_set(table, tmp_path):
 @pytest.mark.parametrize(
     ("change", "keys", "words"),
     [
-        (without("path"), {}, ["no column path", "label, split, patient", "dataset.path_column"]),
+        (without("path"), {}, ["there is text in patient", "dataset.path_column"]),
+        (without("path"), {"kind": "images"}, ["no column path", "label, split, patient"]),
         (without("label"), {}, ["no column label", "dataset.label_column"]),
         (None, {"split_column": "fold"}, ["no column fold", "dataset.split_column"]),
         (None, {"group": "who"}, ["no column who", "dataset.group"]),
@@ -213,3 +214,45 @@ def test_images_that_both_splits_show_are_counted(table, tmp_path):
     Image.fromarray(noise).save(tmp_path / "images" / "15.png")
     built = cache.prepare(table(keys={"image_size": [4, 6]}), tmp_path / "cache", no_progress)
     assert built.meta["shared"] == 5
+
+
+FEATURES = "a,b,label,split\n" + "\n".join(
+    f"{i},{i / 3},{'xy'[i % 2]},{'train' if i < 8 else 'val'}" for i in range(12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        (FEATURES, {}),
+        (FEATURES.replace(",", ";"), {}),
+        (FEATURES.replace("label", "species"), {"label_column": "species"}),
+        (FEATURES.replace("a,b", "path,b"), {"kind": "features"}),
+    ],
+)
+def test_without_images_all_other_columns_are_features(text, keys, tmp_path):
+    (tmp_path / "rows.csv").write_text(text)
+    dataset = config("table", path=str(tmp_path / "rows.csv"), **keys)
+    source = sources.open_source(dataset)
+    assert source.kind.name == "features" and source.classes == ("x", "y")
+    rows = examples(source, "val")
+    np.testing.assert_allclose([row.image for row in rows], [[i, i / 3] for i in range(8, 12)])
+    assert [row.label for row in rows] == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (FEATURES.replace("3,1.0", "3,red"), ["there is text in b;", "dataset.path_column"]),
+        (FEATURES.replace("3,1.0", "three,red"), ["there is text in a, b;"]),
+        (FEATURES.replace("3,1.0", ",1.0"), ["row 5 has no finite number in a."]),
+        (FEATURES.replace("3,1.0", "3,inf"), ["row 5 has no finite number in b."]),
+        ("label\nx\ny\n", ["no column of numbers"]),
+        ("a,label\n", ["lists no row"]),
+    ],
+)
+def test_columns_that_are_no_numbers_are_told(text, words, tmp_path):
+    (tmp_path / "rows.csv").write_text(text)
+    dataset = config("table", path=str(tmp_path / "rows.csv"))
+    said = one_line(lambda: sources.open_source(dataset))
+    assert [word for word in words if word not in said] == []

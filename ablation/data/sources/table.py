@@ -1,4 +1,4 @@
-"""Image files that a table lists: a path, a label and perhaps a split in each row."""
+"""A table with a row an input: a label, perhaps a split, and an image file or many numbers."""
 
 import os
 import warnings
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ablation.config import UserError, first_line
+from ablation.data.facts import named
 from ablation.data.kinds import IMAGES, KINDS
 from ablation.data.sources.common import Example, LeftOut, digest_of, given_file, option
 from ablation.data.sources.decode import DEPTHS, MAYBE_DEEP, depth_of, example
@@ -25,36 +26,38 @@ from ablation.text import readable
 if TYPE_CHECKING:  # Loaded late, since pandas would delay every command.
     import pandas as pd
 
-_WHAT = "a table with a row for each image, such as labels.csv or labels.parquet"
+_WHAT = "a table with a row for each image or with columns of numbers, such as labels.csv"
+_NAMED_AT_MOST = 5
 _SEPARATORS = ",;\t"
 _PARQUET = (".parquet", ".pq")
 
 
 @dataclass
 class TableConfig(TargetConfig):
-    """What a table of image files can be asked for."""
+    """What a table can be asked for."""
 
     path: str | None = option(None, _WHAT)
+    kind: str | None = option(None, "images or features; null to tell it by the column of images")
     path_column: str = option("path", "the column of the image files, relative to the table")
     label_column: str | None = option(None, "the column of the labels; null for label")
     split_column: str = option("split", "the column that says train, val or test, if it is there")
 
 
 class Table:
-    """Images listed in a CSV or Parquet file, decoded to RGB."""
+    """Rows of a CSV or Parquet file: image files, decoded to RGB, or all other columns' numbers."""
 
     options = TableConfig
     read: tuple[Path, ...] = ()
     fetches = False
-    kind = KINDS[IMAGES]
     channels = 3
     lost: tuple[str, ...] = ()
 
     def __init__(self, dataset: TableConfig):
         listed = _Listed(dataset)
         where = listed.where
-        if not len(listed.files):
-            raise UserError(f"{where} lists no image to train or validate on.")
+        self.kind = listed.kind
+        if not len(listed.labels):
+            raise UserError(f"{where} lists no {self.kind.noun.one} to train or validate on.")
         column, numbers = listed.label, _numbers(listed.labels)
         texts = np.array(listed.labels)
         found = [(column, texts if numbers is None else numbers)]
@@ -77,8 +80,14 @@ class Table:
         )
 
     def split(self, name: str) -> tuple[int, Iterator[Example]]:
-        """Returns the split's size and an iterator that decodes its files to RGB."""
+        """Returns the split's size and an iterator over its rows, image files decoded to RGB."""
         places = self._places[name]
+        numbers = self._listed.numbers
+        if numbers is not None:
+            return len(places), (
+                Example(self._listed.names[place], numbers[place], self._labels[place])
+                for place in places
+            )
         return len(places), (
             example(
                 self._listed.names[place],
@@ -114,9 +123,11 @@ class _Listed:
     Attributes:
         where: the table's name, for messages.
         label: the column of the labels.
-        files: of the images.
-        names: of the images, as the table has them.
-        labels: of the images.
+        kind: of the inputs.
+        files: of the images, none of features.
+        numbers: float (rows, features), None of images.
+        names: of the inputs, of images as the table has them.
+        labels: of the inputs.
         groups: whom each is of, None if nobody asks.
         is_val: whether each validates, None if the table does not say.
         left_out: the rows that are not used.
@@ -127,7 +138,13 @@ class _Listed:
         self.where = readable(path.name)
         frame = _read(path)
         self.label = label = dataset.label_column or "label"
-        columns = {"path_column": dataset.path_column, "label_column": label}
+        has_images = dataset.path_column in frame or dataset.path_column != "path"
+        self.kind = KINDS[dataset.kind or (IMAGES if has_images else "features")]
+        if self.kind.name not in (IMAGES, "features"):
+            raise UserError(f"dataset.kind={dataset.kind} is not for a table: images or features.")
+        columns = {"label_column": label}
+        if self.kind.name == IMAGES:
+            columns = {"path_column": dataset.path_column} | columns
         if dataset.group:
             columns["group"] = dataset.group
         if dataset.split_column != "split":
@@ -140,15 +157,24 @@ class _Listed:
             splits, unused = named_splits(
                 frame[dataset.split_column].tolist(), self.where, self._row, dataset.split_column
             )
-            left = frame[dataset.path_column][unused]
+            is_row = self.kind.name != IMAGES
+            left = frame["_row"].map("row {}".format) if is_row else frame[dataset.path_column]
+            left = left[unused]
             self.left_out = [LeftOut("of a third split", name) for name in left]
             frame, splits = frame[~unused], splits[~unused]
         self.is_val = splits
-        self.names = frame[dataset.path_column].tolist()
         self.labels = frame[label].tolist()
         self._rows = frame["_row"].tolist()
         self.groups = frame[dataset.group].to_numpy(str) if dataset.group else None
-        self._check_files(path.parent, self._rows)
+        self.files: list[Path] = []
+        self.numbers = None
+        if self.kind.name == IMAGES:
+            self.names = frame[dataset.path_column].tolist()
+            self._check_files(path.parent, self._rows)
+        else:
+            self.names = [f"row {row}" for row in self._rows]
+            others = {label, dataset.split_column, dataset.group, "_row"}
+            self.numbers = self._features(frame[[one for one in frame if one not in others]])
 
     def check_numbers(self) -> None:
         """Raises UserError unless every label is a number."""
@@ -174,6 +200,31 @@ class _Listed:
         if len(empty):
             more = f", nor have {len(empty) - 1:,} more rows" if len(empty) > 1 else ""
             raise UserError(f"{self._row(empty[0])} has no {column}{more}.")
+
+    def _features(self, frame: "pd.DataFrame") -> np.ndarray:
+        """Returns the columns as numbers; raises UserError if one holds anything else."""
+        import pandas as pd
+
+        numbers = frame.apply(pd.to_numeric, errors="coerce").astype(float)
+        is_text = (numbers.isna() & (frame != "")).to_numpy()
+        texts = [str(name) for name, wrong in zip(frame, is_text.any(axis=0), strict=True) if wrong]
+        if texts:
+            columns = named(texts, len(texts), _NAMED_AT_MOST)
+            raise UserError(
+                f"{self.where}: features are numbers, but there is text in {columns}; make numbers "
+                "of it or leave it out. A column of image files is named by dataset.path_column."
+            )
+        if not len(numbers.columns):
+            raise UserError(f"{self.where} has no column of numbers and none of images.")
+        wrong = np.argwhere(~np.isfinite(numbers.to_numpy()))
+        if len(wrong):
+            place, column = wrong[0]
+            more = f", nor have {len(wrong) - 1:,} more cells" if len(wrong) > 1 else ""
+            raise UserError(
+                f"{self.where}, {self.names[place]} has no finite number in "
+                f"{readable(str(numbers.columns[column]))}{more}."
+            )
+        return numbers.to_numpy()
 
     def _check_files(self, folder: Path, rows: list[int]) -> None:
         """Finds the files; raises UserError if one is not there or listed twice."""
