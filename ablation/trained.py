@@ -26,8 +26,8 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
 
     Returns:
         A functional model from inputs as they are stored, such as images (batch, height, width,
-        channels) with pixels from 0 to 255, to float32 logits (batch, classes). It normalises as
-        the run did; the network is its last layer.
+        channels) with pixels from 0 to 255, to float32 logits (batch, classes), of values to these
+        in the unit of the data. It normalises as the run did; the network is its last layer.
 
     Raises:
         UserError: there are no such weights, or no run.
@@ -65,6 +65,10 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
             **config["parts"],
         )
         network.load_weights(kept[max(kept) if epoch is None else epoch])
+        learned = facts.get("target") or {}
+        if "std" in learned:
+            outputs = keras.layers.Rescaling(learned["std"], learned["mean"], dtype="float32")
+            network = keras.Model(network.inputs, outputs(network.outputs[0]), name=network.name)
         if not normalised:
             return network
         name = "pixels" if len(facts["image_shape"]) == 3 else "inputs"

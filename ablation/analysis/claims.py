@@ -159,10 +159,12 @@ def _verdict(claim: Claim, effect: Effect) -> str:
         return FAILS if low > width or high < -width else OPEN
     if claim.by:
         least = claim.by / scale
+        if not effect.metric.higher_is_better:  # Better is lower.
+            low, high = -high, -low
         return HOLDS if low >= least else FAILS if high < least else OPEN
     if not effect.concludes:
         return OPEN
-    return HOLDS if effect.mean > 0 else FAILS
+    return HOLDS if (effect.mean > 0) == effect.metric.higher_is_better else FAILS
 
 
 def _difference(study: Study, claim: Claim) -> tuple[Effect, str]:

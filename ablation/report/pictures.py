@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter
 from rich.cells import cell_len
 
 from ablation.data.kinds import Picture
-from ablation.report.axes import LEVEL_LENGTH, fitted
+from ablation.report.axes import LEVEL_LENGTH, fitted, legend, line_style
 from ablation.report.fonts import drawn
 
 _RIGHT: dict[str, Any] = {"edgecolor": "#0072B2", "linewidth": 1.2, "linestyle": "-"}
@@ -139,6 +139,39 @@ def against_true(
         for axes in panels[y, len(line) :]:
             axes.remove()
     return figure
+
+
+def by_label(found: Mapping[tuple[str, str], np.ndarray], names: Sequence[str]) -> Figure:
+    """Draws a score of each label for each cell.
+
+    Args:
+        found: by row and column of the cell, float (labels,), 0 to 1; NaN for none.
+        names: of the labels.
+    """
+    shown = [drawn(name, _NAME_LENGTH) for name in names]
+    figure = Figure(figsize=(5.6, 1.4 + 0.32 * len(shown)), layout="constrained")
+    axes = figure.subplots()
+    columns = [", ".join(part for part in cell if part) for cell in found]
+    apart = 0.6 / max(1, len(columns))
+    for i, (column, scores) in enumerate(zip(columns, found.values(), strict=True)):
+        style = line_style(columns, column) | {"linestyle": ""}
+        places = np.arange(len(shown)) + apart * (i - (len(columns) - 1) / 2)
+        axes.plot(scores, places, **style)
+    axes.set_yticks(range(len(shown)), shown)
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_xlim(-0.02, 1.02)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_xlabel("average precision")
+    axes.grid(alpha=0.3)
+    legend(figure, columns)
+    return figure
+
+
+def mark_shares(figure: Figure, shares: Sequence[float]) -> None:
+    """Draws into `by_label` what share of the inputs has each label."""
+    (axes,) = figure.axes
+    for place, share in enumerate(shares):
+        axes.plot([share, share], [place - 0.4, place + 0.4], color="black", linewidth=0.9)
 
 
 def confusion(matrices: Mapping[tuple[str, str], np.ndarray], classes: Sequence[str]) -> Figure:

@@ -20,6 +20,7 @@ from ablation.report import figures, judged, layers, notes, pictures, tuned
 from ablation.report.cells import Cells, tuning_cells
 from ablation.report.gallery import SEEDS_AT_MOST, Gallery
 from ablation.report.pictures import Guess
+from ablation.targets.labels import mean_average_precision
 from ablation.text import readable
 
 _EFFECTS_AT_MOST = 40
@@ -265,6 +266,39 @@ def _values(shown: Gallery, images: Sequence[OfImages]) -> Section:
     return Section("Pictures", drawn, remarks)
 
 
+def _labels(shown: Gallery, images: Sequence[OfImages]) -> Section:
+    """How well each label is found in each cell."""
+    drawn, remarks = [], list(shown.remarks)
+    if shown.cells:
+        found = {}
+        for cell in shown.cells:
+            of_seeds = [_precisions(frame, len(shown.classes)) for frame in cell.by_seed.values()]
+            found[cell.row, cell.column] = np.mean(of_seeds, axis=0)
+        figure = pictures.by_label(found, shown.classes)
+        caption = (
+            "Average precision of each label on the validation data after the final epoch, means "
+            "over the seeds of a cell; a line is the share of the data that has the label, which "
+            "an order by chance scores."
+        )
+        frame = next(iter(shown.cells[0].by_seed.values()))
+        shares = [frame[f"true {k}"].mean() for k in range(len(shown.classes))]
+        pictures.mark_shares(figure, shares)
+        drawn.append(Drawing("by_label", figure, caption))
+    return Section("Labels", drawn, remarks)
+
+
+def _precisions(frame: pd.DataFrame, count: int) -> np.ndarray:
+    """Returns the average precision of each label, NaN of one that nothing has."""
+    return np.array(
+        [
+            mean_average_precision(
+                frame[[f"true {k}"]].to_numpy(), frame[[f"predicted {k}"]].to_numpy()
+            )
+            for k in range(count)
+        ]
+    )
+
+
 def _by_value(images: Cache, name: str, unit: str, picture: Picture) -> Drawing:
     values, pixels = images.labels("train")[:, 0], images.images("train")
     order = np.argsort(values, kind="stable")
@@ -378,5 +412,6 @@ def _examples(classes: Sequence[str], images: Cache, picture: Picture) -> Drawin
 PICTURES: dict[str, Callable[[Gallery, Sequence[OfImages]], Section]] = {
     "classes": _pictures,
     "value": _values,
+    "labels": _labels,
 }
 """What shows the images and predictions of each kind of target."""

@@ -41,6 +41,7 @@ _KINDS = (
     *(
         "ablation",
         "against_true",
+        "by_label",
         "changed",
         "confusion",
         "controls",

@@ -16,9 +16,10 @@ from ablation.analysis.metrics import Metric
 from ablation.config import Config, UserError
 from ablation.targets.classes import Classes, is_whole
 from ablation.targets.common import Target
+from ablation.targets.labels import Labels
 from ablation.targets.value import Value
 
-TARGETS: dict[str, type[Target]] = {one.kind: one for one in (Classes, Value)}
+TARGETS: dict[str, type[Target]] = {one.kind: one for one in (Classes, Value, Labels)}
 """The targets by the name that `dataset.target` gives them."""
 
 CLASSES = Classes()
@@ -46,7 +47,8 @@ def of_source(opened: Any) -> type[Target]:
 def guessed(found: Iterable[tuple[str, np.ndarray]], where: str) -> type[Target]:
     """Returns the target that labels are of, if nobody says so.
 
-    Texts and whole numbers are classes, whatever their type; other numbers are values.
+    Texts and whole numbers are classes, whatever their type; other numbers are values. Rows of 0
+    and 1 are several labels, unless each row has exactly one 1.
 
     Args:
         found: labels, each with what to call it in a message.
@@ -58,6 +60,13 @@ def guessed(found: Iterable[tuple[str, np.ndarray]], where: str) -> type[Target]
     arrays = list(found)
     if any(array.dtype.kind == "f" and not is_whole(array) for _, array in arrays):
         return Value
+    if all(_are_labels(array) for _, array in arrays):
+        if any((array.sum(axis=1) != 1).any() for _, array in arrays):
+            return Labels
+        raise UserError(
+            f"{where}: {arrays[0][0]} has one 1 in every row: of classes give their numbers, by "
+            "y.argmax(axis=1), one label an image; or say dataset.target=labels."
+        )
     for name, array in arrays:
         if array.dtype.kind == "f" and array.ndim == 1:
             known, counts = np.unique(array, return_counts=True)
@@ -68,6 +77,12 @@ def guessed(found: Iterable[tuple[str, np.ndarray]], where: str) -> type[Target]
                     "the number, or dataset.target=classes."
                 )
     return Classes
+
+
+def _are_labels(array: np.ndarray) -> bool:
+    """Returns whether an array is rows of 0 and 1."""
+    rows = array.ndim == 2 and array.shape[1] > 1 and array.dtype.kind in "buif"
+    return bool(rows and ((array == 0) | (array == 1)).all())
 
 
 def settled(config: Config, target: Target) -> Config:

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from ablation import backends, source
-from ablation.config import Config
+from ablation.config import Config, UserError
 from ablation.data.augment import OwnAugmentation, Tricks
 from ablation.data.cache import Cache
 from ablation.data.pipeline import TrainBatches, ValBatches, affine
@@ -23,6 +23,7 @@ from ablation.data.sources import SPLITS
 from ablation.data.tuning_split import of_run
 from ablation.networks import cost
 from ablation.networks.build import build
+from ablation.networks.layers import LogProbabilities
 from ablation.networks.pairing import initial_digests
 from ablation.records import store
 from ablation.targets.common import Target
@@ -200,6 +201,8 @@ def compiled_model(config: Config, cache: Cache, total_steps: int) -> keras.Mode
         **config.parts,
     )
     target, outputs = cache.target(config.dataset), len(cache.meta["classes"])
+    if target.is_row:
+        _check_end(model, config.arch, target)
     is_row = target.is_row or Tricks.of(config.recipe).shares
     model.compile(
         build_optimizer(config.recipe, total_steps),
@@ -213,6 +216,17 @@ def compiled_model(config: Config, cache: Cache, total_steps: int) -> keras.Mode
     model.compute_metrics(None, labels, np.zeros((1, model.output_shape[-1])))
     model.reset_metrics()
     return model
+
+
+def _check_end(model: keras.Model, arch: str, target: Target) -> None:
+    """Raises UserError if a network puts out probabilities where none are learned."""
+    last = model.outputs[0]._keras_history.operation
+    ends = getattr(getattr(last, "activation", None), "__name__", "")
+    if ends in ("sigmoid", "softmax") or isinstance(last, LogProbabilities):
+        raise UserError(
+            f"arch={arch} ends in a {ends or 'softmax'}; with dataset.target={target.kind} a "
+            "network ends in a linear layer."
+        )
 
 
 def weights_digest(model: keras.Model) -> str:

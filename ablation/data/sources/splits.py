@@ -44,7 +44,7 @@ class SplitConfig(DatasetConfig):
 class TargetConfig(SplitConfig):
     """What a source can be asked for whose labels may be of any target."""
 
-    target: str | None = option(None, "what is predicted: classes or value; null: told by y")
+    target: str | None = option(None, "classes, value or labels; null: told by y")
     unit: str = option("", "of a value, such as °C")
 
     def __post_init__(self) -> None:

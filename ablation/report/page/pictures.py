@@ -19,6 +19,7 @@ _TITLES = {
     "gradients": "Gradients of the layers",
     "confusion": "Confusion matrices",
     "against_true": "Predicted against true values",
+    "by_label": "Scores by label",
     "predictions": "Predictions",
     "changed": "What a change fixes and breaks",
     "examples": "Training examples",
