@@ -6,6 +6,7 @@ import_path.tidy()  # Before anything else is imported.
 
 import contextlib
 import sys
+from pathlib import Path
 
 import numpy as np
 from hydra import compose, initialize_config_dir
@@ -16,8 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation import command, keys
-from ablation.config import CONF_DIR, Config, UserError, to_plain
-from ablation.data.sources import Source, open_source
+from ablation.config import CONF_DIR, Config, DatasetConfig, UserError, to_plain
+from ablation.data.kinds import KINDS
+from ablation.data.sources import SPLITS, Source, open_source
 from ablation.networks.registry import ARCHS
 from ablation.running import environment
 from ablation.terminal import EXIT_USER_ERROR, accept_any_text, import_quietly, open_console
@@ -59,7 +61,13 @@ def _describe(config: Config) -> None:
     source = open_source(config.dataset)
     shape = source.kind.shape(_first(source), config.dataset)
     try:
-        model = build(config.arch, shape, len(source.classes), **config.parts)
+        model = build(
+            config.arch,
+            shape,
+            len(source.classes),
+            vocabulary=_vocabulary(source, config.dataset),
+            **config.parts,
+        )
     except (RefusedError, ValueError) as error:
         raise UserError(f"there is no such net: {error}") from None
     model.summary(line_length=110)
@@ -87,6 +95,15 @@ def _describe(config: Config) -> None:
     )
     if counts.uncounted:
         console.print(f"not counted: {', '.join(counts.uncounted)}", highlight=False)
+
+
+def _vocabulary(source: Source, dataset: DatasetConfig) -> int | None:
+    """Returns how many tokens there are, None of what is no tokens."""
+    if source.kind is not KINDS["tokens"]:
+        return None
+    splits = ([one.image for one in source.split(split)[1]] for split in SPLITS)
+    train, val = (np.stack([text for text in texts if text is not None]) for texts in splits)
+    return int(source.kind.facts(train, val, dataset, Path())["vocabulary"])
 
 
 def _first(source: Source) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A small transformer for tokens: are the brackets balanced?
 
-The texts are generated: 12 to 24 brackets. Half are balanced; the others are balanced ones of which
+The texts are generated: 20 to 24 brackets. Half are balanced; the others are balanced ones of which
 two brackets changed places, so that counting tells none of them. Attention after Vaswani et al.
 2017, arXiv 1706.03762, with positions learned or left out; layers that normalise first, Xiong et
 al. 2020, arXiv 2002.04745.
@@ -16,15 +16,16 @@ import numpy as np
 from keras import layers, ops
 
 WIDTH, BLOCKS, HEADS = 32, 2, 4
-COUNT, LONGEST = 6000, 12
-OPEN, CLOSE = 1, 2
+COUNT, LONGEST, OPEN, CLOSE = 6000, 12, 1, 2
 
 
 def balanced(rng, pairs):
-    """Returns the tokens of so many pairs of brackets: each goes around or behind what is there."""
-    tokens = []
-    for start in rng.integers(0, 2, pairs):
-        tokens = [OPEN, *tokens, CLOSE] if start else [*tokens, OPEN, CLOSE]
+    """Returns the tokens of so many pairs of brackets: each opens or closes by chance."""
+    tokens, depth = [], 0
+    while len(tokens) < 2 * pairs:
+        opens = depth == 0 or (depth < 2 * pairs - len(tokens) and rng.random() < 0.5)
+        tokens.append(OPEN if opens else CLOSE)
+        depth += 1 if opens else -1
     return tokens
 
 
@@ -34,16 +35,18 @@ def is_balanced(tokens):
 
 
 def load():
-    """Returns tokens (6000, 24), 0 behind the end of a text, labels and the classes."""
-    rng = np.random.default_rng(0)
-    x, y = np.zeros((COUNT, 2 * LONGEST), np.int32), np.arange(COUNT) % 2
-    for row, is_whole in zip(x, y, strict=True):
-        tokens = balanced(rng, rng.integers(6, LONGEST + 1))
-        while not is_whole and is_balanced(tokens):
+    """Returns tokens (6000, 24), 0 behind the end of a text, labels and classes; none twice."""
+    rng, texts = np.random.default_rng(0), {}
+    while len(texts) < COUNT:
+        tokens, label = balanced(rng, rng.integers(10, LONGEST + 1)), len(texts) % 2
+        while not label and is_balanced(tokens):
             one, other = rng.choice(len(tokens), 2, replace=False)
             tokens[one], tokens[other] = tokens[other], tokens[one]
+        texts[tuple(tokens)] = label
+    x = np.zeros((COUNT, 2 * LONGEST), np.int32)
+    for row, tokens in zip(x, texts, strict=True):
         row[: len(tokens)] = tokens
-    return {"x": x, "y": y, "classes": ["broken", "balanced"]}
+    return {"x": x, "y": np.array([*texts.values()]), "classes": ["broken", "balanced"]}
 
 
 class Positions(layers.Layer):

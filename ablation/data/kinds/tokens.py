@@ -128,12 +128,12 @@ class Tokens(InMemory):
             shown = lines[:_LINES]
             if len(lines) > _LINES:
                 shown[-1] = f"{shown[-1][: _COLUMNS - 1]}…"
-            place = left + 0.03 * size, top + 0.03 * size
+            place = left + 0.03 * size, top + size / 2
             axes.text(
                 *place,
                 "\n".join(shown),
                 ha="left",
-                va="top",
+                va="center",
                 size=6.5,
                 family="monospace",
                 parse_math=False,
