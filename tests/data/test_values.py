@@ -8,6 +8,7 @@ from sklearn import metrics as outside
 
 from ablation import targets
 from ablation.analysis import study
+from ablation.analysis.claims import FAILS, HOLDS, claimed
 from ablation.analysis.effects import HELPS, HURTS
 from ablation.analysis.tables import comparison_effects
 from ablation.config import UserError
@@ -220,6 +221,8 @@ def test_less_error_helps_and_more_hurts_in_the_unit_of_the_data(stored_run, tmp
     assert effect.metric.name == "mae" and effect.metric.size(effect.mean).endswith(" kg")
     assert found.runs["score_of_chance"].tolist() == [20.0] * 8
     assert not effect.near_chance
+    (tmp_path / "main" / "claims.yaml").write_text("- residual > plain by 2\n- plain > residual\n")
+    assert [one.verdict for one in claimed(loaded).answers] == [HOLDS, FAILS]
     by_r2 = loaded.measured("r2", margin=0.5)
     (found,) = by_r2.comparisons(reference="residual")
     (effect,) = [one for one in comparison_effects(found) if one.kind == "contrast"]
