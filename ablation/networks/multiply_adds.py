@@ -82,7 +82,8 @@ def _count(layer: Any, args: Any, kwargs: Any, output: keras.KerasTensor) -> Cou
     if any(None in shape[1:] for shape in shapes[:-1]):
         return Counted({}, {layer.name: type(layer).__name__})
     if isinstance(layer, layers.TorchModuleWrapper):
-        return _count_torch(layer, shapes[:-1])
+        tensors = [one for one in keras.tree.flatten([args, kwargs]) if hasattr(one, "dtype")]
+        return _count_torch(layer, tensors)
     rule = _rule(layer)
     if rule and rule.whole:
         *inputs, out = ((1, *shape[1:]) for shape in shapes)
@@ -95,11 +96,11 @@ def _count(layer: Any, args: Any, kwargs: Any, output: keras.KerasTensor) -> Cou
     return _run(layer, args, kwargs)
 
 
-def _count_torch(layer: keras.layers.TorchModuleWrapper, inputs: Sequence[Shape]) -> Counted:
+def _count_torch(layer: keras.layers.TorchModuleWrapper, inputs: Sequence[Any]) -> Counted:
     """Counts a layer of PyTorch on one example of zeros."""
     from ablation.networks.torch_multiply_adds import count_module  # It loads PyTorch.
 
-    zeros = [keras.ops.zeros((1, *shape[1:])) for shape in inputs]
+    zeros = [keras.ops.zeros((1, *one.shape[1:]), one.dtype) for one in inputs]
     total, uncounted = count_module(layer.module, lambda: layer(*zeros, training=False))
     return Counted({"": total}, {name or layer.name: kind for name, kind in uncounted.items()})
 
