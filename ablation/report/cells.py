@@ -116,7 +116,8 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
 
 def control_cells(comparison: Comparison) -> Cells:
     """Returns the controls of a comparison, each below the arm that it is held against."""
-    table, metric = controls_table(comparison), comparison.metric
+    # It has no verdict, whatever its spread.
+    table, metric = controls_table(comparison).assign(verdict=""), comparison.metric
     rows = []
     for _, row in table.iterrows():
         parameters = row["parameters"]
