@@ -178,7 +178,7 @@ def _holes(comparison: Comparison) -> Iterable[str]:
 def _holes_of_controls(comparison: Comparison) -> Iterable[str]:
     """Yields which runs of controls are not complete, and which seeds of their arms they lack."""
     for one in comparison.controls:
-        broken = one.runs[one.runs["state"] != store.COMPLETE]
+        broken = one.runs[~one.runs["state"].isin((store.COMPLETE, store.REFUSED))]
         for seed, state, why in broken[["seed", "state", "reason"]].itertuples(index=False):
             yield f"{one.name}, seed {seed}: {state}{f' ({why})' if why else ''}"
         cell = comparison.runs

@@ -15,6 +15,7 @@ from ablation.analysis.tuning import SETTING, ArmTuning
 from ablation.config import BACKENDS, PLACES
 from ablation.data.kinds import Noun, noun_of
 from ablation.designs import Question
+from ablation.designs.controls import LESION
 from ablation.designs.registry import GRID
 from ablation.factors import (
     LAST,
@@ -138,7 +139,11 @@ class Comparison:
     @cached_property
     def checked(self) -> pd.DataFrame:
         """The complete runs of arms and controls, which must have had one budget."""
-        beside = [one.runs[one.runs["state"] == store.COMPLETE] for one in self.controls]
+        beside = [
+            one.runs[one.runs["state"] == store.COMPLETE]
+            for one in self.controls
+            if one.kind != LESION
+        ]
         return pd.concat([self.complete, *beside]) if beside else self.complete
 
     @cached_property

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ablation.analysis.comparison import Comparison, ControlArm, once
 from ablation.analysis.effects import Effect, Question, answers
-from ablation.designs.controls import CAPACITY, SHAM
+from ablation.designs.controls import CAPACITY, LESION, SHAM
 from ablation.factors import Label
 from ablation.records import store
 from ablation.text import readable
@@ -20,7 +20,11 @@ from ablation.text import readable
 if TYPE_CHECKING:
     from ablation.records.controls import Control
 
-TRAINED = {SHAM: "other initial weights", CAPACITY: "widened, trained"}
+TRAINED = {
+    SHAM: "other initial weights",
+    CAPACITY: "widened, trained",
+    LESION: "lesioned: switched off after training, not retrained",
+}
 """What was done for each kind of control."""
 
 ABLATED = "ablated: trained without it"
@@ -70,7 +74,7 @@ def of_comparison(
         runs = control_runs[control_runs["run"].isin([one.run for one in ones])]
         if len(runs):
             runs = _in_cell(comparison, runs, cell)
-            what = "sham" if level is None else f"{ones[-1].facts['part']} {level}"
+            what = kind if level is None else f"{ones[-1].facts['part']} {level}"
             name = f"{cell_name(comparison, cell)}, {what}"
             found.append(ControlArm(kind, cell, against, name, runs, ones[-1].facts))
     return tuple(found)

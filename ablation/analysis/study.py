@@ -31,6 +31,7 @@ from ablation.analysis.metrics import Metric
 from ablation.analysis.tuning import SETTING, ArmTuning, of_run, read_all
 from ablation.config import RECORD_KEY, UserError, first_line, flatten, result_keys
 from ablation.data.kinds import IMAGES, noun_of
+from ablation.designs.controls import LESION
 from ablation.designs.registry import GRID
 from ablation.factors import ABSENT, LAST, Factor, Label, labels, of_parts
 from ablation.records import asked, controls, store, tuning
@@ -60,6 +61,8 @@ _OF_THE_RUN = (
 )
 
 _STANDING = ("chance", "by_chance", "val_counts")
+
+_OF_DATA = ("val_images", "val_fingerprint", "val_counts")
 
 RESULTS = (
     "loss",
@@ -141,9 +144,12 @@ class Study:
     @property
     def all_runs(self) -> pd.DataFrame:
         """The rows of `runs` and `control_runs`, in the order of their names."""
-        if self.control_runs.empty:
+        trained = self.control_runs
+        if len(trained):  # A lesion is judged and not trained.
+            trained = trained[~trained["run"].str.contains("/")]
+        if trained.empty:
             return self.runs
-        return pd.concat([self.runs, self.control_runs]).sort_values("run", ignore_index=True)
+        return pd.concat([self.runs, trained]).sort_values("run", ignore_index=True)
 
     @property
     def complete(self) -> pd.DataFrame:
@@ -516,13 +522,38 @@ def load(directory: str | Path) -> Study:
         tuned=read_all(directory, records),
         superseded=left_out,
         controls=beside,
-        control_runs=frame[is_control].reset_index(drop=True),
+        control_runs=_with_lesions(frame[is_control], frame, beside, directory),
     )
     return replace(
         study,
         runs=study.scored(study.runs)[0],
         control_runs=study.scored(study.control_runs)[0],
     )
+
+
+def _with_lesions(
+    trained: pd.DataFrame, frame: pd.DataFrame, beside: Iterable[Control], directory: Path
+) -> pd.DataFrame:
+    """Returns the runs of controls with a row for each lesion, made of the run that it is of."""
+    rows = []
+    for one in beside:
+        of_full = frame[frame["run"] == one.facts.get("against")]
+        if one.kind != LESION or of_full.empty:
+            continue
+        with contextlib.suppress(OSError, ValueError):
+            result = store.read_json(directory / one.run / "result.json")
+            unfit = result.pop("unfit", None)
+            state = {"run": one.run, "state": store.REFUSED if unfit else store.COMPLETE}
+            of_trained = [key for key in frame if key.startswith("val_") and key not in _OF_DATA]
+            of_trained += ["score", "skill", "seconds", "trainable", "total", "multiply_adds"]
+            known = {key: value for key, value in result.items() if key in frame}
+            known["score"] = result.get("val_accuracy", math.nan)
+            row = of_full.iloc[0].to_dict() | dict.fromkeys(of_trained, math.nan) | known | state
+            rows.append(row | {"reason": unfit or ""})
+    found = trained.reset_index(drop=True)
+    if not rows:
+        return found
+    return pd.concat([found, pd.DataFrame(rows, columns=frame.columns)], ignore_index=True)
 
 
 def _add_labels(

@@ -3,11 +3,12 @@
 A control asks nothing: no question of a design names one, and no correction counts it.
 """
 
-SHAM, CAPACITY = "sham", "capacity"
+SHAM, CAPACITY, LESION = "sham", "capacity", "lesion"
 
 CONTROLS = {
     SHAM: "the arm that others are compared with, with other initial weights",
     CAPACITY: "arms that lost parameters, widened to as many as the full network has",
+    LESION: "the trained full network with a part switched off, not retrained",
 }
 """What `control=` may name, and what it is."""
 

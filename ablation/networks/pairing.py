@@ -105,6 +105,41 @@ def pair(model: keras.Model, reference: keras.Model, seed: int) -> None:
             counts[key] += 1
 
 
+def transplant(model: keras.Model, trained: keras.Model) -> list[str]:
+    """Gives a model the values of a trained one in every layer that the two share.
+
+    Layers that their author named are shared if name and shapes are the same, all others as `pair`
+    aligns them.
+
+    Returns:
+        The layers of the model, with their variables, for which the trained one has no values. Then
+        the model is not to be judged.
+    """
+    entries, theirs = _entries(model), _entries(trained)
+    named = _by_name(theirs)
+    pairs = [
+        (entry, named[name])
+        for name, entry in _by_name(entries).items()
+        if name in named and _all_shapes(entry) == _all_shapes(named[name])
+    ]
+    pairs += _aligned(*([one for one in ones if not one.name] for ones in (entries, theirs)))
+    partners = {id(entry): partner for entry, partner in pairs}
+    missing = []
+    for entry in entries:
+        partner = partners.get(id(entry))
+        there = _keyed(partner.variables) if partner else {}
+        for key, variable in _keyed(entry.variables).items():
+            if key in there:
+                variable.assign(_value(there[key]))
+            elif "seed" not in key[0]:
+                missing.append(f"{entry.layer.name} {key[0]}")
+    return missing
+
+
+def _all_shapes(entry: _Entry) -> list[tuple[int, ...]]:
+    return [tuple(map(int, variable.shape)) for variable in entry.variables]
+
+
 def initial_digests(model: keras.Model) -> list[tuple[str, int]]:
     """Returns what tells whether two models start alike.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ablation.analysis.comparison import Comparison, ControlArm
 from ablation.analysis.controls import arm_effect, cell_name, control_effects
 from ablation.analysis.effects import Effect
-from ablation.designs.controls import CAPACITY, SHAM
+from ablation.designs.controls import CAPACITY, LESION, SHAM
 from ablation.terminal import counted
 
 TITLE = "Controls"
@@ -65,7 +65,23 @@ def _capacity(comparison: Comparison, control: ControlArm, effect: Effect) -> It
     yield f"{text}."
 
 
-_SAID = {SHAM: _sham, CAPACITY: _capacity}
+def _lesion(comparison: Comparison, control: ControlArm, effect: Effect) -> Iterator[str]:
+    name, full = cell_name(comparison, control.of), cell_name(comparison, control.against)
+    if not effect.n:
+        reasons = [one for one in control.runs["reason"].unique() if one]
+        yield f"Lesion: {full} cannot be made {name} after training ({'; '.join(reasons)})."
+        return
+    trained = arm_effect(comparison, control.of, control.against)
+    text = f"Ablated, trained so from the start, {name} differs from {full} by {_size(trained)}"
+    if not trained.n:
+        text = f"{name} has no complete run to compare with"
+    yield (
+        f"{text}; lesioned, that is switched off in the trained {full} and not retrained, by "
+        f"{_size(effect)}."
+    )
+
+
+_SAID = {SHAM: _sham, CAPACITY: _capacity, LESION: _lesion}
 
 
 def _size(effect: Effect) -> str:

@@ -8,18 +8,19 @@ import copy
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ablation import import_path
 from ablation.config import UserError
 from ablation.data import cache
-from ablation.designs.controls import CAPACITY, OF_SHAM, SHAM
+from ablation.designs.controls import CAPACITY, LESION, OF_SHAM, SHAM
 from ablation.designs.registry import DESIGNS, GRID
 from ablation.factors import PARTS, spelled
 from ablation.networks import registry, widen
 from ablation.records import controls, store
+from ablation.records.controls import Control
 from ablation.records.store import Run
 from ablation.running import environment
 from ablation.running.jobs import Change, Expansion, Job
@@ -124,8 +125,8 @@ def full_of(expansion: Expansion, runs: Sequence[Run], design: str) -> dict[int,
     jobs = expansion.of_arms
     if arms[0].role != "reference" and design != GRID:
         raise UserError(
-            f"control=capacity needs the full network among the arms, which design={design} has "
-            "not; use design=both or design=leave_one_out."
+            f"control=capacity and control=lesion need the full network among the arms, "
+            f"which design={design} has not; use design=both or design=leave_one_out."
         )
     groups: dict[tuple, list[int]] = {}
     for place, (job, run) in enumerate(zip(jobs, runs, strict=False)):
@@ -217,3 +218,83 @@ def _told(job: Job, answer: Mapping[str, Any]) -> str:
         share = 100 * (parameters - target) / target
         text += f", the closest there is, though {share:+.1f} % off"
     return text
+
+
+@dataclass(frozen=True)
+class Lesioned:
+    """What came of switching parts off.
+
+    Attributes:
+        controls: for the record.
+        said: what could not be done, a line each.
+    """
+
+    controls: list[Control]
+    said: list[str]
+
+
+def keeping(expansion: Expansion, runs: Sequence[Run], design: str) -> Expansion:
+    """Returns the jobs of a command, those of full networks so that their weights are kept."""
+    jobs = list(expansion.jobs)
+    for place in set(full_of(expansion, runs, design).values()):
+        config = runs[place].config
+        if not config.keep_checkpoints:
+            keys = {"keep_checkpoints": config.epochs}
+            (kept,) = _jobs(jobs, [Change(LESION, place, keys)])
+            jobs[place] = replace(kept, control=None)
+    return replace(expansion, jobs=jobs)
+
+
+def lesions(
+    expansion: Expansion, runs: Sequence[Run], design: str, trained: Collection[str]
+) -> Lesioned:
+    """Judges each full network with the part switched off that an arm was trained without.
+
+    What was judged before, of the same trained weights, is not judged again.
+
+    Args:
+        expansion: of the command.
+        runs: of its jobs, in order.
+        design: its name.
+        trained: the names of the runs that the command has trained.
+    """
+    by_full: dict[str, tuple[Run, list[dict[str, Any]]]] = {}
+    found, said = [], dict[str, None]()
+    for place, full_place in full_of(expansion, runs, design).items():
+        run, full = runs[place], runs[full_place]
+        if run.name == full.name or not {run.name, full.name} <= {*trained}:
+            continue
+        if asdict(run.config) | {"parts": {}, "keep_checkpoints": 0} != asdict(full.config) | {
+            "parts": {},
+            "keep_checkpoints": 0,
+        }:
+            said[f"control=lesion: {run.network.name} differs in more than parts"] = None
+            continue
+        if store.read_status(full.directory).state != store.COMPLETE:
+            continue  # It is a hole, and said as such.
+        if full.config.epochs not in store.checkpoints(full.directory / "weights"):
+            text = f"control=lesion: {full.name} has no weights, since it was trained before"
+            said[f"{text}; with rerun=all it is trained again and keeps them"] = None
+            continue
+        weights = store.read_json(full.directory / "result.json")["weights_sha256"]
+        text = json.dumps([run.config.parts, weights], sort_keys=True)
+        name = f"{full.name}/lesions/{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        facts = {"against": full.name}
+        found.append(Control(LESION, name, run.name, facts))
+        folder = full.directory.parent / name
+        if not (folder / "result.json").exists():
+            lesion = {"parts": run.config.parts, "folder": str(folder)}
+            by_full.setdefault(full.name, (full, []))[1].append(lesion)
+    for full, ordered in by_full.values():
+        order = {"config": asdict(full.config), "directory": str(full.directory)}
+        child = subprocess.run(
+            import_path.command("ablation.training.lesion"),
+            input=json.dumps(order | {"lesions": ordered}),
+            capture_output=True,
+            text=True,
+            env=environment.child(full.config),
+        )
+        if child.returncode:
+            reason = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
+            said[f"control=lesion: {full.name} could not be judged: {reason}"] = None
+    return Lesioned(found, list(said))

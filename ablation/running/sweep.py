@@ -39,7 +39,7 @@ from ablation.config import (
 )
 from ablation.data import cache
 from ablation.designs import BLOCKS
-from ablation.designs.controls import CAPACITY, CONTROLS
+from ablation.designs.controls import CAPACITY, CONTROLS, LESION
 from ablation.designs.registry import DESIGNS, GRID
 from ablation.factors import (
     PARTS,
@@ -644,10 +644,20 @@ class Sweep:
             said = f"control={kind}: {CONTROLS[kind]}"
             self._console.print(said, soft_wrap=True, highlight=False)
 
+    def _lesion(self) -> None:
+        """Judges the trained full networks with parts switched off, as far as they are there."""
+        if LESION not in self._configs[0].control or not self._expansion:
+            return
+        design, trained = self._configs[0].design.name, {run.name for run in self._trained}
+        found = controls.lesions(self._expansion, self._of_jobs, design, trained)
+        for line in found.said:
+            self._console.print(line, soft_wrap=True, highlight=False)
+        recorded_controls.put(self._directory, found.controls)
+
     @property
     def widens(self) -> bool:
         """Whether the command asks for arms that are widened."""
-        return CAPACITY in self._configs[0].control
+        return bool({CAPACITY, LESION} & {*self._configs[0].control})
 
     def widened(self) -> Expansion:
         """Returns the jobs with those of arms that are widened; says which, and which are not.
@@ -657,10 +667,15 @@ class Sweep:
         """
         assert self._expansion
         design = self._configs[0].design.name
-        found = controls.widened(self._expansion, self._of_jobs, design)
-        for line in found.said:
-            self._console.print(line, soft_wrap=True, highlight=False)
-        return found.expansion
+        expansion, asked_for = self._expansion, self._configs[0].control
+        if CAPACITY in asked_for:
+            found = controls.widened(expansion, self._of_jobs, design)
+            for line in found.said:
+                self._console.print(line, soft_wrap=True, highlight=False)
+            expansion = found.expansion
+        if LESION in asked_for:
+            expansion = controls.keeping(expansion, self._of_jobs, design)
+        return expansion
 
     def _controls_of(self, runs: Sequence[Run]) -> list[Run]:
         """Returns the controls of the arms' runs, whatever those were tuned to."""
@@ -713,6 +728,7 @@ class Sweep:
         assert self._monitor
         ends = [(run, runner.wait_or_take_over(run, command_line())) for run in self._trained]
         self._monitor.stop()
+        self._lesion()
         self._write_report(partial(print, flush=True))
         print(f"Report: {self._directory / 'report.md'}")
         print(f"Page:   {self._directory / PAGE}")

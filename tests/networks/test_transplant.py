@@ -1,0 +1,56 @@
+"""A trained network's values in another that lacks a part of it."""
+
+import keras
+import numpy as np
+
+from ablation.networks.pairing import transplant
+
+
+def _net(*, gate=True, name="hidden", units=8, bias=True):
+    image = keras.Input((4, 4, 1))
+    x = keras.layers.Flatten()(image)
+    x = keras.layers.Dense(8, activation="relu", name="first")(x)
+    if gate:
+        x = keras.layers.Dense(8, name="gate")(x)
+    x = keras.layers.Dense(units, name=name, use_bias=bias)(x)
+    x = keras.layers.BatchNormalization()(x)
+    return keras.Model(image, keras.layers.Dense(3, name="out")(x))
+
+
+def _trained(**parts):
+    model = _net(**parts)
+    rng = np.random.default_rng(0)
+    for variable in model.variables:
+        if "seed" not in variable.name:
+            variable.assign(rng.normal(size=variable.shape) ** 2)
+    return model
+
+
+def test_all_that_is_left_has_its_trained_values_running_statistics_too():
+    trained, lesioned = _trained(), _net(gate=False)
+    assert transplant(lesioned, trained) == []
+    for layer in lesioned.layers:
+        if layer.weights:
+            kind = type(layer)
+            same = next(
+                one
+                for one in trained.layers
+                if type(one) is kind and (one.name == layer.name or "batch" in one.name)
+            )
+            for ours, theirs in zip(layer.get_weights(), same.get_weights(), strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_same_network_says_the_same():
+    trained, again = _trained(), _net()
+    assert transplant(again, trained) == []
+    images = np.random.default_rng(1).random((5, 4, 4, 1), np.float32)
+    np.testing.assert_array_equal(trained(images).numpy(), again(images).numpy())
+
+
+def test_what_nobody_trained_is_named():
+    trained = _trained()
+    assert transplant(_net(name="other"), trained) == ["other kernel", "other bias"]
+    wider = transplant(_net(units=9), trained)
+    assert "hidden kernel" in wider and "out kernel" in wider
+    assert transplant(_net(), _trained(bias=False))[:1] == ["hidden kernel"]
