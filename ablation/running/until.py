@@ -110,7 +110,7 @@ class Buying:
             return False, f"{after}: these runs leave no question to decide"
         said = [f"{len(found.decided)} of {counted(found.asked, 'question')} decided"]
         if found.waiting:
-            said.append(_waiting(found.waiting, len(self._bought)))
+            said.append(_waiting(found.waiting, len(self._bought), self.at_most))
         if found.given_up:
             said.append(f"given up, since an arm always fails: {len(found.given_up)}")
         said += [*_claims(found), *_missing(found)]
@@ -143,13 +143,15 @@ class Buying:
         return max(able) if all(able) else self.at_most + 1
 
 
-def _waiting(effects: Sequence["Effect"], bought: int) -> str:
+def _waiting(effects: Sequence["Effect"], bought: int, at_most: int) -> str:
     """Returns what is open, and with how many seeds it might be decided."""
     named = [_named(effect) for effect in effects[:_NAMED_AT_MOST]]
     more = len(effects) - len(named)
     said = f"open: {', '.join(named)}{f' and {more} more' if more else ''}"
     able = [effect.seeds_to_settle for effect in effects]
     least = max(effect.least_seeds for effect in effects)
+    if at_most < least:
+        return f"{said} (none can be before {least} seeds: type seed=until({least}) or more)"
     if bought < least:
         return f"{said} (none can be before {least} seeds)"
     return f"{said} (about {max(able)} seeds at the spread seen)" if all(able) else said
