@@ -75,13 +75,15 @@ def _swept(*words):
 def test_the_keys_that_take_text_are_those_of_the_schema():
     keys.admit(["vgg16"])  # A network without parts.
     texts = {key for key, value in flatten(asdict(Config())).items() if isinstance(value, str)}
-    texts |= {"dataset.path_column", "dataset.split_column"}  # Of one source alone.
+    # Of some sources alone.
+    texts |= {"dataset.path_column", "dataset.split_column", "dataset.unit"}
     unset = {"train_split", "val_split", "data_dir", "path"}
     unset |= {"group", "image_column", "label_column", "revision", "subset"}
+    unset |= {"kind", "target", "vocabulary"}
     nullable = {f"dataset.{key}" for key in unset} | {
-        f"report.{key}" for key in ("contrast", "design", "reference")
+        f"report.{key}" for key in ("contrast", "design", "metric", "reference")
     }
-    nullable |= {"claims"}
+    nullable |= {"claims", "recipe.loss"}
     numbers = {"recipe.learning_rate", "recipe.batch_size"}
     assert keys.text_keys().keys() == (texts - numbers) | nullable
     assert {key for key, is_nullable in keys.text_keys().items() if is_nullable} == nullable
