@@ -130,7 +130,7 @@ def test_of_a_metric_that_should_be_low_what_rises_hurts(grid, monkeypatch):
 
     study = load(grid(SIX, 6))
     lower = replace(METRICS["accuracy"], higher_is_better=False)
-    found = replace(study, metric=lower).effects()
+    found = replace(study, own_metric=lower).effects()
     assert set(found["verdict"][:2]) == {"hurts"}
 
 

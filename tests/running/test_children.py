@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ablation import targets
 from ablation.data import cache
 from ablation.orders import TrainOrder, written
 from ablation.records import store
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the server is f
 def ordered(config, cache_dir, tmp_path):
     made = config(*TINY, f"runs_dir={tmp_path}", f"cache_dir={cache_dir}")
     data = cache.prepare(made.dataset, made.cache_dir, lambda *_: None)
+    made = targets.settled(made, data.target(made.dataset))
     run = run_of(made, data.fingerprint)
     order = written(TrainOrder(run, "command", False, 0, store.PENDING))
     return run, order, environment.child(made)
