@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ablation import import_path
+from ablation import import_path, targets
 from ablation.data import cache
 from ablation.orders import TrainOrder, written
 from ablation.records import store
@@ -110,6 +110,7 @@ def runs(config, cache_dir, tmp_path_factory):
         f"arch={HERE / 'tiny_net.py'}:build", *KEYS, f"runs_dir={folder}", f"cache_dir={cache_dir}"
     )
     data = cache.prepare(made.dataset, made.cache_dir, lambda *_: None)
+    made = targets.settled(made, data.target(made.dataset))
     found = Runs(run_of(made, data.fingerprint), environment.child(made))
     yield found
     found.close()
