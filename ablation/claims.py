@@ -1,6 +1,6 @@
 """Claims: what a study is expected to show, as sentences that a program can hold against it.
 
-    residual > plain at arch=56 by 2 points
+    se=true > se=false at arch=56 by 2 points
     batch = group at arch=20 within 0.5
     norm=none > norm=batch
 

@@ -2,6 +2,10 @@
 
 import json
 
+import pytest
+
+import ablation
+
 NET = """
 import keras
 
@@ -43,6 +47,9 @@ def test_a_study_of_values_speaks_of_their_error_in_their_unit(cli, tmp_path):
     (run, *_) = sorted(study.glob("*-s0-*"))
     result = json.loads((run / "result.json").read_text())
     assert result["val_mae"] <= result["val_rmse"] and result["by_chance"]["r2"] == 0
+    said = ablation.load(study).predictions(run.name)
+    error = (said["predicted 0"] - said["true 0"]).abs().mean()
+    assert error == pytest.approx(result["val_mae"], rel=1e-5)
     header = (run / "history.csv").read_text().splitlines()[0]
     assert header == "epoch,loss,mae,val_loss,val_mae,learning_rate,seconds"
     again = cli(*keys, "recipe.loss=mse", "report.metric=r2", cwd=tmp_path)

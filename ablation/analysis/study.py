@@ -384,15 +384,26 @@ class Study:
         return self._concatenated(tables.effects_table, contrast, reference, design)
 
     def predictions(self, run: str) -> pd.DataFrame:
-        """Returns what a run takes the validation images for, read from its directory.
+        """Returns what a run takes the validation inputs for, read from its directory.
 
         Returns:
-            One row an image in stored order: `label`, `predicted` (numbers of classes) and
-            `confidence` (0 to 1).
+            One row an input in stored order. Of classes `label`, `predicted` (their numbers) and
+            `confidence` (0 to 1); of values and several labels `true K` and `predicted K` for
+            output K, from 0: values in their unit, of labels 0 or 1 and the logarithm of the odds.
 
         Raises:
             OSError, ValueError: the run has no predictions, or they are damaged.
         """
+        if self.targets.get(run, CLASSES).is_row:
+            said = self.probabilities(run)
+            both = (("true", said.labels), ("predicted", said.probabilities))
+            return pd.DataFrame(
+                {
+                    f"{what} {place}": column
+                    for what, array in both
+                    for place, column in enumerate(array.T)
+                }
+            )
         columns = ("label", "predicted", "confidence")
         try:
             with np.load(self.directory / run / "predictions.npz") as stored:
@@ -401,7 +412,7 @@ class Study:
             raise ValueError(f"predictions.npz: {first_line(error)}") from None
 
     def probabilities(self, run: str) -> Predictions:
-        """Returns what a run gives every class, read from its directory.
+        """Returns what a run gives every class, or says of each output, read from its directory.
 
         Raises:
             OSError, ValueError: the run has no predictions, or they are damaged or without

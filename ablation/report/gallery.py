@@ -189,25 +189,8 @@ def _predictions(study: Study, comparison: Comparison, runs: pd.DataFrame) -> Pr
         if len(found) == SEEDS_AT_MOST:
             break
         with contextlib.suppress(OSError, ValueError):
-            found[int(seed)] = _of_run(study, comparison.target, name)
+            found[int(seed)] = study.predictions(name)
     return Predictions(row, first["column"], found)
-
-
-def _of_run(study: Study, target: Target, name: str) -> pd.DataFrame:
-    """Returns what a run says of every image; see `Predictions.by_seed`.
-
-    Raises:
-        OSError, ValueError: it cannot be read.
-    """
-    if not target.is_row:
-        return study.predictions(name)
-    said = study.probabilities(name)
-    columns = {
-        f"{what} {place}": column
-        for what, array in (("true", said.labels), ("predicted", said.probabilities))
-        for place, column in enumerate(array.T)
-    }
-    return pd.DataFrame(columns)
 
 
 def _place(runs: pd.DataFrame) -> str:

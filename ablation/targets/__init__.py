@@ -1,7 +1,7 @@
 """What a network learns to say of an image: a class, values, or several labels.
 
 A target is a module here with a class of the protocol `Target`, a line in `TARGETS`, and its
-pictures in `ablation.report.targets`.
+pictures in `PICTURES` of `ablation.report.sections`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,7 +65,7 @@ def guessed(found: Iterable[tuple[str, np.ndarray]], where: str) -> type[Target]
             return Labels
         raise UserError(
             f"{where}: {arrays[0][0]} has one 1 in every row: of classes give their numbers, by "
-            "y.argmax(axis=1), one label an image; or say dataset.target=labels."
+            "y.argmax(axis=1), one label an example; or say dataset.target=labels."
         )
     for name, array in arrays:
         if array.dtype.kind == "f" and array.ndim == 1:

@@ -175,7 +175,7 @@ def _labels(name: str, array: np.ndarray, where: str) -> np.ndarray:
     if array.ndim != 1:
         hint = " One-hot labels become numbers by y.argmax(axis=1)." if array.ndim == 2 else ""
         raise UserError(
-            f"{where}: {name} must be one label an image; its shape is {array.shape}.{hint}"
+            f"{where}: {name} must be one label an example; its shape is {array.shape}.{hint}"
         )
     if is_whole(array):
         array = array.astype(np.int64)
@@ -187,8 +187,8 @@ def _labels(name: str, array: np.ndarray, where: str) -> np.ndarray:
     if array.dtype.kind == "i" and (array < 0).any():
         place = int(np.argmax(array < 0))
         raise UserError(
-            f"{where}: {name}[{place}] is {array[place]}; labels are 0 or more. Leave images "
-            "without a label out."
+            f"{where}: {name}[{place}] is {array[place]}; labels are 0 or more. Leave out examples "
+            "without a label."
         )
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")

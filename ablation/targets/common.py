@@ -22,7 +22,8 @@ class Target(ABC):
     """What a network learns to say of an image.
 
     A target is a module of this folder. It owns the check of its labels, its losses and metrics,
-    and what is stored of predictions; its pictures are in `ablation.report.targets`.
+    and what is stored of predictions; its pictures are in `PICTURES` of
+    `ablation.report.sections`.
 
     Attributes:
         kind: its name, as `dataset.target` has it.

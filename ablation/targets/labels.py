@@ -52,7 +52,7 @@ class Labels(Target):
     kind: ClassVar[str] = "labels"
     losses: ClassVar[tuple[str, ...]] = ("binary_cross_entropy",)
     unread: ClassVar[Mapping[str, str]] = {
-        "class_weights": "an image has several labels, so no weight is its own"
+        "class_weights": "an example has several labels, so no weight is its own"
     }
     tracked: ClassVar[str] = "mean_average_precision"
     tracked_in_training: ClassVar[bool] = False  # It is no mean over steps.
@@ -76,7 +76,7 @@ class Labels(Target):
         for name, array in found:
             if array.ndim != 2 or array.shape[1] < 2 or array.dtype.kind not in "buif":
                 raise UserError(
-                    f"{where}: {name} must be a row of 0 and 1 an image, one for each of two "
+                    f"{where}: {name} must be a row of 0 and 1 an example, one for each of two "
                     f"labels or more; it is {array.dtype} of shape {array.shape}."
                 )
             wrong = np.argwhere((array != 0) & (array != 1))
@@ -96,7 +96,7 @@ class Labels(Target):
         )
         if len(known) != counts[0]:
             raise UserError(
-                f"{where}: classes names {len(known)} labels, and an image has {counts[0]}."
+                f"{where}: classes names {len(known)} labels, and an example has {counts[0]}."
             )
         return known, np.concatenate([array.astype(np.float32) for _, array in found])
 

@@ -117,7 +117,7 @@ class Value(Target):
             known = named_outputs(names, where)
         if len(known) != counts[0]:
             raise UserError(
-                f"{where}: classes names {len(known)} values, and an image has {counts[0]}."
+                f"{where}: classes names {len(known)} values, and an example has {counts[0]}."
             )
         for name, column in zip(known, arrays[0].T, strict=True):
             if column.min() == column.max():
@@ -248,7 +248,7 @@ def _values(name: str, array: np.ndarray, where: str) -> np.ndarray:
         array = array[:, np.newaxis]
     if array.ndim != 2 or not array.shape[1]:
         raise UserError(
-            f"{where}: {name} must be one value an image or a row of them; its shape is "
+            f"{where}: {name} must be one value an example or a row of them; its shape is "
             f"{array.shape}."
         )
     if array.dtype.kind not in "buif":
@@ -260,7 +260,7 @@ def _values(name: str, array: np.ndarray, where: str) -> np.ndarray:
     if len(broken):
         more = f", and so are {len(broken) - 1:,} more" if len(broken) > 1 else ""
         raise UserError(
-            f"{where}: {name}[{broken[0]}] is NaN or infinite{more}. Leave images without a value "
-            "out."
+            f"{where}: {name}[{broken[0]}] is NaN or infinite{more}. Leave out examples without "
+            "a value."
         )
     return found

@@ -130,8 +130,11 @@ HOLE = np.where(np.arange(20)[:, None, None, None] == 3, np.nan, X / 255)
         ({"x": X.astype(object), "y": Y}, ["x holds Python objects"]),
         ({"x": X, "y": Y[:-1]}, ["x has 20 images and y 19 labels"]),
         ({"x": X, "y": Y - 1}, ["y[0] is -1", "0 or more"]),
-        ({"x": X, "y": np.where(Y, np.nan, 1)}, ["is NaN or infinite", "Leave images without"]),
-        ({"x": X, "y": np.eye(2)[Y]}, ["one label an image", "argmax"]),
+        (
+            {"x": X, "y": np.where(Y, np.nan, 1)},
+            ["is NaN or infinite", "Leave out examples without"],
+        ),
+        ({"x": X, "y": np.eye(2)[Y]}, ["one label an example", "argmax"]),
         ({"x": X, "y": np.zeros(20, int)}, ["at least two classes", "only '0'"]),
         ({"x": X, "y": np.array(["a", ""])[Y]}, ["y[1] is empty"]),
         ({"x": HOLE, "y": Y}, ["x[3] holds NaN"]),
@@ -150,7 +153,7 @@ HOLE = np.where(np.arange(20)[:, None, None, None] == 3, np.nan, X / 255)
         ({"x": X, "y": Y, "classes": np.array(["a"])}, ["the label 1 has no name"]),
         ({"x": X, "y": Y, "classes": np.array(["a", "a"])}, ["names one class twice"]),
         ({"x": X, "y": Y, "classes": np.float64([1, 2])}, ["must be a list of names"]),
-        ({"x": X, "y": Y, "group": Y[:5]}, ["group must have one value an image, 20"]),
+        ({"x": X, "y": Y, "group": Y[:5]}, ["group must have one value an example, 20"]),
         ({"x": X, "y": Y, "group": np.zeros(20)}, ["group must be whole numbers or texts"]),
         ({"x": X, "y": Y, "group": np.zeros(20, int)}, ["no images for the val split"]),
         (

@@ -56,8 +56,8 @@ def test_rows_of_0_and_1_are_labels_unless_each_has_one_1():
     ("arrays", "words"),
     [
         ({"y": 2 * Y}, ["y[", "is 2", "1 if the image has the label"]),
-        ({"y": Y[:, 0]}, ["a row of 0 and 1 an image", "(40,)"]),
-        ({"y": Y, "classes": ["a", "b"]}, ["classes names 2 labels, and an image has 3"]),
+        ({"y": Y[:, 0]}, ["a row of 0 and 1 an example", "(40,)"]),
+        ({"y": Y, "classes": ["a", "b"]}, ["classes names 2 labels, and an example has 3"]),
     ],
 )
 def test_what_are_no_labels_is_refused_in_one_line(arrays, words, tmp_path):

@@ -69,10 +69,10 @@ def test_whole_floats_that_occur_once_are_asked_about():
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"y": np.where(Y > 0, np.nan, Y)}, ["is NaN or infinite", "Leave images without"]),
+        ({"y": np.where(Y > 0, np.nan, Y)}, ["is NaN or infinite", "Leave out examples without"]),
         ({"y": np.full(40, 2.5)}, ["value is 2.5 for every image", "nothing to learn"]),
-        ({"y": Y[:, None, None]}, ["one value an image or a row", "(40, 1, 1)"]),
-        ({"y": Y, "classes": ["a", "b"]}, ["classes names 2 values, and an image has 1"]),
+        ({"y": Y[:, None, None]}, ["one value an example or a row", "(40, 1, 1)"]),
+        ({"y": Y, "classes": ["a", "b"]}, ["classes names 2 values, and an example has 1"]),
         ({"y": Y.astype(complex)}, ["must be", "complex128"]),
         ({"y": Y[:-1]}, ["40 images", "39 labels"]),
     ],

@@ -125,7 +125,7 @@ class Held:
             self._check_kind(one, array, "buiSU", "whole numbers or texts")
             if array.shape != of_labels.shape[:1]:
                 raise UserError(
-                    f"{self._where}: {one} must have one value an image, {len(of_labels):,}; its "
+                    f"{self._where}: {one} must have one value an example, {len(of_labels):,}; its "
                     f"shape is {array.shape}."
                 )
             found.append(array)
