@@ -55,3 +55,17 @@ def test_a_study_of_values_speaks_of_their_error_in_their_unit(cli, tmp_path):
     again = cli(*keys, "recipe.loss=mse", "report.metric=r2", cwd=tmp_path)
     assert "0 to train" in again.stderr
     assert "Validation R²" in (study / "report.md").read_text()
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_every_backend_tells_the_error_of_training_in_the_unit(backend, cli, tmp_path):
+    pytest.importorskip(backend)
+    (tmp_path / "ink.py").write_text(NET.replace("/ 10", "* 10"))
+    keys = ("arch=ink.py:build", "dataset=function", "dataset.name=ink.py:load", "epochs=10")
+    done = cli(*keys, "recipe.batch_size=32", f"backend={backend}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs" / "main").glob("*-s0-*")
+    header, *rows = (line.split(",") for line in (run / "history.csv").read_text().splitlines())
+    trained = [float(row[header.index("mae")]) for row in rows]
+    # Of standardised values it would be about 1: their deviation is about 90 here.
+    assert 20 < trained[-1] < trained[0]

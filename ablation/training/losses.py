@@ -62,7 +62,8 @@ def _absolute_error(target: Target) -> Callable[[Any, Any], Any]:
     std = np.array(target.facts["std"], np.float32)
 
     def error(y_true, y_pred):
-        return ops.mean(ops.abs(ops.cast(y_true, y_pred.dtype) - y_pred) * std, axis=-1)
+        apart = ops.abs(ops.cast(y_true, y_pred.dtype) - y_pred)
+        return ops.mean(ops.multiply(apart, ops.cast(std, y_pred.dtype)), axis=-1)
 
     return error
 

@@ -148,7 +148,7 @@ HOLE = np.where(np.arange(20)[:, None, None, None] == 3, np.nan, X / 255)
         (SPLIT | {"x_val": X[:0], "y_val": Y[:0]}, ["x_val holds no images"]),
         (SPLIT | {"x_val": X[14:, ..., :1]}, ["x_train has 3 channels, x_val 1"]),
         (SPLIT | {"x_val": X[14:] / 255}, ["uint8", "float64", "the same type"]),
-        (SPLIT | {"y_train": 0 * Y[:14]}, ["no training images of 1"]),
+        (SPLIT | {"y_train": 0 * Y[:14]}, ["no training examples of 1"]),
         (SPLIT | {"y_val": np.array(["a"] * 6)}, ["of one split are texts"]),
         ({"x": X, "y": Y, "classes": np.array(["a"])}, ["the label 1 has no name"]),
         ({"x": X, "y": Y, "classes": np.array(["a", "a"])}, ["names one class twice"]),

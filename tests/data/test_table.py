@@ -150,7 +150,7 @@ def test_an_image_that_changes_is_another_data_set(table, tmp_path):
         (changed(slice(None), "split", "train"), {}, ["no split is val or test"]),
         (changed(slice(None), "split", "val"), {}, ["no split is train"]),
         (changed(slice(None), "label", "red"), {}, ["at least two classes", "only 'red'"]),
-        (changed([14], "label", "green"), {}, ["no training images of green"]),
+        (changed([14], "label", "green"), {}, ["no training examples of green"]),
         (None, {"group": "patient"}, ["the splits share p3", "nobody may be in both"]),
         (lambda frame: frame[:0], {}, ["no split is train"]),
         (lambda frame: frame[:0].drop(columns="split"), {}, ["lists no image"]),

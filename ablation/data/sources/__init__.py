@@ -85,7 +85,8 @@ def typed(given: Mapping[str, Any]) -> DatasetConfig:
 
 
 def _datasets(sources: Sequence[str]) -> str:
-    return " and ".join(f"dataset={name}" for name in sources)
+    *others, last = (f"dataset={name}" for name in sources)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def open_source(dataset: DatasetConfig) -> Source:

@@ -26,7 +26,7 @@ _SPLITS = (
 class SplitConfig(DatasetConfig):
     """What a source can be asked for that splits its images itself."""
 
-    group: str | None = option(None, "what names who an image is of; nobody is in both splits")
+    group: str | None = option(None, "what names whom an example is of; nobody is in both splits")
     val_fraction: float = option(0.2, "the share to validate on, where no split is given")
     split_seed: int = option(0, "of that split, whatever the seed of a run")
 
@@ -143,7 +143,7 @@ def parted(
         _check_classes(classes, labels[known], is_val[known], where)
     if not is_val.any() or is_val.all():
         raise UserError(
-            f"{where} leaves no images for the {'train' if is_val.any() else 'val'} split; give "
+            f"{where} leaves no examples for the {'train' if is_val.any() else 'val'} split; give "
             "more, or another dataset.val_fraction, dataset.split_seed or dataset.group."
         )
     return dict(zip(SPLITS, map(np.flatnonzero, (~is_val, is_val)), strict=True))
@@ -203,4 +203,4 @@ def _check_classes(
     lost = np.setdiff1d(there, labels[~is_val])
     if len(lost):
         names = named([classes[one] for one in lost], len(lost), _NAMED_AT_MOST)
-        raise UserError(f"{where} leaves no training images of {names}.")
+        raise UserError(f"{where} leaves no training examples of {names}.")
