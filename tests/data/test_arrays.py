@@ -155,7 +155,7 @@ HOLE = np.where(np.arange(20)[:, None, None, None] == 3, np.nan, X / 255)
         ({"x": X, "y": Y, "classes": np.float64([1, 2])}, ["must be a list of names"]),
         ({"x": X, "y": Y, "group": Y[:5]}, ["group must have one value an example, 20"]),
         ({"x": X, "y": Y, "group": np.zeros(20)}, ["group must be whole numbers or texts"]),
-        ({"x": X, "y": Y, "group": np.zeros(20, int)}, ["no images for the val split"]),
+        ({"x": X, "y": Y, "group": np.zeros(20, int)}, ["no examples for the val split"]),
         (
             SPLIT | {"group_train": np.arange(14), "group_val": np.arange(13, 19)},
             ["the splits share 13", "nobody may be in both"],
