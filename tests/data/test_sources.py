@@ -35,7 +35,9 @@ def test_digits_are_every_image_of_scikit_learn_once_scaled_from_16_to_255():
 def test_an_option_that_a_source_does_not_read_is_refused_by_name(source):
     for key in vars(sources.keys()).keys() - vars(config(source)).keys() - set(PLACES):
         readers = [f"dataset={one}" for one in sources.SOURCES if key in sources.options(one)]
-        complaint = f"dataset.{key}=another is for {' and '.join(readers)}; "
+        *others, last = readers
+        named = f"{', '.join(others)} and {last}" if others else last
+        complaint = f"dataset.{key}=another is for {named}; "
         with pytest.raises(UserError, match=re.escape(complaint)):
             config(source, **{key: "another"})
 
