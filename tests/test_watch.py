@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -86,7 +87,11 @@ def test_a_study_without_a_page_gets_one_that_waits(server, folder):
 
 def test_the_command_prints_its_address_and_ends_by_itself_when_stopped(folder):
     process = subprocess.Popen(
-        [sys.executable, "-m", "ablation.watch", str(folder)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "ablation.watch", str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        # A suite that was started in the background ignores it, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         first, second = process.stdout.readline(), process.stdout.readline()
@@ -97,7 +102,7 @@ def test_the_command_prints_its_address_and_ends_by_itself_when_stopped(folder):
         with pytest.raises(OSError):  # No other of the machine's addresses listens.
             socket.create_connection(("127.0.0.2", int(address[1])), timeout=2).close()
     finally:
-        process.send_signal(2)
+        process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 0
 
 

@@ -215,11 +215,11 @@ def test_the_page_of_a_sweep_that_trains_is_live(opened, tmp_path, cache_dir):
         page = opened(folder)
         _until(page, "document.querySelector('.states').innerText.includes('2 complete')", 120)
         _until(page, "!document.querySelector('.progress')", 60)
+        assert sweep.wait(timeout=60) == 0  # The page is there before the command has ended.
     finally:
         if sweep.poll() is None:
             sweep.terminate()
         sweep.wait()
-    assert sweep.returncode == 0
 
 
 @pytest.mark.parametrize(
