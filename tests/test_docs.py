@@ -6,33 +6,35 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [
-    "README.md",
-    "docs/claims.md",
-    "docs/controls.md",
-    "docs/datasets.md",
-    "docs/designs.md",
-    "docs/durability.md",
-    "docs/export.md",
-    "docs/metrics.md",
-    "docs/networks.md",
-    "docs/recipes.md",
-    "docs/report.md",
-    "docs/tuning.md",
-    "docs/verdicts.md",
-    "runs/README.md",
-    "benchmarks/README.md",
-    "docs/results/README.md",
-]
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+OTHERS = ["README.md", "runs/README.md", "benchmarks/README.md", "docs/results/README.md"]
+PAGES = [*(ROOT / name for name in OTHERS), *DOCS]
 STUDIES = sorted(path for path in (ROOT / "docs" / "results").iterdir() if path.is_dir())
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_link_to_a_file_leads_somewhere(page):
-    file = ROOT / page
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)", file.read_text())
-    missing = [link for link in links if "://" not in link and not (file.parent / link).exists()]
-    assert not missing
+def links(page: Path) -> list[tuple[str, str]]:
+    """Every link of a page to a file, and the heading in it, "" for none."""
+    found = re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", page.read_text())
+    return [(file, heading) for file, heading in found if ":" not in file]
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them of its headings."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_a_heading_in_it(page):
+    for file, heading in links(page):
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), file
+        assert not heading or heading in headings(target), f"{file}#{heading}"
+
+
+def test_the_readme_leads_to_every_page():
+    named = {(ROOT / file).resolve() for file, _ in links(ROOT / "README.md")}
+    assert set(DOCS) <= named
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
