@@ -23,6 +23,7 @@ from ablation.networks.signature import Part
 
 _TAKES = {
     "Any": "a whole number, two such as [96,160], or null",
+    "list[str]": "names in brackets, such as [haze,road]",
     "list": "numbers in brackets, such as [0.5,0.75]",
     "bool": "true or false",
     "int": "a whole number",
@@ -163,7 +164,7 @@ def takes(key: str) -> str:
     kind = str(schema()[key])
     for name, words in _TAKES.items():
         if name in kind:
-            return words + (" or null" if "None" in kind else "")
+            return words + (", or null" if "None" in kind else "")
     raise AssertionError(kind)
 
 

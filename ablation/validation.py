@@ -284,6 +284,10 @@ def _validate_clipping(recipe: RecipeConfig) -> None:
         raise UserError(f"{named} exclude each other; set all but one to null.")
 
 
+_MERGING = "Error merging override "
+"""How Hydra's message begins of a value that has not the type of its key."""
+
+
 def explain(error: Exception) -> str:
     """Returns one line that says what is wrong with a command and what is allowed.
 
@@ -304,6 +308,9 @@ def explain(error: Exception) -> str:
         return "interval() names no values; write them out, such as key=0.01,0.1, or use range()."
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override)
+    word = first.removeprefix(_MERGING)
+    if word != first and key in keys.known_keys() - keys.text_keys().keys():
+        return _unreadable(word)
     if key and isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return str(keys.unknown_key(key))
     if isinstance(error, MissingConfigException):

@@ -98,6 +98,18 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(config, overrides, w
     assert all(word in told for word in words), told
 
 
+def test_a_value_of_another_type_is_told_what_the_key_takes(config):
+    for word, takes in (
+        ("epochs=x", "epochs takes a whole number."),
+        ("recipe.milestones=0.5", "takes numbers in brackets, such as [0.5,0.75]."),
+        ("dataset.label_columns=a", "takes names in brackets, such as [haze,road], or null."),
+    ):
+        with pytest.raises(HydraException) as error:
+            config(word)
+        assert explain(error.value).startswith(f"{word} cannot be read; ")
+        assert explain(error.value).endswith(takes)
+
+
 @pytest.mark.parametrize("dataset", sorted((CONF_DIR / "dataset").glob("*.yaml")), ids=_stem)
 @pytest.mark.parametrize("recipe", sorted((CONF_DIR / "recipe").glob("*.yaml")), ids=_stem)
 def test_every_data_set_and_recipe_is_valid(config, dataset, recipe):

@@ -1,6 +1,7 @@
 """Which runs of a study may stand in one table, and how: rows, columns, reference."""
 
 import functools
+import math
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -488,7 +489,7 @@ def _protocol(
     if of_dataset["protocol"].nunique() == 1:
         return {}
     differing = varying(of_dataset, protocol_columns(of_dataset, factors))
-    found = {key_of(key): of_protocol[key].iloc[0] for key in differing}
+    found = {key_of(key): _known(of_protocol[key].iloc[0]) for key in differing}
     if of_dataset["fingerprint"].nunique() > 1:
         found |= _images(of_dataset, of_protocol)
     return found
@@ -498,7 +499,12 @@ def _images(of_dataset: pd.DataFrame, of_protocol: pd.DataFrame) -> dict[str, An
     """Returns what images a protocol has: where they lie, or their hash if that does not say it."""
     places = list(varying(of_dataset, [f"config.{key}" for key in LOCATIONS]))
     one = of_protocol.iloc[0]
-    found = {key.removeprefix("config."): one[key] for key in places}
+    found = {key.removeprefix("config."): _known(one[key]) for key in places}
     if not places or (of_dataset.groupby(places, dropna=False)["fingerprint"].nunique() > 1).any():
         found["images"] = str(one["fingerprint"])[:8]
     return found
+
+
+def _known(value: Any) -> Any:
+    """Returns a value of a frame, which has NaN for none beside texts or numbers."""
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -15,7 +15,7 @@ from ablation.analysis.starts import starts_table
 from ablation.analysis.study import Study
 from ablation.data.facts import VERY_UNEQUAL, shared_inputs
 from ablation.designs.registry import GRID
-from ablation.factors import ABSENT
+from ablation.factors import ABSENT, spelled
 from ablation.records import store
 from ablation.report import judged
 from ablation.report.answer import answer
@@ -70,7 +70,7 @@ def cost(comparison: Comparison) -> str:
 
 def title(comparison: Comparison) -> str:
     """Returns what a comparison is called: its data set and what sets its protocol apart."""
-    keys = [f"{key}={readable(str(value))}" for key, value in comparison.protocol.items()]
+    keys = [f"{key}={readable(spelled(value))}" for key, value in comparison.protocol.items()]
     return ", ".join([readable(comparison.dataset), *keys])
 
 

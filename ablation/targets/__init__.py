@@ -14,6 +14,8 @@ from ablation import source
 from ablation.analysis import metrics
 from ablation.analysis.metrics import Metric
 from ablation.config import Config, UserError
+from ablation.data.facts import named
+from ablation.targets.cells import LISTED, Cells
 from ablation.targets.classes import Classes, is_whole
 from ablation.targets.common import Target
 from ablation.targets.labels import Labels
@@ -77,6 +79,31 @@ def guessed(found: Iterable[tuple[str, np.ndarray]], where: str) -> type[Target]
                     "the number, or dataset.target=classes."
                 )
     return Classes
+
+
+def guessed_of_cells(cells: Cells) -> type[Target]:
+    """Returns the target that the columns of a table are of, if nobody says so.
+
+    One column is told as `guessed` does, unless its cells are lists of labels; several columns of
+    0 and 1 are labels, of other numbers values.
+
+    Raises:
+        UserError: it may be either, or one of several columns is no number.
+    """
+    if len(cells.names) == 1:
+        if any(LISTED in cell for cell in cells.columns[0]):
+            return Labels
+        array = cells.numbers()[:, 0] if cells.are_numbers else cells.texts
+        return guessed([(cells.names[0], array)], cells.where)
+    array = cells.numbers()
+    if not _are_labels(array):
+        return Value
+    if (array.sum(axis=1) == 1).all():
+        raise UserError(
+            f"{cells.where}: every row has one 1 in {named(cells.names, len(cells.names), 5)}; say "
+            "dataset.target=classes if they exclude each other, or dataset.target=labels."
+        )
+    return Labels
 
 
 def _are_labels(array: np.ndarray) -> bool:

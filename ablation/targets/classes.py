@@ -13,6 +13,7 @@ from ablation.data.facts import VERY_UNEQUAL, by_class, caveats, span
 from ablation.data.kinds import Noun
 from ablation.data.naming import numbered
 from ablation.records.predictions import Predictions, packed, unpacked
+from ablation.targets.cells import Cells
 from ablation.targets.common import Found, Target
 from ablation.text import readable
 
@@ -61,6 +62,14 @@ class Classes(Target):
                 f"{where}: the label {every.max()} has no name in classes, which has {len(known)}."
             )
         return known, every
+
+    @staticmethod
+    def of_cells(cells: Cells) -> tuple[tuple[str, ...], np.ndarray]:
+        """Returns the classes that one column names, or the columns of which a row has one 1."""
+        if len(cells.names) > 1:
+            return cells.names, cells.chosen()
+        # As they stand: 007 is a class of its own.
+        return Classes.read([(cells.names[0], cells.texts)], None, cells.where)
 
     @staticmethod
     def empty(count: int, outputs: int) -> np.ndarray:

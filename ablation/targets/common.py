@@ -12,6 +12,7 @@ from ablation.analysis.metrics import Metric
 from ablation.config import UserError
 from ablation.data.kinds import Noun
 from ablation.records.predictions import Predictions
+from ablation.targets.cells import Cells
 
 Found = Sequence[tuple[str, np.ndarray]]
 """The labels of one split or of two, each with what to call it in a message."""
@@ -93,6 +94,15 @@ class Target(ABC):
             found: the labels as they are stored.
             names: of the outputs, None if nobody says so.
             where: what to call the data set in a message.
+
+        Raises:
+            UserError: they are none of this target.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def of_cells(cells: Cells) -> tuple[tuple[str, ...], np.ndarray]:
+        """Returns what `read` does, of the columns of a table.
 
         Raises:
             UserError: they are none of this target.

@@ -13,6 +13,7 @@ from ablation.config import UserError
 from ablation.data.facts import by_class, named
 from ablation.data.kinds import Noun
 from ablation.records.predictions import Predictions
+from ablation.targets.cells import Cells, marked
 from ablation.targets.classes import named_outputs
 from ablation.targets.common import Found, Target
 from ablation.terminal import counted
@@ -99,6 +100,15 @@ class Labels(Target):
                 f"{where}: classes names {len(known)} labels, and an example has {counts[0]}."
             )
         return known, np.concatenate([array.astype(np.float32) for _, array in found])
+
+    @staticmethod
+    def of_cells(cells: Cells) -> tuple[tuple[str, ...], np.ndarray]:
+        """Returns a label a column, of one column those in its cells."""
+        if len(cells.names) == 1:
+            names, found = marked(cells.separated())
+        else:
+            names, found = cells.names, cells.flags()
+        return Labels.read([(cells.names[0], found)], np.array(names), cells.where)
 
     @staticmethod
     def empty(count: int, outputs: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from ablation.analysis.metrics import Metric
 from ablation.config import UserError
 from ablation.data.kinds import Noun
 from ablation.records.predictions import Predictions
+from ablation.targets.cells import Cells
 from ablation.targets.classes import named_outputs
 from ablation.targets.common import Found, Target
 from ablation.terminal import counted
@@ -126,6 +127,12 @@ class Value(Target):
                     "is nothing to learn."
                 )
         return known, np.concatenate(arrays)
+
+    @staticmethod
+    def of_cells(cells: Cells) -> tuple[tuple[str, ...], np.ndarray]:
+        """Returns the values of each column."""
+        names = np.array(cells.names)
+        return Value.read([(cells.names[0], cells.numbers())], names, cells.where)
 
     @staticmethod
     def empty(count: int, outputs: int) -> np.ndarray:

@@ -3,6 +3,7 @@ import pytest
 from ablation.analysis import study
 from ablation.config import UserError
 from ablation.records import asked, store
+from ablation.report.notes import title
 
 
 @pytest.fixture
@@ -177,6 +178,13 @@ def test_a_table_of_recipes_is_headed_by_what_is_no_part_of_them(stored_run, tmp
     asked.add(tmp_path / "main", ["recipe"])
     found = study.load(tmp_path / "main").comparisons("recipe")
     assert [comparison.protocol for comparison in found] == [{"epochs": 5}, {"epochs": 6}]
+
+
+def test_what_one_protocol_leaves_unset_heads_its_table_as_it_is_typed(stored_run, tmp_path):
+    stored_run("recipe.clipnorm=1")
+    stored_run("recipe.clipnorm=null")
+    headings = [title(one) for one in study.load(tmp_path / "main").comparisons()]
+    assert headings == ["digits, recipe.clipnorm=1.0", "digits, recipe.clipnorm=null"]
 
 
 def test_a_recipe_with_a_changed_key_is_another_level(stored_run, tmp_path):

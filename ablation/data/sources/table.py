@@ -2,25 +2,23 @@
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ablation.config import UserError, first_line
 from ablation.data.facts import named
 from ablation.data.kinds import IMAGES, KINDS
+from ablation.data.sources.columns import ColumnsConfig
 from ablation.data.sources.common import Example, LeftOut, digest_of, given_file, option
 from ablation.data.sources.decode import DEPTHS, MAYBE_DEEP, depth_of, example
-from ablation.data.sources.splits import (
-    TargetConfig,
-    named_splits,
-    parted,
-)
-from ablation.targets import TARGETS, guessed
+from ablation.data.sources.splits import named_splits, parted
+from ablation.targets.cells import LISTED, Cells
+from ablation.targets.labels import Labels
 from ablation.text import readable
 
 if TYPE_CHECKING:  # Loaded late, since pandas would delay every command.
@@ -33,13 +31,12 @@ _PARQUET = (".parquet", ".pq")
 
 
 @dataclass
-class TableConfig(TargetConfig):
+class TableConfig(ColumnsConfig):
     """What a table can be asked for."""
 
     path: str | None = option(None, _WHAT)
     kind: str | None = option(None, "images or features; null to tell it by the column of images")
     path_column: str = option("path", "the column of the image files, relative to the table")
-    label_column: str | None = option(None, "the column of the labels; null for label")
     split_column: str = option("split", "the column that says train, val or test, if it is there")
 
 
@@ -56,18 +53,9 @@ class Table:
         listed = _Listed(dataset)
         where = listed.where
         self.kind = listed.kind
-        if not len(listed.labels):
+        if not listed.names:
             raise UserError(f"{where} lists no {self.kind.noun.one} to train or validate on.")
-        column, numbers = listed.label, _numbers(listed.labels)
-        texts = np.array(listed.labels)
-        found = [(column, texts if numbers is None else numbers)]
-        self.target = TARGETS[dataset.target] if dataset.target else guessed(found, where)
-        if not self.target.is_row:
-            # As they stand: 007 is a class of its own.
-            self.classes, self._labels = self.target.read([(column, texts)], None, where)
-        else:
-            listed.check_numbers()
-            self.classes, self._labels = self.target.read(found, np.array([column]), where)
+        self.target, self.classes, self._labels = dataset.labelled(listed.cells)
         self._listed = listed
         self._places = parted(
             self.classes,
@@ -122,12 +110,11 @@ class _Listed:
 
     Attributes:
         where: the table's name, for messages.
-        label: the column of the labels.
         kind: of the inputs.
         files: of the images, none of features.
         numbers: float (rows, features), None of images.
         names: of the inputs, of images as the table has them.
-        labels: of the inputs.
+        cells: of the labels.
         groups: whom each is of, None if nobody asks.
         is_val: whether each validates, None if the table does not say.
         left_out: the rows that are not used.
@@ -137,19 +124,18 @@ class _Listed:
         path = given_file(dataset, _WHAT)
         self.where = readable(path.name)
         frame = _read(path)
-        self.label = label = dataset.label_column or "label"
         has_images = dataset.path_column in frame or dataset.path_column != "path"
         self.kind = KINDS[dataset.kind or (IMAGES if has_images else "features")]
         if self.kind.name not in (IMAGES, "features"):
             raise UserError(f"dataset.kind={dataset.kind} is not for a table: images or features.")
-        columns = {"label_column": label}
-        if self.kind.name == IMAGES:
-            columns = {"path_column": dataset.path_column} | columns
-        if dataset.group:
-            columns["group"] = dataset.group
+        labels = self._labels(frame, dataset)
+        key = "label_columns" if dataset.label_columns else "label_column"
+        named = [("path_column", dataset.path_column)] if self.kind.name == IMAGES else []
+        named += [(key, label) for label in labels]
+        named += [("group", dataset.group)] if dataset.group else []
         if dataset.split_column != "split":
-            columns["split_column"] = dataset.split_column
-        for key, column in columns.items():
+            named.append(("split_column", dataset.split_column))
+        for key, column in named:
             self._check_column(frame, key, column)
         frame["_row"] = range(2, len(frame) + 2)  # As an editor counts them, below the names.
         self.left_out, splits = [], None
@@ -163,8 +149,14 @@ class _Listed:
             self.left_out = [LeftOut("of a third split", name) for name in left]
             frame, splits = frame[~unused], splits[~unused]
         self.is_val = splits
-        self.labels = frame[label].tolist()
         self._rows = frame["_row"].tolist()
+        self.cells = Cells(
+            tuple(labels),
+            [frame[label].tolist() for label in labels],
+            self.where,
+            lambda place: f"{self.where}, row {self._rows[place]}",
+            dataset.label_separator,
+        )
         self.groups = frame[dataset.group].to_numpy(str) if dataset.group else None
         self.files: list[Path] = []
         self.numbers = None
@@ -173,17 +165,21 @@ class _Listed:
             self._check_files(path.parent, self._rows)
         else:
             self.names = [f"row {row}" for row in self._rows]
-            others = {label, dataset.split_column, dataset.group, "_row"}
+            others = {*labels, dataset.split_column, dataset.group, "_row"}
             self.numbers = self._features(frame[[one for one in frame if one not in others]])
 
-    def check_numbers(self) -> None:
-        """Raises UserError unless every label is a number."""
-        for row, label in zip(self._rows, self.labels, strict=True):
-            if _numbers([label]) is None:
-                raise UserError(
-                    f"{self.where}, row {row}: {self.label} is {label!r}, which is no number; "
-                    "leave rows without one out, or say dataset.target=classes."
-                )
+    def _labels(self, frame: "pd.DataFrame", dataset: TableConfig) -> list[str]:
+        """Returns the columns of the labels.
+
+        If several labels are asked for and no column is named, those are all columns of a table of
+        images that are nothing else, unless one is called label.
+        """
+        if dataset.label_columns or dataset.label_column:
+            return dataset.label_columns or [str(dataset.label_column)]
+        others = {dataset.path_column, dataset.split_column, dataset.group}
+        rest = [str(column) for column in frame if column not in others]
+        is_open = dataset.target == Labels.kind and self.kind.name == IMAGES
+        return rest if rest and is_open and "label" not in frame else ["label"]
 
     def _row(self, place: int) -> str:
         return f"{self.where}, row {place + 2}"
@@ -246,15 +242,6 @@ class _Listed:
             raise UserError(f"{self.where}, row {row}: {str(file)!r} {what}{more}.")
 
 
-def _numbers(labels: Sequence[str]) -> np.ndarray | None:
-    """Returns labels as numbers, None unless all are."""
-    try:
-        found = np.array([float(label) for label in labels])
-    except ValueError:
-        return None
-    return found if np.isfinite(found).all() else None
-
-
 def _read(path: Path) -> "pd.DataFrame":
     """Returns a table with every cell as text, "" where there is none.
 
@@ -292,8 +279,17 @@ def _read(path: Path) -> "pd.DataFrame":
 
 def _text(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Returns a typed table as text; a label of 3.0 is a 3 that has missing neighbours."""
-    whole = frame.convert_dtypes()
+    whole = frame.apply(_without_lists).convert_dtypes()
     return whole.astype(object).where(whole.notna(), "").astype(str)
+
+
+def _without_lists(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Returns a column with its lists as text, so that a cell has one or several labels."""
+    if column.dtype != object:
+        return column
+    return column.map(
+        lambda cell: LISTED.join(map(str, cell)) if isinstance(cell, list | np.ndarray) else cell
+    )
 
 
 SOURCE = Table

@@ -1,0 +1,52 @@
+"""What a source can be asked for whose labels lie in the columns of a table."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablation.config import UserError
+from ablation.data.sources.common import option
+from ablation.data.sources.splits import TargetConfig
+from ablation.targets import TARGETS, guessed_of_cells
+from ablation.targets.cells import Cells
+from ablation.targets.common import Target
+
+
+@dataclass
+class ColumnsConfig(TargetConfig):
+    """What a source can be asked for whose labels lie in columns."""
+
+    label_column: str | None = option(None, "the column of the labels; null for label")
+    label_columns: list[str] | None = option(
+        None, "columns of 0 and 1, or of values, one a label, such as [haze,road]"
+    )
+    label_separator: str | None = option(
+        None, "what stands between several labels in one cell; null for one of | ; , or a space"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        names = self.label_columns
+        names = None if names is None else [str(one) for one in names]
+        if names is not None and (len(names) < 2 or len(set(names)) < len(names)):
+            raise UserError(
+                f"dataset.label_columns={names} must name two columns or more that differ, such as "
+                "[haze,road]; a single one is named by dataset.label_column."
+            )
+        if names is not None and self.label_column is not None:
+            raise UserError(
+                f"dataset.label_column={self.label_column} and dataset.label_columns exclude each "
+                "other; name one column or several."
+            )
+        self.label_columns = names
+        if self.label_separator == "":
+            raise UserError("dataset.label_separator is empty; name what is between two labels.")
+
+    def labelled(self, cells: Cells) -> tuple[type[Target], tuple[str, ...], np.ndarray]:
+        """Returns the target of some labels, the names of its outputs, and the labels themselves.
+
+        Raises:
+            UserError: they are none of the target that is asked for.
+        """
+        target = TARGETS[self.target] if self.target else guessed_of_cells(cells)
+        return target, *target.of_cells(cells)

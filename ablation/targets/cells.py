@@ -1,0 +1,166 @@
+"""Labels as a table has them: the cells of one column or of several, as text."""
+
+import ast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablation.config import UserError
+from ablation.data.naming import in_order
+
+LISTED = "\x1f"
+"""Stands between the labels of a cell that was a list."""
+
+_BETWEEN = (LISTED, "|", ";", ",", " ")
+_TRUTHS = {"true": 1.0, "false": 0.0}
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What a table says of the labels of its examples.
+
+    Attributes:
+        names: of the columns.
+        columns: the cells of each, none of them empty.
+        where: what to call the table in a message.
+        row: returns what to call a row in a message, such as "labels.csv, row 5", by its place.
+        separator: what stands between several labels in one cell; None for the first of LISTED,
+            "|", ";", "," and a space that occurs in the column.
+    """
+
+    names: tuple[str, ...]
+    columns: Sequence[Sequence[str]]
+    where: str
+    row: Callable[[int], str]
+    separator: str | None = None
+
+    @property
+    def texts(self) -> np.ndarray:
+        """The cells of the only column, as they stand."""
+        (column,) = self.columns
+        return np.array(column)
+
+    @property
+    def are_numbers(self) -> bool:
+        """Whether every cell is a finite number."""
+        return all(_number(cell) is not None for column in self.columns for cell in column)
+
+    def numbers(self) -> np.ndarray:
+        """Returns float64 (rows, columns); of several columns true is 1 and false is 0.
+
+        Raises:
+            UserError: a cell is no number.
+        """
+        found = np.empty((len(self.columns[0]), len(self.columns)))
+        for place, cells in enumerate(zip(*self.columns, strict=True)):
+            for name, column, cell in zip(self.names, range(len(cells)), cells, strict=True):
+                value = _truth(cell) if len(cells) > 1 else _number(cell)
+                if value is None:
+                    other = "say dataset.target=classes" if len(cells) == 1 else "name others"
+                    raise UserError(
+                        f"{self.row(place)}: {name} is {cell!r}, which is no number; leave rows "
+                        f"without one out, or {other}."
+                    )
+                found[place, column] = value
+        return found
+
+    def flags(self) -> np.ndarray:
+        """Returns float64 (rows, columns), all 0 or 1.
+
+        Raises:
+            UserError: a cell is anything else.
+        """
+        for place, cells in enumerate(zip(*self.columns, strict=True)):
+            for name, cell in zip(self.names, cells, strict=True):
+                if _truth(cell) not in (0, 1):
+                    raise UserError(
+                        f"{self.row(place)}: {name} is {cell!r}, and a label's column is 1 for "
+                        "what has it and 0 for what has not. Other columns are named by "
+                        "dataset.label_columns=[a,b], one with several labels in a cell by "
+                        "dataset.label_column."
+                    )
+        return self.numbers()
+
+    def chosen(self) -> np.ndarray:
+        """Returns int64 (rows,): which of several columns of 0 and 1 is 1.
+
+        Raises:
+            UserError: of a row none is, or several.
+        """
+        found = self.flags()
+        wrong = np.flatnonzero(found.sum(axis=1) != 1)
+        if len(wrong):
+            has = [name for name, flag in zip(self.names, found[wrong[0]], strict=True) if flag]
+            raise UserError(
+                f"{self.row(int(wrong[0]))} has {' and '.join(has) or 'none of the classes'}; of "
+                "classes each example has one. Several labels are dataset.target=labels."
+            )
+        return found.argmax(axis=1)
+
+    def separated(self) -> list[list[str]]:
+        """Returns the labels in each cell of the only column.
+
+        Raises:
+            UserError: nobody can tell what stands between them, or one of them is empty.
+        """
+        (name,), (column,) = self.names, self.columns
+        column = _without_brackets(column)
+        separator = self.separator or next(
+            (one for one in _BETWEEN if any(one in cell for cell in column)), None
+        )
+        if separator is None:
+            raise UserError(
+                f"{self.where}: no cell of {name} has | ; , or a space between several labels; the "
+                f"first is {column[0]!r}. Name what stands between them by "
+                "dataset.label_separator, or columns of 0 and 1 by dataset.label_columns=[a,b]; "
+                "one label an example is dataset.target=classes."
+            )
+        found = []
+        for place, cell in enumerate(column):
+            parts = cell.split(None if separator == " " else separator)
+            found.append([part.strip() for part in parts])
+            if not all(found[-1]):
+                said = cell.replace(LISTED, ", ")
+                raise UserError(f"{self.row(place)}: a label of {name} is empty, in {said!r}.")
+        return found
+
+
+def marked(labels: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Returns all labels that occur, in order, and which each example has.
+
+    Args:
+        labels: of each example.
+
+    Returns:
+        The names; float32 (examples, labels), 1 for a label that it has and 0 for others.
+    """
+    names = in_order({label for one in labels for label in one})
+    places = {name: place for place, name in enumerate(names)}
+    found = np.zeros((len(labels), len(names)), np.float32)
+    for row, one in zip(found, labels, strict=True):
+        row[[places[label] for label in one]] = 1
+    return names, found
+
+
+def _number(cell: str) -> float | None:
+    """Returns what a cell says as a number, None if it is no finite one."""
+    try:
+        found = float(cell)
+    except ValueError:
+        return None
+    return found if np.isfinite(found) else None
+
+
+def _truth(cell: str) -> float | None:
+    return _TRUTHS.get(cell.lower(), _number(cell))
+
+
+def _without_brackets(column: Sequence[str]) -> Sequence[str]:
+    """Returns cells that are all written as Python or JSON has lists of texts, without that."""
+    if not all(cell.startswith("[") and cell.endswith("]") for cell in column):
+        return column
+    try:
+        return [LISTED.join(map(str, ast.literal_eval(cell))) for cell in column]
+    except (ValueError, SyntaxError, TypeError):
+        return column
