@@ -3,26 +3,30 @@
     se=true > se=false at arch=56 by 2 points
     batch = group at arch=20 within 0.5
     norm=none > norm=batch
+    reference > without se, capacity by 1 point
+    residual = residual, sham at arch=20 within 0.5
 
-A claim compares two levels of one factor. No framework and no data frames here, since a wrong
+A claim compares two levels of one factor, or two arms of a design; behind a comma stands the
+control of an arm that is meant in its place. No framework and no data frames here, since a wrong
 sentence is answered before anything is trained.
 """
 
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from ablation.config import UserError, first_line
+from ablation.designs.controls import CONTROLS
 from ablation.factors import PARTS, find_level
 
 GRAMMAR = (
     "LEVEL > LEVEL [at KEY=LEVEL, ...] [by NUMBER], or LEVEL = LEVEL [at KEY=LEVEL, ...] "
-    "within NUMBER"
+    "within NUMBER; a control of an arm is LEVEL, CONTROL"
 )
 _SENTENCE = re.compile(
     r"(?P<one>.+?) (?P<sign>[>=]) (?P<other>.+?)(?: at (?P<at>.+?))?"
@@ -34,15 +38,26 @@ _NOT_COMPARED = ("dataset", "seed")
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two levels.
+    """One of the two levels, or of the two arms of a design that has names for them.
 
     Attributes:
         key: of its factor as it was written, None if the level says it.
         level: as it was written.
+        control: which of its arm's controls is meant, "" for the arm itself.
     """
 
     key: str | None
     level: str
+    control: str = ""
+
+    @property
+    def name(self) -> str:
+        """What a table calls it, if the level is the name of an arm."""
+        return self.of(self.level)
+
+    def of(self, arm: str) -> str:
+        """Returns what this side is called if the arm is."""
+        return f"{arm}, {self.control}" if self.control else arm
 
 
 @dataclass(frozen=True)
@@ -135,8 +150,8 @@ def parsed(text: str) -> Claim:
     one, other = (_side(said, match[name]) for name in ("one", "other"))
     if one.key and other.key and one.key != other.key:
         raise UserError(f"{said!r} compares {one.key} with {other.key}; name one key.")
-    if one.level == other.level:
-        raise UserError(f"{said!r} compares {one.level} with itself.")
+    if one.name == other.name:
+        raise UserError(f"{said!r} compares {one.name} with itself.")
     at = tuple(_held(said, pair) for pair in match["at"].split(",")) if match["at"] else ()
     if len(dict(at)) < len(at):
         raise UserError(f"{said!r} names a key twice after at.")
@@ -156,10 +171,12 @@ def _number(said: str, text: str) -> float:
 
 
 def _side(said: str, text: str) -> Side:
-    key, equals, level = text.rpartition("=")
+    arm, comma, control = (part.strip() for part in text.rpartition(","))
+    control = control if comma and control in CONTROLS else ""
+    key, equals, level = (arm if control else text).rpartition("=")
     if _OWN_WORDS.search(text) or (equals and not (key and level)):
         raise UserError(f"{said!r}: {text} is no level. Write {GRAMMAR}.")
-    return Side(key if equals else None, level)
+    return Side(key if equals else None, level, control)
 
 
 def _held(said: str, text: str) -> tuple[str, str]:
@@ -169,12 +186,15 @@ def _held(said: str, text: str) -> tuple[str, str]:
     return key, level
 
 
-def compared(claim: Claim, levels: Mapping[str, Sequence[str]]) -> tuple[str, str, str]:
+def compared(
+    claim: Claim, levels: Mapping[str, Sequence[str]], arms: Sequence[str] = ()
+) -> tuple[str, str, str]:
     """Returns the key of the factor that a claim compares, and its two levels as they are known.
 
     Args:
         claim: the claim.
         levels: of every factor, by key, as they are spelled.
+        arms: what the arms of designs are called, to be named where there are no such levels.
 
     Raises:
         UserError: no factor has both levels, or several have.
@@ -191,14 +211,24 @@ def compared(claim: Claim, levels: Mapping[str, Sequence[str]]) -> tuple[str, st
     if len(able) == 1:
         return able[0]
     what = f"{claim.one.level} and {claim.other.level}"
+    if claim.one.level == claim.other.level:
+        what = claim.one.level
     if able:
         several = " or ".join(short(key) for key, _, _ in able)
         raise UserError(
             f"{claim.text!r}: {what} may be levels of {several}; write which, such as "
             f"{short(able[0][0])}={claim.one.level}."
         )
-    known = "; ".join(f"{short(key)}: {', '.join(levels[key])}" for key in keys if levels[key])
-    raise UserError(f"{claim.text!r}: no factor has the levels {what}. Known: {known}.")
+    known = [f"{short(key)}: {', '.join(levels[key])}" for key in keys if levels[key]]
+    known += [f"arms: {', '.join(arms)}"] if arms else []
+    if any("," in side.level for side in (claim.one, claim.other)):
+        known.append(f"behind a comma: {', '.join(CONTROLS)}")
+    raise UserError(f"{claim.text!r}: no factor has the levels {what}. Known: {'; '.join(known)}.")
+
+
+def are_arms(claim: Claim, arms: Collection[str]) -> bool:
+    """Returns whether a claim compares two arms by their names."""
+    return all(not side.key and side.level in arms for side in (claim.one, claim.other))
 
 
 def factor(claim: Claim, named: str, known: Sequence[str]) -> str:
@@ -241,16 +271,34 @@ def held(claim: Claim, levels: Mapping[str, Sequence[str]]) -> dict[str, str]:
     return found
 
 
-def check(claim: Claim, levels: Mapping[str, Sequence[str]], swept: Sequence[str]) -> None:
+def check(
+    claim: Claim,
+    levels: Mapping[str, Sequence[str]],
+    swept: Sequence[str],
+    arms: Sequence[str] = (),
+    controls: Sequence[str] = (),
+) -> None:
     """Raises UserError unless a study can answer a claim.
 
     Args:
         claim: the claim.
         levels: of every key that may be held, as they are spelled.
         swept: the keys that are factors.
+        arms: what the arms of designs are called.
+        controls: the kinds of controls that stand beside the arms.
     """
-    key, _, _ = compared(claim, {key: levels[key] for key in swept if key in levels})
-    if key in held(claim, levels):
+    for side in (claim.one, claim.other):
+        if side.control and side.control not in controls:
+            there = f" Controls there are: {', '.join(controls)}." if controls else ""
+            raise UserError(
+                f"{claim.text!r}: nothing trains {side.name}; add "
+                f"control={','.join([*controls, side.control])} to the command.{there}"
+            )
+    fixed = held(claim, levels)
+    if are_arms(claim, arms):
+        return
+    key, _, _ = compared(claim, {key: levels[key] for key in swept if key in levels}, arms)
+    if key in fixed:
         raise UserError(f"{claim.text!r} compares {short(key)} and holds it too.")
 
 

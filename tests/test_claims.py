@@ -39,6 +39,16 @@ def test_a_sentence_is_read(text, claim):
     assert claims.parsed(text) == Claim(" ".join(text.split()), *claim)
 
 
+def test_a_control_stands_behind_its_arm():
+    found = claims.parsed("se=true > se=false, capacity at arch=20 by 1 point")
+    assert (found.one, found.other) == (Side("se", "true"), Side("se", "false", "capacity"))
+    found = claims.parsed("reference = reference,sham within 0.5")
+    assert (found.one.name, found.other.name) == ("reference", "reference, sham")
+    arms = ["reference", "without se"]
+    for text in ("reference > without se, capacity", "residual > plain, capacity"):
+        claims.check(claims.parsed(text), LEVELS, list(LEVELS), arms, ["capacity"])
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -119,9 +129,18 @@ def test_the_factor_is_the_one_that_has_both_levels(text, found):
         ("residual > plain at arch=57", "57 is no level of arch. Known: 20, 56"),
         ("residual > plain at depth=57", "depth is no key"),
         ("residual > plain at plain=plain", "holds it too"),
+        (
+            "residual = residual, sham within 1",
+            "nothing trains residual, sham; add control=capacity,sham",
+        ),
+        ("20, lesion > 56", "nothing trains 20, lesion; add control=capacity,lesion"),
+        ("reference > without so", "Known: arch: 20, 56; plain: plain, residual; se:"),
+        ("reference > without so", "arms: reference, without se."),
+        ("residual > plain, copy", "behind a comma: sham, capacity, lesion"),
     ],
 )
 def test_what_a_study_cannot_answer_is_one_line(text, words):
     with pytest.raises(UserError) as raised:
-        claims.check(claims.parsed(text), LEVELS, list(LEVELS))
+        arms = ["reference", "without se"]
+        claims.check(claims.parsed(text), LEVELS, list(LEVELS), arms, ["capacity"])
     assert words in str(raised.value) and "\n" not in str(raised.value)

@@ -14,11 +14,10 @@ from ablation.analysis.comparison import (
 from ablation.designs import BLOCKS, Arm, Question, Space
 from ablation.designs.registry import DESIGNS
 from ablation.factors import PARTS, Factor, Label, spelled
-from ablation.records import store
+from ablation.records import arm_names, store
 from ablation.records.asked import Planned
 from ablation.records.identity import switches_off
 
-_NAMES = {"reference": "reference", "stripped": "stripped"}
 _ENDED = (store.COMPLETE, store.FAILED, store.DIVERGED, store.REFUSED)
 
 
@@ -189,12 +188,11 @@ class _Arms:
             if merged[place] != place or refused:
                 continue
             shown = {key: self._level(key, level, of_arm) for key, level in arm.levels.items()}
-            text = self._name(arm, shown)
-            if text in [row.name for row in self.rows]:  # Levels of two parts may be named alike.
-                text = f"{self._title(arm.factor or '')}: {text}"
+            factor = self._title(arm.factor) if arm.factor else None
+            level = shown[arm.factor] if arm.factor else None
+            text = arm_names.arm_name(arm, factor or "", level, [row.name for row in self.rows])
             name = Label(text, 1 + len(self.rows), True)
             self._place[place] = len(self.rows)
-            factor = self._title(arm.factor) if arm.factor else None
             titles = {self._title(key): level for key, level in shown.items()}
             self.rows.append(ArmRow(name, arm.role, factor, titles, self._switches(arm, shown)))
         self._merged = [self._place.get(one) for one in merged]
@@ -247,32 +245,8 @@ class _Arms:
                 yield Question(question.kind, terms)
 
     def _title(self, key: str) -> str:
-        if key in self._parts:
-            return self._parts[key].title
-        short = key.rpartition(".")[2]
-        alike = [other for other in self._keys if other.rpartition(".")[2] == short]
-        return short if len(alike) == 1 else key
+        return arm_names.title(key, self._keys, self._parts)
 
     def _level(self, key: str, level: object, runs: pd.DataFrame) -> Label:
         """Returns a level as the runs of an arm have it, or as it is typed if there are none."""
-        found = runs[key].iloc[0] if len(runs) else level
-        if isinstance(found, float):
-            found = f"{found:g}"  # 0, and not the 0.0 of its type.
-        return found if isinstance(found, Label) else Label(spelled(found))
-
-    def _name(self, arm: Arm, shown: Mapping[str, Label]) -> str:
-        if arm.factor is None:
-            return _NAMES[arm.role]
-        level = shown[arm.factor]
-        name = self._title(arm.factor)
-        if level.speaks:
-            text = str(level)
-        elif level in ("true", "false") and arm.factor.startswith(PARTS):
-            text = {"true": f"with {name}", "false": f"without {name}"}[level]
-        elif switches_off(arm.factor, arm.levels[arm.factor]):
-            text = f"without {name}"
-        else:
-            text = f"{name}: {level}"
-        if arm.role == "added":
-            return f"only {text.removeprefix('with ')}"
-        return f"{text} (not kept)" if arm.role == "rejected" else text
+        return arm_names.shown(runs[key].iloc[0] if len(runs) else level)

@@ -1,22 +1,24 @@
 """The claims of a study held against its runs.
 
 A claim is a question of its own: the difference between two levels of one factor, averaged over all
-pairs of arms that differ in nothing else. The claims of a study are one family, apart from the
+pairs of arms that differ in nothing else, or between two arms of a design by their names. A control
+stands where its arm does. The claims of a study are one family, apart from the
 questions of its tables.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from ablation import claims
-from ablation.analysis.comparison import levels
+from ablation.analysis.comparison import Comparison, levels
 from ablation.analysis.effects import Effect, Question, differences, with_p_values
 from ablation.analysis.study import Study, level_column
 from ablation.claims import Claim
 from ablation.config import UserError
+from ablation.designs.registry import GRID
 from ablation.factors import spelled
 from ablation.records import claims as recorded
 from ablation.records import store
@@ -136,7 +138,11 @@ def waiting(study: Study, runs: Collection[str]) -> tuple[list[Answer], list[Ans
         study: the study.
         runs: those that are being trained; of claims about others they decide nothing.
     """
-    own = replace(study, runs=study.runs[study.runs["run"].isin(runs)])
+    own = replace(
+        study,
+        runs=study.runs[study.runs["run"].isin(runs)],
+        control_runs=study.control_runs[study.control_runs["run"].isin(runs)],
+    )
     found = [
         one
         for one in claimed(study).answers
@@ -182,50 +188,145 @@ def _difference(study: Study, claim: Claim) -> tuple[Effect, str]:
 
 
 def _asked(study: Study, claim: Claim) -> Effect:
-    runs = study.runs[study.runs["state"] != store.REFUSED]
     known = known_levels(study)
-    factors = [key for key in study.factors if key not in ("dataset", "seed")]
-    key, one, other = claims.compared(claim, {name: known[name] for name in factors})
     fixed = claims.held(claim, known)
+    factors = [key for key in study.factors if key not in ("dataset", "seed")]
+    arms = _of_arms(study)
+    try:
+        names = [str(name) for comparison in arms for name in comparison.columns]
+        levels_of = {name: known[name] for name in factors}
+        compared = claims.compared(claim, levels_of, list(dict.fromkeys(names)))
+    except UserError:
+        if not claims.are_arms(claim, names):
+            raise
+        return _between_arms(study, claim, arms, fixed)
+    return _between_levels(study, claim, compared, factors, fixed)
+
+
+def _of_arms(study: Study) -> list[Comparison]:
+    """Returns the comparisons of all designs on record whose arms have names."""
+    designs = dict.fromkeys(one.design for one in study.designs if one.design != GRID)
+    return [one for design in designs for one in study.comparisons(design=design)]
+
+
+def _between_arms(
+    study: Study, claim: Claim, arms: Sequence[Comparison], fixed: Mapping[str, str]
+) -> Effect:
+    """Returns the difference between two arms, or their controls, that a claim names."""
+    names = [side.name for side in (claim.one, claim.other)]
+    found: dict[frozenset[str], pd.DataFrame] = {}
+    for comparison in arms:
+        runs = [comparison.runs.assign(column=[str(one) for one in comparison.runs["column"]])]
+        for control in comparison.controls:
+            name = f"{control.of[-1]}, {control.kind}"
+            runs.append(control.runs.assign(column=[name] * len(control.runs)))
+        whole = pd.concat(runs, ignore_index=True)
+        whole = whole[whole["state"] != store.REFUSED]
+        for held, level in fixed.items():
+            whole = whole[[_is(value, level) for value in _column(whole, held)]]
+        own = whole[whole["column"].isin(names)]
+        if own["column"].nunique() == len(names):
+            found.setdefault(frozenset(own["run"]), own)
+    if not found:
+        controls = [control.name for comparison in arms for control in comparison.controls]
+        there = ", ".join(dict.fromkeys(controls)) or "none"
+        where = " where the claim looks" if fixed else ""
+        raise UserError(f"no runs of {' and '.join(names)}{where}; controls there are: {there}")
+    if len(found) > 1:
+        raise UserError(_several(study, list(found.values())))
+    terms = tuple((sign, (name,)) for sign, name in zip((1.0, -1.0), names, strict=True))
+    question = Question("claim", names[0], names[1], _where(fixed), terms)
+    (runs,) = found.values()
+    return _answered(study, runs, question)
+
+
+def _between_levels(
+    study: Study,
+    claim: Claim,
+    compared: tuple[str, str, str],
+    factors: Sequence[str],
+    fixed: Mapping[str, str],
+) -> Effect:
+    """Returns the difference between two levels, over all pairs that differ in nothing else."""
+    key, one, other = compared
     if key in fixed:
         raise UserError(f"{claim.text!r} compares {claims.short(key)} and holds it too.")
+    runs = _with_controls(study)
     for held, level in fixed.items():
         runs = runs[[_is(value, level) for value in _column(runs, held)]]
+    sides = (one, claim.one.control), (other, claim.other.control)
     found = []
     for (dataset, _), group in runs.groupby(["dataset", "protocol"], sort=False):
-        terms = _pairs(group, key, (one, other), [name for name in factors if name != key])
+        terms = _pairs(group, key, sides, [name for name in factors if name != key])
         if terms:
             found.append((str(dataset), group, terms))
+    left, right = (
+        side.of(level if _speaks(runs, key, level) else f"{claims.short(key)} {level}")
+        for side, level in zip((claim.one, claim.other), (one, other), strict=True)
+    )
     if not found:
+        where = " where the claim looks" if fixed else ""
+        if claim.one.control or claim.other.control:
+            raise UserError(f"{left} and {right} do not stand side by side{where}")
         raise UserError(
-            f"no two arms differ in {claims.short(key)} alone, {one} against {other}"
-            f"{' where the claim looks' if fixed else ''}"
+            f"no two arms differ in {claims.short(key)} alone, {one} against {other}{where}"
         )
     if len(found) > 1:
         raise UserError(_several(study, [group for _, group, _ in found]))
     _, group, terms = found[0]
-    cells = group.assign(column=group.groupby(factors, sort=False, dropna=False).ngroup())
-    where = ", ".join(f"{claims.short(name)} {level}" for name, level in fixed.items())
+    cells = [*factors, "_control"]
+    group = group.assign(column=group.groupby(cells, sort=False, dropna=False).ngroup())
     weighted = tuple(
-        (sign / len(terms), (int(cells.loc[place, "column"]),))
+        (sign / len(terms), (int(group.loc[place, "column"]),))
         for pair in terms
         for sign, place in zip((1.0, -1.0), pair, strict=True)
     )
-    minuend, subtrahend = (
-        level if _speaks(runs, key, level) else f"{claims.short(key)} {level}"
-        for level in (one, other)
-    )
-    question = Question("claim", minuend, subtrahend, where, weighted)
+    return _answered(study, group, Question("claim", left, right, _where(fixed), weighted))
+
+
+def _where(fixed: Mapping[str, str]) -> str:
+    return ", ".join(f"{claims.short(name)} {level}" for name, level in fixed.items())
+
+
+def _answered(study: Study, runs: pd.DataFrame, question: Question) -> Effect:
     order = study.looked.order if study.looked else None
-    return differences(cells, [], [question], study.metric, None, order)[0]
+    return differences(runs, [], [question], study.metric, None, order)[0]
+
+
+def _with_controls(study: Study) -> pd.DataFrame:
+    """Returns the runs of a study, then those of its controls with the levels of their arms.
+
+    Their column `_control` has the kind of control, "" of an arm.
+    """
+    arms = study.runs[study.runs["state"] != store.REFUSED].reset_index(drop=True)
+    places = {run: place for place, run in enumerate(arms["run"])}
+    last = {(one.kind, one.of): one for one in study.controls if one.of in places}
+    of_control = {one.run: one for one in last.values()}
+    results = study.control_runs
+    if len(results):
+        results = results[results["run"].isin(of_control) & (results["state"] != store.REFUSED)]
+    if results.empty:
+        return arms.assign(_control="")
+    records = [of_control[run] for run in results["run"]]
+    beside = arms.iloc[[places[one.of] for one in records]].reset_index(drop=True)
+    for name in ("run", "state", "score", "skill", "chance", "seconds"):
+        beside[name] = results[name].to_numpy()
+    beside = beside.assign(_control=[one.kind for one in records])
+    return pd.concat([arms.assign(_control=""), beside], ignore_index=True)
 
 
 def _pairs(
-    runs: pd.DataFrame, key: str, sides: tuple[str, str], others: Sequence[str]
+    runs: pd.DataFrame, key: str, sides: Sequence[tuple[str, str]], others: Sequence[str]
 ) -> list[tuple[Any, Any]]:
-    """Returns a run of each two arms that differ in one factor alone, by their places."""
-    arms = runs.drop_duplicates([key, *others])
-    one, other = (arms[[_is(value, side) for value in arms[key]]] for side in sides)
+    """Returns a run of each two arms that differ in one factor alone, by their places.
+
+    A side is a level of the factor and a kind of control, "" for the arms themselves.
+    """
+    arms = runs.drop_duplicates([key, *others, "_control"])
+    one, other = (
+        arms[[_is(row[key], level) and row["_control"] == kind for _, row in arms.iterrows()]]
+        for level, kind in sides
+    )
     return [
         (a, b)
         for a, row in zip(one.index, one[list(others)].itertuples(index=False), strict=True)

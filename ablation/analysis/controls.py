@@ -5,6 +5,7 @@ correction counts it, and it neither helps nor hurts.
 """
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
 TRAINED = {
     SHAM: "other initial weights",
-    CAPACITY: "widened, trained",
+    CAPACITY: "widened to {part} {level}, trained",
     LESION: "lesioned: switched off after training, not retrained",
 }
-"""What was done for each kind of control."""
+"""What was done for each kind of control, with its facts in braces."""
 
 ABLATED = "ablated: trained without it"
 
@@ -69,14 +70,16 @@ def of_comparison(
         if one.of in cells and against in cells:
             key = one.kind, cells[one.of], cells[against], one.facts.get("level")
             groups.setdefault(key, []).append(one)
+    alike = Counter(key[:-1] for key in groups)
     found = []
     for (kind, cell, against, level), ones in groups.items():
         runs = control_runs[control_runs["run"].isin([one.run for one in ones])]
         if len(runs):
-            runs = _in_cell(comparison, runs, cell)
-            what = kind if level is None else f"{ones[-1].facts['part']} {level}"
-            name = f"{cell_name(comparison, cell)}, {what}"
-            found.append(ControlArm(kind, cell, against, name, runs, ones[-1].facts))
+            runs, facts = _in_cell(comparison, runs, cell), ones[-1].facts
+            name = f"{cell_name(comparison, cell)}, {kind}"
+            if alike[kind, cell, against] > 1:
+                name += f" ({facts['part']} {level})"
+            found.append(ControlArm(kind, cell, against, name, runs, facts))
     return tuple(found)
 
 
@@ -105,18 +108,23 @@ def cell_name(comparison: Comparison, cell: tuple) -> str:
     return f"{name} at {', '.join(several)}" if several else name
 
 
+def beside(comparison: Comparison, control: ControlArm) -> tuple[pd.DataFrame, tuple]:
+    """Returns the runs of a comparison with those of a control, and the cell that these are in."""
+    *row, _ = control.against
+    cell = (*row, Label(control.name))
+    columns = [*comparison.rows, "column", "seed", "state", "score"]
+    columns += ["skill", "chance", "seconds"]
+    own = _in_cell(comparison, control.runs, cell)
+    return pd.concat([comparison.runs[columns], own[columns]], ignore_index=True), cell
+
+
 def control_effect(comparison: Comparison, control: ControlArm) -> Effect:
     """Returns how much more a control scores than what it is held against.
 
     Alone, as the one question of a family of its own: at 0.05, whatever the design asks.
     """
-    name = Label(control.name)
-    *row, _ = control.against
-    beside = _in_cell(comparison, control.runs, (*row, name))
-    columns = [*comparison.rows, "column", "seed", "state", "score"]
-    columns += ["skill", "chance", "seconds"]
-    frame = pd.concat([comparison.runs[columns], beside[columns]], ignore_index=True)
-    terms: tuple[tuple[float, Hashable], ...] = ((1.0, (*row, name)), (-1.0, control.against))
+    frame, one = beside(comparison, control)
+    terms: tuple[tuple[float, Hashable], ...] = ((1.0, one), (-1.0, control.against))
     base = cell_name(comparison, control.against)
     asked = Question("control", control.name, base, "", terms)
     order = comparison.looked.order if comparison.looked else None
@@ -145,7 +153,8 @@ def controls_table(comparison: Comparison) -> pd.DataFrame:
     blocks: dict[tuple, dict[tuple, list[dict[str, Any]]]] = {}
     for control, effect in zip(comparison.controls, control_effects(comparison), strict=True):
         of_arm = blocks.setdefault(control.against, {}).setdefault(control.of, [])
-        head = {"control": control.kind, "arm": control.name, "trained": TRAINED[control.kind]}
+        how = TRAINED[control.kind].format_map(control.facts)
+        head = {"control": control.kind, "arm": control.name, "trained": how}
         of_arm.append(_scores(control.runs) | head | _held(comparison, control.against, effect))
     records: list[dict[str, Any]] = []
     for against, by_arm in blocks.items():

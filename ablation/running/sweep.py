@@ -47,7 +47,6 @@ from ablation.factors import (
     find_factor,
     labels,
     of_parts,
-    spelled,
     usual_contrast,
     varying_parts,
 )
@@ -61,6 +60,7 @@ from ablation.records.identity import identity_keys
 from ablation.records.standing import Standing
 from ablation.records.store import Run, Status
 from ablation.report import PAGE
+from ablation.running import claims as claiming
 from ablation.running import controls, environment, plan, runner
 from ablation.running.jobs import Expansion, expand
 from ablation.running.progress import Monitor
@@ -379,18 +379,12 @@ class Sweep:
         elif not path.exists():
             return None
         file = claims.read(path)
-        levels: dict[str, dict[str, None]] = {}
-        for config, network in self._known_configs():
-            found = flatten(config) | labels(config["parts"], network)
-            found |= {key: config[key]["name"] for key in ("dataset", "recipe")}
-            for key, level in found.items():
-                if key != "seed":
-                    levels.setdefault(key, {})[spelled(level)] = None
-        known = {key: list(of_key) for key, of_key in levels.items()}
-        parts = [key for key in known if key.startswith(PARTS)]
-        factors = dict.fromkeys([*asked.factors(self._directory), *self._swept, *parts])
-        for claim in file.claims:
-            claims.check(claim, known, list(factors))
+        known = list(self._known_configs())
+        first, arms = self._configs[0], list[str]()
+        if self._expansion:
+            own = known[: len(self._configs)]
+            arms = claiming.named_arms(self._expansion, first.design.name, own)
+        claiming.check(file, self._directory, known, self._swept, first.control, arms)
         return file
 
     def _known_configs(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

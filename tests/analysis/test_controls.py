@@ -29,10 +29,11 @@ def _noise(*key):
 def study(stored_design, stored_run, tmp_path):
     """Writes a design whose first arm has a sham: without se it is 5 points worse."""
 
-    def write(design, named, first, *, missing=(), state=store.COMPLETE):
+    def write(design, named, first, *, missing=(), state=store.COMPLETE, noise=1.0):
         def accuracy(levels, seed):
-            worse = 0.05 * (levels.get("parts.se") == "false")
-            return 0.8 - worse + _noise(seed, len(levels), levels.get("parts.plain") == "true")
+            worse = (0.05 + 0.001 * (seed % 2)) * (levels.get("parts.se") == "false")
+            drawn = _noise(seed, len(levels), levels.get("parts.plain") == "true")
+            return 0.8 - worse + noise * drawn
 
         folder = stored_design(design, named, accuracy, seeds=SEEDS)
         beside = []
@@ -44,9 +45,8 @@ def study(stored_design, stored_run, tmp_path):
             )
             if seed not in missing:
                 words = [*(f"{key}={level}" for key, level in first.items()), f"seed={seed}"]
-                run = stored_run(
-                    *words, "draw=1", val_accuracy=0.8 + _noise(seed, 7, 7), state=state
-                )
+                score = 0.8 + noise * _noise(seed, 7, 7)
+                run = stored_run(*words, "draw=1", val_accuracy=score, state=state)
                 beside.append(Control("sham", run.name, of))
         controls.put(folder, beside)
         return folder
@@ -171,3 +171,54 @@ def test_a_sham_is_significant_in_about_one_study_of_twenty(study):
     rng = np.random.default_rng(1)
     differences = rng.normal(0, 0.01, (1000, 5)) - rng.normal(0, 0.01, (1000, 5))
     assert 32 <= (paired_t_p(differences) <= ALPHA).sum() <= 68
+
+
+@pytest.fixture
+def with_capacity(study, stored_run):
+    """The same with the arm without se widened: as good as the reference, give or take."""
+    first = {"parts.plain": "false", "parts.se": "true"}
+    folder = study("leave_one_out", LEAVE_ONE_OUT, first, noise=0.1)
+    found = []
+    for seed in SEEDS:
+        runs = [path for path in store.run_directories(folder) if f"-s{seed}-" in path.name]
+        of = next(path for path in runs if _is(path, {**first, "parts.se": "false"}))
+        full = next(path for path in runs if _is(path, first))
+        words = ("parts.se=false", "parts.width=9", f"seed={seed}")
+        wide = stored_run(*words, val_accuracy=0.8 + 0.001 * seed)
+        facts = {"against": full.name, "part": "width", "level": 9}
+        facts |= {"own": 900, "target": 1000, "parameters": 1000}
+        found.append(Control("capacity", wide.name, of.name, facts))
+    controls.put(folder, found)
+    return folder
+
+
+CLAIMS = {
+    "reference > without se by 1": "HOLDS",
+    "reference > without se, capacity by 4 points": "FAILS",
+    "without se, capacity > without se by 1": "HOLDS",
+    "se=true = se=false, capacity within 4": "HOLDS",
+    "reference = reference, sham within 5": "HOLDS",
+    "residual = residual, sham at epochs=5 within 5": "HOLDS",
+    "reference > without se, lesion": "controls there are: reference, sham, without se, capacity",
+    "se=true > se=false, sham": "se true and se false, sham do not stand side by side",
+    "reference > without foo": "arms: reference, plain, without se",
+    "reference > without se, shame": "behind a comma: sham, capacity, lesion",
+}
+
+
+def test_claims_name_arms_and_controls_as_the_table_does(with_capacity):
+    text = "".join(f"- '{text}'\n" for text in CLAIMS)
+    (with_capacity / "claims.yaml").write_text(text)
+    loaded = load(with_capacity)
+    (comparison,) = loaded.comparisons()
+    names = [control.name for control in comparison.controls]
+    assert names == ["reference, sham", "without se, capacity"]
+    assert controls_table(comparison)["trained"].iloc[-1] == "widened to width 9, trained"
+    answers = {one.claim.text: one for one in claimed(loaded).answers}
+    for said, expected in CLAIMS.items():
+        one = answers[said]
+        assert expected == one.verdict or (one.verdict == "OPEN" and expected in one.reason)
+    sham = answers["reference = reference, sham within 5"].effect
+    (effect, _) = control_effects(comparison)
+    assert sham.mean == pytest.approx(-effect.mean) and sham.n == len(SEEDS)
+    assert sham.name == "reference - reference, sham" and sham.family == len(CLAIMS)

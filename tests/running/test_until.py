@@ -3,10 +3,14 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
+from ablation.config import ReportConfig
 from ablation.records import asked, store
+from ablation.running.until import Buying
+from support import run_of
 
 NET = """
 import keras
@@ -20,7 +24,7 @@ def build(input_shape, classes, *, wide: bool = True, twin: bool = False):
     return keras.Model(image, keras.layers.Dense(classes, name="out")(x))
 """
 KEYS = ("arch=net.py:build", "dataset.image_size=8", "epochs=2")
-WIDE = ("-m", *KEYS, "parts.wide=true,false", "seed=until(20)")
+WIDE = ("-m", *KEYS, "parts.wide=true,false", "seed=until(20)", "control=sham")
 
 
 @pytest.fixture
@@ -35,10 +39,12 @@ def _seeds(study):
 
 @pytest.fixture(scope="module")
 def decided(cli, tmp_path_factory):
-    """A study that is decided early, with two claims: (its folder, what was printed)."""
+    """A study that is decided early, a sham beside it, with two claims: (its folder, done)."""
     folder = tmp_path_factory.mktemp("decided")
     (folder / "net.py").write_text(NET)
-    (folder / "mine.yaml").write_text("- wide=true > wide=false\n- wide=false > wide=true by 1\n")
+    (folder / "mine.yaml").write_text(
+        "- wide=true, sham > wide=false\n- wide=false > wide=true by 1\n"
+    )
     done = cli(*WIDE, "claims=mine.yaml", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder, done
@@ -49,12 +55,13 @@ def test_seeds_are_trained_until_the_question_is_decided(decided):
     study = folder / "runs" / "main"
     seeds = sorted(set(_seeds(study)))
     assert seeds == list(range(len(seeds))) and 6 <= len(seeds) < 12
-    assert len(_seeds(study)) == 2 * len(seeds)
+    # Two arms and the sham, which no question counts.
+    assert len(_seeds(study)) == 3 * len(seeds)
     assert f"after {len(seeds)} seeds: 1 of 1 question decided" in done.stderr
     assert "after 5 seeds: 0 of 1 question decided; open: wide" in done.stderr
     # The claims are two, so that they need a seed more than the one question.
     assert f"after {len(seeds) - 1} seeds: 1 of 1 question decided; 0 of 2 claims" in done.stderr
-    assert "at most 40 to train" in done.stderr
+    assert "at most 60 to train" in done.stderr
     assert asked.looked(study).order == tuple(seeds)
 
 
@@ -92,7 +99,7 @@ def test_claims_are_held_against_the_study(decided, cli):
     done = cli("runs/main", "--check", module="ablation.report", cwd=folder)
     assert done.returncode == 1
     first, second = done.stdout.splitlines()
-    assert first.startswith("HOLDS: wide=true > wide=false: +")
+    assert first.startswith("HOLDS: wide=true, sham > wide=false: +")
     assert second.startswith("FAILS: wide=false > wide=true by 1: -")
     for name in ("report.md", "report.html"):
         text = (study / name).read_text()
@@ -147,6 +154,31 @@ def test_a_seed_that_was_stopped_half_way_is_finished_first(decided, cli, tmp_pa
     assert done.stderr.count("epoch 2/2") == 1
     assert max(_seeds(study)) == last
     assert json.loads((half / "result.json").read_text())["weights_sha256"] == weights
+
+
+def test_an_until_that_is_too_small_says_so_after_the_first_seed(stored_run, config, tmp_path):
+    first = []
+    for arch in ("20", "56"):
+        for part in ("true", "false"):
+            words = f"arch={arch}", f"plain={part}"
+            stored_run(*words, val_accuracy=0.5 + 0.2 * (part == "false"))
+            first.append(config(*words, f"runs_dir={tmp_path}"))
+    study = tmp_path / "main"
+    asked.add(study, ["arch", "parts.plain"])
+
+    def said(at_most):
+        runs = [run_of(replace(one, seed=s), "d1") for s in range(at_most) for one in first]
+        buying = Buying(study, ReportConfig(), "grid", runs, at_most)
+        buying.record()
+        goes_on, text = buying.look()
+        assert goes_on
+        return text
+
+    # Five questions are too many for six seeds, whatever comes.
+    least = int(re.search(r"type seed=until\((\d+)\) or more", said(6))[1])
+    assert 6 < least < 12
+    assert said(least - 1).endswith(f"before {least} seeds: type seed=until({least}) or more)")
+    assert said(least).endswith(f"(none can be before {least} seeds)")
 
 
 def test_what_differs_in_nothing_spends_all_seeds(cli, folder):
