@@ -250,7 +250,7 @@ class Effect:
     def sentence(self) -> str:
         """Returns the effect in one line that claims no more than it shows."""
         name = f"{self.named('minus')}{f' at {self.where}' if self.where else ''}"
-        low, high = (self.metric.signed(bound) for bound in self.interval)
+        low, high = self.metric.bounds(*self.interval)
         text = f"{name}: {self.metric.difference(self.mean)}"
         if not self.n:
             text = f"{name}: no seed has a complete run of every net compared"

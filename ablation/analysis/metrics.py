@@ -16,6 +16,9 @@ from ablation.config import UserError
 _BINS = 15
 
 
+_DIGITS_AT_MOST = 7
+
+
 @dataclass(frozen=True)
 class Metric:
     """A number that says how good a run's predictions are.
@@ -63,6 +66,26 @@ class Metric:
     def signed(self, value: float) -> str:
         """Returns a difference without its unit, such as "+1.23"; nothing for NaN."""
         return "" if math.isnan(value) else f"{self.scale * value:+.{self.digits}f}"
+
+    def bounds(self, low: float, high: float) -> tuple[str, str]:
+        """Returns both ends of an interval of a difference without its unit; nothing for NaN.
+
+        On which side of 0 an interval lies can be read off: an end that is 0 only when rounded has
+        more digits, and one where it is cut off, as the sign is known, is "above 0" or "below 0".
+        """
+        if low == 0 < high:
+            return "above 0", self._apart_from_0(high)
+        if low < 0 == high:
+            return self._apart_from_0(low), "below 0"
+        return self._apart_from_0(low), self._apart_from_0(high)
+
+    def _apart_from_0(self, value: float) -> str:
+        """Returns a difference with as many digits as it takes to see that it is not 0."""
+        text, shown = self.signed(value), self.scale * value
+        if not text or not shown or float(text):
+            return text
+        digits = math.ceil(-math.log10(abs(shown)))
+        return f"{shown:+.{digits}f}" if digits < _DIGITS_AT_MOST else f"{shown:+.0e}"
 
     def difference(self, value: float) -> str:
         """Returns a difference, such as "+1.23 points"."""

@@ -93,7 +93,7 @@ def _over_images(images: Sequence[OfImages]) -> Iterator[str]:
     if able:
         one = max(able, key=lambda one: abs(one.effect.mean))
         assert one.spread
-        low, high = (one.effect.metric.signed(bound) for bound in one.spread.over_images)
+        low, high = one.effect.metric.bounds(*one.spread.over_images)
         what = "it" if len(able) == 1 else f"the largest difference ({_named(one.effect)})"
         yield (
             f"With other {one.noun.many} than these {one.spread.images:,}, and the same networks, "
@@ -319,7 +319,7 @@ def _interval(effect: Effect) -> str:
 
 
 def _bounds(effect: Effect) -> str:
-    low, high = (effect.metric.signed(bound) for bound in effect.interval)
+    low, high = effect.metric.bounds(*effect.interval)
     return f"{low} to {high}"
 
 

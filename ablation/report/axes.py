@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 from rich.cells import cell_len
 
+from ablation.analysis.effects import Effect
 from ablation.factors import LAST
 from ablation.report.fonts import drawn
 from ablation.text import readable
@@ -27,9 +28,25 @@ WIDTH = 14.0
 ABREAST = 4
 LEVEL_LENGTH = 40
 """Of what is drawn of a level's name, or of a part of a title, at most."""
+GAP = 0.008
+"""Between 0 and an interval that is cut off there, as a share of all that is drawn."""
 _LEGEND_LENGTH = 60
 _MARKERS_AT_MOST = 15
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def drawn_interval(effect: Effect, gap: float) -> tuple[float, float]:
+    """Returns an effect's interval as it is drawn: short of 0 where it is cut off there.
+
+    Args:
+        effect: the effect.
+        gap: how far, in the unit of its metric; at most half of the interval.
+    """
+    low, high = effect.interval
+    short = min(gap, (high - low) / 2)
+    if low == 0 < high:
+        return short, high
+    return (low, -short) if low < 0 == high else (low, high)
 
 
 def panel_grid(

@@ -160,7 +160,7 @@ def effect_cells(effects: Sequence[Effect]) -> Cells:
     rows = []
     for effect in effects:
         signed = effect.metric.signed
-        low, high = effect.interval
+        low, high = effect.metric.bounds(*effect.interval)
         rows.append(
             [
                 f"{effect.kind}: {effect.named('−')}",
@@ -168,7 +168,7 @@ def effect_cells(effects: Sequence[Effect]) -> Cells:
                 str(effect.n),
                 signed(effect.mean),
                 effect.metric.number(effect.sd),
-                "" if math.isnan(low) else f"{signed(low)} to {signed(high)}",
+                f"{low} to {high}" if low else "",
                 effect.verdict,
                 _p(effect.p_holm),
                 effect.exact,
@@ -206,7 +206,8 @@ def image_cells(found: Sequence[OfImages]) -> Cells:
         if one.spread:
             bounds = [one.spread.over_images, one.spread.over_both]
         signed = effect.metric.signed
-        intervals = ["" if math.isnan(a) else f"{signed(a)} to {signed(b)}" for a, b in bounds]
+        shown = (effect.metric.bounds(*both) for both in bounds)
+        intervals = [f"{low} to {high}" if low else "" for low, high in shown]
         counts = [changed.fixes, changed.breaks] if changed else []
         counts += [changed.always_fixes, changed.always_breaks] if changed else []
         texts = [f"{count:,}" for count in counts] or [""] * 4
@@ -270,9 +271,8 @@ def claim_cells(claimed: Claimed) -> Cells:
     for one in claimed.answers:
         effect, said = one.effect, one.reason
         if effect:
-            low, high = effect.interval
-            signed = effect.metric.signed
-            bounds = "" if math.isnan(low) else f" [{signed(low)}, {signed(high)}]"
+            low, high = effect.metric.bounds(*effect.interval)
+            bounds = f" [{low}, {high}]" if low else ""
             said = f"{effect.metric.difference(effect.mean)}{bounds}" if effect.n else "no pair yet"
         n = str(effect.n) if effect else ""
         verdict = f"{one.verdict} ({one.remark})" if one.remark else one.verdict
@@ -363,7 +363,7 @@ def _between(metric: Metric, row: pd.Series, what: str) -> str:
     if math.isnan(row["low"]):
         spread = ", no spread" if row["pairs"] > 1 and not row["verdict"] else ""
         return f"{metric.signed(row[what])} (n={row['pairs']}{spread})"
-    low, high = metric.signed(row["low"]), metric.signed(row["high"])
+    low, high = metric.bounds(row["low"], row["high"])
     return f"{metric.signed(row[what])} [{low}, {high}]"
 
 

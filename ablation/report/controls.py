@@ -53,7 +53,7 @@ def _capacity(comparison: Comparison, control: ControlArm, effect: Effect) -> It
     full = cell_name(comparison, control.against)
     own, target, parameters = (int(facts[key]) for key in ("own", "target", "parameters"))
     lost = target - own
-    text = f"Fewer parameters: {name} has {lost:,} ({100 * lost / target:.1f} %) less than {full}"
+    text = f"Fewer parameters: {name} has {lost:,} ({100 * lost / target:.1f} %) fewer than {full}"
     as_it_is = arm_effect(comparison, control.of, control.against)
     if as_it_is.n:
         text += f" and differs from it by {_size(as_it_is)}"
@@ -87,8 +87,7 @@ _SAID = {SHAM: _sham, CAPACITY: _capacity, LESION: _lesion}
 def _size(effect: Effect) -> str:
     """Returns a difference with its interval and seeds."""
     said = effect.metric.difference(effect.mean)
-    low, high = effect.interval
-    if low == low:
-        bounds = f"{effect.metric.signed(low)} to {effect.metric.signed(high)}"
-        return f"{said} ({bounds}, {counted(effect.n, 'seed')})"
+    low, high = effect.metric.bounds(*effect.interval)
+    if low:
+        return f"{said} ({low} to {high}, {counted(effect.n, 'seed')})"
     return f"{said} ({counted(effect.n, 'seed')})"

@@ -19,9 +19,11 @@ from ablation.analysis.metrics import ACCURACY, Metric
 from ablation.analysis.significance import t_half_width
 from ablation.records import store
 from ablation.report.axes import (
+    GAP,
     LEVEL_LENGTH,
     WIDTH,
     draw_range,
+    drawn_interval,
     fitted,
     label_log_axis,
     legend,
@@ -367,9 +369,11 @@ def forest(effects: Sequence[Effect]) -> Figure:
         axes.axvspan(-span, span, color="#999999", alpha=0.2, linewidth=0)
     axes.axvline(0, color="black", linewidth=0.8)
     many = sum(effect.n for effect in effects) > _DOTS_AT_MOST
+    ends = np.concatenate([[0.0], *([*e.differences, *e.interval] for e in effects)])
+    gap = GAP * float(np.ptp(ends[np.isfinite(ends)]))
     for place, effect in enumerate(effects):
         points = metric.scale * effect.differences
-        low, high = (metric.scale * bound for bound in effect.interval)
+        low, high = (metric.scale * bound for bound in drawn_interval(effect, gap))
         color, marker = _VERDICTS[effect.verdict]
         axes.plot(points, [place + 0.15] * len(points), ".", color=color, rasterized=many, **_DOT)
         if effect.n > 1 and not effect.constant and np.isfinite([low, high]).all():

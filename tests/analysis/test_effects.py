@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from ablation.analysis import metrics
 from ablation.analysis.effects import (
     Effect,
     answers,
@@ -17,6 +18,8 @@ from ablation.analysis.effects import (
 )
 from ablation.analysis.significance import seeds_to_settle, smallest_p
 from ablation.records import store
+from ablation.report.axes import drawn_interval
+from ablation.report.page.forest import forest
 
 STUDIES = 1000
 
@@ -365,6 +368,43 @@ def test_an_interval_and_its_verdict_never_disagree(seed):
         low, high = effect.interval
         expected = "helps" if low >= 0 else "hurts" if high <= 0 else "open"
         assert effect.verdict == expected
+
+
+def test_no_end_of_an_interval_reads_as_0_unless_0_may_be_it():
+    # Holm concludes on the second, whose interval of a family of two alone would reach across 0.
+    family = with_p_values(
+        [_contrast(values) for values in ([0.2, 0.201, 0.202], [0.02, 0.033, 0.019])]
+    )
+    second = family[1]
+    assert second.interval[0] == 0 and second.verdict == "helps"
+    assert "[above 0 to +" in second.sentence()
+    back = replace(second, differences=-second.differences)
+    assert "to below 0]" in back.sentence()
+    gap = 0.001
+    assert drawn_interval(second, gap) == (gap, second.interval[1])
+    assert drawn_interval(back, gap) == (back.interval[0], -gap)
+    assert drawn_interval(family[0], gap) == family[0].interval
+    marks = forest([second, back]).rows
+    zero = forest([second, back]).zero
+    assert marks[0].bounds[0] > zero > marks[1].bounds[1]
+
+
+@pytest.mark.parametrize(
+    ("interval", "shown"),
+    [
+        ((0.0, 0.0212), ("above 0", "+2.12")),
+        ((-0.0212, 0.0), ("-2.12", "below 0")),
+        ((0.00004, 0.02), ("+0.004", "+2.00")),
+        ((-0.02, -0.0000012), ("-2.00", "-0.0001")),
+        ((-0.000031, 0.02), ("-0.003", "+2.00")),
+        ((1e-12, 0.02), ("+1e-10", "+2.00")),
+        ((-0.01, math.inf), ("-1.00", "+inf")),
+        ((0.0, 0.0), ("+0.00", "+0.00")),
+        ((math.nan, math.nan), ("", "")),
+    ],
+)
+def test_ends_of_an_interval_have_the_digits_that_tell_them_from_0(interval, shown):
+    assert metrics.ACCURACY.bounds(*interval) == shown
 
 
 def test_nothing_in_common_is_said():

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from ablation.analysis.effects import Effect
+from ablation.report.axes import GAP, drawn_interval
 
 _POINTS_AT_MOST = 40
 _EDGE = 3.0
@@ -70,14 +71,17 @@ def forest(effects: Sequence[Effect]) -> Forest | None:
         place(0.0),
         None if margin is None else (place(-scale * margin), place(scale * margin)),
         tuple(ticks),
-        tuple(_marks(effect, lambda value: place(scale * value)) for effect in effects),
+        tuple(
+            _marks(effect, lambda value: place(scale * value), GAP * span / scale)
+            for effect in effects
+        ),
     )
 
 
-def _marks(effect: Effect, place: Callable[[float], float]) -> Marks | None:
+def _marks(effect: Effect, place: Callable[[float], float], gap: float) -> Marks | None:
     if not effect.n:
         return None
-    bounds = effect.interval
+    bounds = drawn_interval(effect, gap)
     points = effect.differences[:_POINTS_AT_MOST]
     return Marks(
         place(effect.mean),
