@@ -86,6 +86,20 @@ def test_columns_have_the_names_that_are_given(table):
     assert names(source, "val") == {f"{i}.png" for i in range(14, 20)}
 
 
+def test_a_table_may_have_names_alone(table):
+    def bare(frame):
+        frame["path"] = frame["path"].str.extract(r"/(\d+)")[0]
+        return frame
+
+    source = opened(table(bare, {"files": "images/{}.png"}))
+    assert names(source, "val") == {f"{i}" for i in range(14, 20)}
+    assert {tuple(row.image[0, 0]) for row in examples(source, "val")} == set(COLORS.values())
+    said = one_line(lambda: opened(table(bare)))
+    assert "row 2" in said and "0' is not there, nor are 19 more" in said
+    assert "say dataset.files={}.jpg or train/{}.jpg" in said
+    assert "must hold {}" in one_line(lambda: config("table", files="images"))
+
+
 def test_labels_are_text_and_numbers_are_in_their_order(table):
     def numbers(frame):
         frame["label"] = [("010", "9", "NA")[i % 3] for i in range(20)]

@@ -37,7 +37,18 @@ class TableConfig(ColumnsConfig):
     path: str | None = option(None, _WHAT)
     kind: str | None = option(None, "images or features; null to tell it by the column of images")
     path_column: str = option("path", "the column of the image files, relative to the table")
+    files: str | None = option(
+        None, "where the file of a path lies, such as train/{}.jpg; null for the path itself"
+    )
     split_column: str = option("split", "the column that says train, val or test, if it is there")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.files is not None and "{}" not in self.files:
+            raise UserError(
+                f"dataset.files={self.files} must hold {{}}, where the path stands that a row has, "
+                "such as train/{}.jpg."
+            )
 
 
 class Table:
@@ -162,7 +173,7 @@ class _Listed:
         self.numbers = None
         if self.kind.name == IMAGES:
             self.names = frame[dataset.path_column].tolist()
-            self._check_files(path.parent, self._rows)
+            self._check_files(path.parent, dataset.files or "{}")
         else:
             self.names = [f"row {row}" for row in self._rows]
             others = {*labels, dataset.split_column, dataset.group, "_row"}
@@ -222,12 +233,13 @@ class _Listed:
             )
         return numbers.to_numpy()
 
-    def _check_files(self, folder: Path, rows: list[int]) -> None:
+    def _check_files(self, folder: Path, pattern: str) -> None:
         """Finds the files; raises UserError if one is not there or listed twice."""
-        self.files = [Path(os.path.normpath(folder / name)) for name in self.names]
+        paths = [pattern.replace("{}", name) for name in self.names]
+        self.files = [Path(os.path.normpath(folder / path)) for path in paths]
         seen: dict[Path, int] = {}
         missing = []
-        for row, name, file in zip(rows, self.names, self.files, strict=True):
+        for row, name, file in zip(self._rows, self.names, self.files, strict=True):
             if file in seen:
                 raise UserError(
                     f"{self.where} lists {readable(name)} twice, in rows {seen[file]} and {row}."
@@ -239,7 +251,10 @@ class _Listed:
             row, file = missing[0]
             more = f", nor are {len(missing) - 1:,} more that it lists" if missing[1:] else ""
             what = "is a folder" if file.is_dir() else "is not there"
-            raise UserError(f"{self.where}, row {row}: {str(file)!r} {what}{more}.")
+            hint = ""
+            if not file.suffix:
+                hint = " If names lack an ending, say dataset.files={}.jpg or train/{}.jpg."
+            raise UserError(f"{self.where}, row {row}: {str(file)!r} {what}{more}.{hint}")
 
 
 def _read(path: Path) -> "pd.DataFrame":
