@@ -51,7 +51,8 @@ def own(
         UserError: anything else that the user's code raised, in one line with file and line, or
             what it returned is no such network.
     """
-    told = {VOCABULARY: vocabulary} if network.asks_vocabulary else {}
+    is_told = network.asks_vocabulary and vocabulary is not None
+    told = {VOCABULARY: vocabulary} if is_told else {}
     inputs = keras.KerasTensor((None, *input_shape), "float32" if vocabulary is None else "int32")
     located = source.locate(network.arch)
     files = source.local_modules(located)

@@ -42,6 +42,7 @@ class Network:
         smallest_image: height and width in pixels below which it cannot be built; see `signature`.
         is_named: whether it is one of `ARCHS`, not the user's own.
         asks_vocabulary: whether it gets the number of tokens of a data set.
+        needs_vocabulary: whether it cannot do without.
     """
 
     arch: str
@@ -52,6 +53,7 @@ class Network:
     smallest_image: int | Mapping[str, Mapping[Any, int]] = 1
     is_named: bool = True
     asks_vocabulary: bool = False
+    needs_vocabulary: bool = False
 
     def settled(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the level of each part that changes something, in one canonical form.
@@ -129,7 +131,7 @@ class Network:
                 f"set has the shape {'x'.join(map(str, shape))}. Use a network of your own, such "
                 "as my_nets.py:build."
             )
-        if self.asks_vocabulary and vocabulary is None:
+        if self.needs_vocabulary and vocabulary is None:
             raise UserError(
                 f"arch={self.arch} asks for vocabulary, the number of tokens, which only a data "
                 "set of tokens has (dataset.kind=tokens)."
@@ -245,6 +247,7 @@ def find(arch: str) -> Network:
         read.smallest_image,
         is_named=False,
         asks_vocabulary=read.asks_vocabulary,
+        needs_vocabulary=read.needs_vocabulary,
     )
 
 

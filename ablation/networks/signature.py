@@ -111,12 +111,14 @@ class Signature:
     Attributes:
         parts: by name, in their order.
         asks_vocabulary: whether it has the argument `vocabulary`, which the data set gives.
+        needs_vocabulary: whether that has no default.
         smallest_image: see `smallest_image`; a number, or for arguments a number for each value.
     """
 
     parts: dict[str, Part]
     smallest_image: int | Mapping[str, Mapping[Any, int]]
     asks_vocabulary: bool = False
+    needs_vocabulary: bool = False
 
 
 def read(path: Path, function: str, arguments: tuple[str, ...] = ()) -> Signature:
@@ -154,17 +156,17 @@ def _read(path: Path, function: str, arguments: tuple[str, ...], modified: int) 
             f"position, (input_shape, classes, *, ...)."
         )
     declared = _literal(constants.get("PARTS"), constants) or {}
-    parts, asks_vocabulary = {}, False
+    parts, asks, needs = {}, False, False
     for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
-        if argument.arg == VOCABULARY and default is None:
-            asks_vocabulary = True
+        if argument.arg == VOCABULARY:
+            asks, needs = True, default is None
         elif argument.arg not in arguments:
             where = f"{path.name}, line {argument.lineno}: part {argument.arg} of {function}"
             parts[argument.arg] = _part(argument, default, constants, where)
     for name, facts in declared.items():
         parts = _with_facts(parts, name, facts, f"{path.name}: PARTS")
     smallest = _literal(constants.get("SMALLEST_IMAGE"), constants)
-    return Signature(parts, 1 if smallest is None else smallest, asks_vocabulary)
+    return Signature(parts, 1 if smallest is None else smallest, asks, needs)
 
 
 def _definition(tree: ast.Module, function: str, path: Path) -> ast.FunctionDef:

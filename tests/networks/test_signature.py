@@ -131,3 +131,13 @@ def test_what_a_signature_cannot_say_stands_beside_it(parts_of):
     assert part.labels == ((True, "plain"), (False, "residual"))
     with pytest.raises(UserError, match=r'PARTS\["plain"\] has \'colour\'. Allowed: title'):
         parts_of("plain: bool = False", "PARTS = {'plain': {'colour': 1}}")
+
+
+@pytest.mark.parametrize(("default", "needs"), [("", True), (" = 50", False)])
+def test_a_vocabulary_is_told_and_is_no_part(default, needs, tmp_path):
+    path = tmp_path / "nets.py"
+    path.write_text(
+        f"def build(shape, classes, *, vocabulary: int{default}, se: bool = True):\n  1"
+    )
+    read = signature.read(path, "build")
+    assert (list(read.parts), read.asks_vocabulary, read.needs_vocabulary) == (["se"], True, needs)
