@@ -79,7 +79,7 @@ def test_the_keys_that_take_text_are_those_of_the_schema():
     texts |= {"dataset.path_column", "dataset.split_column", "dataset.unit"}
     unset = {"train_split", "val_split", "data_dir", "path"}
     unset |= {"group", "image_column", "label_column", "revision", "subset"}
-    unset |= {"files", "label_separator"}
+    unset |= {"files", "input_column", "label_separator"}
     unset |= {"kind", "target", "vocabulary"}
     nullable = {f"dataset.{key}" for key in unset} | {
         f"report.{key}" for key in ("contrast", "design", "metric", "reference")

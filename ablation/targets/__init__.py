@@ -15,7 +15,7 @@ from ablation.analysis import metrics
 from ablation.analysis.metrics import Metric
 from ablation.config import Config, UserError
 from ablation.data.facts import named
-from ablation.targets.cells import LISTED, Cells
+from ablation.targets.cells import Cells
 from ablation.targets.classes import Classes, is_whole
 from ablation.targets.common import Target
 from ablation.targets.labels import Labels
@@ -91,7 +91,7 @@ def guessed_of_cells(cells: Cells) -> type[Target]:
         UserError: it may be either, or one of several columns is no number.
     """
     if len(cells.names) == 1:
-        if any(LISTED in cell for cell in cells.columns[0]):
+        if cells.are_lists:
             return Labels
         array = cells.numbers()[:, 0] if cells.are_numbers else cells.texts
         return guessed([(cells.names[0], array)], cells.where)

@@ -1,7 +1,7 @@
 """Labels as a table has them: the cells of one column or of several, as text."""
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,9 @@ from ablation.config import UserError
 from ablation.data.naming import in_order
 
 LISTED = "\x1f"
-"""Stands between the labels of a cell that was a list."""
+"""Stands before each label of a cell that is a list; alone it is an empty one."""
 
-_BETWEEN = (LISTED, "|", ";", ",", " ")
+_BETWEEN = ("|", ";", ",", " ")
 _TRUTHS = {"true": 1.0, "false": 0.0}
 
 
@@ -25,8 +25,9 @@ class Cells:
         columns: the cells of each, none of them empty.
         where: what to call the table in a message.
         row: returns what to call a row in a message, such as "labels.csv, row 5", by its place.
-        separator: what stands between several labels in one cell; None for the first of LISTED,
-            "|", ";", "," and a space that occurs in the column.
+        separator: what stands between several labels in one cell; None for the first of "|", ";",
+            "," and a space that occurs in the column. Lists need none.
+        known: all classes or labels in order, None for those that occur.
     """
 
     names: tuple[str, ...]
@@ -34,6 +35,12 @@ class Cells:
     where: str
     row: Callable[[int], str]
     separator: str | None = None
+    known: tuple[str, ...] | None = None
+
+    @property
+    def are_lists(self) -> bool:
+        """Whether the cells of the only column are lists."""
+        return len(self.names) == 1 and any(cell.startswith(LISTED) for cell in self.columns[0])
 
     @property
     def texts(self) -> np.ndarray:
@@ -107,7 +114,7 @@ class Cells:
         (name,), (column,) = self.names, self.columns
         column = _without_brackets(column)
         separator = self.separator or next(
-            (one for one in _BETWEEN if any(one in cell for cell in column)), None
+            (one for one in (LISTED, *_BETWEEN) if any(one in cell for cell in column)), None
         )
         if separator is None:
             raise UserError(
@@ -119,23 +126,32 @@ class Cells:
         found = []
         for place, cell in enumerate(column):
             parts = cell.split(None if separator == " " else separator)
-            found.append([part.strip() for part in parts])
+            parts = parts[1:] if cell.startswith(LISTED) else parts
+            found.append([part.strip() for part in parts] if cell != LISTED else [])
             if not all(found[-1]):
-                said = cell.replace(LISTED, ", ")
+                said = cell.removeprefix(LISTED).replace(LISTED, ", ")
                 raise UserError(f"{self.row(place)}: a label of {name} is empty, in {said!r}.")
         return found
 
 
-def marked(labels: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], np.ndarray]:
-    """Returns all labels that occur, in order, and which each example has.
+def listed(labels: Iterable[object]) -> str:
+    """Returns the cell of a list of labels."""
+    return LISTED + LISTED.join(map(str, labels))
+
+
+def marked(
+    labels: Sequence[Sequence[str]], known: tuple[str, ...] | None = None
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Returns all labels, in order, and which each example has.
 
     Args:
         labels: of each example.
+        known: all that may occur, in order; None for those that do.
 
     Returns:
         The names; float32 (examples, labels), 1 for a label that it has and 0 for others.
     """
-    names = in_order({label for one in labels for label in one})
+    names = known or in_order({label for one in labels for label in one})
     places = {name: place for place, name in enumerate(names)}
     found = np.zeros((len(labels), len(names)), np.float32)
     for row, one in zip(found, labels, strict=True):
@@ -161,6 +177,6 @@ def _without_brackets(column: Sequence[str]) -> Sequence[str]:
     if not all(cell.startswith("[") and cell.endswith("]") for cell in column):
         return column
     try:
-        return [LISTED.join(map(str, ast.literal_eval(cell))) for cell in column]
+        return [listed(ast.literal_eval(cell)) for cell in column]
     except (ValueError, SyntaxError, TypeError):
         return column

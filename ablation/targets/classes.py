@@ -56,7 +56,8 @@ class Classes(Target):
             unknown = sorted(set(every.tolist()) - set(known))
             if unknown:
                 raise UserError(f"{where}: the label {unknown[0]!r} is not in classes.")
-            return known, np.array([known.index(label) for label in every.tolist()])
+            places = {name: place for place, name in enumerate(known)}
+            return known, np.array([places[label] for label in every.tolist()])
         if every.max() >= len(known):
             raise UserError(
                 f"{where}: the label {every.max()} has no name in classes, which has {len(known)}."
@@ -69,7 +70,8 @@ class Classes(Target):
         if len(cells.names) > 1:
             return cells.names, cells.chosen()
         # As they stand: 007 is a class of its own.
-        return Classes.read([(cells.names[0], cells.texts)], None, cells.where)
+        names = None if cells.known is None else np.array(cells.known)
+        return Classes.read([(cells.names[0], cells.texts)], names, cells.where)
 
     @staticmethod
     def empty(count: int, outputs: int) -> np.ndarray:

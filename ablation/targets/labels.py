@@ -105,7 +105,7 @@ class Labels(Target):
     def of_cells(cells: Cells) -> tuple[tuple[str, ...], np.ndarray]:
         """Returns a label a column, of one column those in its cells."""
         if len(cells.names) == 1:
-            names, found = marked(cells.separated())
+            names, found = marked(cells.separated(), cells.known)
         else:
             names, found = cells.names, cells.flags()
         return Labels.read([(cells.names[0], found)], np.array(names), cells.where)

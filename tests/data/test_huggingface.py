@@ -35,6 +35,33 @@ def rows(count=20, **changes):
     return datasets.Dataset.from_dict({key: columns[key] for key in features}, features=features)
 
 
+OF_TAGS = {"label_column": "tags"}
+TAGS = [[[0], [0, 1], [], [1]][i % 4] for i in range(20)]
+FLAGS = [[k in of_row for k in (0, 1)] for of_row in TAGS]
+
+
+def numbers(**changes):
+    """A set without images: numbers, lists of them, and labels of every kind."""
+    value, sequence = datasets.Value, datasets.Sequence
+    columns = {
+        "a": (value("float32"), [i / 3 for i in range(20)]),
+        "b": (value("int64"), [*range(20)]),
+        "one": (value("bool"), [of_row[0] for of_row in FLAGS]),
+        "two": (value("bool"), [of_row[1] for of_row in FLAGS]),
+        "tags": (sequence(datasets.ClassLabel(names=["red", "blue"])), TAGS),
+        "many": (sequence(value("int8")), [[*map(int, of_row)] for of_row in FLAGS]),
+        "point": (sequence(value("float32")), [[i / 3, float(i)] for i in range(20)]),
+        "input_ids": (sequence(value("int32")), [[1 + i] * (1 + i % 3) for i in range(20)]),
+        "attention_mask": (sequence(value("int8")), [[1] * (1 + i % 3) for i in range(20)]),
+        "signal": (sequence(sequence(value("float32"))), [[[i - 9.5, -i]] * 5 for i in range(20)]),
+        "grid": (datasets.Array2D((2, 3), "float32"), [np.full((2, 3), -i) for i in range(20)]),
+        "ragged": (sequence(value("float32")), [[0.5] * (1 + i % 2) for i in range(20)]),
+    }
+    features = datasets.Features({name: kind for name, (kind, _) in columns.items()})
+    held = {name: values for name, (_, values) in columns.items()} | changes
+    return datasets.Dataset.from_dict(held, features=features)
+
+
 def both(train=14, **more):
     whole = rows()
     splits = {"train": whole.select([*range(train)]), "test": whole.select([*range(train, 20)])}
@@ -112,6 +139,79 @@ def test_texts_may_be_classes(saved):
     assert source.classes == ("p0", "p1", "p2", "p3", "p4")
 
 
+def read(dataset):
+    """The source, and inputs and labels of all its examples in the order of their rows."""
+    source = opened(dataset)
+    found = [row for split in sources.SPLITS for row in examples(source, split)]
+    found.sort(key=lambda row: int(row.name.split()[1]))
+    return source, *(np.array([getattr(row, key) for row in found]) for key in ("image", "label"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "kind", "names", "expected"),
+    [
+        ({"label_column": "a"}, "value", ("a",), np.arange(20)[:, None] / 3),
+        ({"label_column": "b", "target": "value"}, "value", ("b",), np.arange(20)[:, None]),
+        (
+            {"label_column": "point"},
+            "value",
+            ("point 0", "point 1"),
+            np.arange(20)[:, None] / [3, 1],
+        ),
+        (
+            {"label_columns": ["b", "a"]},
+            "value",
+            ("b", "a"),
+            np.arange(20)[:, None] / [1, 3],
+        ),
+        (OF_TAGS, "labels", ("red", "blue"), FLAGS),
+        ({"label_column": "many"}, "labels", ("many 0", "many 1"), FLAGS),
+        ({"label_columns": ["one", "two"]}, "labels", ("one", "two"), FLAGS),
+        ({"label_column": "one"}, "classes", ("False", "True"), [of_row[0] for of_row in FLAGS]),
+    ],
+)
+def test_labels_may_be_values_and_several(keys, kind, names, expected, saved):
+    dataset = saved(numbers(), input_column="grid", **keys)
+    source, _, labels = read(dataset)
+    assert source.target.kind == kind and source.classes == names
+    np.testing.assert_allclose(labels, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("keys", "kind", "first"),
+    [
+        ({}, "tokens", [2, 2, 0]),
+        ({"input_column": "grid"}, "signals", np.full((2, 3), -1)),
+        ({"input_column": "signal"}, "signals", [[-8.5, -1]] * 5),
+        ({"input_column": "point"}, "features", [1 / 3, 1]),
+    ],
+)
+def test_inputs_may_be_lists_of_numbers(keys, kind, first, saved):
+    dataset = saved(numbers(), label_column="one", **keys)
+    source, inputs, _ = read(dataset)
+    assert source.kind.name == kind
+    np.testing.assert_allclose(inputs[1], first, rtol=1e-6)
+
+
+def test_columns_of_numbers_are_features(saved, tmp_path):
+    whole = numbers().select_columns(["a", "b", "one"]).train_test_split(0.25, seed=0)
+    built = cache.prepare(saved(whole, label_column="one"), tmp_path / "cache", no_progress)
+    assert built.kind.name == "features" and built.input_shape == (2,)
+    assert (built.count("train"), built.count("val")) == (15, 5)
+    np.testing.assert_allclose(built.images("val")[:, 1], whole["test"]["b"])
+
+
+def test_rows_without_a_value_are_left_out_and_told(saved, tmp_path):
+    values = [None if i == 3 else float("nan") if i == 4 else i / 7 for i in range(20)]
+    dataset = saved(numbers(a=values), label_column="a", input_column="point")
+    built = cache.prepare(dataset, tmp_path / "cache", no_progress)
+    assert [(one["reason"], one["count"]) for one in built.left_out] == [("no label", 2)]
+    kept = np.concatenate([built.labels("train"), built.labels("val")])[:, 0]
+    np.testing.assert_allclose(
+        sorted(kept), [i / 7 for i in range(20) if i not in (3, 4)], rtol=1e-6
+    )
+
+
 def test_rows_without_a_label_or_an_image_are_left_out_and_told(saved, tmp_path):
     labels = [-1 if i == 3 else None if i == 4 else i % 2 for i in range(20)]
     images = [None if i == 5 else Image.new("RGB", (6, 4), COLORS[i % 2]) for i in range(20)]
@@ -142,7 +242,26 @@ def test_a_set_that_changes_on_disk_is_another(saved):
         (lambda: both(20), {}, ["is not read by datasets"]),
         (lambda: both(13), {"group": "who"}, ["the splits share p3"]),
         (lambda: rows(label=[0] * 20), {}, ["at least two classes", "only 'red'"]),
-        (lambda: rows(label=[-1] * 20), {}, ["at least two classes", "none"]),
+        (lambda: rows(label=[-1] * 20), {}, ["no row has a label in label"]),
+        (numbers, {"label_column": "no"}, ["label_column=no is no column of labels"]),
+        (numbers, {"label_columns": ["a", "tags"]}, ["tags is no column of numbers", "a (Value)"]),
+        (numbers, {**OF_TAGS, "input_column": "a"}, ["input_column=a is no column of inputs"]),
+        (numbers, OF_TAGS | {"input_column": "ragged"}, ["lists of ragged have several lengths"]),
+        (
+            lambda: numbers(a=[0.5, None] * 10),
+            {"label_columns": ["one", "two"], "kind": "features"},
+            ["row 1 has no finite number in a, nor have 9 more cells"],
+        ),
+        (
+            lambda: numbers(input_ids=[None, [1]] * 10),
+            OF_TAGS | {"input_column": "input_ids"},
+            ["row 0 has no input_ids"],
+        ),
+        (
+            lambda: numbers(input_ids=[[-1], [1]] * 10),
+            OF_TAGS | {"input_column": "input_ids"},
+            ["input_ids[0] holds -1"],
+        ),
     ],
 )
 def test_a_set_that_does_not_do_is_refused_in_one_line(whole, keys, words, saved):

@@ -87,6 +87,14 @@ def test_parquet_is_the_same_data_and_may_hold_lists(table, tmp_path):
     assert {tuple(one.target(asked[0]).outputs) for one in built} == {NAMES}
 
 
+def test_an_empty_list_has_no_label(table):
+    tags = [["a", "b"], [], ["b"], ["a"]] * 4
+    for columns, file in (({"tags": tags}, "a.parquet"), ({"tags": [*map(str, tags)]}, "a.csv")):
+        source, labels = read(table(columns, OF_TAGS, file))
+        assert source.classes == ("a", "b")
+        np.testing.assert_array_equal(labels[:4], [[1, 1], [0, 0], [0, 1], [1, 0]])
+
+
 def test_a_label_keeps_its_blanks_where_something_else_is_between(table):
     tags = ["clear sky|road", "road", "clear sky"] * 4
     assert read(table({"tags": tags}, OF_TAGS))[0].classes == ("clear sky", "road")

@@ -17,22 +17,23 @@ from typing import Any
 import numpy as np
 
 from ablation.config import UserError, expanded, first_line
-from ablation.data.kinds import IMAGES, KINDS
-from ablation.data.naming import numbered
+from ablation.data.kinds import IMAGES, KINDS, kind_of
+from ablation.data.sources import huggingface_columns as columns
+from ablation.data.sources.columns import ColumnsConfig
 from ablation.data.sources.common import OFFLINE, Example, LeftOut, digest_of, option
 from ablation.data.sources.decode import DEPTHS, depth_of, example, unreadable
-from ablation.data.sources.splits import SplitConfig, parted
-from ablation.text import readable
+from ablation.data.sources.splits import parted
+from ablation.targets.cells import Cells
 
 _INSTALL = "pip install 'ablation[huggingface]', or pip install datasets"
 _WHAT = "a folder that save_to_disk wrote, or one of Parquet files or images that datasets reads"
 _SAVED = ("dataset_info.json", "dataset_dict.json")
 _VALS = ("validation", "val", "valid", "dev", "test")
-_IMAGES, _LABELS = ("image", "img"), ("label", "labels", "class")
+_NO_LABEL, _FEATURES = "no label", "features"
 
 
 @dataclass
-class HuggingfaceConfig(SplitConfig):
+class HuggingfaceConfig(ColumnsConfig):
     """What a set of Hugging Face can be asked for; without `path`, `name` is that on the hub."""
 
     path: str | None = option(
@@ -43,17 +44,22 @@ class HuggingfaceConfig(SplitConfig):
     train_split: str | None = option(None, "the split to train on; null for train")
     val_split: str | None = option(None, "the split to validate on; null for validation or test")
     image_column: str | None = option(None, "the column of the images; null to find it")
-    label_column: str | None = option(None, "the column of the classes; null to find it")
+    input_column: str | None = option(
+        None, "the column of other inputs, lists of numbers; null to find it, or columns of numbers"
+    )
+    kind: str | None = option(
+        None, "images, features, signals or tokens; null to tell by the arrays"
+    )
+    vocabulary: str | None = option(
+        None, "of tokens: a file with a word a line, or how many there are; null for those of x"
+    )
 
 
 class Huggingface:
-    """An image classification set that `datasets` reads, decoded to RGB."""
+    """A set that `datasets` reads: its images decoded to RGB, or numbers."""
 
     options = HuggingfaceConfig
-    read: tuple[Path, ...] = ()
     fetches = False
-    kind = KINDS[IMAGES]
-    channels = 3
     lost: tuple[str, ...] = ()
 
     def __init__(self, dataset: HuggingfaceConfig):
@@ -62,33 +68,94 @@ class Huggingface:
         splits = _loaded(dataset, self._where)
         train, val = _chosen(splits, dataset, self._where)
         self._sets = [splits[name] for name in (train, val) if name]
-        columns = self._sets[0].features
-        self._image = _the_one("image", dataset.image_column, _images(columns), _IMAGES, columns)
-        label = _the_one("label", dataset.label_column, _labels(columns), _LABELS, columns)
-        self.classes, labels = self._labels(label)
+        of_labels = self._label_columns(dataset)
+        labels, self._has_label = self._labels(of_labels, dataset)
+        self._every = labels
+        self._inputs(dataset, {*of_labels, dataset.group})
         groups = self._groups(dataset.group) if dataset.group else None
         is_val = np.arange(len(labels)) >= len(self._sets[0]) if val else None
-        self._every = labels
-        self._places = parted(self.classes, labels, groups, is_val, dataset, self._where)
+        self._places = parted(
+            self.classes, labels, groups, is_val, dataset, self._where, self.target
+        )
 
     def split(self, name: str) -> tuple[int, Iterator[Example]]:
-        """Returns the split's size and an iterator that decodes its images to RGB."""
+        """Returns the split's size and an iterator over its examples, images decoded to RGB."""
         places = self._places[name]
         return len(places), (self._example(int(place)) for place in places)
 
-    def _labels(self, column: str) -> tuple[tuple[str, ...], np.ndarray]:
-        """Returns the names of the classes and the class of each image, -1 for none."""
-        feature, values = self._sets[0].features[column], self._column(column)
-        known = np.array([value is not None and value != -1 for value in values], bool)
-        if hasattr(feature, "names"):
-            pairs = zip(values, known, strict=True)
-            numbers = [value if is_known else -1 for value, is_known in pairs]
-            return tuple(feature.names), np.array(numbers, np.int64)
-        names = [str(value) for value, is_known in zip(values, known, strict=True) if is_known]
-        classes, places = numbered(names)
-        labels = np.full(len(values), -1, np.int64)
-        labels[known] = places
-        return classes, labels
+    def _label_columns(self, dataset: HuggingfaceConfig) -> list[str]:
+        there = self._sets[0].features
+        if not dataset.label_columns:
+            one = columns.the_one(
+                "label", dataset.label_column, there, columns.may_be_label, columns.is_label
+            )
+            return [one]
+        for name in dataset.label_columns:
+            if not columns.is_number(there.get(name)):
+                raise UserError(
+                    f"dataset.label_columns: {name} is no column of numbers; {columns.held(there)}."
+                )
+        return dataset.label_columns
+
+    def _labels(
+        self, names: list[str], dataset: HuggingfaceConfig
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the label of each row, and whether it has one; sets what they are called."""
+        feature = self._sets[0].features[names[0]]
+        cells = [[*columns.cells(self._sets[0].features[k], self._column(k))] for k in names]
+        has = np.array([None not in of_row for of_row in zip(*cells, strict=True)], bool)
+        rows = np.flatnonzero(has)
+        kept = [[str(of_column[row]) for row in rows] for of_column in cells]
+        if len(names) == 1 and columns.is_rows(feature):
+            names, kept = columns.unfolded(names[0], self._column(names[0]), kept[0], rows)
+        if not len(rows):
+            raise UserError(f"{self._where}: no row has a label in {', '.join(names)}.")
+        self.target, self.classes, found = dataset.labelled(
+            Cells(
+                tuple(names),
+                kept,
+                self._where,
+                lambda place: f"{self._where}: row {rows[place]}",
+                dataset.label_separator,
+                columns.known(feature) if len(names) == 1 else None,
+            )
+        )
+        every = np.full((len(has), *found.shape[1:]), -1, found.dtype)
+        every[has] = found
+        return every, has
+
+    def _inputs(self, dataset: HuggingfaceConfig, others: set[str | None]) -> None:
+        """Finds the inputs, beside other columns; sets their kind."""
+        there = {k: one for k, one in self._sets[0].features.items() if k not in others}
+        has_images = any(map(columns.is_image, there.values()))
+        numbers = [name for name, one in there.items() if columns.is_number(one)]
+        is_table = bool(numbers) and dataset.kind == _FEATURES  # Whatever lists stand beside.
+        has_lists = any(map(columns.is_rows, there.values())) and not is_table
+        self.read: tuple[Path, ...] = ()
+        self._image: str | None = None
+        is_of_images = not dataset.input_column and dataset.kind in (None, IMAGES)
+        if (
+            dataset.image_column
+            or (is_of_images and has_images)
+            or not (dataset.input_column or has_lists or numbers)
+        ):
+            self._image = columns.the_one(
+                "image", dataset.image_column, self._sets[0].features, *2 * (columns.is_image,)
+            )
+            self.kind, self.channels = KINDS[IMAGES], 3
+            return
+        if dataset.input_column or has_lists:
+            name = columns.the_one("input", dataset.input_column, there, *2 * (columns.is_rows,))
+            array = columns.rows(name, self._column(name), self._where)
+            self.kind = kind_of(dataset.kind, [array])
+        else:
+            name = _FEATURES
+            array = columns.table({k: self._column(k) for k in numbers}, self._where)
+            self.kind = KINDS[dataset.kind or name]
+        self._stored_inputs = self.kind.read(name, array, self._where)
+        self._convert = self.kind.stored({name: self._stored_inputs}, self._where)
+        self.channels = self._stored_inputs.shape[-1]
+        self.read = self.kind.files(dataset)
 
     def _groups(self, column: str) -> np.ndarray:
         if column not in self._sets[0].features:
@@ -114,10 +181,14 @@ class Huggingface:
         return Path(stored["path"]) if stored["bytes"] is None else io.BytesIO(stored["bytes"])
 
     def _example(self, place: int) -> Example:
-        label, name = int(self._every[place]), f"row {place}"
+        label, name = self._every[place], f"row {place}"
+        if not self._has_label[place]:
+            return Example(name, None, label, _NO_LABEL)
+        if self._image is None:
+            return Example(name, self._convert(self._stored_inputs[place]), label)
         stored = self._stored(place)
-        if label < 0 or stored is None:
-            return Example(name, None, label, "no label" if label < 0 else "no image")
+        if stored is None:
+            return Example(name, None, label, "no image")
         return example(name, stored, label, self.channels, self._depth)
 
     @cached_property
@@ -239,7 +310,7 @@ def _chosen(
         if name and name not in splits:
             raise UserError(f"{where} has no split {name} (dataset.{key}_split); {has}.")
         if name and not len(splits[name]):
-            raise UserError(f"{where}: the split {name} holds no images.")
+            raise UserError(f"{where}: the split {name} is empty.")
     if train == val:
         raise UserError(f"{where}: one split, {train}, cannot both train and validate; {has}.")
     others = [name for name in splits if name not in (train, val)]
@@ -250,45 +321,6 @@ def _chosen(
             file=sys.stderr,
         )
     return train, val
-
-
-def _images(columns: Any) -> list[str]:
-    import datasets
-
-    return [name for name, feature in columns.items() if isinstance(feature, datasets.Image)]
-
-
-def _labels(columns: Any) -> list[str]:
-    """Returns the columns of classes, or if there are none those that may be by their name."""
-    import datasets
-
-    classes = [name for name, one in columns.items() if isinstance(one, datasets.ClassLabel)]
-    return classes or [name for name in _LABELS if isinstance(columns.get(name), datasets.Value)]
-
-
-def _the_one(
-    what: str, asked: str | None, found: list[str], usual: tuple[str, ...], columns: Any
-) -> str:
-    """Returns the column that is meant.
-
-    Raises:
-        UserError: there is none, or of several nobody can tell which, or another kind is asked for.
-    """
-    import datasets
-
-    kinds = [f"{readable(name)} ({type(one).__name__})" for name, one in columns.items()]
-    has = f"the columns are {', '.join(kinds)}"
-    key = f"dataset.{what}_column"
-    if asked:
-        fits = (datasets.Image,) if what == "image" else (datasets.ClassLabel, datasets.Value)
-        if not isinstance(columns.get(asked), fits):
-            raise UserError(f"{key}={asked} is no column of {what}s; {has}.")
-        return asked
-    for choice in (found, [name for name in usual if name in found][:1]):
-        if len(choice) == 1:
-            return choice[0]
-    how = "any of several may be meant" if found else f"none holds {what}s"
-    raise UserError(f"{key} must be named, because {how}: {has}.")
 
 
 SOURCE = Huggingface

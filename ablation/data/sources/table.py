@@ -17,7 +17,7 @@ from ablation.data.sources.columns import ColumnsConfig
 from ablation.data.sources.common import Example, LeftOut, digest_of, given_file, option
 from ablation.data.sources.decode import DEPTHS, MAYBE_DEEP, depth_of, example
 from ablation.data.sources.splits import named_splits, parted
-from ablation.targets.cells import LISTED, Cells
+from ablation.targets.cells import Cells, listed
 from ablation.targets.labels import Labels
 from ablation.text import readable
 
@@ -302,9 +302,7 @@ def _without_lists(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Returns a column with its lists as text, so that a cell has one or several labels."""
     if column.dtype != object:
         return column
-    return column.map(
-        lambda cell: LISTED.join(map(str, cell)) if isinstance(cell, list | np.ndarray) else cell
-    )
+    return column.map(lambda cell: listed(cell) if isinstance(cell, list | np.ndarray) else cell)
 
 
 SOURCE = Table
