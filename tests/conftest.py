@@ -30,10 +30,51 @@ def cache_dir(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def cli(cache_dir):
-    """Runs `python -m ablation` as a user would, in a folder of its own."""
+def warm(cache_dir, tmp_path_factory):
+    """Runs a command in a fork of a process that has loaded the libraries."""
+    server = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("warm.py")],
+        env=os.environ | {"ABLATION_CACHE_DIR": str(cache_dir)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
-    def run(*arguments, cwd: Path, module="ablation", code=None, before=None, **environment):
+    def run(*arguments, cwd, module, timeout=300):
+        folder = tmp_path_factory.mktemp("said")
+        files = {name: str(folder / name) for name in ("stdout", "stderr")}
+        order = {"module": module, "arguments": arguments, "cwd": str(cwd), "timeout": timeout}
+        server.stdin.write(f"{json.dumps(order | files)}\n")
+        server.stdin.flush()
+        code = json.loads(server.stdout.readline())
+        said = {name: Path(file).read_text() for name, file in files.items()}
+        if code is None:
+            raise subprocess.TimeoutExpired(arguments, timeout, said["stdout"], said["stderr"])
+        return subprocess.CompletedProcess(arguments, code, **said)
+
+    yield run
+    server.communicate(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def cli(cache_dir, request):
+    """Runs `python -m ablation` as a user would, in a folder of its own.
+
+    Unless it has an environment or code of its own, or is to be `cold`, it is a fork of a process
+    that has loaded the libraries, see `warm.py`.
+    """
+
+    def run(
+        *arguments,
+        cwd: Path,
+        module="ablation",
+        cold=False,
+        code=None,
+        before=None,
+        **environment,
+    ):
+        if not (cold or code or before or environment):
+            return request.getfixturevalue("warm")(*arguments, cwd=cwd, module=module)
         if "PYTHONPATH" in environment and "PYTHONPATH" in os.environ:
             # In front of what is there, so that it is still this package that is tested.
             environment["PYTHONPATH"] += os.pathsep + os.environ["PYTHONPATH"]
@@ -54,7 +95,7 @@ def cli(cache_dir):
 def tiny_study(cli, tmp_path_factory):
     """A study trained once for every test that only reads it: (its folder, what was printed)."""
     folder = tmp_path_factory.mktemp("study")
-    done = cli("-m", *TINY, "plain=true,false", cwd=folder)
+    done = cli("-m", *TINY, "plain=true,false", cwd=folder, cold=True)
     assert done.returncode == 0, done.stderr
     return folder / "runs" / "main", done
 

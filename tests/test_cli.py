@@ -30,7 +30,7 @@ def _choices(group):
 
 
 def test_help_shows_keys_choices_and_commands(cli, tmp_path):
-    shown = cli("--help", cwd=tmp_path).stdout
+    shown = cli("--help", cwd=tmp_path, cold=True).stdout
     groups = [path for folder in ("dataset", "recipe", "experiment") for path in _choices(folder)]
     keys = [key.rpartition(".")[2] for key in flatten(asdict(Config()))]
     # What control=sham sets is no key to type.
@@ -98,7 +98,7 @@ def test_help_shows_keys_choices_and_commands(cli, tmp_path):
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(cli, tmp_path, arguments, words):
-    done = cli(*arguments, cwd=tmp_path)
+    done = cli(*arguments, cwd=tmp_path, cold="arch=35" in words)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert all(word in done.stderr for word in words), done.stderr
@@ -295,6 +295,13 @@ def test_a_diverged_run_leaves_its_reason_and_the_study_goes_on(cli, tmp_path):
     assert again.stderr.count("not trained again") == 2
     report = (tmp_path / "runs" / "main" / "report.md").read_text()
     assert "The last lines of" in report and "--- attempt 1" in report
+    keys = *TINY, "plain=true", "recipe.learning_rate=1e30", "epochs=1", "rerun=failed"
+    assert cli(*keys, cwd=tmp_path).returncode == 1
+    attempts = {
+        path.name.split("-")[1]: store.read_status(path).attempt
+        for path in _directories(tmp_path / "runs" / "main")
+    }
+    assert attempts == {"plain": 2, "residual": 1}
 
 
 def test_rerun_all_trains_a_finished_run_anew_and_gets_the_same(cli, tiny_study, tmp_path):
@@ -309,14 +316,6 @@ def test_rerun_all_trains_a_finished_run_anew_and_gets_the_same(cli, tiny_study,
     assert store.read_status(directory).attempt == 2
     after = json.loads((directory / "result.json").read_text())
     assert after["weights_sha256"] == before["weights_sha256"]
-
-
-def test_rerun_failed_tries_again(cli, tmp_path):
-    for rerun in ("none", "failed"):
-        done = cli(*TINY, "recipe.learning_rate=1e30", f"rerun={rerun}", cwd=tmp_path)
-        assert done.returncode == 1
-    (directory,) = _directories(tmp_path / "runs" / "main")
-    assert store.read_status(directory).attempt == 2
 
 
 def test_a_data_set_that_cannot_be_had_says_how_to_get_it(cli, tmp_path):
@@ -342,7 +341,7 @@ def test_a_data_set_that_cannot_be_had_says_how_to_get_it(cli, tmp_path):
 
 
 def test_describe_prints_the_summary_and_the_stages(cli, tmp_path):
-    done = cli("arch=50", "plain=true", cwd=tmp_path, module="ablation.describe")
+    done = cli("arch=50", "plain=true", cwd=tmp_path, module="ablation.describe", cold=True)
     assert done.returncode == 0, done.stderr
     assert "stage4_block3_3_bn" in done.stdout
     assert "20,745,674" in done.stdout  # 10 classes, less 6,272 for the one grey channel
@@ -407,7 +406,7 @@ def test_a_command_key_cannot_be_swept(cli, tmp_path):
 
 @pytest.mark.parametrize("module", ["ablation", "ablation.report", "ablation.describe"])
 def test_the_version_is_ours(cli, tmp_path, module):
-    done = cli("--version", cwd=tmp_path, module=module)
+    done = cli("--version", cwd=tmp_path, module=module, cold=True)
     assert (done.returncode, done.stdout) == (0, f"ablation {metadata.version('ablation')}\n")
 
 

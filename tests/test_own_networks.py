@@ -72,7 +72,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def swept(cli, folder):
-    done = cli(*SWEEP, cwd=folder)
+    done = cli(*SWEEP, cwd=folder, cold=True)
     assert done.returncode == 0, done.stderr
     return folder / "runs" / "main", done
 

@@ -35,7 +35,7 @@ def _threads(study):
 )
 def test_a_sweep_under_the_launcher_is_watched_and_reported(cli, tmp_path, plugin, arguments):
     pytest.importorskip(f"hydra_plugins.{plugin}")
-    done = cli(*SWEEP, *arguments, cwd=tmp_path)
+    done = cli(*SWEEP, *arguments, cwd=tmp_path, cold=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("epoch 1/1") == 2
     assert "| 20 " in done.stdout
@@ -57,6 +57,7 @@ def test_a_cell_that_fails_under_a_launcher_makes_the_sweep_fail(cli, tmp_path):
         "recipe.learning_rate=1e-3,1e30",
         "plain=false",
         cwd=tmp_path,
+        cold=True,
     )
     assert done.returncode == 1
     assert "diverged" in done.stdout

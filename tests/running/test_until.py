@@ -184,7 +184,7 @@ def test_an_until_that_is_too_small_says_so_after_the_first_seed(stored_run, con
 def test_what_differs_in_nothing_spends_all_seeds(cli, folder):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = ("-m", *KEYS, "parts.twin=false,true", "seed=until(7)", "hydra/launcher=joblib")
-    done = cli(*words, "hydra.launcher.n_jobs=2", cwd=folder)
+    done = cli(*words, "hydra.launcher.n_jobs=2", cwd=folder, cold=True)
     assert done.returncode == 0, done.stderr
     # Before six seeds there is nothing to look for, so that workers need not wait.
     looks = re.findall(r"after (\d) seeds: 0 of 1 question decided", done.stderr)
