@@ -211,24 +211,6 @@ class Config:
     cache_dir: str = MISSING
     report: ReportConfig = field(default_factory=ReportConfig)
 
-    @classmethod
-    def of(cls, nested: Mapping[str, Any]) -> "Config":
-        """Returns a configuration of nested dicts, as Hydra and an order have it, typed.
-
-        Raises:
-            UserError: there is no such source of data, or an option that it does not read.
-        """
-        from ablation.data import sources  # Which are made of what stands here.
-
-        groups = {
-            "design": DesignConfig(**nested["design"]),
-            "tune": TuneConfig(**nested.get("tune", {})),
-            "dataset": sources.typed(nested["dataset"]),
-            "recipe": RecipeConfig(**nested["recipe"]),
-            "report": ReportConfig(**nested["report"]),
-        }
-        return cls(**{**nested, **groups})
-
 
 def declare(parts: Iterable[str], dataset: DatasetConfig) -> None:
     """Makes keys of the configuration of what networks and sources of data can be asked for.

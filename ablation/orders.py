@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ablation.config import Config, DatasetConfig
 from ablation.data import sources
 from ablation.records.store import NetworkRecord, Run
+from ablation.typed_config import typed_config
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,12 @@ def read_prepare_order(line: str) -> PrepareOrder:
 def read_measure_order(line: str) -> MeasureOrder:
     """Returns the order to time a few steps that a line holds."""
     content = json.loads(line)
-    return MeasureOrder(Config.of(content["config"]), content["started"])
+    return MeasureOrder(typed_config(content["config"]), content["started"])
 
 
 def read_train_order(line: str) -> TrainOrder:
     """Returns the order to train that a line holds."""
     content = json.loads(line)
     run = content.pop("run")
-    typed = {"config": Config.of(run["config"]), "network": NetworkRecord(**run["network"])}
+    typed = {"config": typed_config(run["config"]), "network": NetworkRecord(**run["network"])}
     return TrainOrder(Run(**run | typed), **content)

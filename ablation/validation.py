@@ -42,6 +42,7 @@ from ablation.networks import registry
 from ablation.networks.registry import ARCHS, BARE
 from ablation.recipes import optimizers
 from ablation.recipes.schedules import SCHEDULES
+from ablation.typed_config import typed_config
 
 RESIZES = ("stretch", "crop", "pad")
 AUGMENTATIONS = ("none", "flip", "crop_flip")
@@ -79,7 +80,7 @@ def validated(given: Mapping[str, Any]) -> Config:
         UserError: a value is not allowed; the message names the key, the value and what is allowed.
     """
     _check_keys(given)
-    config = Config.of(given)
+    config = typed_config(given)
     if not source.is_own(config.arch):
         _one_of("arch", config.arch, tuple(ARCHS), _OWN)
     _one_of("backend", config.backend, BACKENDS)

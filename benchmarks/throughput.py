@@ -299,12 +299,13 @@ def _config(order: dict[str, Any]) -> Any:
     """Returns the configuration of a run with the default recipe."""
     from hydra import compose, initialize_config_dir
 
-    from ablation.config import CONF_DIR, Config, to_plain
+    from ablation.config import CONF_DIR, to_plain
+    from ablation.typed_config import typed_config
 
     overrides = [f"{key}={order[key]}" for key in ("arch", "precision", "threads", "backend")]
     overrides.append(f"recipe.batch_size={order['batch']}")
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return Config.of(to_plain(compose("config", overrides=overrides)))
+        return typed_config(to_plain(compose("config", overrides=overrides)))
 
 
 def _of_keras_layers(model):

@@ -10,7 +10,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from ablation import command
-from ablation.config import CONF_DIR, Config, to_plain
+from ablation.config import CONF_DIR, to_plain
 from ablation.designs import with_reference
 from ablation.designs.registry import DESIGNS
 from ablation.factors import spelled
@@ -18,6 +18,7 @@ from ablation.networks import registry
 from ablation.records import asked, store
 from ablation.records.asked import Planned
 from ablation.running import environment
+from ablation.typed_config import typed_config
 from support import TINY, current_sources, run_of
 
 # As in every child, so that what a test computes itself is rounded as in a run.
@@ -107,7 +108,7 @@ def config():
     def composed(*overrides):
         words = command.without_options(overrides)
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            composed = Config.of(to_plain(compose("config", overrides=words)))
+            composed = typed_config(to_plain(compose("config", overrides=words)))
         if composed.arch not in registry.ARCHS:
             return composed
         parts = registry.find(composed.arch).settled(composed.parts)

@@ -11,9 +11,9 @@ import sys
 
 import numpy as np
 
-from ablation.config import Config
 from ablation.data import cache
 from ablation.training.train import compiled_model, open_batches
+from ablation.typed_config import typed_config
 
 STEPS = 5
 
@@ -36,4 +36,4 @@ def _weights(model, when):
 
 if __name__ == "__main__":
     order = json.loads(sys.argv[1])
-    np.savez(sys.argv[2], **few_steps(Config.of(order["config"]), order["cache_dir"]))
+    np.savez(sys.argv[2], **few_steps(typed_config(order["config"]), order["cache_dir"]))

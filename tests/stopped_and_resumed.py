@@ -9,9 +9,9 @@ import json
 import sys
 from pathlib import Path
 
-from ablation.config import Config
 from ablation.data import cache
 from ablation.training import train
+from ablation.typed_config import typed_config
 
 
 class StoppedError(Exception):
@@ -39,5 +39,5 @@ def stopped_and_resumed(config, room):
 
 
 if __name__ == "__main__":
-    typed = Config.of(json.loads(sys.argv[1]))
+    typed = typed_config(json.loads(sys.argv[1]))
     json.dump(stopped_and_resumed(typed, Path(sys.argv[2])), sys.stdout)

@@ -1,10 +1,12 @@
 """The tables of a study as data frames. Numbers stay numbers; `report` puts them in words."""
 
 import math
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
+from ablation.analysis import tuning
 from ablation.analysis.comparison import Comparison, combinations, once
 from ablation.analysis.effects import (
     EFFECT_COLUMNS,
@@ -254,3 +256,45 @@ def _note(states: pd.Series) -> str:
     if len(states) == 1 and len(broken):
         return str(broken.index[0])
     return ", ".join(f"{count} {state}" for state, count in broken.items())
+
+
+def tuning_table(comparison: Comparison) -> pd.DataFrame:
+    """Returns what was tried for the arms of a comparison: a row for each arm and combination.
+
+    Columns: those of the row factors, `column`, the value of each tuned key by its name; of the
+    score on the images that judge `mean`, `sd` and `n`, with the worst for each run that
+    failed, and the mean `loss`; `failed` and `missing` runs; whether it is `chosen`, at the `edge`
+    of what was tried, and `tied` with others; and the names of its `runs`.
+    """
+    names = [*comparison.rows, "column"]
+    runs = comparison.runs
+    records = []
+    for one in comparison.tuned:
+        of_arm = runs[runs["tuned_arm"] == one.record.arm]
+        cell = dict(zip(names, of_arm[names].iloc[0], strict=True))
+        chosen = one.record.chosen
+        tied = tuning.ties(one.trials, chosen) if chosen is not None else []
+        for place, trial in enumerate(one.trials):
+            is_chosen = place == chosen
+            finite = [loss for loss in trial.losses if math.isfinite(loss)]
+            records.append(
+                cell
+                | dict(trial.values)
+                | {
+                    "mean": trial.mean,
+                    "sd": trial.sd,
+                    "n": len(trial.scores),
+                    "loss": fmean(finite) if finite else math.nan,
+                    "failed": len(trial.failures),
+                    "missing": trial.missing,
+                    "chosen": is_chosen,
+                    "edge": is_chosen and bool(tuning.at_edge(one.record.grid, trial.values)),
+                    "tied": bool(tied) and (is_chosen or place in tied),
+                    "runs": " ".join(one.record.trials[place]),
+                }
+            )
+    known = {name: place for place, name in enumerate(comparison.columns)}
+    records.sort(key=lambda row: known.get(row["column"], len(known)))
+    order = {key: at for at, key in enumerate(combinations(runs, comparison.rows))}
+    records.sort(key=lambda row: order[tuple(row[name] for name in comparison.rows)])
+    return pd.DataFrame(records)

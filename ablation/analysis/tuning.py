@@ -11,9 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
-
-import pandas as pd
+from typing import Any
 
 from ablation import targets
 from ablation.config import flatten
@@ -22,9 +20,6 @@ from ablation.records import store
 from ablation.records.tuning import Tuned, arm_of
 from ablation.targets import CLASSES
 from ablation.targets.common import Target
-
-if TYPE_CHECKING:
-    from ablation.analysis.comparison import Comparison
 
 SETTING = "setting."
 """What the columns of `Study.runs` begin with that stand for a key in a protocol: whether it was
@@ -234,52 +229,3 @@ def why_not(trials: Sequence[Trial]) -> str:
     first, *more = reasons
     others = f" and {len(more)} other reasons" if more else ""
     return f"no value could be chosen, because every tuning run ({runs}) failed: {first}{others}"
-
-
-def tuning_table(comparison: "Comparison") -> pd.DataFrame:
-    """Returns what was tried for the arms of a comparison: a row for each arm and combination.
-
-    Columns: those of the row factors, `column`, the value of each tuned key by its name; of the
-    score on the images that judge `mean`, `sd` and `n`, with the worst for each run that
-    failed, and the mean `loss`; `failed` and `missing` runs; whether it is `chosen`, at the `edge`
-    of what was tried, and `tied` with others; and the names of its `runs`.
-    """
-    names = [*comparison.rows, "column"]
-    runs = comparison.runs
-    records = []
-    for one in comparison.tuned:
-        of_arm = runs[runs["tuned_arm"] == one.record.arm]
-        cell = dict(zip(names, of_arm[names].iloc[0], strict=True))
-        chosen = one.record.chosen
-        tied = ties(one.trials, chosen) if chosen is not None else []
-        for place, trial in enumerate(one.trials):
-            is_chosen = place == chosen
-            finite = [loss for loss in trial.losses if math.isfinite(loss)]
-            records.append(
-                cell
-                | dict(trial.values)
-                | {
-                    "mean": trial.mean,
-                    "sd": trial.sd,
-                    "n": len(trial.scores),
-                    "loss": fmean(finite) if finite else math.nan,
-                    "failed": len(trial.failures),
-                    "missing": trial.missing,
-                    "chosen": is_chosen,
-                    "edge": is_chosen and bool(at_edge(one.record.grid, trial.values)),
-                    "tied": bool(tied) and (is_chosen or place in tied),
-                    "runs": " ".join(one.record.trials[place]),
-                }
-            )
-    known = {name: place for place, name in enumerate(comparison.columns)}
-    records.sort(key=lambda row: known.get(row["column"], len(known)))
-    order = combinations_of(comparison)
-    records.sort(key=lambda row: order[tuple(row[name] for name in comparison.rows)])
-    return pd.DataFrame(records)
-
-
-def combinations_of(comparison: "Comparison") -> dict[tuple, int]:
-    """Returns the place of each row of a comparison's table."""
-    from ablation.analysis.comparison import combinations  # Which knows what is tuned.
-
-    return {key: place for place, key in enumerate(combinations(comparison.runs, comparison.rows))}

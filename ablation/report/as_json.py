@@ -25,8 +25,8 @@ from ablation.analysis.tables import (
     effects_table,
     interactions_table,
     runs_table,
+    tuning_table,
 )
-from ablation.analysis.tuning import tuning_table
 from ablation.report import controls, notes
 from ablation.report.notes import Note
 

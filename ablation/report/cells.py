@@ -20,8 +20,8 @@ from ablation.analysis.tables import (
     cost_table,
     interactions_table,
     runs_table,
+    tuning_table,
 )
-from ablation.analysis.tuning import tuning_table
 from ablation.factors import spelled
 from ablation.report import judged
 from ablation.terminal import duration

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ablation.analysis.comparison import Comparison, varying
-from ablation.analysis.tuning import tuning_table
+from ablation.analysis.tables import tuning_table
 from ablation.factors import Label, spelled
 from ablation.report import judged
 from ablation.report.axes import legend, line_style, percent_axis, row_title

@@ -17,7 +17,7 @@ from ablation.analysis.controls import controls_table
 from ablation.analysis.per_image import OfImages, images_table, of_images
 from ablation.analysis.shapley import shapley_table
 from ablation.analysis.study import Study, load
-from ablation.analysis.tuning import tuning_table
+from ablation.analysis.tables import tuning_table
 from ablation.config import ReportConfig
 from ablation.records import store
 from ablation.records.standing import Standing

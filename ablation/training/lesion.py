@@ -20,12 +20,13 @@ from ablation.networks.own import RefusedError
 from ablation.networks.pairing import transplant
 from ablation.records import store
 from ablation.training.train import open_batches, set_up
+from ablation.typed_config import typed_config
 
 
 def main() -> int:
     """Judges the ordered lesions; returns the exit code."""
     order = json.load(sys.stdin)
-    config, directory = Config.of(order["config"]), Path(order["directory"])
+    config, directory = typed_config(order["config"]), Path(order["directory"])
     set_up(config)
     data = cache.find(config.dataset, config.cache_dir)
     assert data

@@ -19,8 +19,9 @@ pytest.importorskip("jax")
 _MEASURE = """
 import json, sys
 from ablation.config import Config
+from ablation.typed_config import typed_config
 from ablation.training.measure import measure
-json.dump(measure(Config.of(json.loads(sys.argv[1]))), sys.stdout)
+json.dump(measure(typed_config(json.loads(sys.argv[1]))), sys.stdout)
 """
 
 

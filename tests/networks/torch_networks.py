@@ -202,12 +202,12 @@ def diagnosed(path):
 
 def resumed(config, room):
     """The results of a run left alone and of one that was stopped, on `Net`."""
-    from ablation.config import Config
     from ablation.training import train
+    from ablation.typed_config import typed_config
     from stopped_and_resumed import stopped_and_resumed
 
     train.build = lambda arch, shape, classes, **_: wrap(Net(), shape, classes)
-    return stopped_and_resumed(Config.of(json.loads(config)), Path(room))
+    return stopped_and_resumed(typed_config(json.loads(config)), Path(room))
 
 
 if __name__ == "__main__":
