@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ablation.analysis import study
+from ablation.analysis import reading, study
 
 
 class Study(study.Study):
@@ -24,4 +24,4 @@ def load(directory: str | Path) -> Study:
     Raises:
         UserError: there is no study in it.
     """
-    return Study(**vars(study.load(directory)))
+    return Study(**vars(reading.load(directory)))

@@ -209,7 +209,7 @@ def pages(folder: Path, sizes: Sequence[int]) -> Iterator[list[str]]:
     The page is what an open browser gets after every epoch of a sweep that trains.
     """
     # Not above: the peak memory of a process that is started counts what its parent has loaded.
-    from ablation.analysis.study import load
+    from ablation.analysis.reading import load
     from ablation.report.page import page
 
     for runs in sizes:

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from ablation.analysis import study
+from ablation.analysis import reading
 from ablation.analysis.starts import shared
 from ablation.records import store
 from support import TINY
@@ -79,7 +79,7 @@ def swept(cli, folder):
 
 def test_parts_are_compared_and_a_refused_arm_is_neither_hole_nor_failure(swept):
     directory, done = swept
-    loaded = study.load(directory)
+    loaded = reading.load(directory)
     (found,) = loaded.comparisons()
     assert (found.contrast, found.columns, found.rows) == (
         "se",
@@ -95,7 +95,7 @@ def test_parts_are_compared_and_a_refused_arm_is_neither_hole_nor_failure(swept)
 
 
 def test_a_network_that_ends_in_a_softmax_is_trained_on_its_probabilities(swept):
-    histories = study.load(swept[0]).history
+    histories = reading.load(swept[0]).history
     # Cross-entropy of ten classes before anything is learnt, not of a softmax of a softmax.
     assert histories["val_loss"].between(2.2, 2.5).all()
 
@@ -140,7 +140,7 @@ def test_several_own_networks_and_a_named_one_stand_in_one_study(cli, folder):
     assert "nets.py, line 36: NameError: name 'undefined_name' is not defined" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert "parts.fails is no part of arch=20" in done.stderr
-    states = study.load(folder / "runs" / "three").runs["state"].value_counts().to_dict()
+    states = reading.load(folder / "runs" / "three").runs["state"].value_counts().to_dict()
     assert states == {"complete": 3, "failed": 1}
     log = yaml.safe_load((folder / "runs" / "three" / "study.json").read_text())
     assert set(log["sources"]) == {"nets.py:sequential", "nets.py:subclassed"}

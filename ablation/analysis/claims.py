@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 
 from ablation import claims
-from ablation.analysis.comparison import Comparison, levels
+from ablation.analysis.comparison import Comparison, level_column, levels
 from ablation.analysis.effects import Effect, Question, differences, with_p_values
-from ablation.analysis.study import Study, level_column
+from ablation.analysis.study import Study
 from ablation.claims import Claim
 from ablation.config import UserError
 from ablation.designs.registry import GRID

@@ -37,6 +37,9 @@ from ablation.text import utf8
 LOCATIONS = tuple(f"dataset.{place}" for place in PLACES)
 """Where images lie: a name for them in headings and rows. What they are is their fingerprint."""
 
+_GROUPS = ("dataset", "recipe")
+"""Keys that stand for a group of keys, and whose level is the group's name."""
+
 
 @dataclass(frozen=True)
 class ArmRow:
@@ -508,3 +511,8 @@ def _images(of_dataset: pd.DataFrame, of_protocol: pd.DataFrame) -> dict[str, An
 def _known(value: Any) -> Any:
     """Returns a value of a frame, which has NaN for none beside texts or numbers."""
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def level_column(factor: str) -> str:
+    """Returns the column of `Study.runs` with the configured value of a factor."""
+    return f"config.{factor}.name" if factor in _GROUPS else f"config.{factor}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from ablation.analysis import claims
 from ablation.analysis.claims import Answer
 from ablation.analysis.effects import HELPS, HURTS, NO_RELEVANT_DIFFERENCE, Effect
-from ablation.analysis.study import load
+from ablation.analysis.reading import load
 from ablation.analysis.tables import comparison_effects, questions
 from ablation.config import ReportConfig
 

@@ -1,95 +1,38 @@
-"""A study read back from its run directories, as data frames. Imports no TensorFlow."""
+"""A study as data frames, and what may be asked of it. Imports no TensorFlow."""
 
-import contextlib
-import csv
 import math
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from ablation import source, targets
 from ablation.analysis import tables
 from ablation.analysis.arms import arm_comparisons, derived, not_within_others, widest
 from ablation.analysis.audit import Audit, audit
 from ablation.analysis.comparison import (
-    LOCATIONS,
     Comparison,
     comparisons,
-    key_of,
     levels,
-    protocol_columns,
-    varying,
 )
 from ablation.analysis.controls import of_comparison
 from ablation.analysis.metrics import Metric
-from ablation.analysis.tuning import SETTING, ArmTuning, of_run, read_all
-from ablation.config import RECORD_KEY, UserError, first_line, flatten, result_keys
-from ablation.data.kinds import IMAGES, noun_of
-from ablation.designs.controls import LESION
+from ablation.analysis.tuning import ArmTuning
+from ablation.config import UserError, first_line
 from ablation.designs.registry import GRID
-from ablation.factors import ABSENT, LAST, Factor, Label, labels, of_parts
-from ablation.records import asked, controls, store, tuning
+from ablation.factors import Factor
+from ablation.records import asked, store
 from ablation.records.asked import Looked, Planned
 from ablation.records.controls import Control
-from ablation.records.identity import NEUTRAL
 from ablation.records.predictions import Predictions
-from ablation.records.provenance import CONFOUNDS
-from ablation.records.tuning import Tuned
 from ablation.targets import CLASSES, all_metrics, find_metric
 from ablation.targets.common import Target
-from ablation.text import file_name, utf8
-
-_GROUPS = ("dataset", "recipe")
-"""Keys that stand for a group of keys, and whose level is the group's name."""
-
-_OF_THE_RUN = (
-    "initial",
-    "skill",
-    "chance",
-    "by_chance",
-    "val_counts",
-    "imbalance",
-    "caveats",
-    "uncounted",
-    "kind",
-)
+from ablation.text import file_name
 
 _STANDING = ("chance", "by_chance", "val_counts")
-
-_OF_DATA = ("val_images", "val_fingerprint", "val_counts")
-
-RESULTS = (
-    "loss",
-    "accuracy",
-    "val_loss",
-    "val_accuracy",
-    "trainable",
-    "total",
-    "multiply_adds",
-    "epochs",
-    "steps",
-    "steps_per_epoch",
-    "examples_seen",
-    "schedule_completed",
-    "train_images",
-    "val_images",
-    "shared_images",
-    "train_fingerprint",
-    "val_fingerprint",
-    "order_sha256",
-    "weights_sha256",
-    "resumed_from_epoch",
-    "seconds_per_epoch",
-    "seconds",
-    "peak_memory_bytes",
-)
-"""The numbers of `result.json`, and the digests of what they rest on."""
 
 
 @dataclass(frozen=True)
@@ -319,7 +262,7 @@ class Study:
             return ()  # Its arms say so themselves.
         there = set(comparison.runs["run"])
         of_dataset = f"-{file_name(comparison.dataset)}-s"
-        grids = [_names([one]) for one in self.designs if one.design == GRID]
+        grids = [asked.run_names([one]) for one in self.designs if one.design == GRID]
         planned = set[str]().union(*(names for names in grids if names & there)) - there
         return tuple(
             sorted(
@@ -341,8 +284,8 @@ class Study:
             design = GRID if contrast or reference or not chosen else chosen.design
         plans = not_within_others([one for one in self.designs if one.design == design])
         if design == GRID:
-            of_grids = _names(plans)
-            elsewhere = _names(one for one in self.designs if one.design != GRID)
+            of_grids = asked.run_names(plans)
+            elsewhere = asked.run_names(one for one in self.designs if one.design != GRID)
             # What stands in another design alone would tear holes into a grid.
             runs = self.runs
             if of_grids:
@@ -454,294 +397,3 @@ class Study:
             frame.insert(0, "dataset", one.dataset)
             parts.append(frame)
         return pd.concat(parts, ignore_index=True)
-
-
-def load(directory: str | Path) -> Study:
-    """Reads a study.
-
-    Args:
-        directory: such as "runs/main".
-
-    Raises:
-        UserError: there is no study in it.
-    """
-    directory = Path(directory).resolve()
-    runs: list[dict[str, Any]] = []
-    networks: dict[str, dict[str, Any]] = {}
-    histories: dict[str, pd.DataFrame] = {}
-    of_runs: dict[str, Target] = {}
-    problems = []
-    sources = asked.current_sources(directory)
-    records = tuning.tuned(directory)
-    plans = tuple(asked.designs(directory))
-    superseded = _superseded(records, plans)
-    paths = store.run_directories(directory)
-    left_out = tuple(path.name for path in paths if path.name in superseded)
-    for path in (path for path in paths if path.name not in superseded):
-        stored = store.Stored(path)
-        try:
-            row = _read_run(path.name, stored)
-            config = stored.config()
-            row |= of_run(path.name, config, records)
-            code = source.code_by_name(config)
-            edited = [name for name in code if code[name] != sources.get(name)]
-            if edited:
-                problems.append(f"{path.name}: left out, {', '.join(edited)} was edited since")
-                continue
-            networks[config["arch"]] = config[RECORD_KEY]["parts"]
-            of_runs[path.name] = row.pop("_target")
-            runs.append(row)
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-            problems.append(f"{path.name}: {type(error).__name__}: {first_line(error)}")
-            continue
-        try:
-            histories[path.name] = _read_history(stored)
-        except (OSError, ValueError) as error:
-            problems.append(f"{path.name}: history.csv: {first_line(error)}")
-    if not runs:
-        found = " but those that tune" if store.tuning_directories(directory) else ""
-        found += f"; unreadable: {'; '.join(problems)}" if problems else ""
-        raise UserError(f"{directory} holds no runs{found}.")
-    frame = pd.DataFrame(runs)
-    _settle_settings(frame)
-    _settle_images(frame)
-    # The columns of a result are there even if no run is complete yet.
-    frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *RESULTS, *_OF_THE_RUN])))
-    parts = of_parts(networks)
-    _add_labels(frame, runs, parts)
-    factors = ["arch", *parts]
-    factors += _other_factors(frame, asked.factors(directory), factors, problems)
-    if "recipe" in factors:
-        frame["recipe"] += _departures(frame, factors)
-    frame["protocol"] = _protocols(frame, factors)
-    history = _history_frame(histories)
-    frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
-    beside = tuple(controls.controls(directory))
-    # What a command has asked for as an arm too is that.
-    is_control = frame["run"].isin({one.run for one in beside} - _names(plans))
-    frame["score"], frame["score_of_chance"] = math.nan, math.nan
-    study = Study(
-        directory,
-        tuple(factors),
-        parts,
-        frame[~is_control].reset_index(drop=True),
-        history,
-        tuple(problems),
-        plans,
-        of_runs,
-        looked=asked.looked(directory),
-        tuned=read_all(directory, records),
-        superseded=left_out,
-        controls=beside,
-        control_runs=_with_lesions(frame[is_control], frame, beside, directory),
-    )
-    return replace(
-        study,
-        runs=study.scored(study.runs)[0],
-        control_runs=study.scored(study.control_runs)[0],
-    )
-
-
-def _with_lesions(
-    trained: pd.DataFrame, frame: pd.DataFrame, beside: Iterable[Control], directory: Path
-) -> pd.DataFrame:
-    """Returns the runs of controls with a row for each lesion, made of the run that it is of."""
-    rows = []
-    for one in beside:
-        of_full = frame[frame["run"] == one.facts.get("against")]
-        if one.kind != LESION or of_full.empty:
-            continue
-        with contextlib.suppress(OSError, ValueError):
-            result = store.read_json(directory / one.run / "result.json")
-            unfit = result.pop("unfit", None)
-            state = {"run": one.run, "state": store.REFUSED if unfit else store.COMPLETE}
-            of_trained = [key for key in frame if key.startswith("val_") and key not in _OF_DATA]
-            of_trained += ["score", "skill", "seconds", "trainable", "total", "multiply_adds"]
-            known = {key: value for key, value in result.items() if key in frame}
-            known["score"] = result.get("val_accuracy", math.nan)
-            row = of_full.iloc[0].to_dict() | dict.fromkeys(of_trained, math.nan) | known | state
-            rows.append(row | {"reason": unfit or ""})
-    found = trained.reset_index(drop=True)
-    if not rows:
-        return found
-    return pd.concat([found, pd.DataFrame(rows, columns=frame.columns)], ignore_index=True)
-
-
-def _add_labels(
-    frame: pd.DataFrame, runs: list[dict[str, Any]], parts: Mapping[str, Factor]
-) -> None:
-    """Adds the columns of the architecture and of every part of a network."""
-    absent = Label(ABSENT, LAST, True)
-    columns = {key: [row.get(key, absent) for row in runs] for key in parts}
-    columns["arch"] = [Label(row["config.arch"], 1 + row["place"]) for row in runs]
-    for key, levels_of_runs in columns.items():
-        # As they are, since pandas would take a label for any text.
-        frame[key] = pd.Series(levels_of_runs, frame.index, object)
-
-
-def _other_factors(
-    frame: pd.DataFrame, asked_for: Iterable[str], known: Iterable[str], problems: list[str]
-) -> list[str]:
-    """Adds the column of every factor that is no part of a network; returns those factors."""
-    found = []
-    for factor in asked_for:
-        name = level_column(factor)
-        if factor in known:
-            continue
-        if name not in frame:
-            problems.append(f"study.json: {factor} is no key of the runs, so it is no factor")
-            continue
-        found.append(factor)
-        name = f"{SETTING}{factor}" if f"{SETTING}{factor}" in frame else name
-        # A missing value is a level like others, which no grouping may drop.
-        frame[factor] = frame[name].astype(object).where(frame[name].notna(), "none")
-    return found
-
-
-def _settle_settings(frame: pd.DataFrame) -> None:
-    """Fills in to which value the others set a key that was tuned for some arms."""
-    for column in [name for name in frame.columns if name.startswith(SETTING)]:
-        values = frame[f"config.{column.removeprefix(SETTING)}"]
-        frame[column] = frame[column].where(frame[column].notna(), values)
-
-
-def _settle_images(frame: pd.DataFrame) -> None:
-    """Fills in which images a run has, and gives each set of images one name for where it lies."""
-    # A run that failed before it saw its data belongs with those of its data set that did.
-    places = [f"config.{key}" for key in LOCATIONS]
-    fingerprints = frame.groupby(["config.dataset.name", *places], dropna=False)["fingerprint"]
-    frame["fingerprint"] = fingerprints.transform(lambda known: known.ffill().bfill())
-    # One folder may be typed in several ways, such as imgs and ./imgs: the first run's is its name.
-    for place in places:
-        first = frame.groupby(["config.dataset.name", "fingerprint"])[place].transform("first")
-        frame[place] = first.where(first.notna(), frame[place])
-
-
-def _names(plans: Iterable[Planned]) -> set[str]:
-    """Returns the names of all runs of some designs."""
-    return {name for planned in plans for arm in planned.runs for name in arm}
-
-
-def _superseded(records: Iterable[Tuned], plans: Iterable[Planned]) -> set[str]:
-    """Returns the runs of earlier choices that no command without tuning has asked for too."""
-    found, kept = set[str](), set[str]()
-    for one in records:
-        found |= set(one.superseded)
-        kept |= set(one.runs)
-        kept |= _names(plan for plan in plans if {*plan.fixed, *plan.levels} >= set(one.keys))
-    return found - kept
-
-
-def level_column(factor: str) -> str:
-    """Returns the column of `Study.runs` with the configured value of a factor."""
-    return f"config.{factor}.name" if factor in _GROUPS else f"config.{factor}"
-
-
-def _departures(frame: pd.DataFrame, factors: list[str]) -> pd.Series:
-    """Returns what sets runs apart that name one recipe but changed some of its keys."""
-    names = frame["config.recipe.name"]
-    keys = [
-        f"{SETTING}{key}" if f"{SETTING}{key}" in frame else f"config.{key}"
-        for key in map(key_of, frame.columns)
-        if key.startswith("recipe.") and key not in factors and f"config.{key}" in frame
-    ]
-    keys = list(dict.fromkeys(keys))
-    texts = pd.Series("", index=frame.index)
-    for _, runs in frame.groupby(names):
-        differing = varying(runs, keys)
-        for run, row in runs[list(differing)].iterrows() if differing else ():
-            settings = (f"{key.rpartition('.')[2]}={value}" for key, value in row.items())
-            texts[run] = f" ({', '.join(settings)})"
-    return texts
-
-
-def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
-    status = stored.status
-    config = stored.config()
-    if not isinstance(config, dict):
-        raise ValueError("config.yaml holds no configuration")
-    if RECORD_KEY not in config:
-        raise ValueError("config.yaml is of an earlier edition, train the run anew")
-    network = config[RECORD_KEY]["parts"]
-    keys = flatten(result_keys(config))
-    # What a run does not know was added later, and until then all runs had its neutral level.
-    keys |= {key: level for key, level in NEUTRAL.items() if key not in keys}
-    keys |= {key: config["dataset"].get(key.removeprefix("dataset.")) for key in LOCATIONS}
-    name.encode()  # A frame takes no other, and no run is named so.
-    row = {
-        "run": name,
-        "state": status.state,
-        "reason": status.reason or "",
-        "family": config[RECORD_KEY]["family"],
-        "place": config[RECORD_KEY]["place"],
-        **labels(config["parts"], network),
-        "seed": config["seed"],
-        **{
-            f"config.{key}": str(value) if isinstance(value, list) else value
-            for key, value in keys.items()
-        },
-        "config.recipe.name": config["recipe"]["name"],
-        "fingerprint": None,
-    }
-    facts_of_target, outputs = None, ()
-    with contextlib.suppress(FileNotFoundError):
-        provenance = stored.json("provenance.json")
-        row["fingerprint"] = provenance.get("fingerprint")
-        facts_of_target, outputs = provenance.get("target"), provenance.get("classes") or ()
-        facts = flatten({key: provenance.get(key) or "" for key in (*CONFOUNDS, "earlier")})
-        row |= {f"provenance.{key}": str(value) for key, value in facts.items()}
-    target = targets.of(facts_of_target, outputs, (facts_of_target or {}).get("unit", ""))
-    row |= {"target": target.kind, "_target": target}
-    if status.state == store.COMPLETE:
-        result = stored.json("result.json")
-        judged = [*RESULTS, *target.history, *(f"val_{name}" for name in target.metrics)]
-        row |= {key: result[key] for key in judged if key in result}
-        row |= target.standing(result, noun_of([result.get("kind", IMAGES)]))
-        row["initial"] = result.get("initial")
-        row["uncounted"] = ", ".join(result.get("uncounted", ()))
-        row["kind"] = result.get("kind", IMAGES)
-    return {key: utf8(value) if type(value) is str else value for key, value in row.items()}
-
-
-def _read_history(stored: store.Stored) -> pd.DataFrame:
-    """Returns the columns of `history.csv`, float64, without rows if there is none."""
-    try:
-        lines = stored.read("history.csv").decode().splitlines()
-    except FileNotFoundError:
-        lines = []
-    reader = csv.DictReader(lines)
-    columns = list(reader.fieldnames or store.HISTORY_COLUMNS)
-    rows = [[row.get(column) for column in columns] for row in reader]
-    return pd.DataFrame(np.array(rows, float).reshape(len(rows), len(columns)), columns=columns)
-
-
-def _history_frame(histories: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    columns = dict.fromkeys(store.HISTORY_COLUMNS)
-    for one in histories.values():
-        columns |= dict.fromkeys(one.columns)
-    # As arrays, since pandas takes a second to join ten thousand frames.
-    known = [
-        one if len(one.columns) == len(columns) else one.reindex(columns=list(columns))
-        for one in histories.values()
-    ]
-    rows = [*(one.to_numpy() for one in known), np.empty((0, len(columns)))]
-    frame = pd.DataFrame(np.concatenate(rows), columns=list(columns))
-    names = np.repeat(np.array(list(histories), object), [len(one) for one in histories.values()])
-    frame.insert(0, "run", pd.Series(names, dtype=str))
-    return frame
-
-
-def _protocols(frame: pd.DataFrame, factors: list[str]) -> pd.Series:
-    """Returns for each run the values of all that is neither factor nor seed, as one text."""
-    columns = protocol_columns(frame, factors)
-    of_images = [factor for factor in factors if factor.startswith("dataset")]
-    if (
-        of_images == ["dataset"]
-        or (
-            # Levels such as another image size have images of their own, but each only one set.
-            frame.groupby(of_images)["fingerprint"].nunique() > 1
-        ).any()
-    ):
-        columns.append("fingerprint")
-    texts = ["; ".join(map(str, row)) for row in frame[columns].itertuples(index=False)]
-    return pd.Series(texts, index=frame.index)

@@ -138,7 +138,7 @@ def _check_folder(word: str) -> None:
 
 def _export(folder: str, targets: dict[str, str], options: dict[str, str]) -> None:
     # Imported here, so that a wrong word is answered at once.
-    from ablation.analysis.study import load
+    from ablation.analysis.reading import load
     from ablation.export.exported import exported
 
     writers = {target: _writer(target) for target in targets}

@@ -1,6 +1,6 @@
 """What the commands of a study asked for, in its `study.json`: factors, designs, sources, looks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,6 +187,11 @@ def current_sources(study: Path) -> dict[str, dict[str, str]]:
     """Returns the code of the users' own networks that a study's last command has trained."""
     found = get(study, "sources")
     return found if isinstance(found, dict) else {}
+
+
+def run_names(plans: Iterable[Planned]) -> set[str]:
+    """Returns the names of all runs of some designs."""
+    return {name for planned in plans for arm in planned.runs for name in arm}
 
 
 def designs(study: Path) -> list[Planned]:

@@ -94,7 +94,7 @@ def _sorted(words: list[str]) -> tuple[list[str], dict[str, str | None]]:
 
 def _report(folders: list[str], options: dict[str, str | None], opens: bool) -> None:
     # Imported here, so that a wrong word is answered at once.
-    from ablation.analysis.study import load
+    from ablation.analysis.reading import load
     from ablation.report import PAGE, markdown
     from ablation.report.difference import difference
     from ablation.report.write import write_difference, write_report
@@ -118,7 +118,7 @@ def _report(folders: list[str], options: dict[str, str | None], opens: bool) -> 
 def _check(folders: list[str], options: dict[str, str | None], opens: bool) -> int:
     """Prints what a study says to its claims; returns the exit code."""
     from ablation.analysis.claims import HOLDS, claimed
-    from ablation.analysis.study import load
+    from ablation.analysis.reading import load
     from ablation.report.cells import claim_cells
 
     if len(folders) != 1 or options or opens:

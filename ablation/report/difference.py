@@ -4,9 +4,16 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ablation.analysis.comparison import LOCATIONS, key_of, level_key, protocol_columns, varying
+from ablation.analysis.comparison import (
+    LOCATIONS,
+    key_of,
+    level_column,
+    level_key,
+    protocol_columns,
+    varying,
+)
 from ablation.analysis.metrics import Metric
-from ablation.analysis.study import Study, level_column
+from ablation.analysis.study import Study
 from ablation.records import store
 from ablation.report.cells import Cells
 

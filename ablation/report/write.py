@@ -15,8 +15,9 @@ from ablation.analysis.claims import claimed
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.controls import controls_table
 from ablation.analysis.per_image import OfImages, images_table, of_images
+from ablation.analysis.reading import load
 from ablation.analysis.shapley import shapley_table
-from ablation.analysis.study import Study, load
+from ablation.analysis.study import Study
 from ablation.analysis.tables import tuning_table
 from ablation.config import ReportConfig
 from ablation.records import store

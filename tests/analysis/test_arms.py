@@ -6,7 +6,7 @@ import pytest
 
 from ablation.analysis import tables
 from ablation.analysis.audit import audit
-from ablation.analysis.study import load
+from ablation.analysis.reading import load
 from ablation.config import UserError
 from ablation.records import asked, store
 from ablation.records.asked import Planned

@@ -1,13 +1,13 @@
 import pytest
 
-from ablation.analysis import study
+from ablation.analysis import reading
 from ablation.analysis.audit import spans
 from ablation.records import asked, store
 from ablation.report import markdown
 
 
 def _audit(folder):
-    return study.load(folder / "main").audit()[0]
+    return reading.load(folder / "main").audit()[0]
 
 
 def test_equal_runs_pass_without_confounds_or_holes(stored_run, tmp_path):
@@ -113,17 +113,17 @@ def test_a_budget_that_is_varied_on_purpose_is_checked_within_its_levels(stored_
         for plain in ("true", "false"):
             stored_run(f"epochs={epochs}", f"plain={plain}", steps=22 * epochs)
     asked.add(tmp_path / "main", ["epochs"])
-    (found,) = study.load(tmp_path / "main").audit()
+    (found,) = reading.load(tmp_path / "main").audit()
     assert not found.passes
     assert found.within == ("epochs",)
     assert "PASS among runs of equal epochs" in markdown.certificate(found)
     stored_run("arch=50", "epochs=5", steps=1)
-    assert study.load(tmp_path / "main").audit()[0].within == ()
+    assert reading.load(tmp_path / "main").audit()[0].within == ()
 
 
 def test_one_run_is_equal_to_nothing(stored_run, tmp_path):
     stored_run()
-    (found,) = study.load(tmp_path / "main").audit()
+    (found,) = reading.load(tmp_path / "main").audit()
     assert "nothing to compare yet** (1 run)" in markdown.certificate(found)
 
 
@@ -134,7 +134,7 @@ def test_images_of_several_places_are_named_by_them(stored_run, tmp_path):
         dataset = config["dataset"] | {"path": place}
         store.write_yaml(directory / "config.yaml", config | {"dataset": dataset})
     asked.add(tmp_path / "main", ["dataset.path"])
-    (found,) = study.load(tmp_path / "main").audit()
+    (found,) = reading.load(tmp_path / "main").audit()
     assert {*found.unequal["training images"]} == {
         "of clean (train cl)",
         r"of noisy\x20 (train no)",

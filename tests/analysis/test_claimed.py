@@ -2,7 +2,7 @@ import pytest
 
 from ablation import claims
 from ablation.analysis.claims import FAILS, HOLDS, OPEN, claimed
-from ablation.analysis.study import load
+from ablation.analysis.reading import load
 from ablation.records import asked, store
 from ablation.records import claims as recorded
 

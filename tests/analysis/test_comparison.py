@@ -1,6 +1,6 @@
 import pytest
 
-from ablation.analysis import study
+from ablation.analysis import reading
 from ablation.config import UserError
 from ablation.records import asked, store
 from ablation.report.notes import title
@@ -12,13 +12,13 @@ def shortcuts(stored_run, tmp_path):
         stored_run(f"arch={arch}", "plain=true", val_accuracy=0.5)
         stored_run(f"arch={arch}", "shortcut=zero_pad", val_accuracy=0.6)
         stored_run(f"arch={arch}", "shortcut=projection", val_accuracy=0.7)
-    return study.load(tmp_path / "main")
+    return reading.load(tmp_path / "main")
 
 
 def test_the_usual_contrast_is_residual_against_plain(stored_run, tmp_path):
     stored_run("plain=true")
     stored_run("plain=false")
-    (found,) = study.load(tmp_path / "main").comparisons()
+    (found,) = reading.load(tmp_path / "main").comparisons()
     assert (found.reference, found.columns, found.rows) == (
         "plain",
         ["plain", "residual"],
@@ -50,7 +50,7 @@ def test_a_swept_number_can_be_the_contrast(stored_run, tmp_path):
     for rate in (0.01, 0.1):
         stored_run(f"recipe.learning_rate={rate}", val_accuracy=rate)
     asked.add(tmp_path / "main", ["recipe.learning_rate"])
-    (found,) = study.load(tmp_path / "main").comparisons("recipe.learning_rate")
+    (found,) = reading.load(tmp_path / "main").comparisons("recipe.learning_rate")
     assert found.columns == ["0.01", "0.1"]
     assert found.rows == ("arch",)
 
@@ -85,7 +85,7 @@ def with_baselines(stored_run, tmp_path):
         stored_run("arch=preact15", f"seed={seed}", val_accuracy=0.75)
         for arch in ("vgg16", "densenet121"):
             stored_run(f"arch={arch}", f"seed={seed}", val_accuracy=0.625)
-    return study.load(tmp_path / "main")
+    return reading.load(tmp_path / "main")
 
 
 def test_baselines_have_a_column_of_their_own_that_no_difference_counts(with_baselines):
@@ -108,7 +108,7 @@ def test_a_net_that_cannot_be_is_no_hole_and_one_that_can_is(with_baselines, sto
     assert with_baselines.audit()[0].holes == ()
     stored_run("arch=20", val_accuracy=0.5)
     stored_run("arch=20", "preact=true", "seed=1", val_accuracy=0.5)
-    holes = study.load(tmp_path / "main").audit()[0].holes
+    holes = reading.load(tmp_path / "main").audit()[0].holes
     assert sorted(hole for hole in holes if ", plain" in hole) == [
         "arch 20, preact false, plain: missing",
         "arch 20, preact true, plain: missing",
@@ -141,7 +141,7 @@ def test_a_baseline_cannot_be_the_reference_of_the_arms(with_baselines):
 
 def test_a_baseline_alone_is_a_table_without_differences(stored_run, tmp_path):
     stored_run("arch=vgg16", val_accuracy=0.5)
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     (found,) = loaded.comparisons()
     assert (found.columns, found.reference, found.others) == (["vgg16"], None, [])
     assert loaded.effects().empty
@@ -152,7 +152,7 @@ def test_a_swept_recipe_is_compared_within_each_net(stored_run, tmp_path):
         for net in (["arch=preact15", "plain=true"], ["arch=preact15"], ["arch=vgg16"]):
             stored_run(*net, f"recipe={recipe}", val_accuracy=0.5 + gain)
     asked.add(tmp_path / "main", ["recipe"])
-    effects = study.load(tmp_path / "main").effects("recipe", "sgd")
+    effects = reading.load(tmp_path / "main").effects("recipe", "sgd")
     contrasts = effects[effects["kind"] == "contrast"]
     assert contrasts["where"].tolist() == [
         "arch preact15, net plain",
@@ -168,7 +168,7 @@ def test_a_swept_recipe_is_compared_within_each_net(stored_run, tmp_path):
 def test_a_choice_that_one_family_lacks_makes_no_row(stored_run, tmp_path):
     stored_run("arch=20")
     stored_run("arch=preact15")
-    assert study.load(tmp_path / "main").comparisons()[0].rows == ("arch",)
+    assert reading.load(tmp_path / "main").comparisons()[0].rows == ("arch",)
 
 
 def test_a_table_of_recipes_is_headed_by_what_is_no_part_of_them(stored_run, tmp_path):
@@ -176,7 +176,7 @@ def test_a_table_of_recipes_is_headed_by_what_is_no_part_of_them(stored_run, tmp
         for epochs in (5, 6):
             stored_run(f"recipe={recipe}", f"epochs={epochs}")
     asked.add(tmp_path / "main", ["recipe"])
-    found = study.load(tmp_path / "main").comparisons("recipe")
+    found = reading.load(tmp_path / "main").comparisons("recipe")
     assert [comparison.protocol for comparison in found] == [{"epochs": 5}, {"epochs": 6}]
 
 
@@ -195,7 +195,7 @@ def test_a_recipe_with_a_changed_key_is_another_level(stored_run, tmp_path):
     ):
         stored_run(*overrides, val_accuracy=accuracy)
     asked.add(tmp_path / "main", ["recipe"])
-    (found,) = study.load(tmp_path / "main").comparisons("recipe")
+    (found,) = reading.load(tmp_path / "main").comparisons("recipe")
     assert set(found.columns) == {"adam", "sgd (learning_rate=0.01)", "sgd (learning_rate=0.5)"}
     counts = found.runs.groupby("column").size()
     assert (counts == 1).all()
@@ -205,16 +205,16 @@ def test_two_versions_of_the_images_are_never_averaged(stored_run, tmp_path):
     for size in (8, 16):
         stored_run("arch=20", f"dataset.image_size={size}", data=f"{size} px")
     asked.add(tmp_path / "main", ["dataset.image_size"])
-    assert len(study.load(tmp_path / "main").comparisons()) == 1
+    assert len(reading.load(tmp_path / "main").comparisons()) == 1
     stored_run("arch=20", "plain=true", "dataset.image_size=8", data="8 px, anew")
-    for comparison in study.load(tmp_path / "main").comparisons():
+    for comparison in reading.load(tmp_path / "main").comparisons():
         assert comparison.runs["fingerprint"].nunique() == 1
 
 
 def test_a_choice_that_a_net_does_not_have_is_no_other_protocol(stored_run, tmp_path):
     stored_run("arch=34", "stride_on=3x3")
     stored_run("arch=50", "stride_on=1x1")
-    (found,) = study.load(tmp_path / "main").comparisons()
+    (found,) = reading.load(tmp_path / "main").comparisons()
     assert set(found.runs["arch"]) == {"34", "50"}
 
 
@@ -223,7 +223,7 @@ def test_a_swept_choice_leaves_no_holes_for_nets_that_do_not_have_it(stored_run,
         stored_run("arch=50", f"stride_on={stride_on}")
     stored_run("arch=34")
     asked.add(tmp_path / "main", ["parts.stride_on"])
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     assert loaded.audit()[0].holes == loaded.audit("stride_on")[0].holes == ()
 
 
@@ -231,7 +231,7 @@ def test_the_framework_that_is_the_default_is_the_reference(stored_run, tmp_path
     for backend in ("jax", "tensorflow"):
         stored_run(f"backend={backend}")
     asked.add(tmp_path / "main", ["backend"])
-    (found,) = study.load(tmp_path / "main").comparisons("backend")
+    (found,) = reading.load(tmp_path / "main").comparisons("backend")
     assert found.reference == "tensorflow"
 
 
@@ -258,7 +258,7 @@ def test_a_level_may_have_the_name_of_anything(name, stored_run, tmp_path):
         dataset = config["dataset"] | {"path": path}
         store.write_yaml(directory / "config.yaml", config | {"dataset": dataset})
     asked.add(tmp_path / "main", ["dataset.path"])
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     for reference, difference in ((name, 0.5), ("z", -0.5)):
         (found,) = loaded.comparisons("dataset.path", reference)
         assert found.reference.strip("'") == reference

@@ -8,8 +8,8 @@ import pytest
 from ablation.analysis.audit import audit
 from ablation.analysis.claims import claimed
 from ablation.analysis.controls import control_effects, controls_table
+from ablation.analysis.reading import load
 from ablation.analysis.significance import ALPHA, paired_t_p
-from ablation.analysis.study import load
 from ablation.analysis.tables import arms_table, comparison_effects, questions
 from ablation.export.exported import exported
 from ablation.records import controls, store

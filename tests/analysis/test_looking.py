@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ablation.analysis.looking import look
-from ablation.analysis.study import load
+from ablation.analysis.reading import load
 from ablation.analysis.tables import comparison_effects
 from ablation.config import ReportConfig, UserError
 from ablation.records import asked, store

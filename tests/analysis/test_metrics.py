@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ablation.analysis.metrics import METRICS, find
-from ablation.analysis.study import load
+from ablation.analysis.reading import load
 from ablation.config import UserError
 from ablation.records import predictions, store
 from ablation.records.predictions import packed, unpacked

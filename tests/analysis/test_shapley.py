@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from ablation.analysis.reading import load
 from ablation.analysis.shapley import shapley_table, shares
-from ablation.analysis.study import load
 
 
 def _random(parts, seeds=3):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ablation.analysis import study
+from ablation.analysis import reading
 from ablation.config import UserError
 from ablation.records import asked, store
 
@@ -9,7 +9,7 @@ from ablation.records import asked, store
 def test_one_row_a_run_and_one_a_run_and_epoch(stored_run, tmp_path):
     stored_run("plain=true", val_accuracy=0.25)
     stored_run("plain=false", "seed=1", val_accuracy=0.75)
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     assert sorted(loaded.runs["parts.plain"]) == ["plain", "residual"]
     assert sorted(loaded.runs["val_accuracy"]) == [0.25, 0.75]
     assert len(loaded.history) == 10
@@ -21,7 +21,7 @@ def test_a_run_without_a_finished_epoch_leaves_the_others_numbers_numbers(stored
     stored_run("plain=true")
     (stored_run("plain=false", state=store.FAILED) / "history.csv").unlink()
     (stored_run("arch=50", state=store.FAILED) / "history.csv").write_text("")
-    history = study.load(tmp_path / "main").history
+    history = reading.load(tmp_path / "main").history
     assert {str(kind) for kind in history.drop(columns="run").dtypes} == {"float64"}
     assert len(history) == 5
 
@@ -30,9 +30,9 @@ def test_runs_of_unequal_epochs_have_other_protocols(stored_run, tmp_path):
     stored_run("plain=true")
     stored_run("plain=false")
     stored_run("plain=false", "epochs=6")
-    protocols = study.load(tmp_path / "main").runs.groupby("config.epochs")["protocol"].nunique()
+    protocols = reading.load(tmp_path / "main").runs.groupby("config.epochs")["protocol"].nunique()
     assert protocols.to_dict() == {5: 1, 6: 1}
-    assert study.load(tmp_path / "main").runs["protocol"].nunique() == 2
+    assert reading.load(tmp_path / "main").runs["protocol"].nunique() == 2
 
 
 def test_factors_seeds_and_the_choice_a_basic_block_lacks_make_no_protocol(stored_run, tmp_path):
@@ -40,21 +40,21 @@ def test_factors_seeds_and_the_choice_a_basic_block_lacks_make_no_protocol(store
         for plain in ("true", "false"):
             for seed in (0, 1):
                 stored_run(f"arch={arch}", f"plain={plain}", f"seed={seed}")
-    assert study.load(tmp_path / "main").runs["protocol"].nunique() == 1
+    assert reading.load(tmp_path / "main").runs["protocol"].nunique() == 1
 
 
 def test_other_data_under_the_same_name_is_another_protocol(stored_run, tmp_path):
     stored_run(data="one")
     stored_run(data="other")
-    assert study.load(tmp_path / "main").runs["protocol"].nunique() == 2
+    assert reading.load(tmp_path / "main").runs["protocol"].nunique() == 2
 
 
 def test_a_swept_key_is_a_factor_and_no_protocol(stored_run, tmp_path):
     for rate in (0.1, 0.2):
         stored_run(f"recipe.learning_rate={rate}")
-    assert study.load(tmp_path / "main").runs["protocol"].nunique() == 2
+    assert reading.load(tmp_path / "main").runs["protocol"].nunique() == 2
     asked.add(tmp_path / "main", ["recipe.learning_rate"])
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     assert loaded.runs["protocol"].nunique() == 1
     assert sorted(loaded.runs["recipe.learning_rate"]) == [0.1, 0.2]
 
@@ -63,7 +63,7 @@ def test_a_swept_recipe_takes_all_its_keys_along(stored_run, tmp_path):
     stored_run("recipe=sgd")
     stored_run("recipe=adam")
     asked.add(tmp_path / "main", ["recipe"])
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     assert loaded.runs["protocol"].nunique() == 1
     assert sorted(loaded.runs["recipe"]) == ["adam", "sgd"]
 
@@ -73,7 +73,7 @@ def test_a_damaged_configuration_is_named_and_skipped(stored_run, tmp_path, cont
     stored_run("plain=true")
     damaged = stored_run("plain=false")
     (damaged / "config.yaml").write_text(content)
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     assert len(loaded.runs) == 1
     assert len(loaded.problems) == 1
     assert damaged.name in loaded.problems[0]
@@ -82,7 +82,7 @@ def test_a_damaged_configuration_is_named_and_skipped(stored_run, tmp_path, cont
 def test_a_damaged_history_is_named_and_its_run_kept(stored_run, tmp_path):
     damaged = stored_run()
     (damaged / "history.csv").write_text("epoch,loss\n1,abc\n")
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     assert len(loaded.runs) == 1
     assert "history.csv" in loaded.problems[0]
 
@@ -90,7 +90,7 @@ def test_a_damaged_history_is_named_and_its_run_kept(stored_run, tmp_path):
 def test_a_run_with_a_truncated_result_does_not_count_as_complete(stored_run, tmp_path):
     damaged = stored_run()
     (damaged / "result.json").write_text('{"val_accuracy": 0.5')
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     assert loaded.runs["state"].tolist() == [store.INTERRUPTED]
     assert np.isnan(loaded.runs["val_accuracy"][0])
 
@@ -98,20 +98,20 @@ def test_a_run_with_a_truncated_result_does_not_count_as_complete(stored_run, tm
 def test_other_folders_are_left_alone(stored_run, tmp_path):
     stored_run()
     (tmp_path / "main" / "notes").mkdir()
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     assert len(loaded.runs) == 1 and loaded.problems == ()
 
 
 def test_an_empty_folder_is_no_study(tmp_path):
     with pytest.raises(UserError, match="holds no runs"):
-        study.load(tmp_path)
+        reading.load(tmp_path)
 
 
 def test_a_null_level_is_a_level(stored_run, tmp_path):
     stored_run("recipe.clipnorm=null")
     stored_run("recipe.clipnorm=1.0")
     asked.add(tmp_path / "main", ["recipe.clipnorm"])
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     assert len(loaded.table()) == 2
     assert loaded.comparisons("recipe.clipnorm")[0].columns == ["1.0", "none"]
 
@@ -119,7 +119,7 @@ def test_a_null_level_is_a_level(stored_run, tmp_path):
 def test_a_factor_that_is_no_key_is_named_and_left_out(stored_run, tmp_path):
     stored_run()
     asked.add(tmp_path / "main", ["dataset.paths", "experiment"])
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     assert "experiment" not in loaded.factors
     assert len(loaded.problems) == 2
 
@@ -128,7 +128,7 @@ def test_data_that_a_factor_changes_is_compared_and_told(stored_run, tmp_path):
     stored_run("dataset.image_size=32", data="small", val_accuracy=0.5)
     stored_run("dataset.image_size=64", data="large", val_accuracy=0.75)
     asked.add(tmp_path / "main", ["dataset.image_size"])
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     (found,) = loaded.comparisons("dataset.image_size")
     assert found.columns == ["32", "64"]
     assert "training images" in loaded.audit()[0].unequal
@@ -150,7 +150,7 @@ def test_where_images_lie_is_a_factor_like_any(key, stored_run, tmp_path):
             _lying(run, key, place)
     factor = f"dataset.{key}"
     asked.add(tmp_path / "main", [factor])
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     assert loaded.problems == () and loaded.levels[factor] == ["clean", "noisy"]
     (found,) = loaded.comparisons()
     assert found.protocol == {} and found.rows == ("arch", factor)
@@ -163,11 +163,11 @@ def test_where_images_lie_is_a_factor_like_any(key, stored_run, tmp_path):
 def test_images_that_lie_in_two_places_are_told_apart_by_their_names(stored_run, tmp_path):
     for place in ("clean", "noisy"):
         _lying(stored_run(data=place), "path", place)
-    found = study.load(tmp_path / "main").comparisons()
+    found = reading.load(tmp_path / "main").comparisons()
     assert [one.protocol for one in found] == [{"dataset.path": "clean"}, {"dataset.path": "noisy"}]
     # Where the place does not say which images they are, their hash does.
     _lying(stored_run("seed=1", data="changed"), "path", "clean")
-    found = study.load(tmp_path / "main").comparisons()
+    found = reading.load(tmp_path / "main").comparisons()
     assert [one.protocol["images"] for one in found] == ["changed", "clean", "noisy"]
 
 
@@ -175,9 +175,9 @@ def test_one_folder_in_several_spellings_is_one_level(stored_run, tmp_path):
     _lying(stored_run("plain=true", data="one"), "path", "imgs")
     _lying(stored_run("plain=false", data="one"), "path", "./imgs")
     _lying(stored_run("plain=false", data="other"), "path", "noisy")
-    assert len(study.load(tmp_path / "main").comparisons()) == 2
+    assert len(reading.load(tmp_path / "main").comparisons()) == 2
     asked.add(tmp_path / "main", ["dataset.path"])
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     assert loaded.levels["dataset.path"] == ["imgs", "noisy"]
     assert loaded.audit()[0].holes == ("arch 34, dataset.path noisy, plain: missing",)
 
@@ -188,5 +188,5 @@ def test_a_run_that_saw_no_images_has_those_of_its_folder(stored_run, tmp_path):
         unseen = {"fingerprint": None}
         failed = stored_run("seed=1", data=f"not {place}", state="failed", provenance=unseen)
         _lying(failed, "path", place)
-    for _, runs in study.load(tmp_path / "main").runs.groupby("config.dataset.path"):
+    for _, runs in reading.load(tmp_path / "main").runs.groupby("config.dataset.path"):
         assert set(runs["fingerprint"]) == set(runs["config.dataset.path"])

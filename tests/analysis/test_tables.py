@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from ablation.analysis import study, tables
+from ablation.analysis import reading, tables
 from ablation.analysis.claims import Claimed
 from ablation.records import asked, store
 from ablation.report import markdown
 
 
 def _comparison(folder, position=0):
-    return study.load(folder / "main").comparisons()[position]
+    return reading.load(folder / "main").comparisons()[position]
 
 
 def test_the_table_has_a_row_an_arch_and_the_paired_difference(stored_run, tmp_path):
@@ -40,7 +40,7 @@ def test_missing_failed_and_diverged_cells_stay_and_are_named(stored_run, tmp_pa
     stored_run("arch=34", "plain=true", state=store.FAILED, reason="out of memory")
     stored_run("arch=34", "plain=false", val_accuracy=0.9)
     stored_run("arch=50", "plain=false", state=store.DIVERGED, reason="loss became nan")
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     text = markdown.report(loaded, loaded.comparisons(), [[]], [[]], Claimed(()))
     rows = [line for line in text.splitlines() if line.startswith(("| 34 ", "| 50 "))]
     row34, row50 = rows[:2]
@@ -60,7 +60,7 @@ def test_each_data_set_and_protocol_has_its_own_table(stored_run, tmp_path):
     stored_run()
     stored_run("epochs=6")
     stored_run("dataset=mnist")
-    found = study.load(tmp_path / "main").comparisons()
+    found = reading.load(tmp_path / "main").comparisons()
     assert sorted((c.dataset, tuple(c.protocol.items())) for c in found) == [
         ("digits", (("epochs", 5),)),
         ("digits", (("epochs", 6),)),
@@ -122,7 +122,7 @@ def test_a_study_with_one_level_says_what_could_be_compared(stored_run, tmp_path
 def test_the_conditions_name_every_part_of_the_networks(stored_run, tmp_path):
     stored_run("plain=true")
     stored_run("plain=false", "parts.norm=group")
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     (found,) = loaded.comparisons("plain")
     rows = [line.split("|") for line in markdown.conditions(loaded, found).splitlines()]
     values = {row[1].strip(): row[2].strip() for row in rows}
@@ -142,7 +142,7 @@ def test_the_part_that_varies_is_compared_unasked(stored_run, tmp_path):
 def test_levels_that_do_not_speak_for_themselves_are_named(stored_run, tmp_path):
     for preact in ("true", "false"):
         stored_run("arch=20", f"preact={preact}")
-    (found,) = study.load(tmp_path / "main").comparisons("preact")
+    (found,) = reading.load(tmp_path / "main").comparisons("preact")
     assert "preact true − false" in markdown.accuracy(found)
     (effect,) = tables.comparison_effects(found)
     assert effect.sentence().startswith("preact true minus false at arch 20")

@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as outside
 
 from ablation import targets
-from ablation.analysis import study
+from ablation.analysis import reading
 from ablation.analysis.claims import FAILS, HOLDS, claimed
 from ablation.analysis.effects import HELPS, HURTS
 from ablation.analysis.tables import comparison_effects
@@ -214,7 +214,7 @@ def test_less_error_helps_and_more_hurts_in_the_unit_of_the_data(stored_run, tmp
     for seed, noise in enumerate((0.0, 0.01, -0.01, 0.02)):
         _stored(stored_run, "true", seed, 8 + noise)
         _stored(stored_run, "false", seed, 5 - noise)
-    loaded = study.load(tmp_path / "main").measured()
+    loaded = reading.load(tmp_path / "main").measured()
     (found,) = loaded.comparisons()
     (effect,) = [one for one in comparison_effects(found) if one.kind == "contrast"]
     assert effect.verdict == HELPS and effect.mean < 0
@@ -235,13 +235,13 @@ def test_less_error_helps_and_more_hurts_in_the_unit_of_the_data(stored_run, tmp
 def test_a_metric_of_classes_is_none_of_values(stored_run, tmp_path):
     _stored(stored_run, "true", 0, 8)
     with pytest.raises(UserError, match=r"report.metric=accuracy is not for .* mae, rmse, r2"):
-        study.load(tmp_path / "main").measured("accuracy")
+        reading.load(tmp_path / "main").measured("accuracy")
 
 
 def test_one_study_may_hold_classes_and_values(stored_run, tmp_path):
     _stored(stored_run, "true", 0, 8)
     stored_run("plain=true", "seed=1", "dataset=mnist", data="other", val_accuracy=0.9)
-    loaded = study.load(tmp_path / "main").measured()
+    loaded = reading.load(tmp_path / "main").measured()
     assert sorted(one.metric.name for one in loaded.comparisons()) == ["accuracy", "mae"]
     by_r2 = loaded.measured("r2")
     assert sorted(one.metric.name for one in by_r2.comparisons()) == ["accuracy", "r2"]

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from ablation.analysis.study import load
+from ablation.analysis.reading import load
 from ablation.export.exported import exported
 from ablation.records import store
 from stored_exports import rows, run_in, write_history

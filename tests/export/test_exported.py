@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ablation.analysis.study import load
+from ablation.analysis.reading import load
 from ablation.export.exported import CURVES, exported
 from ablation.records import asked, store
 from stored_exports import finish, history, run_in, write_history

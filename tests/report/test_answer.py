@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ablation.analysis.study import load
+from ablation.analysis.reading import load
 from ablation.config import ReportConfig
 from ablation.report.answer import answer
 from ablation.report.write import write_report

@@ -1,6 +1,6 @@
 import shutil
 
-from ablation.analysis import study
+from ablation.analysis import reading
 from ablation.records import asked, store
 from ablation.report import markdown
 from ablation.report.difference import difference
@@ -14,7 +14,7 @@ def test_protocol_differences_come_first_then_every_cell(stored_run, tmp_path):
     stored_run("study=a", "plain=true", val_accuracy=0.5)
     stored_run("study=a", "plain=false", val_accuracy=0.75)
     stored_run("study=b", "plain=true", "epochs=6", val_accuracy=0.6)
-    text = compare(study.load(tmp_path / "a"), study.load(tmp_path / "b"))
+    text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
     assert "| epochs" in text and text.index("| epochs") < text.index("| dataset")
     lines = [line for line in text.splitlines() if line.startswith("| digits")]
     assert any(
@@ -26,7 +26,7 @@ def test_protocol_differences_come_first_then_every_cell(stored_run, tmp_path):
 def test_a_study_equals_its_copy(stored_run, tmp_path):
     stored_run("study=a")
     shutil.copytree(tmp_path / "a", tmp_path / "copy")
-    text = compare(study.load(tmp_path / "a"), study.load(tmp_path / "copy"))
+    text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "copy"))
     assert "The same keys, data, code and machine." in text
     assert "+0.00" in text
 
@@ -35,14 +35,14 @@ def test_a_change_of_code_is_a_difference_of_protocol(stored_run, tmp_path):
     stored_run("study=a")
     directory = stored_run("study=b")
     store.write_json(directory / "provenance.json", {"fingerprint": "d1", "source_sha256": "new"})
-    assert "source_sha256" in compare(study.load(tmp_path / "a"), study.load(tmp_path / "b"))
+    assert "source_sha256" in compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
 
 
 def test_other_factors_are_cells_and_never_averaged(stored_run, tmp_path):
     stored_run("study=a", "recipe.learning_rate=0.1", val_accuracy=0.9)
     stored_run("study=a", "recipe.learning_rate=0.2", val_accuracy=0.1)
     stored_run("study=b", "recipe.learning_rate=0.1", val_accuracy=0.9)
-    text = compare(study.load(tmp_path / "a"), study.load(tmp_path / "b"))
+    text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
     assert "50.00" not in text
     assert "+0.00" in text
 
@@ -50,7 +50,7 @@ def test_other_factors_are_cells_and_never_averaged(stored_run, tmp_path):
 def test_a_failed_cell_is_shown(stored_run, tmp_path):
     stored_run("study=a", val_accuracy=0.9)
     stored_run("study=b", state=store.FAILED, reason="why")
-    text = compare(study.load(tmp_path / "a"), study.load(tmp_path / "b"))
+    text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
     assert any("90.00 (n=1)" in line and "failed" in line for line in text.splitlines())
 
 
@@ -59,6 +59,6 @@ def test_a_swept_recipe_meets_the_same_recipe_alone(stored_run, tmp_path):
         stored_run("study=a", f"recipe={recipe}", val_accuracy=0.5)
     asked.add(tmp_path / "a", ["recipe"])
     stored_run("study=b", val_accuracy=0.7)
-    text = compare(study.load(tmp_path / "a"), study.load(tmp_path / "b"))
+    text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
     (line,) = [line for line in text.splitlines() if "| sgd " in line and "(n=1)" in line]
     assert "+20.00" in line

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from ablation.analysis import study
+from ablation.analysis import reading
 from ablation.analysis.effects import Effect, with_p_values
 from ablation.analysis.metrics import ACCURACY
 from ablation.factors import LAST, Label
@@ -18,7 +18,7 @@ def _comparison(stored_run, folder):
     stored_run("arch=34", "plain=true", val_accuracy=0.2)
     stored_run("arch=34", "plain=false", val_accuracy=0.9)
     stored_run("arch=50", "plain=false", val_accuracy=0.7)
-    loaded = study.load(folder / "main")
+    loaded = reading.load(folder / "main")
     return loaded.comparisons()[0], loaded.history
 
 
@@ -82,7 +82,7 @@ def test_an_axis_of_accuracies_starts_at_0_or_just_below_high_ones(
 ):
     for plain, accuracy in zip(("true", "false"), accuracies, strict=True):
         stored_run(f"plain={plain}", val_accuracy=accuracy)
-    (comparison,) = study.load(tmp_path / "main").comparisons()
+    (comparison,) = reading.load(tmp_path / "main").comparisons()
     figure = figures.final_scores(comparison.complete, ["arch"], comparison.columns)
     assert figure.axes[0].get_ylim()[0] == pytest.approx(bottom)
 
@@ -92,7 +92,7 @@ def test_no_line_leads_from_one_baseline_to_another(stored_run, tmp_path):
         stored_run(f"arch={arch}")
     for arch in ("20", "32"):
         stored_run(f"arch={arch}")
-    (comparison,) = study.load(tmp_path / "main").comparisons()
+    (comparison,) = reading.load(tmp_path / "main").comparisons()
     figure = figures.final_scores(comparison.complete, ["arch"], comparison.columns)
     (axes,) = figure.axes
     residual, baseline = axes.containers
@@ -110,7 +110,7 @@ def _runs_of_points(bars):
 def test_lines_join_what_differs_in_the_last_factor_alone(stored_run, tmp_path):
     for arch in ("18", "34", "50", "20", "32"):
         stored_run(f"arch={arch}", state="diverged" if arch == "34" else "complete")
-    (comparison,) = study.load(tmp_path / "main").comparisons()
+    (comparison,) = reading.load(tmp_path / "main").comparisons()
     figure = figures.final_scores(comparison.runs, comparison.rows, comparison.columns)
     # Of the ImageNet family one is missing in the middle, the other family is another line.
     assert _runs_of_points(figure.axes[0].containers[0]) == [1, 1, 2]
@@ -124,7 +124,7 @@ def test_the_final_figure_counts_what_is_not_complete(stored_run, tmp_path):
     stored_run("arch=20", "plain=true", "seed=1", state="failed")
     for seed in (0, 1):
         stored_run("arch=56", "plain=true", f"seed={seed}", state="diverged")
-    (comparison,) = study.load(tmp_path / "main").comparisons()
+    (comparison,) = reading.load(tmp_path / "main").comparisons()
     figure = figures.final_scores(comparison.runs, comparison.rows, comparison.columns)
     notes = {text.get_text(): text.get_position()[0] for text in figure.axes[0].texts}
     assert notes == {"1 failed": 0, "2 diverged": 1}
@@ -135,7 +135,7 @@ def test_each_row_of_the_table_has_panels_of_its_own(stored_run, tmp_path):
     for plain, value in (("true", 0.2), ("false", 0.8)):
         for arch in ("20", "56"):
             stored_run(f"arch={arch}", f"plain={plain}", val_accuracy=value)
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     (comparison,) = loaded.comparisons("arch")
     figure = figures.curves(
         comparison.runs, loaded.history, ["val_accuracy"], comparison.rows, comparison.columns
@@ -197,7 +197,7 @@ def test_the_legend_lies_inside_a_narrow_figure(count):
 
 def test_ticks_of_high_accuracies_are_whole_percentages(stored_run, tmp_path):
     stored_run(val_accuracy=0.982)
-    (comparison,) = study.load(tmp_path / "main").comparisons()
+    (comparison,) = reading.load(tmp_path / "main").comparisons()
     figure = figures.final_scores(comparison.runs, ["arch"], comparison.columns)
     figure.draw_without_rendering()
     axis = figure.axes[0].yaxis
@@ -260,7 +260,7 @@ def test_what_cannot_be_drawn_is_whole_panels():
 def test_many_architectures_are_wrapped_and_share_their_scale(stored_run, tmp_path):
     for arch in (18, 34, 50, 20, 32, 44, 56):
         stored_run(f"arch={arch}")
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     (comparison,) = loaded.comparisons()
     figure = figures.curves(
         comparison.runs, loaded.history, ["loss", "val_loss"], comparison.rows, comparison.columns

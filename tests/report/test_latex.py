@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from ablation.analysis import study
+from ablation.analysis import reading
 from ablation.report import cells, latex
 from ablation.report.write import write_report
 from nasty import NAMES
@@ -27,7 +27,7 @@ def test_special_characters_are_escaped():
 def test_the_numbers_are_those_of_the_markdown(stored_run, tmp_path):
     stored_run("plain=true", val_accuracy=0.25)
     stored_run("plain=false", val_accuracy=0.75)
-    (comparison,) = study.load(tmp_path / "main").comparisons()
+    (comparison,) = reading.load(tmp_path / "main").comparisons()
     text = latex.tabular(cells.accuracy_cells(comparison))
     assert "34 & 25.00 (n=1) & 75.00 (n=1) & +50.00 (n=1)" in text
 

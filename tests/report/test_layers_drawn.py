@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablation.analysis import study
+from ablation.analysis import reading
 from ablation.records import asked, store
 from ablation.report import layers, sections
 
@@ -29,7 +29,7 @@ def measured(stored_run, tmp_path):
         for seed in (0, 1):
             keys = (f"plain={arm}", f"seed={seed}", "arch=20", "epochs=2")
             _measured(stored_run(*keys), (0, 1, 2), scale + seed)
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     runs = loaded.comparisons()[0].runs
     return pd.concat(
         loaded.diagnostics(run.run).assign(arch=run.arch, column=run.column)
@@ -61,7 +61,7 @@ def test_gradients_are_those_of_the_main_path_first_and_last(measured):
 
 
 def _section(folder):
-    loaded = study.load(folder)
+    loaded = reading.load(folder)
     found = sections.sections(loaded, loaded.comparisons()[0], None, [])
     return next((section for section in found if section.title == "Layer by layer"), None)
 

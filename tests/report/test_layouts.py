@@ -2,7 +2,7 @@
 
 import pytest
 
-from ablation.analysis.study import load
+from ablation.analysis.reading import load
 from ablation.records import asked
 from ablation.report import latex, markdown
 from ablation.report.cells import arm_cells

@@ -16,7 +16,7 @@ from matplotlib import font_manager, get_data_path, rcParams
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ablation.analysis import study
+from ablation.analysis import reading
 from ablation.analysis.claims import Claimed
 from ablation.config import ReportConfig
 from ablation.data import cache
@@ -60,7 +60,7 @@ def renamed(stored_run, tmp_path):
 
 def test_no_table_and_no_sentence_fails_because_of_a_name(renamed):
     for name, contrast in zip(NAMES.values(), itertools.cycle(("plain", "dataset.path"))):
-        loaded = study.load(renamed(name))
+        loaded = reading.load(renamed(name))
         found = loaded.comparisons(contrast)
         assert loaded.problems == () and len(found) == 1, name
         text = markdown.report(loaded, found, [[]], [[]], Claimed(()))
@@ -75,15 +75,15 @@ def test_no_table_and_no_sentence_fails_because_of_a_name(renamed):
 
 def test_a_level_is_the_reference_by_its_name(renamed):
     for name in NAMES.values():
-        (found,) = study.load(renamed(name)).comparisons("dataset.path", name)
+        (found,) = reading.load(renamed(name)).comparisons("dataset.path", name)
         assert (found.reference, found.others) == (utf8(name), ["other"])
 
 
 def test_a_comparison_of_two_studies_takes_every_name(renamed, tmp_path):
     for name in ("$$ [0.5]", "a|b\nc", "猫\udcff", "_x_ "):
-        loaded = study.load(renamed(name))
+        loaded = reading.load(renamed(name))
         shutil.copytree(tmp_path / "main", tmp_path / "copy", dirs_exist_ok=True)
-        assert markdown.compared(difference(loaded, study.load(tmp_path / "copy"))).encode()
+        assert markdown.compared(difference(loaded, reading.load(tmp_path / "copy"))).encode()
 
 
 def test_every_name_is_drawn_without_a_warning_and_without_a_box():

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from ablation.analysis import study
+from ablation.analysis import reading
 from ablation.data import cache
 from ablation.data.kinds import KINDS
 from ablation.records import asked, store
@@ -60,7 +60,7 @@ def pictured(images, stored_run, config):
 
 
 def _gallery(folder, contrast="plain"):
-    loaded = study.load(folder)
+    loaded = reading.load(folder)
     return gallery(loaded, loaded.comparisons(contrast)[0])
 
 
@@ -260,7 +260,7 @@ def test_unequal_classes_and_broken_images_are_told(stored_run, tmp_path):
             skipped=9,
             skipped_names=[f"cats/{i}.png" for i in range(9)],
         )
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     (comparison,) = loaded.comparisons()
     printed = markdown.accuracy(comparison)
     assert "Always answering the most frequent class would score 90.00." in printed
@@ -284,7 +284,7 @@ def test_what_is_left_out_and_classes_without_images_are_told(stored_run, tmp_pa
             ],
             lost=["owls"],
         )
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     (comparison,) = loaded.comparisons()
     printed = markdown.accuracy(comparison)
     assert "**Warning:** no validation image of cats, dogs; no image in owls" in printed
@@ -296,7 +296,7 @@ def test_what_is_left_out_and_classes_without_images_are_told(stored_run, tmp_pa
 def test_accuracy_near_that_of_the_most_frequent_class_is_near_chance(stored_run, tmp_path):
     for arm, accuracy in (("true", 0.905), ("false", 0.95)):
         stored_run(f"plain={arm}", val_accuracy=accuracy, val_per_class=[90, 10])
-    effects = study.load(tmp_path / "main").effects()
+    effects = reading.load(tmp_path / "main").effects()
     assert (effects["near_chance"].iloc[0], effects["runs"].iloc[0]) == (1, 2)
 
 
@@ -306,6 +306,6 @@ def test_results_that_did_not_count_their_classes_are_read_as_equal_ones(stored_
     for key in ("train_per_class", "val_per_class", "left_out", "lost"):
         del result[key]
     store.write_json(directory / "result.json", result)
-    loaded = study.load(tmp_path / "main")
+    loaded = reading.load(tmp_path / "main")
     assert loaded.runs["chance"].tolist() == [pytest.approx(0.1)]
     assert "images by class" not in markdown.conditions(loaded, *loaded.comparisons())

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ablation.analysis.claims import Claimed
-from ablation.analysis.study import load
+from ablation.analysis.reading import load
 from ablation.config import ReportConfig
 from ablation.records import store
 from ablation.records.standing import Standing, Training
