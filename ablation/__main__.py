@@ -26,7 +26,8 @@ def main() -> int:
 
     from ablation import command
     from ablation.config import CONF_DIR, UserError
-    from ablation.running.sweep import command_line, job
+    from ablation.running.launching import job
+    from ablation.running.sweep import command_line
     from ablation.validation import explain
 
     signal.signal(signal.SIGINT, interrupt)

@@ -27,7 +27,7 @@ class DesignSweeper(BasicSweeper):
     def sweep(self, arguments: Sequence[str]) -> Any:
         """Plans, trains and reports a sweep."""
         # Imported here, because every program that uses Hydra imports its plugins.
-        from ablation.running.sweep import sweep
+        from ablation.running.launching import sweep
 
         assert self.config is not None and self.launcher is not None
         return sweep(self.config, self.launcher, self.max_batch_size)

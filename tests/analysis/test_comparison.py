@@ -183,7 +183,7 @@ def test_a_table_of_recipes_is_headed_by_what_is_no_part_of_them(stored_run, tmp
 def test_what_one_protocol_leaves_unset_heads_its_table_as_it_is_typed(stored_run, tmp_path):
     stored_run("recipe.clipnorm=1")
     stored_run("recipe.clipnorm=null")
-    headings = [title(one) for one in study.load(tmp_path / "main").comparisons()]
+    headings = [title(one) for one in reading.load(tmp_path / "main").comparisons()]
     assert headings == ["digits, recipe.clipnorm=1.0", "digits, recipe.clipnorm=null"]
 
 

@@ -3,7 +3,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from ablation import machine
-from ablation.running import runner, sweep
+from ablation.running import launching, remarks, runner
 from support import run_of
 
 
@@ -13,7 +13,7 @@ def _hydra(launcher, mode=RunMode.MULTIRUN):
 
 @pytest.fixture
 def eight_cores(monkeypatch):
-    monkeypatch.setattr(sweep, "_cores", lambda: 8)
+    monkeypatch.setattr(launching, "_cores", lambda: 8)
 
 
 @pytest.mark.parametrize(
@@ -29,12 +29,12 @@ def eight_cores(monkeypatch):
     ],
 )
 def test_a_run_gets_its_share_of_the_cores(eight_cores, launcher, threads):
-    assert sweep.threads(0, _hydra(launcher)) == threads
-    assert sweep.threads(5, _hydra(launcher)) == 5
+    assert launching.threads(0, _hydra(launcher)) == threads
+    assert launching.threads(5, _hydra(launcher)) == 5
 
 
 def test_a_single_run_gets_all_cores_whatever_the_launcher(eight_cores):
-    assert sweep.threads(0, _hydra({"n_jobs": 2}, RunMode.RUN)) == 8
+    assert launching.threads(0, _hydra({"n_jobs": 2}, RunMode.RUN)) == 8
 
 
 @pytest.mark.parametrize(
@@ -51,5 +51,5 @@ def test_a_precision_that_this_processor_lacks_is_told(
 ):
     monkeypatch.setattr(machine, "lacks_bfloat16", lambda: lacks)
     monkeypatch.setattr(runner, "gpus", lambda: gpus)
-    said = " ".join(sweep.remarks([run_of(config(f"precision={precision}"), "data")]))
+    said = " ".join(remarks.on_environment([run_of(config(f"precision={precision}"), "data")]))
     assert ("mixed_bfloat16 will be slow" in said) == told
