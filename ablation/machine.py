@@ -1,4 +1,4 @@
-"""The processor that this runs on, in words, and its free memory. No framework."""
+"""The processor that this runs on, in words, its free memory and its mounts. No framework."""
 
 import contextlib
 import functools
@@ -7,6 +7,7 @@ from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
 _MEMINFO = Path("/proc/meminfo")
+_MOUNTS = Path("/proc/self/mounts")
 _CGROUP = Path("/sys/fs/cgroup")
 _INSTRUCTIONS = {
     # As Linux names them, x86 first. These choose the kernels of the frameworks.
@@ -24,6 +25,16 @@ _INSTRUCTIONS = {
     "sve": "SVE",
     "bf16": "BF16",
     "i8mm": "I8MM",
+}
+_LOCAL_LOCKS = {
+    # By kind of a shared file system: options with which locks are not passed on to the server;
+    # nfs(5), mount.lustre(8), mount.cifs(8). With () they never are.
+    "nfs": ("nolock", "local_lock=all", "local_lock=flock"),
+    "nfs4": ("nolock", "local_lock=all", "local_lock=flock"),
+    "lustre": ("localflock",),
+    "cifs": ("nobrl",),
+    "smb3": ("nobrl",),
+    "fuse.sshfs": (),
 }
 _OF_BFLOAT16 = {"AVX512_BF16", "AMX_BF16", "BF16"}
 
@@ -57,6 +68,33 @@ def free_memory_bytes() -> int | None:
         )
         free.append(max(0, limit - taken))
     return min(free, default=None)
+
+
+def local_locks(path: Path) -> str | None:
+    """Returns how a folder is mounted if other machines share it but see no lock in it.
+
+    Args:
+        path: of the folder, which need not exist.
+
+    Returns:
+        Such as "nfs4, local_lock=flock"; None if locks hold across machines, the folder is on one
+        machine alone, or nobody can say.
+    """
+    whole = path.resolve()
+    found: tuple[int, str, str] | None = None
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in _MOUNTS.read_text(errors="replace").splitlines():
+            _, where, kind, options = line.split()[:4]
+            where = where.replace("\\040", " ")
+            depth = len(Path(where).parts)
+            if whole.is_relative_to(where) and (found is None or depth >= found[0]):
+                found = depth, kind, options
+    if found is None or found[1] not in _LOCAL_LOCKS:
+        return None
+    _, kind, options = found
+    local = _LOCAL_LOCKS[kind]
+    named = [option for option in options.split(",") if option in local]
+    return ", ".join([kind, *named]) if named or not local else None
 
 
 @functools.cache

@@ -32,7 +32,7 @@ class MeasureOrder:
 
     Attributes:
         config: the configuration of the run, whose data set is ready.
-        started: time.time() just before the process was made.
+        started: time.monotonic(), which all processes share, just before the process was made.
     """
 
     config: Config

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from ablation import machine
@@ -34,6 +36,38 @@ def test_the_processor_says_what_it_can_compute_with(cpuinfo, text, instructions
     cpuinfo(text)
     assert machine.instructions() == instructions
     assert machine.lacks_bfloat16() == lacks
+
+
+MOUNTS = """\
+/dev/sda1 / ext4 rw 0 0
+server:/home /home nfs4 rw,vers=4.2,local_lock=none 0 0
+server:/old /home/old nfs rw,vers=3,nolock,local_lock=all 0 0
+server:/data /mnt/my\\040data nfs4 rw,local_lock=flock 0 0
+me@server: /mnt/ssh fuse.sshfs rw 0 0
+/dev/sdb1 /mnt/ssh/disk ext4 rw 0 0
+server@tcp:/fs /lustre lustre rw,flock 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/work/runs/main", None),
+        ("/home/me/runs/main", None),
+        ("/home/older", None),
+        ("/home/old/runs/main", "nfs, nolock, local_lock=all"),
+        ("/mnt/my data/runs", "nfs4, local_lock=flock"),
+        ("/mnt/ssh/runs", "fuse.sshfs"),
+        ("/mnt/ssh/disk/runs", None),
+        ("/lustre/runs", None),
+    ],
+)
+def test_a_folder_whose_locks_other_machines_do_not_see_is_told(path, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "_MOUNTS", tmp_path / "none")
+    assert machine.local_locks(Path(path)) is None
+    (tmp_path / "mounts").write_text(MOUNTS)
+    monkeypatch.setattr(machine, "_MOUNTS", tmp_path / "mounts")
+    assert machine.local_locks(Path(path)) == said
 
 
 def test_the_processor_is_named(cpuinfo):

@@ -176,6 +176,8 @@ class Status:
         start: of the latest attempt, ISO 8601, UTC.
         end: of the latest attempt, or None.
         reason: why it is not complete, or None.
+        seconds: that the latest attempt took, which no change of the clock touches; None if nobody
+            has seen its end.
     """
 
     state: str = PENDING
@@ -183,6 +185,7 @@ class Status:
     start: str | None = None
     end: str | None = None
     reason: str | None = None
+    seconds: float | None = None
 
     @property
     def is_final(self) -> bool:
@@ -198,12 +201,23 @@ class Status:
         """Returns the status of the next attempt."""
         return Status(RUNNING, self.attempt + 1, start=now())
 
-    def ended(self, state: str, reason: str | None = None) -> "Status":
-        """Returns the status after an attempt has come to an end.
+    def ended(
+        self, state: str, reason: str | None = None, seconds: float | None = None
+    ) -> "Status":
+        """Returns the status after an attempt has come to an end, never before it began.
 
-        A reason may quote any name; it is kept as a person can read it.
+        Args:
+            state: in which it ended.
+            reason: why; it may quote any name, and is kept as a person can read it.
+            seconds: that the attempt took.
         """
-        return replace(self, state=state, end=now(), reason=readable(reason) if reason else None)
+        return replace(
+            self,
+            state=state,
+            end=max(now(), self.start or ""),
+            reason=readable(reason) if reason else None,
+            seconds=None if seconds is None else round(seconds, 3),
+        )
 
 
 def study_directory(config: Config) -> Path:

@@ -190,6 +190,8 @@ def _tuning(study: Study) -> Iterator[tuple[str, str]]:
 
 def _between(status: store.Status) -> float:
     """Returns how long the latest attempt took, 0 if it never began or nobody saw its end."""
+    if status.seconds is not None:
+        return status.seconds
     with contextlib.suppress(TypeError, ValueError):
         start, end = (datetime.fromisoformat(str(time)) for time in (status.start, status.end))
         return (end - start).total_seconds()
@@ -242,4 +244,6 @@ def _range(counts: Sequence[int], what: str) -> str:
 def _time(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} minutes"
     return f"{seconds / 3600:.2f} hours"

@@ -256,7 +256,7 @@ def _seconds(cost: dict[str, Any], epochs: int) -> float:
 
 
 def _measure(run: Run) -> dict[str, Any]:
-    order = written(MeasureOrder(run.config, time.time()))
+    order = written(MeasureOrder(run.config, time.monotonic()))
     child = subprocess.run(
         import_path.command("ablation.training.measure"),
         input=order,

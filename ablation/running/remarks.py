@@ -5,16 +5,24 @@ from typing import Any
 
 from ablation import machine, source
 from ablation.networks import registry
+from ablation.records import store
 from ablation.records.store import Run
 from ablation.running import environment, runner
 
 
 def on_environment(runs: Sequence[Run]) -> Iterator[str]:
-    """Yields what of the user's environment no run gets, and what will be slow on this machine."""
+    """Yields what of the user's environment no run gets, what machines do not share, what is slow."""
     left = environment.set_aside()
     if left:
         named = ", ".join(f"{name}={value}" for name, value in left.items())
         yield f"not handed to the runs, because it could change their results: {named}"
+    study = store.study_directory(runs[0].config)
+    mounted = machine.local_locks(study)
+    if mounted:
+        yield (
+            f"{study} is mounted so that locks do not reach other machines ({mounted}): start no "
+            "second command in this study from another one, it could train the same run"
+        )
     precisions = {run.config.precision for run in runs}
     if "mixed_bfloat16" in precisions and machine.lacks_bfloat16() and not runner.gpus():
         yield (

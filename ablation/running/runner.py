@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -153,13 +153,14 @@ def _attempt(run: Run, command: str, anew: bool, last: bool = False) -> bool:
     store.make_directory(run.directory)
     before = store.read_status(run.directory)
     order = TrainOrder(run, command, anew, before.attempt, before.state)
+    begun = time.monotonic()
     with one_gpu() as visible:
         code, complaint = children.run(written(order), environment.child(run.config) | visible)
     if code == EXIT_BUSY:
         return False
     _check_study(run)
     found = hang.found(run.directory) if code == hang.EXIT else None
-    _record_death(run, before, code, complaint, found, last)
+    _record_death(run, before, code, complaint, found, last, time.monotonic() - begun)
     return found is not None
 
 
@@ -228,6 +229,7 @@ def _record_death(
     complaint: str,
     hung: str | None = None,
     last: bool = False,
+    seconds: float | None = None,
 ) -> None:
     """Records the end of a child that could not record it, or did not even begin.
 
@@ -238,6 +240,7 @@ def _record_death(
         complaint: what it wrote before its log was open.
         hung: how it hung, or None.
         last: whether it will not be started again.
+        seconds: that the child lived.
     """
     status = store.read_status(run.directory)
     if code == 0 or not (status.is_abandoned or status == before):
@@ -251,7 +254,7 @@ def _record_death(
             ended = status.ended(store.FAILED if last else store.INTERRUPTED, hung)
         else:
             ended = _death(status, code, complaint)
-        store.write_status(run.directory, ended)
+        store.write_status(run.directory, replace(ended, seconds=seconds))
 
 
 def _death(status: Status, code: int, complaint: str) -> Status:

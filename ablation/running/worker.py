@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from ablation.networks import registry
 from ablation.orders import read_train_order
 from ablation.records import store
 from ablation.records.store import Run
+from ablation.running import log
 from ablation.training import hang
 
 EXIT_FAILED = 1
@@ -66,13 +68,13 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
     """Trains a run whose lock is held and records how that ended."""
     directory = run.directory
     status = store.read_status(directory)
-    _log_to(directory / "log.txt")
+    log.to(directory / "log.txt")
     _die_first()
     hang.watch(run.config.hang_after)
     store.remove_unfinished(directory)
     if anew:
         store.forget(directory)
-    status = status.begun()
+    status, begun = status.begun(), time.monotonic()
     print(f"--- attempt {status.attempt}, {status.start}, process {os.getpid()}", flush=True)
     try:
         # An earlier attempt may have been stopped just after it had stored its result.
@@ -80,15 +82,16 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
         if not finished:
             store.write_yaml(directory / "config.yaml", run.described)
         store.write_status(directory, status)
-        end = (store.COMPLETE, None) if finished else _train(run, command)
-        status = status.ended(*end)
+        end = _train(run, command) if not finished else (store.COMPLETE, None)
     except Exception as error:
         traceback.print_exc()
         if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
-            status = status.ended(store.INTERRUPTED, os.strerror(error.errno))
+            end = store.INTERRUPTED, os.strerror(error.errno)
         else:
-            status = status.ended(store.FAILED, _reason(error, run))
+            end = store.FAILED, _reason(error, run)
+    status = status.ended(*end, time.monotonic() - begun)
     hang.stop()
+    log.bound(directory / "log.txt")
     (directory / "progress.json").unlink(missing_ok=True)
     if status.state == store.COMPLETE:
         # Before the run counts as complete, so that a complete run never keeps a checkpoint.
@@ -167,15 +170,6 @@ def _train(run: Run, command: str) -> tuple[str, str | None]:
         return store.REFUSED, str(refusal)
     store.write_json(directory / "result.json", result | {"files": store.file_digests(directory)})
     return store.COMPLETE, None
-
-
-def _log_to(path: Path) -> None:
-    """Sends everything that this process and its libraries print to a file."""
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-        os.dup2(log, stream.fileno())
-    os.close(log)
 
 
 def _die_first() -> None:

@@ -27,7 +27,7 @@ def main() -> int:
     from ablation.networks.own import RefusedError
     from ablation.training import train  # noqa: F401  # Keras and all that a run loads.
 
-    import_seconds = time.time() - order.started
+    import_seconds = time.monotonic() - order.started
     try:
         found = measure(order.config) | {"import_seconds": import_seconds}
     except RefusedError as refusal:
