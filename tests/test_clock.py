@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import ablation
-from ablation.analysis.study import load
+from ablation.analysis.reading import load
 from ablation.records import store
 from ablation.report.checklist import checklist
 

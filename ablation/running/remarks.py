@@ -11,7 +11,7 @@ from ablation.running import environment, runner
 
 
 def on_environment(runs: Sequence[Run]) -> Iterator[str]:
-    """Yields what of the user's environment no run gets, what machines do not share, what is slow."""
+    """Yields what no run gets of the environment, what machines do not share, what is slow."""
     left = environment.set_aside()
     if left:
         named = ", ".join(f"{name}={value}" for name, value in left.items())
