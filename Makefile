@@ -22,6 +22,7 @@ faults: .venv/dev  ## kills, failing disks and power cuts at every point of a ru
 
 bench: .venv/bench  ## the tables of benchmarks/README.md; half an hour on a machine with nothing else to do
 	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/feed.py
 	$(BIN)/python benchmarks/overhead.py --parallel
 	$(BIN)/python benchmarks/scale.py
 

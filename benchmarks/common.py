@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from hydra import compose, initialize_config_dir
+
+import ablation.keys  # noqa: F401  # Which makes the keys known to Hydra.
+from ablation.config import CONF_DIR, Config, to_plain
 from ablation.machine import instructions, processor
+from ablation.typed_config import typed_config
 
 PACKAGES = ("hydra-core", "omegaconf", "pandas", "matplotlib", "scipy", "PyYAML")
 
@@ -85,3 +90,13 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Returns a markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def composed(overrides: Sequence[str]) -> Config:
+    """Returns the configuration of one run, typed.
+
+    Args:
+        overrides: as on the command line.
+    """
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return typed_config(to_plain(compose("config", overrides=list(overrides))))

@@ -22,7 +22,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from common import machine, table
+from common import composed, machine, table
 
 from ablation.running import environment
 
@@ -297,15 +297,8 @@ def _keras_steps(order: dict[str, Any]) -> tuple[Callable[[int], list[float]], i
 
 def _config(order: dict[str, Any]) -> Any:
     """Returns the configuration of a run with the default recipe."""
-    from hydra import compose, initialize_config_dir
-
-    from ablation.config import CONF_DIR, to_plain
-    from ablation.typed_config import typed_config
-
     overrides = [f"{key}={order[key]}" for key in ("arch", "precision", "threads", "backend")]
-    overrides.append(f"recipe.batch_size={order['batch']}")
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return typed_config(to_plain(compose("config", overrides=overrides)))
+    return composed([*overrides, f"recipe.batch_size={order['batch']}"])
 
 
 def _of_keras_layers(model):
