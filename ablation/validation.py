@@ -34,6 +34,7 @@ from ablation.config import (
     flatten,
 )
 from ablation.data import sources
+from ablation.data.augmentations import AUGMENTATIONS
 from ablation.data.kinds import KINDS
 from ablation.designs import controls
 from ablation.designs.registry import DESIGNS, GRID
@@ -41,11 +42,11 @@ from ablation.factors import spelled
 from ablation.networks import registry
 from ablation.networks.registry import ARCHS, BARE
 from ablation.recipes import optimizers
+from ablation.recipes.losses import LOSSES
 from ablation.recipes.schedules import SCHEDULES
 from ablation.typed_config import typed_config
 
 RESIZES = ("stretch", "crop", "pad")
-AUGMENTATIONS = ("none", "flip", "crop_flip")
 NORMALISATIONS = ("unit", "signed", "standard", "pixel_mean")
 CLASS_WEIGHTS = ("none", "balanced")
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -161,7 +162,7 @@ def _validate_dataset(dataset: DatasetConfig) -> None:
         _one_of("dataset.kind", kind, tuple(KINDS))
     _one_of("dataset.resize", dataset.resize, RESIZES)
     if not _is_function("dataset.augment", dataset.augment):
-        _one_of("dataset.augment", dataset.augment, AUGMENTATIONS, _OWN_AUGMENT)
+        _one_of("dataset.augment", dataset.augment, tuple(AUGMENTATIONS), _OWN_AUGMENT)
     _one_of("dataset.normalisation", dataset.normalisation, NORMALISATIONS)
 
 
@@ -195,7 +196,7 @@ def _validate_recipe(recipe: RecipeConfig) -> None:
     _one_of("recipe.class_weights", recipe.class_weights, CLASS_WEIGHTS)
     # Whether it is one for these labels is known when the data are.
     if recipe.loss is not None and not _is_function("recipe.loss", recipe.loss):
-        _one_of("recipe.loss", recipe.loss, targets.all_losses(), _OWN_LOSS)
+        _one_of("recipe.loss", recipe.loss, tuple(LOSSES), _OWN_LOSS)
     _at_least("recipe.batch_size", recipe.batch_size, 1)
     _positive("recipe.learning_rate", recipe.learning_rate)
     _positive("recipe.milestone_factor", recipe.milestone_factor)
@@ -219,11 +220,7 @@ def _validate_recipe(recipe: RecipeConfig) -> None:
             raise UserError(
                 f"recipe.schedule={recipe.schedule} needs recipe.{key}, such as {example}."
             )
-    if recipe.schedule == "step" and recipe.warmup_fraction >= stones[0]:
-        raise UserError(
-            f"recipe.warmup_fraction={recipe.warmup_fraction} must be below the first of "
-            f"recipe.milestones={stones}."
-        )
+    SCHEDULES[recipe.schedule].check(recipe)
 
 
 def _is_function(key: str, name: str) -> bool:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from ablation.config import UserError
-from ablation.data.augment import Draws, Tricks, balanced
+from ablation.data.augment import OWN, Draws, Tricks, balanced
+from ablation.data.augmentations import AUGMENTATIONS, NONE, Drawn
 from ablation.data.cache import Cache
 from ablation.data.kinds import Affine
 from ablation.targets import CLASSES
@@ -32,8 +33,7 @@ class TrainBatches:
         cache: the data set.
         seed: of order and augmentation, 0 or more.
         batch_size: images a step, at most the training images.
-        augment: of images "flip" (left-right, half of them), "crop_flip" (that, and a random crop
-            after padding by an eighth of each side: 4 pixels at 32, He15 §4.2), or neither.
+        augment: one of `AUGMENTATIONS`; other names do nothing here.
         normalisation: see `affine`.
         tricks: what else is done to images and labels, an augmentation of the user's own too.
         target: what the labels say.
@@ -81,17 +81,19 @@ class TrainBatches:
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yields the `steps_per_epoch` batches of one epoch, counted from 0."""
         order, flips, shifts = self._draws(epoch)
-        pad, tricks = self._pad, self._tricks
+        tricks, augmentation = self._tricks, AUGMENTATIONS.get(self._augment, NONE)
         for batch, start in enumerate(range(0, len(order), self.batch_size)):
             rows = slice(start, start + self.batch_size)
             chosen = order[rows]
             draws = Draws(self._seed, epoch, batch)
-            pixels = tricks.on_pixels(self._images[chosen], draws)
+            drawn = Drawn(flips[rows], shifts[rows], self._pad, draws.of(OWN))
+            pixels = self._images[chosen]
+            if augmentation.of_pixels:
+                pixels = augmentation.of_pixels(pixels, drawn)
+            pixels = tricks.on_pixels(pixels, draws)
             images = self._affine(pixels) if self._affine else pixels
-            if self._augment == "crop_flip":
-                images = _crop(images, pad, shifts[rows])
-            if self._augment in ("flip", "crop_flip"):
-                images[flips[rows]] = images[flips[rows], :, ::-1]
+            if augmentation.of_images:
+                images = augmentation.of_images(images, drawn)
             images = tricks.on_images(images, draws, self._affine)
             labels = self._labels[chosen]
             yield tricks.on_batch(images, labels, draws, self._weights, self._outcomes)
@@ -132,15 +134,3 @@ class ValBatches:
 def affine(cache: Cache, normalisation: str) -> Affine | None:
     """Returns how the inputs of a data set are normalised, None if they are not; see its kind."""
     return cache.kind.affine(cache, normalisation)
-
-
-def _crop(images: np.ndarray, pad: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """Returns the images moved by up to `pad` pixels, in height and in width.
-
-    Zeros (the mean) fill the border.
-    """
-    padded = np.pad(images, ((0, 0), (pad[0], pad[0]), (pad[1], pad[1]), (0, 0)))
-    # (images, height shift, width shift, channels, height, width): a view, no copy.
-    windows = np.lib.stride_tricks.sliding_window_view(padded, images.shape[1:3], axis=(1, 2))
-    cropped = windows[np.arange(len(images)), shifts[:, 0], shifts[:, 1]]
-    return np.ascontiguousarray(cropped.transpose(0, 2, 3, 1))

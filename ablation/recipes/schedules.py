@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
 
-from ablation.config import RecipeConfig
+from ablation.config import RecipeConfig, UserError
 
 if TYPE_CHECKING:
     from keras.optimizers.schedules import LearningRateSchedule
@@ -27,11 +27,13 @@ class Schedule:
         build: makes it of a recipe for so many optimizer steps.
         reads: the keys of the recipe that it reads, but for learning_rate.
         needs: those of `reads` that it cannot do without, each with an example.
+        check: raises UserError where keys that it reads do not go together.
     """
 
     build: Callable[[RecipeConfig, int], Rate]
     reads: tuple[str, ...] = ()
     needs: tuple[tuple[str, str], ...] = ()
+    check: Callable[[RecipeConfig], None] = lambda recipe: None
 
 
 def constant(recipe: RecipeConfig, total_steps: int) -> Rate:
@@ -91,6 +93,14 @@ def step(recipe: RecipeConfig, total_steps: int) -> Rate:
     return schedules.PiecewiseConstantDecay([start - 1 for start in starts], values)
 
 
+def _check_step(recipe: RecipeConfig) -> None:
+    if recipe.warmup_fraction >= recipe.milestones[0]:
+        raise UserError(
+            f"recipe.warmup_fraction={recipe.warmup_fraction} must be below the first of "
+            f"recipe.milestones={recipe.milestones}."
+        )
+
+
 def _warmup_steps(recipe: RecipeConfig, total_steps: int) -> int:
     return round(recipe.warmup_fraction * total_steps)
 
@@ -103,6 +113,9 @@ SCHEDULES = {
     "linear": Schedule(linear, _WARMUP),
     "one_cycle": Schedule(one_cycle, ("warmup_fraction",), (("warmup_fraction", "0.3"),)),
     "step": Schedule(
-        step, (*_WARMUP, "milestones", "milestone_factor"), (("milestones", "[0.5,0.75]"),)
+        step,
+        (*_WARMUP, "milestones", "milestone_factor"),
+        (("milestones", "[0.5,0.75]"),),
+        _check_step,
     ),
 }

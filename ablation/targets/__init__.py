@@ -139,11 +139,6 @@ def settled(config: Config, target: Target) -> Config:
     return config
 
 
-def all_losses() -> tuple[str, ...]:
-    """Returns the losses of all targets."""
-    return tuple(loss for one in TARGETS.values() for loss in one.losses)
-
-
 def all_metrics() -> dict[str, Metric]:
     """Returns the metrics of all targets, without a unit."""
     return {name: one for kind in TARGETS.values() for name, one in kind().metrics.items()}

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ablation.analysis.metrics import METRICS, Metric
-from ablation.config import CROSS_ENTROPY, UserError
+from ablation.config import UserError
 from ablation.data.facts import VERY_UNEQUAL, by_class, caveats, span
 from ablation.data.kinds import Noun
 from ablation.data.naming import numbered
@@ -25,7 +25,6 @@ class Classes(Target):
     """The number of a class, int (images,)."""
 
     kind: ClassVar[str] = "classes"
-    losses: ClassVar[tuple[str, ...]] = (CROSS_ENTROPY,)
     unread: ClassVar[Mapping[str, str]] = {}
     tracked: ClassVar[str] = "accuracy"
     tracked_in_training: ClassVar[bool] = True

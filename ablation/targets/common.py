@@ -11,6 +11,7 @@ import numpy as np
 from ablation.analysis.metrics import Metric
 from ablation.config import UserError
 from ablation.data.kinds import Noun
+from ablation.recipes import losses
 from ablation.records.predictions import Predictions
 from ablation.targets.cells import Cells
 
@@ -22,13 +23,12 @@ Found = Sequence[tuple[str, np.ndarray]]
 class Target(ABC):
     """What a network learns to say of an image.
 
-    A target is a module of this folder. It owns the check of its labels, its losses and metrics,
-    and what is stored of predictions; its pictures are in `PICTURES` of
+    A target is a module of this folder. It owns the check of its labels, its metrics, and
+    what is stored of predictions; its pictures are in `PICTURES` of
     `ablation.report.sections`.
 
     Attributes:
         kind: its name, as `dataset.target` has it.
-        losses: what `recipe.loss` may name, the default first; see `ablation.training.losses`.
         unread: keys of a recipe that mean nothing here, and what to say of each.
         tracked: the metric of every epoch, the first of `metrics`.
         tracked_in_training: whether training steps have it too.
@@ -43,7 +43,6 @@ class Target(ABC):
     """
 
     kind: ClassVar[str]
-    losses: ClassVar[tuple[str, ...]]
     unread: ClassVar[Mapping[str, str]]
     tracked: ClassVar[str]
     tracked_in_training: ClassVar[bool]
@@ -61,6 +60,11 @@ class Target(ABC):
     @abstractmethod
     def metrics(self) -> Mapping[str, Metric]:
         """What `report.metric` may name, the default first."""
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What `recipe.loss` may name, the default first."""
+        return losses.of(self.kind)
 
     @property
     def metric(self) -> Metric:

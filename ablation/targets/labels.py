@@ -51,7 +51,6 @@ class Labels(Target):
     """0 or 1 for each of several labels, float32 (images, labels)."""
 
     kind: ClassVar[str] = "labels"
-    losses: ClassVar[tuple[str, ...]] = ("binary_cross_entropy",)
     unread: ClassVar[Mapping[str, str]] = {
         "class_weights": "an example has several labels, so no weight is its own"
     }

@@ -80,7 +80,6 @@ class Value(Target):
     """
 
     kind: ClassVar[str] = "value"
-    losses: ClassVar[tuple[str, ...]] = ("mse", "huber")
     unread: ClassVar[Mapping[str, str]] = {
         "label_smoothing": "a value has no classes to be smoothed over",
         "class_weights": "a value has no classes to be weighed",

@@ -1,6 +1,5 @@
 """The loss of a run, and what counts as a hit under it."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,19 +10,11 @@ from keras import ops
 from ablation import source
 from ablation.config import RecipeConfig, UserError
 from ablation.data.augment import Tricks
+from ablation.recipes.losses import LOSSES
 from ablation.targets import CLASSES
 from ablation.targets.common import Target
 
 _PROBED = 4
-
-
-_OF_ROWS = {
-    "mse": keras.losses.MeanSquaredError,
-    # Values are standardised, so that it is linear beyond one standard deviation.
-    "huber": keras.losses.Huber,
-    "binary_cross_entropy": functools.partial(keras.losses.BinaryCrossentropy, from_logits=True),
-}
-"""Losses of rows of numbers, the mean over outputs."""
 
 
 def build_loss(recipe: RecipeConfig, outputs: int, target: Target = CLASSES) -> keras.losses.Loss:
@@ -40,11 +31,7 @@ def build_loss(recipe: RecipeConfig, outputs: int, target: Target = CLASSES) -> 
     loss = recipe.loss or target.losses[0]
     if source.is_own(loss):
         return OwnLoss(loss, outputs, target)
-    if loss in _OF_ROWS:
-        return _OF_ROWS[loss]()
-    if Tricks.of(recipe).shares:
-        return CrossEntropy()
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return LOSSES[loss].build(Tricks.of(recipe).shares)
 
 
 def training_metrics(recipe: RecipeConfig, target: Target) -> list[Any]:

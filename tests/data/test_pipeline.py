@@ -3,8 +3,9 @@ import pytest
 from PIL import Image
 
 from ablation.data import cache, sources
+from ablation.data.augmentations import AUGMENTATIONS
 from ablation.data.pipeline import TrainBatches, ValBatches, affine
-from ablation.validation import AUGMENTATIONS, NORMALISATIONS
+from ablation.validation import NORMALISATIONS
 
 SIZE, PAD = 16, 2  # An eighth of the size, as He15 §4.2 pads 32 pixels by 4.
 TRAIN, VAL, CLASSES = 21, 7, 3

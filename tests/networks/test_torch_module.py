@@ -4,8 +4,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ablation.data import cache
 from ablation.running import environment
 from support import TINY
 
@@ -88,3 +90,56 @@ def test_a_stopped_run_of_a_module_goes_on_as_if_nothing_had_happened(
     assert resumed["weights_sha256"] == untouched["weights_sha256"]
     for metric in ("loss", "val_loss", "accuracy", "val_accuracy"):
         assert resumed[metric] == untouched[metric]
+
+
+TEXTS = """
+from torch import nn
+
+class Texts(nn.Module):
+    def __init__(self, vocabulary, classes):
+        super().__init__()
+        self.table = nn.Embedding(vocabulary, 8)
+        self.body = nn.LSTM(8, 8, batch_first=True)
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, tokens):
+        assert not tokens.is_floating_point()
+        return self.head(self.body(self.table(tokens))[0].mean(1))
+
+def build(input_shape, classes, *, vocabulary: int):
+    return Texts(vocabulary, classes)
+
+def absolute(values, outputs):
+    return (values - outputs).abs().mean(-1)
+"""
+
+
+def test_a_module_of_ones_own_reads_tokens_and_goes_on_where_it_was_stopped(
+    cli, config, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "texts.py").write_text(TEXTS)
+    tokens = np.random.default_rng(0).integers(1, 9, (40, 6))
+    np.savez(tmp_path / "data.npz", x=tokens, y=(tokens == 3).sum(axis=1) + 0.5)
+    keys = config(
+        "arch=texts.py:build",
+        "backend=torch",
+        "dataset=arrays",
+        "dataset.path=data.npz",
+        "dataset.augment=none",
+        "recipe.loss=texts.py:absolute",
+        "recipe.batch_size=16",
+        "epochs=2",
+        f"cache_dir={tmp_path / 'cache'}",
+    )
+    script = (_TESTS / "stopped_and_resumed.py").read_text()
+    order = json.dumps(asdict(keys)), str(tmp_path)
+    done = cli(*order, code=script, cwd=tmp_path, **environment.child(keys))
+    assert done.returncode == 0, done.stderr
+    untouched, resumed = json.loads(done.stdout)
+    assert (untouched["resumed_from_epoch"], resumed["resumed_from_epoch"]) == (0, 1)
+    assert resumed["weights_sha256"] == untouched["weights_sha256"]
+    assert untouched["kind"] == "tokens" and untouched["val_loss"] == resumed["val_loss"]
+    std = cache.find(keys.dataset, keys.cache_dir).meta["target"]["std"][0]
+    # The loss is of standardised values, the error in their unit.
+    assert untouched["val_mae"] == pytest.approx(untouched["val_loss"] * std, rel=1e-4)
