@@ -26,8 +26,11 @@ def test_kept_means_and_spreads_are_those_of_the_kept_runs(runs):
     table = pd.read_csv(file)
     spreads = [one for one in table if one == "sd" or one.endswith(" sd")]
     means = ["mean" if one == "sd" else one.removesuffix(" sd") for one in spreads]
-    for found, kept in (("mean", means), ("std", spreads)):
-        numbers = table[kept].to_numpy().ravel()
+    beside = map(pd.read_csv, runs.parent.glob("controls-*.csv"))
+    controls = pd.concat([pd.DataFrame({"control": [], "mean": [], "sd": []}), *beside])
+    controls = controls[controls["control"].notna()]
+    for found, kept, of_controls in (("mean", means, "mean"), ("std", spreads, "sd")):
+        numbers = np.append(table[kept].to_numpy().ravel(), controls[of_controls])
         np.testing.assert_allclose(
             np.sort(numbers[~np.isnan(numbers)]), np.sort(scores[found]), rtol=1e-6
         )
