@@ -86,7 +86,11 @@ class Chart {
         : ticks
         ? { splits: () => ticks.map((_, place) => place), values: () => ticks.map(shortened(ticks.length)) }
         : log
-          ? { values: (_, splits) => labelled(splits), grid: { ...grid, filter: (_, splits) => splits.map((value) => (leading(value, [1]) ? value : null)) } }
+          ? {
+              splits: (_, __, low, high) => onLogarithmic(low, high),
+              values: (_, splits) => (even(splits) ? spaced(splits) : labelled(splits)),
+              grid: { ...grid, filter: (_, splits) => (even(splits) ? splits : splits.map((value) => (leading(value, [1]) ? value : null))) },
+            }
           : { values: (_, splits) => spaced(splits) }),
     });
     const range = (zoomed, log, pad) => (u, low, high) => {
@@ -237,6 +241,27 @@ class Chart {
 function leading(value, digits) {
   const first = value / 10 ** Math.floor(Math.log10(value) + 1e-9);
   return digits.some((digit) => Math.abs(first - digit) < 1e-6);
+}
+
+// Returns the ticks of a logarithmic axis: 1 to 9 times each power of ten, or even steps where the
+// axis is shorter than a power of ten and has too few of these to read a value by.
+function onLogarithmic(low, high) {
+  const power = Math.floor(Math.log10(high / low >= 10 ? low : (high - low) / 5));
+  const found = [];
+  if (high / low < 10) {
+    const step = [1, 2, 5, 10].map((digit) => digit * 10 ** power).find((one) => (high - low) / one <= 6);
+    for (let nth = Math.ceil(low / step); nth * step <= high; nth++) found.push(nth * step);
+    return found;
+  }
+  for (let unit = power; 10 ** unit <= high; unit++) {
+    for (let digit = 1; digit < 10; digit++) found.push(digit * 10 ** unit);
+  }
+  return found.filter((value) => low <= value && value <= high);
+}
+
+// Returns whether ticks of a logarithmic axis are even steps.
+function even(splits) {
+  return splits.length < 3 || Math.abs(splits[0] - 2 * splits[1] + splits[2]) < 1e-6 * splits[2] && splits.at(-1) / splits[0] < 10;
 }
 
 // Returns the labels of a logarithmic axis: powers of ten, or more where there are few.
