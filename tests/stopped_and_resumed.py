@@ -1,4 +1,4 @@
-"""A run left alone, and the same one stopped after its first epoch and resumed.
+"""A run left alone, and the same one stopped later than its last checkpoint and resumed.
 
     python stopped_and_resumed.py CONFIG ROOM
 
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from ablation.data import cache
-from ablation.training import train
+from ablation.training import spacing, train
 from ablation.typed_config import typed_config
 
 
@@ -18,9 +18,12 @@ class StoppedError(Exception):
     pass
 
 
-class StopsAfterOneEpoch(train.Progress):
+class Stops(train.Progress):
+    """Stops a run before its last epoch ends, if only the first one was saved."""
+
     def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 1:
+        super().on_epoch_begin(epoch, logs)
+        if epoch + 1 == self.params["epochs"]:
             raise StoppedError
 
 
@@ -30,11 +33,12 @@ def stopped_and_resumed(config, room):
     for name in ("untouched", "stopped"):
         (room / name).mkdir()
     untouched = train.train(config, data, room / "untouched")
-    usual, train.Progress = train.Progress, StopsAfterOneEpoch
+    usual, train.Progress = train.Progress, Stops
+    share, spacing.SHARE = spacing.SHARE, 1e-9  # The first epoch alone is saved.
     try:
         train.train(config, data, room / "stopped")
     except StoppedError:
-        train.Progress = usual
+        train.Progress, spacing.SHARE = usual, share
     return untouched, train.train(config, data, room / "stopped")
 
 

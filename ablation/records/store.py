@@ -11,7 +11,7 @@ runs/<study>/<network>-<data set>-s<seed>-<8 hex of the identity>/, -t<seed>- of
     provenance.json  commit, source digest, package versions, hardware, command line
     progress.json    where a running run stands
     log.txt          what the training process printed
-    checkpoint/      weights and optimizer after the last finished epoch, until complete
+    checkpoint/      weights and optimizer after the last epoch that was saved, until complete
     weights/         with keep_checkpoints, the weights after every so many epochs and the last
     source/          a user's own network as it was, with the local modules that it imports
     normalisation.npz  with keep_checkpoints, the scale and offset that make pixels inputs

@@ -24,6 +24,7 @@ from ablation.records.store import Run
 from ablation.running import children, environment, runner
 from ablation.running.until import Buying
 from ablation.terminal import counted, duration, open_console
+from ablation.training import spacing
 from ablation.validation import PRECISIONS
 
 _WIDTH_OF_FILES = 140
@@ -247,11 +248,12 @@ def _epochs_left(run: Run, rerun: str) -> int:
 
 
 def _seconds(cost: dict[str, Any], epochs: int) -> float:
+    training, saving = epochs * cost["epoch_seconds"], cost["checkpoint_seconds"]
     return (
         cost["start_seconds"]
         + (0 if children.WARM else cost["import_seconds"])
-        + epochs * cost["epoch_seconds"]
-        + (epochs - 1) * cost["checkpoint_seconds"]
+        + training
+        + min((epochs - 1) * saving, saving + spacing.SHARE * training)
     )
 
 

@@ -27,7 +27,7 @@ from ablation.orders import PrepareOrder, TrainOrder, written
 from ablation.records import asked, store
 from ablation.records.store import NetworkRecord, Run, Status
 from ablation.running import children, environment
-from ablation.running.worker import EXIT_BUSY
+from ablation.running.worker import EXIT_BUSY, EXIT_DISK, OF_THE_DISK
 from ablation.training import hang
 
 _POLL_SECONDS = 0.5
@@ -260,6 +260,8 @@ def _record_death(
 def _death(status: Status, code: int, complaint: str) -> Status:
     if code < 0:
         return status.ended(store.INTERRUPTED, _signal(code))
+    if 0 <= code - EXIT_DISK < len(OF_THE_DISK):
+        return status.ended(store.INTERRUPTED, os.strerror(OF_THE_DISK[code - EXIT_DISK]))
     last = complaint.splitlines()[-1] if complaint else "see log.txt"
     return status.ended(store.FAILED, f"ended with exit code {code}: {last}")
 

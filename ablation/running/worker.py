@@ -31,8 +31,12 @@ EXIT_FAILED = 1
 EXIT_BUSY = 3
 """Another process trains this run."""
 
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE, errno.EROFS)
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE, errno.EROFS)
 """Errors that are no fault of a run: the same command goes on once they are mended."""
+
+EXIT_DISK = 100
+"""And the place of an error in `OF_THE_DISK`: it came where not even a status could be written."""
+
 _LOCK_SECONDS = 2.0  # Longer than the moment for which a reader tries the lock.
 
 
@@ -51,8 +55,8 @@ def work(line: str, parent_ends: Callable[[], object]) -> int:
     """
     order = read_train_order(line)
     run = order.run
-    store.make_directory(run.directory)
     try:
+        store.make_directory(run.directory)
         with store.run_lock(run.directory).acquire(timeout=_LOCK_SECONDS):
             status = store.read_status(run.directory)
             ended = status.is_final and status.state != order.state
@@ -62,6 +66,10 @@ def work(line: str, parent_ends: Callable[[], object]) -> int:
             return _attempt(run, order.command, order.anew)
     except Timeout:
         return EXIT_BUSY
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        return EXIT_DISK + OF_THE_DISK.index(error.errno)
 
 
 def _attempt(run: Run, command: str, anew: bool) -> int:
@@ -85,7 +93,7 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
         end = _train(run, command) if not finished else (store.COMPLETE, None)
     except Exception as error:
         traceback.print_exc()
-        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        if isinstance(error, OSError) and error.errno in OF_THE_DISK:
             end = store.INTERRUPTED, os.strerror(error.errno)
         else:
             end = store.FAILED, _reason(error, run)

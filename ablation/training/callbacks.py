@@ -15,7 +15,7 @@ import numpy as np
 from ablation import backends
 from ablation.networks.layers import deep_recursion
 from ablation.records import store
-from ablation.training import hang
+from ablation.training import hang, spacing
 from ablation.training.averaging import averaged
 
 _PROGRESS_SECONDS = 1.0
@@ -111,18 +111,24 @@ class Checkpoint(keras.callbacks.Callback):
     Args:
         directory: of the checkpoint.
         epochs: of the run; the last one is not saved, since the result follows at once.
+        share: of a run's time that saving may take; see `spacing`.
     """
 
-    def __init__(self, directory: Path, epochs: int):
+    def __init__(self, directory: Path, epochs: int, share: float | None = None):
         super().__init__()
+        self._spacing = spacing.Spacing(share)
         self._directory = directory
         self._epochs = epochs
         self._writer = ThreadPoolExecutor(1)
         self._written: Future[None] | None = None
 
     def on_epoch_end(self, epoch, logs=None):
-        """Saves the state, but for that of the last epoch."""
-        if epoch + 1 < self._epochs:
+        """Saves the state if that is due, and not of the last epoch."""
+        if self._written and self._written.done():
+            self._wait()  # What could not be written ends the run now.
+        elif self._written:
+            return  # It still writes, so that no share is left.
+        if epoch + 1 < self._epochs and self._spacing.due():
             self.save(epoch + 1)
 
     def on_train_end(self, logs=None):
@@ -136,8 +142,10 @@ class Checkpoint(keras.callbacks.Callback):
             OSError: the state before it could not be written.
         """
         self._wait()
+        self._spacing.begins()
+        begun = time.perf_counter()
         state = [np.array(keras.ops.convert_to_numpy(each)) for each in _variables(self.model)]
-        self._written = self._writer.submit(self._write, state, finished)
+        self._written = self._writer.submit(self._write, state, finished, begun)
 
     def close(self) -> None:
         """Lets the thread finish."""
@@ -174,7 +182,7 @@ class Checkpoint(keras.callbacks.Callback):
         if self._written:
             self._written.result()
 
-    def _write(self, state: list[np.ndarray], finished: int) -> None:
+    def _write(self, state: list[np.ndarray], finished: int, begun: float) -> None:
         """Writes a state, then removes the one before."""
         saved = self._directory / f"epoch-{finished}.npz"
         store.make_directory(saved.parent, within=saved.parent.parent)
@@ -183,6 +191,7 @@ class Checkpoint(keras.callbacks.Callback):
         for older in self._directory.iterdir():
             if older != saved:
                 older.unlink()
+        self._spacing.ends(time.perf_counter() - begun)
 
 
 def _variables(model: keras.Model) -> list[keras.Variable]:

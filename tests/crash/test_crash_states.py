@@ -98,7 +98,8 @@ class Runs:
     def facts(self):
         """What must not depend on any misfortune."""
         directory = self.run.directory
-        assert store.read_status(directory).state == store.COMPLETE
+        status = store.read_status(directory)
+        assert status.state == store.COMPLETE, status
         history = pd.read_csv(directory / "history.csv").drop(columns="seconds")
         names = sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
         weights = store.read_json(directory / "result.json")["weights_sha256"]
@@ -191,7 +192,8 @@ def _try_calls(runs, clean, what, share):
         counts["needed rerun=failed"] += failed
     assert counts["ended by it"] > 0.5 * len(shown)
     if what != WHATS[0]:
-        # In one line, as it is: "Disk quota exceeded".
+        # No run has failed, and the reason is one line, such as "Disk quota exceeded".
+        assert not counts["needed rerun=failed"]
         error = os.strerror(getattr(errno, what.partition("=")[2]))
         assert any(error in reason for reason in reasons if reason), reasons
     _tell(f"{what}, of {len(points):,}", len(shown), counts)

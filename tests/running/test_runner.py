@@ -1,10 +1,13 @@
+import os
 import threading
 
 import pytest
 
+from ablation.orders import TrainOrder, written
 from ablation.records import store
 from ablation.records.store import Status
-from ablation.running import runner
+from ablation.running import runner, worker
+from support import run_of
 
 
 @pytest.mark.parametrize(
@@ -55,3 +58,21 @@ def test_without_a_choice_nothing_is_set(monkeypatch, visible):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     with runner.one_gpu() as variables:
         assert variables == {}
+
+
+@pytest.mark.parametrize("error", worker.OF_THE_DISK)
+def test_a_disk_that_keeps_even_the_status_from_being_written_is_no_fault_of_the_run(
+    error, config, tmp_path, monkeypatch
+):
+    run = run_of(config(f"runs_dir={tmp_path}"))
+
+    def broken(*_):
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(store, "make_directory", broken)
+    code = worker.work(written(TrainOrder(run, "command", False, 0, store.PENDING)), lambda: None)
+    monkeypatch.undo()
+    begun = Status().begun()
+    ended = runner._death(begun, code, "")
+    assert (ended.state, ended.reason) == (store.INTERRUPTED, os.strerror(error))
+    assert runner.is_due(ended, "none")

@@ -1,7 +1,11 @@
+import math
+import time
+
 import keras
 import numpy as np
 import pytest
 
+from ablation.training import spacing
 from ablation.training.callbacks import Checkpoint, KeptWeights
 
 
@@ -76,7 +80,7 @@ def test_none_kept_makes_no_folder(model, tmp_path):
 
 
 def checkpointed(model, folder, epochs, finished=0):
-    checkpoint = Checkpoint(folder, epochs + 1)
+    checkpoint = Checkpoint(folder, epochs + 1, share=math.inf)
     try:
         train(model, checkpoint, epochs, finished)
     finally:
@@ -145,3 +149,38 @@ def test_a_full_disk_ends_the_training_and_leaves_the_checkpoint_before(
     with pytest.raises(OSError, match="No space"):
         checkpointed(model, folder, 2, finished=1)
     assert names(folder) == ["epoch-1.npz"]
+
+
+def test_checkpoints_take_a_bounded_share_of_a_run(model, tmp_path, monkeypatch):
+    """A hundred epochs of a second each, and a checkpoint takes half of one."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    checkpoint = Checkpoint(tmp_path / "checkpoint", 101)
+    checkpoint.set_model(model)
+    ends = spacing.Spacing.ends
+    monkeypatch.setattr(spacing.Spacing, "ends", lambda self, seconds: ends(self, 0.5))
+    saved = []
+    for epoch in range(100):
+        now[0] += 1
+        before = set(names(tmp_path / "checkpoint")) if epoch else set()
+        checkpoint.on_epoch_end(epoch)
+        checkpoint._wait()
+        if set(names(tmp_path / "checkpoint")) != before:
+            saved.append(epoch + 1)
+    checkpoint.close()
+    # The first, then one in ten seconds: 5 % of them.
+    assert saved == [1, *range(11, 101, 10)]
+
+
+def test_where_epochs_are_long_each_is_saved():
+    every = spacing.Spacing()
+    assert every.due()
+    every.begins()
+    every.ends(0.0)
+    assert every.due()
+    every.ends(3600.0)
+    assert not every.due()
+    always = spacing.Spacing(math.inf)
+    always.begins()
+    always.ends(3600.0)
+    assert always.due()
