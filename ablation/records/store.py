@@ -3,14 +3,14 @@
 runs/<study>/<network>-<data set>-s<seed>-<8 hex of the identity>/, -t<seed>- of a tuning run,
 <network>-draw1- of a sham control
     config.yaml      the resolved configuration
-    status.json      state, attempt, start, end, reason
+    status.json      state, attempt, start, end, reason, seconds
     history.csv      one row for each finished epoch
     result.json      final metrics, cost, budget spent, time, memory
     predictions.npz  what each validation image is taken for; see `predictions`
     diagnostics.csv  with diagnostics=true, one row for each epoch and convolution
     provenance.json  commit, source digest, package versions, hardware, command line
     progress.json    where a running run stands
-    log.txt          what the training process printed
+    log.txt          what the training process printed, of much the beginning and the end
     checkpoint/      weights and optimizer after the last epoch that was saved, until complete
     weights/         with keep_checkpoints, the weights after every so many epochs and the last
     source/          a user's own network as it was, with the local modules that it imports
