@@ -105,6 +105,11 @@ class Labels(Target):
         """Returns a label a column, of one column those in its cells."""
         if len(cells.names) == 1:
             names, found = marked(cells.separated(), cells.known)
+            if len(names) < 2:
+                raise UserError(
+                    f"{cells.where}: {cells.names[0]} has {' '.join(names) or 'no label'} alone; "
+                    "several labels are two or more."
+                )
         else:
             names, found = cells.names, cells.flags()
         return Labels.read([(cells.names[0], found)], np.array(names), cells.where)

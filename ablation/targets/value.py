@@ -122,8 +122,8 @@ class Value(Target):
         for name, column in zip(known, arrays[0].T, strict=True):
             if column.min() == column.max():
                 raise UserError(
-                    f"{where}: {name} is {column[0]:g} for every image of {found[0][0]}, so there "
-                    "is nothing to learn."
+                    f"{where}: {name} is {column[0]:g} throughout {found[0][0]}, so there is "
+                    "nothing to learn."
                 )
         return known, np.concatenate(arrays)
 

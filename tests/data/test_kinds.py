@@ -140,7 +140,7 @@ HOLE = np.where(np.arange(60).reshape(20, 3) == 9, np.nan, ROWS)
         ({}, split(ROWS) | {"x_val": ROWS[14:, :2]}, ["14x3", "6x2", "alike"]),
         ({}, {"x": ROWS, "y": Y[:-1]}, ["x has 20 rows"]),
         ({"kind": "signals"}, {"x": ROWS[:0], "y": Y[:0]}, ["x holds no signals"]),
-        ({}, {"x": ROWS.astype("U"), "y": Y}, ["images x height x width"]),
+        ({}, {"x": ROWS.astype("U"), "y": Y}, ["must be numbers", "Texts become"]),
     ],
 )
 def test_what_is_no_such_input_is_told_in_a_line(keys, arrays, words, prepared):

@@ -147,7 +147,7 @@ def with_(place, value):
             OF_TAGS,
             ["first is 'haze/road'", "dataset.label_separator"],
         ),
-        ({"tags": ["a a"] * 20}, OF_TAGS, ["tags must be", "two labels or more"]),
+        ({"tags": ["a a"] * 20}, OF_TAGS, ["tags has a alone; several"]),
         ({"tags": TAGS}, {"label_column": "no", "target": "labels"}, ["no column no"]),
         (
             flags() | {"id": np.arange(20)},

@@ -254,6 +254,15 @@ def test_without_images_all_other_columns_are_features(text, keys, tmp_path):
     assert [row.label for row in rows] == [0, 1, 0, 1]
 
 
+def test_the_index_that_pandas_writes_is_no_feature_and_told(tmp_path):
+    (tmp_path / "plain.csv").write_text(FEATURES)
+    pd.read_csv(tmp_path / "plain.csv").to_csv(tmp_path / "indexed.csv")
+    dataset = config("table", path=str(tmp_path / "indexed.csv"))
+    assert examples(sources.open_source(dataset), "train")[0].image.shape == (2,)
+    (told,) = sources.unused(dataset)
+    assert told == ("a column that counts the rows", "Unnamed: 0")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

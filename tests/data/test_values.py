@@ -70,7 +70,7 @@ def test_whole_floats_that_occur_once_are_asked_about():
     ("arrays", "words"),
     [
         ({"y": np.where(Y > 0, np.nan, Y)}, ["is NaN or infinite", "Leave out examples without"]),
-        ({"y": np.full(40, 2.5)}, ["value is 2.5 for every image", "nothing to learn"]),
+        ({"y": np.full(40, 2.5)}, ["value is 2.5 throughout y", "nothing to learn"]),
         ({"y": Y[:, None, None]}, ["one value an example or a row", "(40, 1, 1)"]),
         ({"y": Y, "classes": ["a", "b"]}, ["classes names 2 values, and an example has 1"]),
         ({"y": Y.astype(complex)}, ["must be", "complex128"]),

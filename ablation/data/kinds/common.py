@@ -232,10 +232,18 @@ class Numbers(InMemory):
         return None if np.isfinite(found).all() else "NaN or infinity"
 
 
+def check_type(name: str, array: np.ndarray, where: str) -> None:
+    """Raises UserError unless an array is of numbers, or of yes and no."""
+    if array.dtype.kind not in "buif":
+        hint = (
+            " Texts become the numbers of their tokens first." if array.dtype.kind in "SU" else ""
+        )
+        raise UserError(f"{where}: {name} must be numbers; its type is {array.dtype}.{hint}")
+
+
 def check_numbers(name: str, array: np.ndarray, where: str, noun: Noun) -> None:
     """Raises UserError unless an array holds inputs of finite numbers."""
-    if array.dtype.kind not in "buif":
-        raise UserError(f"{where}: {name} must be numbers; its type is {array.dtype}.")
+    check_type(name, array, where)
     if not len(array):
         raise UserError(f"{where}: {name} holds no {noun.many}.")
     if array.dtype.kind == "f":

@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 
 from ablation.config import UserError
-from ablation.data.kinds.common import Affine, Meta, Noun, Picture, check_numbers, shape_of
+from ablation.data.kinds.common import (
+    Affine,
+    Meta,
+    Noun,
+    Picture,
+    check_numbers,
+    check_type,
+    shape_of,
+)
 from ablation.data.pixels import UnsuitableError, to_8_bits
 from ablation.data.resize import resized
 
@@ -31,11 +39,12 @@ class Images:
 
     def read(self, name: str, array: np.ndarray, where: str) -> np.ndarray:
         """Returns (images, height, width, channels)."""
+        check_type(name, array, where)
         if array.ndim == 3:
             array = array[..., np.newaxis]
         if array.ndim != 4 or array.shape[-1] > CHANNELS_AT_MOST or 0 in array.shape[1:]:
             hint = ""
-            if array.ndim == 4 and 0 < array.shape[1] <= CHANNELS_AT_MOST:
+            if array.ndim == 4 and 0 < array.shape[1] < min(CHANNELS_AT_MOST + 1, *array.shape[2:]):
                 hint = " Channels come last: np.moveaxis(x, 1, -1)."
             raise UserError(
                 f"{where}: {name} must be images x height x width, or with 1 to "

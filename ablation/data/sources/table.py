@@ -112,7 +112,7 @@ class Table:
 
     @staticmethod
     def unused(dataset: TableConfig) -> list[LeftOut]:
-        """Returns the rows of a third split."""
+        """Returns the rows of a third split, and a column that counts the rows."""
         return _Listed(dataset).left_out
 
 
@@ -128,7 +128,7 @@ class _Listed:
         cells: of the labels.
         groups: whom each is of, None if nobody asks.
         is_val: whether each validates, None if the table does not say.
-        left_out: the rows that are not used.
+        left_out: the rows that are not used, and the index that pandas has written.
     """
 
     def __init__(self, dataset: TableConfig):
@@ -148,8 +148,13 @@ class _Listed:
             named.append(("split_column", dataset.split_column))
         for key, column in named:
             self._check_column(frame, key, column)
+        if counting := _index(frame):
+            frame = frame.drop(columns=counting)
         frame["_row"] = range(2, len(frame) + 2)  # As an editor counts them, below the names.
-        self.left_out, splits = [], None
+        self.left_out, splits = (
+            [LeftOut("a column that counts the rows", one) for one in counting],
+            None,
+        )
         if dataset.split_column in frame:
             splits, unused = named_splits(
                 frame[dataset.split_column].tolist(), self.where, self._row, dataset.split_column
@@ -157,7 +162,7 @@ class _Listed:
             is_row = self.kind.name != IMAGES
             left = frame["_row"].map("row {}".format) if is_row else frame[dataset.path_column]
             left = left[unused]
-            self.left_out = [LeftOut("of a third split", name) for name in left]
+            self.left_out += [LeftOut("of a third split", name) for name in left]
             frame, splits = frame[~unused], splits[~unused]
         self.is_val = splits
         self._rows = frame["_row"].tolist()
@@ -296,6 +301,13 @@ def _text(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Returns a typed table as text; a label of 3.0 is a 3 that has missing neighbours."""
     whole = frame.apply(_without_lists).convert_dtypes()
     return whole.astype(object).where(whole.notna(), "").astype(str)
+
+
+def _index(frame: "pd.DataFrame") -> list[str]:
+    """Returns the column without a name that counts the rows, as pandas writes its index."""
+    counts = [[str(i + first) for i in range(len(frame))] for first in (0, 1)]
+    unnamed = [str(one) for one in frame if str(one).startswith(("Unnamed: ", "__index_level_"))]
+    return [one for one in unnamed if frame[one].tolist() in counts]
 
 
 def _without_lists(column: "pd.Series[Any]") -> "pd.Series[Any]":
