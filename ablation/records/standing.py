@@ -9,7 +9,7 @@ class Training:
     """A run that is being trained.
 
     Attributes:
-        name: of the run.
+        name: of the run, and which arm it is of where the name does not say it.
         epochs: that it will have.
         done: epochs, the present one by its share.
         said: where it is, in words.

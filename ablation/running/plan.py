@@ -57,7 +57,13 @@ class _Row:
         ]
 
 
-def show(runs: Sequence[Run], rerun: str, workers: int, at_most: bool = False) -> dict[str, float]:
+def show(
+    runs: Sequence[Run],
+    rerun: str,
+    workers: int,
+    at_most: bool = False,
+    called: Mapping[str, str] | None = None,
+) -> dict[str, float]:
     """Prints the runs with their state, cost and estimated time, and the total.
 
     Of very many it prints some, those that would be trained first, and counts the others.
@@ -67,6 +73,7 @@ def show(runs: Sequence[Run], rerun: str, workers: int, at_most: bool = False) -
         rerun: which finished runs would be trained again.
         workers: runs that the launcher trains at a time.
         at_most: whether perhaps not all of them are trained.
+        called: what tells runs from others beside their names, by name.
 
     Returns:
         The seconds of each run that is to be trained, by name.
@@ -83,11 +90,14 @@ def show(runs: Sequence[Run], rerun: str, workers: int, at_most: bool = False) -
     for column in ("run", "would be", "parameters", "multiply-adds", "steps", "time", "memory"):
         left = column in ("run", "would be")
         table.add_column(column, justify="left" if left else "right", overflow="fold")
+        if column == "run" and called:
+            table.add_column("arm", overflow="fold")
     due = [row for row in rows if row.trains]
     many = len(rows) > _SHOWN_AT_MOST
     ordered = [*due, *(row for row in rows if not row.trains)] if many else rows
     for row in ordered[:_SHOWN_AT_MOST]:
-        table.add_row(*row.cells())
+        name, *cells = row.cells()
+        table.add_row(name, *([called.get(name, "")] if called else []), *cells)
     console.print(table)
     if many:
         counts = Counter(row.action for row in ordered[_SHOWN_AT_MOST:])

@@ -40,6 +40,7 @@ class Monitor:
             time.
         on_step: the same after a run has begun or finished an epoch.
         at_most: whether perhaps not all of the runs will be trained.
+        called: what tells runs from others beside their names, by name.
     """
 
     def __init__(
@@ -49,9 +50,16 @@ class Monitor:
         on_ended: Callable[[Standing | None], object],
         on_step: Callable[[Standing | None], object],
         at_most: bool = False,
+        called: Mapping[str, str] | None = None,
     ):
         self._at_most = "at most " if at_most else ""
         self._runs = runs
+        self._called = {
+            run.name: f"{run.name} ({called[run.name]})"
+            if called and run.name in called
+            else run.name
+            for run in runs
+        }
         self._console = console
         self._ends = _Told(on_ended)
         self._steps = _Told(on_step)
@@ -133,7 +141,7 @@ class Monitor:
             self._ends.due = True
             reason = f": {status.reason}" if status.reason else ""
             self._console.print(
-                f"{run.name}  {status.state}{reason}", highlight=False, soft_wrap=True
+                f"{self._called[run.name]}  {status.state}{reason}", highlight=False, soft_wrap=True
             )
 
     def _tell(self, told: "_Told", standing: Standing | None) -> None:
@@ -154,7 +162,7 @@ class Monitor:
         training = []
         for run in self._running.values():
             if not store.is_free(run.directory):
-                training.append(_training(run, self._epochs[run.name]))
+                training.append(_training(run, self._epochs[run.name], self._called[run.name]))
         done, total = len(self._runs) - len(self._open), len(self._runs)
         return Standing(store.now(), done, total, self._time_left(), training)
 
@@ -163,7 +171,7 @@ class Monitor:
         if not self._console.is_terminal:
             for row in rows[self._epochs[run.name] :]:
                 self._console.print(
-                    f"{run.name}  epoch {row['epoch']}/{run.config.epochs}  "
+                    f"{self._called[run.name]}  epoch {row['epoch']}/{run.config.epochs}  "
                     f"{'  '.join(_judged(row))}  {row['seconds']:.1f} s",
                     highlight=False,
                     soft_wrap=True,
@@ -183,13 +191,13 @@ class Monitor:
             progress = _progress(run.directory)
             if progress:
                 lines.add_row(
-                    run.name,
+                    self._called[run.name],
                     f"epoch {progress['epoch']}/{run.config.epochs}",
                     f"step {progress['step']}/{progress['steps_per_epoch']}",
                     *_judged(progress),
                 )
             else:
-                lines.add_row(run.name, "starting")
+                lines.add_row(self._called[run.name], "starting")
         return lines
 
     def _time_left(self) -> str:
@@ -233,17 +241,17 @@ class _Nothing:
         return None
 
 
-def _training(run: Run, finished: int) -> Training:
+def _training(run: Run, finished: int, name: str) -> Training:
     epochs, progress = run.config.epochs, _progress(run.directory)
     if not progress or progress["epoch"] <= finished:
         said = f"{finished} of {counted(epochs, 'epoch')}" if finished else "starting"
-        return Training(run.name, epochs, finished, said)
+        return Training(name, epochs, finished, said)
     share = progress["step"] / progress["steps_per_epoch"]
     said = (
         f"epoch {progress['epoch']}/{epochs}, step {progress['step']}/"
         f"{progress['steps_per_epoch']}, loss {progress['loss']:.4f}"
     )
-    return Training(run.name, epochs, round(progress["epoch"] - 1 + share, 3), said)
+    return Training(name, epochs, round(progress["epoch"] - 1 + share, 3), said)
 
 
 def _progress(directory: Path) -> dict | None:

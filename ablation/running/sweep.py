@@ -181,6 +181,30 @@ class Sweep:
                 config = store.Stored(directory).config()
                 yield config, config[RECORD_KEY]["parts"]
 
+    def _called(self) -> dict[str, str]:
+        """Returns what tells a run from others where its name does not, by that name.
+
+        In a grid these are levels of recipe and data, in other designs what its arm is called.
+        """
+        found: dict[str, str] = {}
+        if not self._expansion or len(self._expansion.jobs) != len(self._of_jobs):
+            return found
+        design, arms = self._configs[0].design.name, list[str]()
+        if design != GRID:
+            own = [(asdict(one), registry.record(one).parts) for one in self._configs]
+            arms = claiming.named_arms(self._expansion, design, own)
+        for job, run in zip(self._expansion.jobs, self._of_jobs, strict=True):
+            levels = [
+                f"{key.rpartition('.')[2]}={level}"
+                for key, level in job.levels.items()
+                if key.startswith(("recipe.", "dataset."))
+            ]
+            said = [arms[job.arm]] if arms else levels
+            said += [job.control.kind] if job.control else []
+            if said:
+                found.setdefault(run.name, ", ".join(said))
+        return found
+
     def prepare(self) -> None:
         """Makes sure that every data set lies ready, which the identity of a run needs.
 
@@ -298,7 +322,8 @@ class Sweep:
                     highlight=False,
                 )
         trials = tuning.runs if tuning else []
-        seconds = plan.show([*trials, *self._runs], rerun, workers, bool(self._buying))
+        planned, called = [*trials, *self._runs], self._called()
+        seconds = plan.show(planned, rerun, workers, bool(self._buying), called)
         if self._buying:
             for line in plan.until(self._buying, self._runs, seconds, workers):
                 print(line)
@@ -358,6 +383,7 @@ class Sweep:
             lambda standing: self._write_report(standing=standing),
             self._write_page,
             bool(self._buying),
+            self._called(),
         )
         if due:
             page = self._directory / PAGE

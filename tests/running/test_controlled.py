@@ -71,6 +71,10 @@ def test_a_sham_is_not_trained_again_and_stands_in_the_plan(trained, cli):
     assert planned.returncode == 0, planned.stderr
     assert len(re.findall(r"-draw1-", planned.stdout)) == 2
     assert re.search(r"\b0 of 16 runs to train", planned.stdout), planned.stdout
+    # Wherever a run's name does not say which arm it is of, that stands beside it.
+    assert len(re.findall(r"-draw1-\S+ *│ reference, sham *│", planned.stdout)) == 2
+    assert re.search(r"-draw1-\S+ \(reference, sham\)  epoch 1/", done.stderr)
+    assert re.search(r"\S+ \(without wide, capacity\)  complete", done.stderr)
 
 
 def test_the_arm_that_lost_parameters_is_widened_to_as_many_and_tuned_like_it(trained):

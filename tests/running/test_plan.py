@@ -52,6 +52,12 @@ def test_a_run_takes_its_start_its_epochs_and_the_checkpoints_between(
     assert "0:05:18" in capsys.readouterr().out
 
 
+def test_what_a_name_does_not_say_stands_beside_it(config, tmp_path, measured, capsys):
+    run = _run(config, tmp_path)
+    plan.show([run], "none", 1, called={run.name: "mixup=0.2"})
+    assert f"{run.name} │ mixup=0.2 │" in capsys.readouterr().out
+
+
 def test_where_each_process_is_made_from_nothing_it_loads_a_framework(
     config, tmp_path, measured, capsys, monkeypatch
 ):
