@@ -277,7 +277,9 @@ class Sweep:
         self._console.print(tuning.said(), soft_wrap=True, highlight=False)
         due = tuning.due
         nothing = lambda standing: None  # noqa: E731  # A trial changes no table.
-        self._monitor = Monitor([tuning.runs[i] for i in due], self._console, nothing, nothing)
+        self._monitor = Monitor(
+            [tuning.runs[i] for i in due], self._console, nothing, nothing, called=tuning.called()
+        )
         self._monitor.start()
         return [tuning.words[place] for place in due]
 
@@ -322,7 +324,8 @@ class Sweep:
                     highlight=False,
                 )
         trials = tuning.runs if tuning else []
-        planned, called = [*trials, *self._runs], self._called()
+        planned = [*trials, *self._runs]
+        called = self._called() | (tuning.called() if tuning else {})
         seconds = plan.show(planned, rerun, workers, bool(self._buying), called)
         if self._buying:
             for line in plan.until(self._buying, self._runs, seconds, workers):

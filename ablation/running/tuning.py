@@ -146,6 +146,20 @@ class Tuning:
             if runner.is_due(store.read_status(run.directory), self._rerun)
         ]
 
+    def called(self) -> dict[str, str]:
+        """Returns the values that each trial tries, such as "learning_rate=0.1", by its run."""
+        # Of each override the last part of the key, and its value.
+        short = [
+            ", ".join(word[word.rfind(".", 0, word.index("=")) + 1 :] for word in values)
+            for values in self._combinations
+        ]
+        return {
+            run.name: tried
+            for arm in self._arms
+            for tried, trial in zip(short, arm.trials, strict=True)
+            for run in trial
+        }
+
     def said(self) -> str:
         """Returns what is tried, in words."""
         one = self.runs[0].config

@@ -226,6 +226,7 @@ def test_a_plan_counts_tuning_runs_and_runs_and_trains_nothing(copied, cli):
     assert done.returncode == 0, done.stderr
     # The second tuning seed of three values and two arms, and whatever they then choose.
     assert "12 of 18 runs to train" in done.stdout
+    assert len(re.findall(r"-t\d-\w+ *│ learning_rate=0\.03 *│", done.stdout)) == 4
     assert "Nothing is chosen yet for 2 arms" in done.stderr
     assert _names(copied / "runs" / "main") == before
     done = cli(*TUNED, "plan=true", cwd=copied)
