@@ -5,8 +5,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from support import TINY
+NET = """
+import keras
 
+def build(input_shape, classes):
+    image = keras.Input(input_shape)
+    x = keras.layers.Flatten()(image)
+    return keras.Model(image, keras.layers.Dense(classes)(x))
+"""
+KEYS = "arch=net.py:build", "dataset.image_size=8", "recipe.batch_size=256", "epochs=1"
 OWN = """
 import numpy as np
 from keras import ops
@@ -54,6 +61,7 @@ DATA = "name: pets\nsource: digits\n"
 @pytest.fixture
 def folder(tmp_path):
     for place, text in {
+        "net.py": NET,
         "own.py": OWN,
         "my_conf/recipe/mine.yaml": RECIPE,
         "my_conf/experiment/tricks.yaml": EXPERIMENT,
@@ -69,7 +77,7 @@ def configs(study):
 
 
 def test_a_folder_of_ones_own_has_recipes_data_sets_and_studies(cli, folder):
-    keys = "epochs=1", "arch=20", "dataset=pets", "dataset.image_size=8"
+    keys = *KEYS, "dataset=pets"
     done = cli("--config-dir", "my_conf", "experiment=tricks", *keys, cwd=folder)
     assert done.returncode == 0, done.stderr
     found = configs(folder / "runs" / "tricks")
@@ -87,15 +95,9 @@ def test_a_name_that_no_folder_has_is_one_line(cli, folder):
     assert not (folder / "runs").exists()
 
 
-def test_an_edit_trains_anew_and_a_comment_does_not(cli, folder):
-    keys = (
-        *TINY,
-        "epochs=1",
-        "plain=true",
-        "dataset.augment=own.py:noise",
-        "recipe.loss=own.py:brier",
-    )
-    done = cli(*keys, cwd=folder)
+def test_an_edit_trains_anew_and_a_comment_or_another_folder_does_not(cli, folder):
+    own = "dataset.augment=own.py:noise", "recipe.loss=own.py:brier"
+    done = cli(*KEYS, *own, cwd=folder)
     assert done.returncode == 0, done.stderr
     study = folder / "runs" / "main"
     (run,) = (path.parent for path in study.glob("*/config.yaml"))
@@ -105,37 +107,25 @@ def test_an_edit_trains_anew_and_a_comment_does_not(cli, folder):
     # Of ten classes a Brier score is at most 2, and at chance 0.9.
     assert history["val_loss"].between(0, 2).all()
 
-    (folder / "own.py").write_text(f"# A comment.\n{OWN}")
-    assert "1 to train" not in cli(*keys, cwd=folder).stderr
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "own.py").write_text(f"# A comment.\n{OWN}")
+    there = [word.replace("own.py", "elsewhere/own.py") for word in own]
+    assert "1 run, 0 to train" in cli(*KEYS, *there, cwd=folder).stderr
     (folder / "own.py").write_text(OWN.replace("0, 9", "0, 5"))
-    plan = cli(*keys, "plan=true", cwd=folder)
+    plan = cli(*KEYS, *own, "plan=true", cwd=folder)
     assert f"{run.name} is obsolete: own.py:noise has changed (own)" in plan.stdout + plan.stderr
     assert "│ trained " in plan.stdout
 
 
-def test_where_a_file_lies_is_no_part_of_a_run(cli, folder):
-    keys = *TINY, "plain=true", "plan=true"
-    here = cli(*keys, "recipe.loss=own.py:brier", cwd=folder).stdout
-    (folder / "elsewhere").mkdir()
-    (folder / "own.py").rename(folder / "elsewhere" / "own.py")
-    there = cli(*keys, "recipe.loss=elsewhere/own.py:brier", cwd=folder).stdout
-    names = [next(word for word in text.split() if "-s0-" in word) for text in (here, there)]
-    assert names[0] == names[1]
-
-
 def test_what_goes_wrong_in_them_is_told_and_the_others_go_on(cli, folder):
-    keys = *TINY, "epochs=1", "plain=true"
-    done = cli("-m", *keys, "dataset.augment=none,own.py:narrower", cwd=folder)
+    done = cli("-m", *KEYS, "dataset.augment=none,own.py:narrower", cwd=folder)
     assert done.returncode == 1
     assert "dataset.augment=own.py:narrower returned an array (" in done.stderr
     assert "Traceback" not in done.stderr
-    done = cli(*keys, "recipe.loss=own.py:broken", cwd=folder)
+    needless = "recipe=adam", "recipe.momentum=0.9", "recipe.milestones=[0.5]"
+    done = cli(*KEYS, *needless, "recipe.loss=own.py:broken", cwd=folder)
     assert done.returncode == 1
     assert "recipe.loss=own.py:broken: own.py, line 19: AttributeError" in done.stderr
-
-
-def test_what_changes_nothing_is_said(cli, folder):
-    keys = *TINY, "recipe=adam", "recipe.momentum=0.9", "recipe.milestones=[0.5]", "plan=true"
-    said = cli(*keys, cwd=folder).stderr
-    assert "recipe.momentum changes nothing with recipe.optimizer=adam\n" in said
-    assert "recipe.milestones changes nothing with recipe.schedule=constant\n" in said
+    # And what changes nothing is said.
+    assert "recipe.momentum changes nothing with recipe.optimizer=adam\n" in done.stderr
+    assert "recipe.milestones changes nothing with recipe.schedule=constant\n" in done.stderr

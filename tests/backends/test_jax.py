@@ -98,11 +98,12 @@ def test_the_first_steps_are_those_of_tensorflow(cli, cache_dir, config, tmp_pat
             assert np.linalg.norm(ours[after] - theirs[after]) < 0.05 * way, after
 
 
-def test_a_stopped_run_goes_on_as_if_nothing_had_happened(cli, resumed):
-    untouched, keys = resumed("jax")
+def test_a_plan_measures_what_is_trained(runs, cli, cache_dir, config, tmp_path):
+    keys = config(*TINY, "plain=false", "backend=jax", f"cache_dir={cache_dir}")
     order = json.dumps(asdict(keys))
-    done = cli(order, code=_MEASURE, cwd=Path(keys.runs_dir), **environment.child(keys))
+    done = cli(order, code=_MEASURE, cwd=tmp_path, **environment.child(keys))
     assert done.returncode == 0, done.stderr
     measured = json.loads(done.stdout)
-    assert measured["trainable"] == untouched["trainable"]
+    trained = json.loads((runs["digits"] / "result.json").read_text())
+    assert measured["trainable"] == trained["trainable"]
     assert measured["epoch_seconds"] > 0 and measured["start_seconds"] > 0

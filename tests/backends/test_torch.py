@@ -77,7 +77,3 @@ def test_the_first_steps_are_those_of_tensorflow(recipe, cli, cache_dir, config,
             if recipe != "adam":  # Its first steps are as long where a gradient is rounding only.
                 way = np.linalg.norm(theirs[after] - theirs[before])
                 assert np.linalg.norm(ours[after] - theirs[after]) < 0.05 * way, after
-
-
-def test_a_stopped_run_goes_on_as_if_nothing_had_happened(resumed):
-    resumed("torch")

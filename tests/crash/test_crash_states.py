@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 KEYS = ("epochs=3", "recipe.batch_size=512", "dataset.image_size=8", "keep_checkpoints=2")
 FAILURES = ("ENOSPC", "EDQUOT", "EIO")
 MAY_FAIL = ("openat", "write", "pwrite64", "fsync", "rename", "mkdir")
-SOME = int(os.environ.get("CRASH_STATES", "6"))
+SOME = int(os.environ.get("CRASH_STATES", "4"))
 """States of each kind that every test run tries; of each failure of a disk fewer."""
 
 strace = shutil.which("strace")

@@ -3,6 +3,7 @@ import hashlib
 import json
 import math
 import re
+import shutil
 from importlib import resources
 
 import pandas as pd
@@ -46,6 +47,22 @@ def study(stored_run, tmp_path):
     return tmp_path / "main"
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Where the first test that reads the report of the study leaves it for the others."""
+    return tmp_path_factory.mktemp("written") / "main"
+
+
+@pytest.fixture
+def written(shared, request):
+    """That study with its report, to be read only."""
+    if not shared.exists():
+        study = request.getfixturevalue("study")
+        write_report(study)
+        shutil.copytree(study, shared)
+    return shared
+
+
 def _page(folder, name="report.html"):
     return Page((folder / name).read_text())
 
@@ -54,17 +71,16 @@ def _csv(folder, name):
     return pd.read_csv(folder / "report" / f"{name}.csv", keep_default_na=False, na_values=[""])
 
 
-def test_every_number_of_the_tables_is_that_of_the_csv(study):
-    write_report(study)
-    page = _page(study)
-    table = _csv(study, "ablation-digits")
+def test_every_number_of_the_tables_is_that_of_the_csv(written):
+    page = _page(written)
+    table = _csv(written, "ablation-digits")
     for shown, row in zip(page.rows("ablation-0"), table.to_dict("records"), strict=True):
         assert shown["arch"] == str(row["arch"])
         for name in ("plain", "residual"):
             mean, sd, n = 100 * row[name], 100 * row[f"{name} sd"], row[f"{name} n"]
             assert shown[name].startswith(f"{mean:.2f} ± {sd:.2f} (n={n}")
         assert shown["residual − plain"] == f"{100 * row['residual - plain']:+.2f} (n=3)"
-    effects = _csv(study, "effects-digits")
+    effects = _csv(written, "effects-digits")
     rows = page.rows("effects-0")
     assert len(rows) == len(effects) == 5
     for shown, row in zip(rows, effects.to_dict("records"), strict=True):
@@ -72,16 +88,15 @@ def test_every_number_of_the_tables_is_that_of_the_csv(study):
         interval = f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}"
         assert shown["interval"] == ("" if math.isnan(row["low"]) else interval)
         assert shown["verdict"] == (row["verdict"] if isinstance(row["verdict"], str) else "")
-    runs = _csv(study, "runs")
+    runs = _csv(written, "runs")
     for shown, row in zip(page.rows("runs-table"), runs.to_dict("records"), strict=True):
         assert (shown["run"], shown["state"]) == (row["run"], row["state"])
         value = row["val_accuracy"]
         assert shown["val accuracy"] == ("" if math.isnan(value) else f"{100 * value:.2f}")
 
 
-def test_every_number_of_the_curves_is_that_of_the_history(study):
-    write_report(study)
-    data, history = _page(study).data, _csv(study, "history")
+def test_every_number_of_the_curves_is_that_of_the_history(written):
+    data, history = _page(written).data, _csv(written, "history")
     assert len(data["runs"]) == 13
     for place, run in enumerate(data["runs"]):
         rows = history[history["run"] == run["name"]]
@@ -91,17 +106,15 @@ def test_every_number_of_the_curves_is_that_of_the_history(study):
             assert data["curves"][name][place] == expected
 
 
-def test_a_cell_of_the_table_names_the_runs_behind_it(study):
-    write_report(study)
-    data = _page(study).data
+def test_a_cell_of_the_table_names_the_runs_behind_it(written):
+    data = _page(written).data
     behind = data["chapters"][0]["behind"]
     names = {data["runs"][place]["name"] for place in behind["0"]["1"]}
     assert len(names) == 4 and all(name.startswith("20-plain") for name in names)
 
 
-def test_nothing_is_loaded_from_anywhere(study):
-    write_report(study)
-    text, page = (study / "report.html").read_text(), _page(study)
+def test_nothing_is_loaded_from_anywhere(written):
+    text, page = (written / "report.html").read_text(), _page(written)
     assert all(one.startswith(("#", "data:image/")) for one in page.addresses)
     assert not re.findall(r"url\((?!#)", text.replace("url(\\#", ""))
     policy = next(a["content"] for tag, a in page.tags if tag == "meta" and "http-equiv" in a)
@@ -181,9 +194,8 @@ def test_the_page_of_a_sweep_that_runs_says_where_it_stands(study):
     assert _page(study).data["live"] is None
 
 
-def test_without_scripts_figures_stand_there(study):
-    write_report(study)
-    text = (study / "report.html").read_text()
+def test_without_scripts_figures_stand_there(written):
+    text = (written / "report.html").read_text()
     drawn = re.findall(r"<noscript>.*?</noscript>", text, re.DOTALL)
     labels = [re.search(r'aria-label="([^"]+)"', one)[1] for one in drawn]
     assert labels == ["Loss curves", "Accuracy curves", "Scores after the final epoch"]
