@@ -84,7 +84,7 @@ def test_of_what_a_source_is_asked_only_the_splits_of_old_are_part_of_an_identit
         one = replace(config(), dataset=dataset)
         for key in sources.options(source):
             another = {float: 0.5, int: 7}.get(type(getattr(dataset, key)), "another")
-            another = {"target": "value", "kind": "features"}.get(key, another)
+            another = {"target": "value", "kind": "features", "files": "{}.png"}.get(key, another)
             other = replace(one, dataset=replace(dataset, **{key: another}))
             is_named = f"dataset.{key}" in OPTIONS - NO_PART
             assert (_identity(one) != _identity(other)) == is_named, key
