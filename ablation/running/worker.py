@@ -8,6 +8,7 @@ parent lives. When the parent ends, the child ends too.
 import contextlib
 import errno
 import os
+import re
 import shutil
 import sys
 import threading
@@ -37,6 +38,7 @@ OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE,
 EXIT_DISK = 100
 """And the place of an error in `OF_THE_DISK`: it came where not even a status could be written."""
 
+_HDF5_SAYS = re.compile(r"\berrno = (\d+)")  # In errors that have no number of their own.
 _LOCK_SECONDS = 2.0  # Longer than the moment for which a reader tries the lock.
 
 
@@ -67,9 +69,10 @@ def work(line: str, parent_ends: Callable[[], object]) -> int:
     except Timeout:
         return EXIT_BUSY
     except OSError as error:
-        if error.errno not in OF_THE_DISK:
+        of_disk = _of_the_disk(error)
+        if not of_disk:
             raise
-        return EXIT_DISK + OF_THE_DISK.index(error.errno)
+        return EXIT_DISK + OF_THE_DISK.index(of_disk)
 
 
 def _attempt(run: Run, command: str, anew: bool) -> int:
@@ -93,8 +96,9 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
         end = _train(run, command) if not finished else (store.COMPLETE, None)
     except Exception as error:
         traceback.print_exc()
-        if isinstance(error, OSError) and error.errno in OF_THE_DISK:
-            end = store.INTERRUPTED, os.strerror(error.errno)
+        of_disk = _of_the_disk(error)
+        if of_disk:
+            end = store.INTERRUPTED, os.strerror(of_disk)
         else:
             end = store.FAILED, _reason(error, run)
     status = status.ended(*end, time.monotonic() - begun)
@@ -106,6 +110,19 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
         shutil.rmtree(directory / "checkpoint", ignore_errors=True)
     store.write_status(directory, status)
     return 0 if status.state in (store.COMPLETE, store.REFUSED) else EXIT_FAILED
+
+
+def _of_the_disk(error: BaseException | None) -> int:
+    """Returns the number of the disk's error that is, or is behind, another; 0 if there is none."""
+    while error:
+        number = error.errno if isinstance(error, OSError) else None
+        said = _HDF5_SAYS.search(str(error))
+        if number is None and said:
+            number = int(said[1])
+        if number in OF_THE_DISK:
+            return number
+        error = error.__cause__ or error.__context__
+    return 0
 
 
 def _keep_source(run: Run) -> None:

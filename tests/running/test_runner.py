@@ -1,3 +1,4 @@
+import errno
 import os
 import threading
 
@@ -76,3 +77,14 @@ def test_a_disk_that_keeps_even_the_status_from_being_written_is_no_fault_of_the
     ended = runner._death(begun, code, "")
     assert (ended.state, ended.reason) == (store.INTERRUPTED, os.strerror(error))
     assert runner.is_due(ended, "none")
+
+
+def test_an_error_of_the_disk_is_known_behind_another_and_in_the_words_of_hdf5():
+    full = OSError(errno.ENOSPC, "No space left on device")
+    behind = ValueError("the weights could not be saved")
+    behind.__cause__ = full
+    of_hdf5 = RuntimeError("Can't decrement id ref count (file write failed: errno = 122, error")
+    found = [worker._of_the_disk(one) for one in (full, behind, of_hdf5)]
+    assert found == [errno.ENOSPC, errno.ENOSPC, errno.EDQUOT]
+    others = (FileNotFoundError(errno.ENOENT, "x"), RuntimeError("errno = 2"), ValueError("x"))
+    assert not any(worker._of_the_disk(one) for one in others)
