@@ -6,6 +6,7 @@ stands where its arm does. The claims of a study are one family, apart from the
 questions of its tables.
 """
 
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -205,8 +206,11 @@ def _asked(study: Study, claim: Claim) -> Effect:
 
 def _of_arms(study: Study) -> list[Comparison]:
     """Returns the comparisons of all designs on record whose arms have names."""
-    designs = dict.fromkeys(one.design for one in study.designs if one.design != GRID)
-    return [one for design in designs for one in study.comparisons(design=design)]
+    found: list[Comparison] = []
+    for design in dict.fromkeys(one.design for one in study.designs if one.design != GRID):
+        with contextlib.suppress(UserError):  # None of its arms is among these runs.
+            found += study.comparisons(design=design)
+    return found
 
 
 def _between_arms(

@@ -11,6 +11,7 @@ from ablation.analysis.controls import control_effects, controls_table
 from ablation.analysis.reading import load
 from ablation.analysis.significance import ALPHA, paired_t_p
 from ablation.analysis.tables import arms_table, comparison_effects, questions
+from ablation.config import UserError
 from ablation.export.exported import exported
 from ablation.records import controls, store
 from ablation.records.controls import Control
@@ -206,7 +207,7 @@ CLAIMS = {
 }
 
 
-def test_claims_name_arms_and_controls_as_the_table_does(with_capacity):
+def test_claims_name_arms_and_controls_as_the_table_does(with_capacity, monkeypatch):
     text = "".join(f"- '{text}'\n" for text in CLAIMS)
     (with_capacity / "claims.yaml").write_text(text)
     loaded = load(with_capacity)
@@ -222,3 +223,12 @@ def test_claims_name_arms_and_controls_as_the_table_does(with_capacity):
     (effect, _) = control_effects(comparison)
     assert sham.mean == pytest.approx(-effect.mean) and sham.n == len(SEEDS)
     assert sham.name == "reference - reference, sham" and sham.family == len(CLAIMS)
+
+    def none(*_, **__):
+        raise UserError("no arm of that design is among these runs.")
+
+    # Claims about levels need no design.
+    monkeypatch.setattr(type(loaded), "comparisons", none)
+    answers = {one.claim.text: one.verdict for one in claimed(loaded).answers}
+    assert answers["se=true = se=false, capacity within 4"] == "HOLDS"
+    assert answers["reference > without se by 1"] == "OPEN"
