@@ -37,9 +37,16 @@ class InOrder(keras.utils.PyDataset):
 
 
 def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Yields what a thread prepares a few batches ahead."""
-    with ThreadPoolExecutor(1) as pool:
+    """Yields what a thread prepares a few batches ahead.
+
+    Who leaves off before the end does not wait for the thread. It may be the collector of garbage,
+    in the middle of whatever holds a lock that the thread still needs.
+    """
+    pool = ThreadPoolExecutor(1)
+    try:
         coming = deque(pool.submit(next, batches, None) for _ in range(_AHEAD))
         while (batch := coming.popleft().result()) is not None:
             coming.append(pool.submit(next, batches, None))
             yield batch
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
