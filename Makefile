@@ -24,6 +24,7 @@ bench: .venv/bench  ## the tables of benchmarks/README.md; half an hour on a mac
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/feed.py
 	$(BIN)/python benchmarks/overhead.py --parallel
+	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/scale.py
 
 .venv/installed: pyproject.toml constraints.txt
