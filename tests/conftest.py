@@ -1,5 +1,6 @@
 import copy
 import functools
+import gc
 import json
 import os
 import subprocess
@@ -27,6 +28,49 @@ from support import TINY, current_sources, run_of
 
 # As in every child, so that what a test computes itself is rounded as in a run.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+
+
+_LONG = (
+    "running/test_tuning_runs.py",
+    "test_cli.py",
+    "running/test_interruption.py",
+    "running/test_until.py",
+    "networks/test_cost.py",
+    "training/test_resume.py",
+    "running/test_children.py",
+    "running/test_controlled.py",
+    "test_own_networks.py",
+    "crash/test_crash_states.py",
+    "running/test_launchers.py",
+    "backends/test_torch.py",
+    "backends/test_jax.py",
+    "test_trained.py",
+    "running/test_vanished.py",
+    "test_own_recipes.py",
+    "report/page/test_page.py",
+    "report/page/test_in_a_browser.py",
+    "running/test_lesion.py",
+    "training/test_hang.py",
+    "networks/test_torch_module.py",
+)
+"""Files that take longest, which come first, so that no worker is left with one in the end."""
+
+
+def pytest_collection_modifyitems(items):
+    places = {file: place for place, file in enumerate(_LONG)}
+    here = Path(__file__).parent
+
+    def place(item):
+        file = item.path.relative_to(here).as_posix() if item.path.is_relative_to(here) else ""
+        return places.get(file, len(places))
+
+    items.sort(key=place)
+
+
+def pytest_collection_finish():
+    # What TensorFlow and Keras made on import need not be looked through again and again.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
