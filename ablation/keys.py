@@ -111,10 +111,13 @@ def help_on_sources() -> str:
     for name in sources.SOURCES:
         for option in sources.options(name).items():
             readers.setdefault(option, []).append(name)
+    width = max(len(key) for key, _ in readers)
     lines = ["Options of data sets, dataset.KEY, by where the images come from"]
     for names in dict.fromkeys(map(tuple, readers.values())):
         lines.append(f"  {' '.join(names)}")
-        lines += [f"    {key:12}  {says}" for (key, says), by in readers.items() if by == [*names]]
+        lines += [
+            f"    {key:{width}}  {says}" for (key, says), by in readers.items() if by == [*names]
+        ]
     return "\n".join(lines)
 
 

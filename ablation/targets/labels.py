@@ -58,7 +58,7 @@ class Labels(Target):
     tracked_in_training: ClassVar[bool] = False  # It is no mean over steps.
     is_row: ClassVar[bool] = True
     outcomes: ClassVar[int | None] = 2
-    nothing: ClassVar[str] = "An order of the images by chance"
+    nothing: ClassVar[str] = "An order by chance"
     no_skill: ClassVar[str] = (
         "whose mean average precision comes less than {:.0%} of the way from chance to 100 %"
     )
