@@ -44,7 +44,7 @@ def _files(directory):
     return {str(path.relative_to(directory)) for path in directory.rglob("*")}
 
 
-def _wait_for(condition, seconds=60):
+def _wait_for(condition, seconds=300):
     for _ in range(int(seconds / 0.05)):
         if condition():
             return
@@ -94,7 +94,7 @@ def test_a_killed_child_is_recorded_and_goes_on_from_its_checkpoint(
     sweep = start(*LONG, cwd=tmp_path)
     directory = _wait_for_checkpoint(tmp_path)
     os.kill(_child(directory), signal.SIGKILL)
-    _, printed = sweep.communicate(timeout=60)
+    _, printed = sweep.communicate(timeout=300)
     assert sweep.returncode == 1
     assert "interrupted" in printed and "SIGKILL" in printed
     assert store.read_status(directory).reason.startswith("killed by SIGKILL")
@@ -112,7 +112,7 @@ def test_a_stopped_sweep_ends_its_child_and_says_how_to_go_on(
     directory = _wait_for_checkpoint(tmp_path)
     child = _child(directory)
     sweep.send_signal(getattr(signal, name))
-    _, printed = sweep.communicate(timeout=60)
+    _, printed = sweep.communicate(timeout=300)
     assert sweep.returncode == 130
     assert "the same command goes on" in printed and "python -m ablation arch=20" in printed
     assert "Traceback" not in printed
@@ -128,7 +128,7 @@ def test_a_child_does_not_outlive_a_killed_parent(cli, start, untouched, tmp_pat
     directory = _wait_for_checkpoint(tmp_path)
     child = _child(directory)
     sweep.kill()
-    sweep.communicate(timeout=60)
+    sweep.communicate(timeout=300)
     _wait_for(lambda: not _is_alive(child), seconds=10)
     assert store.is_free(directory)
 
