@@ -17,9 +17,10 @@ FILES = sorted((CONF_DIR / "experiment").glob("*.yaml"))
 
 
 def header(file):
-    """The comment at the top, line by line."""
+    """The comment at the top, line by line; a line that ends in a backslash goes on."""
     lines = file.read_text().splitlines()[1:]
-    return [line.removeprefix("#").strip() for line in lines[: lines.index("defaults:")]]
+    bare = [line.removeprefix("#").strip() for line in lines[: lines.index("defaults:")]]
+    return "\n".join(bare).replace("\\\n", "").splitlines()
 
 
 def commands(file):
