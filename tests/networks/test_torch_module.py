@@ -18,22 +18,30 @@ _TESTS = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def ask(cli, tmp_path_factory):
-    """Returns the answer of `torch_networks.py` to a question."""
+    """Returns the answers of `torch_networks.py` to questions, each with its arguments."""
     folder = tmp_path_factory.mktemp("torch")
 
-    def answer(*question, **variables):
+    def answer(questions, **variables):
         code = f"import sys; sys.path.insert(0, {str(_TESTS)!r})\n"
         code += (_TESTS / "networks" / "torch_networks.py").read_text()
         variables = {"KERAS_BACKEND": "torch"} | variables
-        done = cli(*question, code=code, cwd=folder, **variables)
+        done = cli(json.dumps(questions), code=code, cwd=folder, **variables)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
     return answer
 
 
-def test_multiply_adds_are_those_of_a_hand_count(ask):
-    found = ask("counts")
+@pytest.fixture(scope="module")
+def answers(ask, tmp_path_factory):
+    """To every question that needs no environment of its own, from one process."""
+    path = tmp_path_factory.mktemp("diagnosed") / "diagnostics.csv"
+    questions = dict.fromkeys(("counts", "parameters", "modes", "refusals"), ())
+    return ask(questions | {"diagnosed": [str(path)]})
+
+
+def test_multiply_adds_are_those_of_a_hand_count(answers):
+    found = answers["counts"]
     assert found.pop("bilinear") == ["module (Bilinear)"]
     assert len(found) == 13
     for name, (counted, by_hand, uncounted) in found.items():
@@ -41,16 +49,16 @@ def test_multiply_adds_are_those_of_a_hand_count(ask):
         assert not uncounted
 
 
-def test_running_statistics_are_parameters_that_nothing_trains(ask):
-    found = ask("parameters")
+def test_running_statistics_are_parameters_that_nothing_trains(answers):
+    found = answers["parameters"]
     # Convolution, norm and head; the norm's two statistics and the net's own, but no counter.
     assert found["trainable"] == (9 * 4 + 4) + 2 * 4 + (256 * 10 + 10)
     assert found["total"] - found["trainable"] == 2 * 4 + 1
     assert found["multiply_adds"] == 64 * 9 * 4 + 256 * 10
 
 
-def test_layers_inside_a_module_are_diagnosed_as_pytorch_itself_has_them(ask, tmp_path):
-    found = ask("diagnosed", str(tmp_path / "diagnostics.csv"))
+def test_layers_inside_a_module_are_diagnosed_as_pytorch_itself_has_them(answers):
+    found = answers["diagnosed"]
     rows = found["rows"]
     # The convolution in front of a norm by what comes out of that, before the ReLU writes over it.
     assert [row["layer"] for row in rows] == ["body.0", "body.3", "shortcut"]
@@ -64,16 +72,16 @@ def test_layers_inside_a_module_are_diagnosed_as_pytorch_itself_has_them(ask, tm
     assert found["kept"]
 
 
-def test_only_training_moves_statistics_and_drops_units(ask):
-    found = ask("modes")
+def test_only_training_moves_statistics_and_drops_units(answers):
+    found = answers["modes"]
     assert found["before"] == found["after_predict"] != found["after_fit"]
     assert found["variable"] == found["after_fit"]
     assert found["predictions_differ"] == 0
     assert found["training_differs"] > 0.01
 
 
-def test_a_module_that_does_not_fit_is_refused(ask):
-    seven, images, three = ask("refusals")
+def test_a_module_that_does_not_fit_is_refused(answers):
+    seven, images, three = answers["refusals"]
     assert "logits of shape (batch, 10)" in seven and "(2, 7)" in seven
     assert "(2, 64)" in images
     assert "(2, 3)" in three
@@ -83,9 +91,8 @@ def test_a_stopped_run_of_a_module_goes_on_as_if_nothing_had_happened(
     ask, config, cache_dir, tmp_path
 ):
     keys = config(*TINY, "backend=torch", f"cache_dir={cache_dir}", "diagnostics=true")
-    untouched, resumed = ask(
-        "resumed", json.dumps(asdict(keys)), str(tmp_path), **environment.child(keys)
-    )
+    question = {"resumed": [json.dumps(asdict(keys)), str(tmp_path)]}
+    untouched, resumed = ask(question, **environment.child(keys))["resumed"]
     assert (untouched["resumed_from_epoch"], resumed["resumed_from_epoch"]) == (0, 1)
     assert resumed["weights_sha256"] == untouched["weights_sha256"]
     for metric in ("loss", "val_loss", "accuracy", "val_accuracy"):

@@ -1,8 +1,9 @@
 """Modules as users write them, and what `tests/networks/test_torch_module.py` asks of them.
 
-    python torch_networks.py QUESTION ARGUMENT...
+    python torch_networks.py QUESTIONS
 
-Keras's backend must be PyTorch. The answer goes to standard output as JSON.
+QUESTIONS is a JSON object of functions with their arguments. Keras's backend must be PyTorch. The
+answers go to standard output as JSON.
 """
 
 import csv
@@ -211,4 +212,5 @@ def resumed(config, room):
 
 
 if __name__ == "__main__":
-    json.dump(globals()[sys.argv[1]](*sys.argv[2:]), sys.stdout)
+    questions = json.loads(sys.argv[1])
+    json.dump({name: globals()[name](*words) for name, words in questions.items()}, sys.stdout)

@@ -8,7 +8,7 @@ import pytest
 from ablation.records import store
 from support import TINY, start_sweep
 
-KEYS = ("-m", *TINY, "epochs=40", "plain=true,false")
+KEYS = ("-m", *TINY, "epochs=20", "plain=true,false")
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """A run that makes no step for long is ended, recorded and started once more."""
 
-import subprocess
-import sys
-
 import pytest
 
 from ablation.records import store
@@ -22,16 +19,9 @@ def build(input_shape, classes):
 
 
 @pytest.mark.parametrize(("hangs", "state", "code"), [(1, store.COMPLETE, 0), (2, store.FAILED, 1)])
-def test_a_run_that_hangs_is_started_once_more(hangs, state, code, tmp_path, cache_dir):
+def test_a_run_that_hangs_is_started_once_more(hangs, state, code, cli, tmp_path):
     (tmp_path / "net.py").write_text(NETWORK.format(hangs=hangs))
-    keys = ["arch=net.py:build", "epochs=1", "hang_after=2", f"cache_dir={cache_dir}"]
-    ended = subprocess.run(
-        [sys.executable, "-m", "ablation", *keys],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    ended = cli("arch=net.py:build", "epochs=1", "hang_after=2", cwd=tmp_path)
     assert ended.returncode == code
     assert ended.stderr.count("hung and is started once more") == 1
     (run,) = store.run_directories(tmp_path / "runs" / "main")
