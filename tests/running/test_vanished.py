@@ -8,7 +8,18 @@ import pytest
 from ablation.records import store
 from support import TINY, start_sweep
 
-KEYS = ("-m", *TINY, "epochs=20", "plain=true,false")
+KEYS = ("-m", *TINY, "epochs=12", "plain=true,false")
+
+
+def _wait_for(started, study, name):
+    """Returns the first run of a sweep that has a file, as soon as it has."""
+    end = time.monotonic() + 200
+    while started.poll() is None and time.monotonic() < end:
+        for run in study.glob("*-s0-*"):
+            if (run / name).exists():
+                return run
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
 
 
 @pytest.fixture
@@ -16,12 +27,7 @@ def sweep(tmp_path, cache_dir):
     """A sweep that is in its first run, and where that run lies."""
     started = start_sweep(*KEYS, cwd=tmp_path, cache_dir=cache_dir, stderr=-1)
     study = tmp_path / "runs" / "main"
-    for _ in range(1200):
-        runs = [run for run in study.glob("*-s0-*") if (run / "history.csv").exists()]
-        if runs:
-            break
-        time.sleep(0.05)
-    yield started, study, runs[0]
+    yield started, study, _wait_for(started, study, "history.csv")
     started.kill()
 
 
@@ -50,16 +56,13 @@ def test_a_cache_that_is_gone_is_prepared_anew(cli, tmp_path):
     arguments, cache = (*TINY, "epochs=1", "plain=true,false"), tmp_path / "cache"
     started = start_sweep("-m", *arguments, cwd=tmp_path, cache_dir=cache, stderr=-1)
     study = tmp_path / "runs" / "main"
-    for _ in range(1200):
-        if any((run / "log.txt").exists() for run in study.glob("*-s0-*")):
-            break
-        time.sleep(0.05)
+    _wait_for(started, study, "log.txt")
     shutil.rmtree(cache)
     _, said = started.communicate(timeout=200)
     ends = {one.name: store.read_status(one) for one in store.run_directories(study)}
     assert len(ends) == 2, said
     for end in ends.values():
         assert end.state == store.COMPLETE or "removed from cache_dir" in (end.reason or ""), said
-    again = cli("-m", *arguments, f"cache_dir={cache}", cwd=tmp_path)
+    again = cli("-m", *arguments, f"cache_dir={cache}", cwd=tmp_path, cold=True)
     assert again.returncode == 0, again.stderr
     assert {store.read_status(study / name).state for name in ends} == {store.COMPLETE}
