@@ -9,6 +9,7 @@ SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in (
 
 _TRIED = """
 import importlib, sys
+sys.path.insert(0, "")  # Left out where PYTHONSAFEPATH is set.
 from common import composed
 assert composed(["arch=20", "dataset.augment=flip"]).arch == "20"
 for name in sys.argv[1:]:
