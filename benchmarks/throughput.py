@@ -259,13 +259,16 @@ def _keras_steps(order: dict[str, Any]) -> tuple[Callable[[int], list[float]], i
 
     from ablation import backends
     from ablation.networks.cost import count
+    from ablation.targets import CLASSES
     from ablation.training.callbacks import StepClock
     from ablation.training.train import compiled_model, set_up
 
     ours = order["kind"] == "ablation"
     config = replace(_config(order), deterministic=ours)
     images, labels = _batch(order)
-    data = SimpleNamespace(input_shape=images.shape[1:], meta={"classes": range(10)})
+    data = SimpleNamespace(
+        input_shape=images.shape[1:], meta={"classes": range(10)}, target=lambda dataset: CLASSES
+    )
     set_up(config)
     model = compiled_model(config, data, total_steps=10**6)
     multiply_adds = count(model).multiply_adds

@@ -1,5 +1,6 @@
 """The benchmarks can be started; what they measure is in `benchmarks/README.md`."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,17 @@ def test_every_benchmark_has_help_and_a_configuration_to_train():
     done = subprocess.run(tried, cwd=FOLDER, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("usage: ") == len(SCRIPTS) > 4
+
+
+def test_the_step_that_is_compared_is_trained():
+    """Of a small batch for a moment; the answers are memory, images a second, and memory."""
+    order = {"kind": "ablation", "arch": "20", "size": 8, "batch": 4, "precision": "float32"}
+    asked = f"{json.dumps(order | {'threads': 2, 'backend': 'tensorflow'})}\n0.1\nnull\n"
+    served = [sys.executable, FOLDER / "throughput.py", "--serve"]
+    done = subprocess.run(served, input=asked, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (libraries, multiply_adds), rate, peak = map(json.loads, done.stdout.splitlines())
+    assert multiply_adds == 2_535_040 and rate > 0 and peak > libraries
 
 
 def test_make_bench_runs_what_is_there():
