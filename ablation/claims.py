@@ -4,7 +4,7 @@
     batch = group at arch=20 within 0.5
     norm=none > norm=batch
     reference > without se, capacity by 1 point
-    residual = residual, sham at arch=20 within 0.5
+    reference = reference, sham at arch=20 within 0.5
 
 A claim compares two levels of one factor, or two arms of a design; behind a comma stands the
 control of an arm that is meant in its place. No framework and no data frames here, since a wrong

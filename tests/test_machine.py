@@ -52,7 +52,7 @@ server@tcp:/fs /lustre lustre rw,flock 0 0
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("/work/runs/main", None),
+        ("/srv/runs/main", None),
         ("/home/me/runs/main", None),
         ("/home/older", None),
         ("/home/old/runs/main", "nfs, nolock, local_lock=all"),
