@@ -50,8 +50,8 @@ from ablation.records.identity import identity_keys
 from ablation.records.standing import Standing
 from ablation.records.store import Run, Status
 from ablation.report import PAGE
+from ablation.running import arms, controls, plan, remarks, runner
 from ablation.running import claims as claiming
-from ablation.running import controls, plan, remarks, runner
 from ablation.running.jobs import Expansion
 from ablation.running.progress import Monitor
 from ablation.running.tuning import Decided, Tuning
@@ -165,11 +165,9 @@ class Sweep:
             return None
         file = claims.read(path)
         known = list(self._known_configs())
-        first, arms = self._configs[0], list[str]()
-        if self._expansion:
-            own = known[: len(self._configs)]
-            arms = claiming.named_arms(self._expansion, first.design.name, own)
-        claiming.check(file, self._directory, known, self._swept, first.control, arms)
+        called = arms.of_command(self._expansion, self._configs) if self._expansion else []
+        kinds = self._configs[0].control
+        claiming.check(file, self._directory, known, self._swept, kinds, called)
         return file
 
     def _known_configs(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -182,28 +180,8 @@ class Sweep:
                 yield config, config[RECORD_KEY]["parts"]
 
     def _called(self) -> dict[str, str]:
-        """Returns what tells a run from others where its name does not, by that name.
-
-        In a grid these are levels of recipe and data, in other designs what its arm is called.
-        """
-        found: dict[str, str] = {}
-        if not self._expansion or len(self._expansion.jobs) != len(self._of_jobs):
-            return found
-        design, arms = self._configs[0].design.name, list[str]()
-        if design != GRID:
-            own = [(asdict(one), registry.record(one).parts) for one in self._configs]
-            arms = claiming.named_arms(self._expansion, design, own)
-        for job, run in zip(self._expansion.jobs, self._of_jobs, strict=True):
-            levels = [
-                f"{key.rpartition('.')[2]}={level}"
-                for key, level in job.levels.items()
-                if key.startswith(("recipe.", "dataset."))
-            ]
-            said = [arms[job.arm]] if arms else levels
-            said += [job.control.kind] if job.control else []
-            if said:
-                found.setdefault(run.name, ", ".join(said))
-        return found
+        """Returns what tells a run from others where its name does not, by that name."""
+        return arms.of_runs(self._expansion, self._of_jobs) if self._expansion else {}
 
     def prepare(self) -> None:
         """Makes sure that every data set lies ready, which the identity of a run needs.

@@ -151,10 +151,8 @@ class _Listed:
         if counting := _index(frame):
             frame = frame.drop(columns=counting)
         frame["_row"] = range(2, len(frame) + 2)  # As an editor counts them, below the names.
-        self.left_out, splits = (
-            [LeftOut("a column that counts the rows", one) for one in counting],
-            None,
-        )
+        self.left_out = [LeftOut("a column that counts the rows", one) for one in counting]
+        splits = None
         if dataset.split_column in frame:
             splits, unused = named_splits(
                 frame[dataset.split_column].tolist(), self.where, self._row, dataset.split_column
