@@ -73,6 +73,18 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.fixture(autouse=True)
+def _modules_of_tests_are_forgotten(tmp_path_factory):
+    """So that no test is told that its network has the name of an earlier test's."""
+    before = set(sys.modules)
+    yield
+    base = str(tmp_path_factory.getbasetemp())
+    for name in set(sys.modules) - before:
+        # Asked of the dictionary, because a lazy module would be imported by the question.
+        if str(getattr(sys.modules[name], "__dict__", {}).get("__file__")).startswith(base):
+            del sys.modules[name]
+
+
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
