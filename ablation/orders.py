@@ -1,10 +1,14 @@
-"""What a parent process orders of a child: one line of JSON on its standard input.
+"""What a parent process orders of a child: one line of JSON, on its standard input or to a fork.
 
 Imports no framework, and of the project only what an order is made of.
 """
 
 import dataclasses
 import json
+import os
+import sys
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ablation.config import Config, DatasetConfig
@@ -82,3 +86,31 @@ def read_train_order(line: str) -> TrainOrder:
     run = content.pop("run")
     typed = {"config": typed_config(run["config"]), "network": NetworkRecord(**run["network"])}
     return TrainOrder(Run(**run | typed), **content)
+
+
+def obey(work: Callable[[str], tuple[int, str]]) -> int:
+    """Is the program of a child that is no fork; returns its exit code.
+
+    The order is the first line of standard input, which stays open for as long as the parent lives.
+
+    Args:
+        work: does what a line orders; returns the exit code, and an answer that is printed.
+    """
+    # Not sys.stdin, whose lock the waiting thread would still hold at a normal end.
+    line = sys.stdin.readline()
+    answers = os.dup(1)
+    os.dup2(2, 1)  # What a network prints is no answer.
+    end_after(lambda: os.read(0, 1))
+    code, answer = work(line)
+    os.write(answers, answer.encode())
+    return code
+
+
+def end_after(wait: Callable[[], object]) -> None:
+    """Ends this process as soon as a wait is over, such as that for the end of its parent."""
+
+    def end() -> None:
+        wait()
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()

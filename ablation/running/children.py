@@ -1,24 +1,37 @@
-"""Starts the child process of a run: warm where that can be, cold elsewhere.
+"""Starts the child processes that train and measure: warm where that can be, cold elsewhere.
 
 To load a framework takes seconds, and each run has a process of its own. So on Linux a server
 loads it once, before the framework has any thread, and each run is a fork of that: the standard
 library's forkserver. Memory, seeds, threads and crashes of one run still never reach the next, and
 the bits of its result are the same. Elsewhere, and where a run needs another environment than the
 server was started with, such as another backend, its process is made from nothing.
+
+The workers of a launcher are processes too. Those on the machine of the command leave it to the
+command to start their children, so that one server does for all: see `for_workers`.
 """
 
 import contextlib
+import importlib
+import json
 import multiprocessing
 import os
+import signal
+import socket
+import socketserver
 import subprocess
 import sys
+import tempfile
+import threading
 import traceback
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 
 from ablation import import_path
-from ablation.running import environment, worker
+from ablation.orders import end_after
+from ablation.running import environment
 
 _AT_START = (*environment.SET_ASIDE, "GLIBC_", "LD_", "MALLOC_", "OPENBLAS_", "PYTHON")
 """Beginnings of the names of variables that decide something when a process starts."""
@@ -29,21 +42,112 @@ _LATER = ("CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES", "NPROC", "XLA_FLAGS
 WARM = sys.platform == "linux"
 """Whether runs are forked from a server here; elsewhere libraries do not outlast a fork."""
 
+_ADDRESS = "ABLATION_CHILDREN"
+"""The variable that tells the workers of a launcher where the command listens."""
+
+_MOST = 20_000  # Characters that a pipe holds until somebody reads them.
+
+_environment_is_mine = threading.Lock()
 _server: dict[str, str] | None = None
 """What of its environment decides how the server of this process has started."""
 
 
-def run(order: str, variables: dict[str, str]) -> tuple[int, str]:
-    """Runs the worker; returns its exit code and what it complained of before its log was open.
+@dataclass(frozen=True)
+class Ended:
+    """How a child ended.
+
+    Attributes:
+        code: its exit code, below 0 that of a signal.
+        answer: what its module is there to say, if anything.
+        complaint: what it wrote before its log was open, or instead of an answer.
+    """
+
+    code: int
+    answer: str = ""
+    complaint: str = ""
+
+
+def run(module: str, order: str, variables: dict[str, str]) -> Ended:
+    """Starts a child, waits for it and returns how it ended.
 
     Args:
-        order: for the worker, one line.
+        module: what the child does: its `work(order)` returns an exit code and an answer, and as a
+            program it obeys, see `ablation.orders`.
+        order: one line.
         variables: the environment of the child.
 
     Raises:
         KeyboardInterrupt: passed on after the child has ended.
     """
-    return (_run_warm if _is_served(variables) else _run_cold)(order, variables)
+    # A worker on another machine has the variable too, but there is no such socket.
+    start = _ask_command if Path(os.environ.get(_ADDRESS, "none")).is_socket() else _run_warm
+    own = {name: value for name, value in variables.items() if name != _ADDRESS}
+    return start(module, order, own) or _run_cold(module, order, own)
+
+
+@contextlib.contextmanager
+def for_workers() -> Iterator[None]:
+    """Starts children for the workers of a launcher that begin here in the meantime."""
+    with contextlib.ExitStack() as stack:
+        # Only this user may enter the folder, and so reach the socket.
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ablation-"))
+        address = str(Path(folder, "children"))
+        with contextlib.suppress(OSError):  # The path is too long: each has a server then.
+            asked = stack.enter_context(_Asked(address, _Asking))
+            stack.callback(asked.stop)
+            threading.Thread(target=asked.serve_forever, args=[0.1], daemon=True).start()
+            os.environ[_ADDRESS] = address
+            stack.callback(os.environ.pop, _ADDRESS)
+        yield
+
+
+class _Asked(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """Listens to workers; closed, it ends their children and waits for them."""
+
+    request_queue_size = 128
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.workers: set[socket.socket] = set()
+
+    def stop(self) -> None:
+        self.shutdown()
+        for worker in list(self.workers):
+            with contextlib.suppress(OSError):  # It has just ended.
+                worker.shutdown(socket.SHUT_RD)
+
+
+class _Asking(socketserver.StreamRequestHandler):
+    """One child for one worker, which gives it up by closing its side."""
+
+    server: _Asked
+
+    def handle(self) -> None:
+        self.server.workers.add(self.request)
+        order = self.rfile.readline()
+        if order:  # Else the worker is gone already.
+            module, line, variables = json.loads(order)
+            ended = _run_warm(module, line, variables, self.request)
+            with contextlib.suppress(OSError):  # It is gone now.
+                self.wfile.write(f"{json.dumps(ended and asdict(ended))}\n".encode())
+        self.server.workers.discard(self.request)
+
+
+def _ask_command(module: str, order: str, variables: dict[str, str]) -> Ended | None:
+    with socket.socket(socket.AF_UNIX) as command:
+        command.connect(os.environ[_ADDRESS])
+        answer = command.makefile()
+        try:
+            command.sendall(f"{json.dumps([module, order, variables])}\n".encode())
+            line = answer.readline()
+        except BaseException:
+            command.shutdown(socket.SHUT_WR)
+            answer.readline()  # The child has ended.
+            raise
+    if not line:  # The command is gone, and its children with it.
+        return Ended(-signal.SIGKILL)
+    ended = json.loads(line)
+    return ended and Ended(**ended)
 
 
 def _is_served(variables: dict[str, str]) -> bool:
@@ -70,25 +174,45 @@ def _is_early(name: str) -> bool:
 @contextlib.contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
     """Gives this process an environment for as long as it takes to start another."""
-    own = dict(os.environ)
-    environment.become(variables)
-    try:
-        yield
-    finally:
-        environment.become(own)
+    with _environment_is_mine:
+        own = dict(os.environ)
+        environment.become(variables)
+        try:
+            yield
+        finally:
+            environment.become(own)
 
 
-def _run_warm(order: str, variables: dict[str, str]) -> tuple[int, str]:
+def _run_warm(
+    module: str,
+    order: str,
+    variables: dict[str, str],
+    given_up: socket.socket | None = None,
+) -> Ended | None:
+    """Forks a child from the server, if it has the right environment.
+
+    Args:
+        module: see `run`.
+        order: the same.
+        variables: the same.
+        given_up: if something comes from there, the child is ended.
+    """
+    if not _is_served(variables):
+        return None
     context = multiprocessing.get_context("forkserver")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_work, args=(order, variables, sender))
+    child = context.Process(target=_work, args=(module, order, variables, sender))
     child.start()
     sender.close()
     try:
+        wait([child.sentinel, given_up] if given_up else [child.sentinel])
+        if child.is_alive():
+            child.kill()
         child.join()
+        code = child.exitcode or 0
         with contextlib.suppress(EOFError):
-            return child.exitcode or 0, receiver.recv().strip()
-        return child.exitcode or 0, ""
+            return Ended(code, *receiver.recv())
+        return Ended(code)
     finally:
         if child.is_alive():
             child.kill()
@@ -97,46 +221,47 @@ def _run_warm(order: str, variables: dict[str, str]) -> tuple[int, str]:
         child.close()
 
 
-def _work(order: str, variables: dict[str, str], complaints: Connection) -> None:
+def _work(module: str, order: str, variables: dict[str, str], answers: Connection) -> None:
     """Is what a fork of the server does."""
     os.setsid()  # Ctrl-C reaches the parent alone, which then ends the child.
     environment.become(variables)
-    code = worker.EXIT_FAILED
+    parent = multiprocessing.parent_process()
+    assert parent
+    end_after(lambda: wait([parent.sentinel]))
+    code, answer, complaint = 1, "", ""
     try:
-        code = worker.work(order, _wait_for_parent)
+        code, answer = importlib.import_module(module).work(order)
     except Exception:
-        complaints.send(traceback.format_exc())
+        complaint = traceback.format_exc()[-_MOST:].strip()
+    if answer or complaint:
+        answers.send((answer, complaint))
     sys.exit(code)
 
 
-def _wait_for_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent
-    wait([parent.sentinel])
-
-
-def _run_cold(order: str, variables: dict[str, str]) -> tuple[int, str]:
-    child = subprocess.Popen(
-        import_path.command("ablation.running.worker"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=variables,
-        text=True,
-        # Ctrl-C reaches the parent alone, which then ends the child.
-        start_new_session=True,
-    )
-    assert child.stdin and child.stderr
-    try:
-        with contextlib.suppress(BrokenPipeError):
-            child.stdin.write(f"{order}\n")
-            child.stdin.flush()
-        complaint = child.stderr.read().strip()
-        child.wait()
-    finally:
-        if child.poll() is None:
-            child.kill()
+def _run_cold(module: str, order: str, variables: dict[str, str]) -> Ended:
+    with tempfile.TemporaryFile("w+") as complaints:
+        child = subprocess.Popen(
+            import_path.command(module),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=variables,
+            text=True,
+            # Ctrl-C reaches the parent alone, which then ends the child.
+            start_new_session=True,
+        )
+        assert child.stdin and child.stdout
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                child.stdin.write(f"{order}\n")
+                child.stdin.flush()
+            answer = child.stdout.read().strip()
             child.wait()
-        child.stdin.close()
-        child.stderr.close()
-    return child.returncode, complaint
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+            child.stdin.close()
+            child.stdout.close()
+        complaints.seek(0)
+        return Ended(child.returncode, answer, complaints.read().strip())

@@ -23,7 +23,7 @@ from ablation.config import (
 )
 from ablation.designs.registry import GRID
 from ablation.records import store
-from ablation.running import controls, runner
+from ablation.running import children, controls, runner
 from ablation.running.jobs import Expansion, expand
 from ablation.running.sweep import Sweep, begun, command_line
 from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR
@@ -113,33 +113,50 @@ def sweep(config: DictConfig, launcher: Launcher, batch_size: int | None) -> lis
     whole = Sweep([job.config | given for job in expansion.jobs], expansion)
     whole.prepare()
     expansion, whole = _with_widened(expansion, whole, given)
-    returned: list[Any] = []
-
-    def launch(due: Sequence[Sequence[str]]) -> None:
-        for first in range(0, len(due), batch_size or len(due) or 1):
-            batch = due[first : first + batch_size] if batch_size else due
-            results = launcher.launch([*map(list, batch)], initial_job_idx=sum(map(len, returned)))
-            for result in results:
-                _ = result.return_value  # Raises what the job raised.
-            returned.append(results)
-
     tuning = whole.tuning(config, given)
     if whole.plans_only:
         whole.plan(at_a_time, tuning)
         return []
-    if tuning:
-        launch(whole.begin_tuning(tuning))
-        decided = whole.end_tuning(tuning)
-        if not decided:
-            sys.exit(EXIT_RUNS_MISSING)
-        expansion = replace(expansion, jobs=controls.again(expansion, decided.expansion.jobs))
-        whole = Sweep([job.config | given for job in expansion.jobs], expansion, decided)
-        whole.prepare()
-    for places in whole.portions(at_a_time):
-        launch([expansion.jobs[place].words for place in places])
+    with _Launching(launcher, batch_size, at_a_time) as launching:
+        if tuning:
+            launching.launch(whole.begin_tuning(tuning))
+            decided = whole.end_tuning(tuning)
+            if not decided:
+                sys.exit(EXIT_RUNS_MISSING)
+            expansion = replace(expansion, jobs=controls.again(expansion, decided.expansion.jobs))
+            whole = Sweep([job.config | given for job in expansion.jobs], expansion, decided)
+            whole.prepare()
+        for places in whole.portions(at_a_time):
+            launching.launch([expansion.jobs[place].words for place in places])
     if not whole.end():
         sys.exit(EXIT_RUNS_MISSING)
-    return returned
+    return launching.returned
+
+
+class _Launching(contextlib.ExitStack):
+    """Gives jobs to a launcher; closed, what it needed for that is closed too.
+
+    Attributes:
+        returned: what the launcher returned of each batch.
+    """
+
+    def __init__(self, launcher: Launcher, batch_size: int | None, at_a_time: int):
+        super().__init__()
+        self.returned: list[Any] = []
+        self._launcher, self._batch_size, self._at_a_time = launcher, batch_size, at_a_time
+
+    def launch(self, due: Sequence[Sequence[str]]) -> None:
+        """Trains runs, each given by its overrides."""
+        if due and self._at_a_time > 1 and not self.returned:
+            self.enter_context(children.for_workers())
+        size = self._batch_size or len(due) or 1
+        for first in range(0, len(due), size):
+            batch = [list(words) for words in due[first : first + size]]
+            done = sum(map(len, self.returned))
+            results = self._launcher.launch(batch, initial_job_idx=done)
+            for result in results:
+                _ = result.return_value  # Raises what the job raised.
+            self.returned.append(results)
 
 
 def _with_widened(

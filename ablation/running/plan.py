@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -14,7 +13,7 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
-from ablation import import_path, machine, source
+from ablation import machine, source
 from ablation.config import UserError
 from ablation.designs.seeds import AT_LEAST
 from ablation.orders import MeasureOrder, written
@@ -269,14 +268,8 @@ def _seconds(cost: dict[str, Any], epochs: int) -> float:
 
 def _measure(run: Run) -> dict[str, Any]:
     order = written(MeasureOrder(run.config, time.monotonic()))
-    child = subprocess.run(
-        import_path.command("ablation.training.measure"),
-        input=order,
-        capture_output=True,
-        text=True,
-        env=environment.child(run.config),
-    )
-    if child.returncode:
-        reason = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
-        raise UserError(f"{run.name} cannot be trained: {reason}")
-    return json.loads(child.stdout)
+    ended = children.run("ablation.training.measure", order, environment.child(run.config))
+    if ended.code:
+        last = (ended.complaint.splitlines() or [f"exit code {ended.code}"])[-1]
+        raise UserError(f"{run.name} cannot be trained: {ended.answer or last}")
+    return json.loads(ended.answer)

@@ -155,12 +155,14 @@ def _attempt(run: Run, command: str, anew: bool, last: bool = False) -> bool:
     order = TrainOrder(run, command, anew, before.attempt, before.state)
     begun = time.monotonic()
     with one_gpu() as visible:
-        code, complaint = children.run(written(order), environment.child(run.config) | visible)
-    if code == EXIT_BUSY:
+        variables = environment.child(run.config) | visible
+        ended = children.run("ablation.running.worker", written(order), variables)
+    if ended.code == EXIT_BUSY:
         return False
     _check_study(run)
-    found = hang.found(run.directory) if code == hang.EXIT else None
-    _record_death(run, before, code, complaint, found, last, time.monotonic() - begun)
+    found = hang.found(run.directory) if ended.code == hang.EXIT else None
+    seconds = time.monotonic() - begun
+    _record_death(run, before, ended.code, ended.complaint, found, last, seconds)
     return found is not None
 
 

@@ -1,8 +1,7 @@
 """The child process that trains one run and keeps its directory.
 
-Started by `ablation.running.children`, as a fork or as `python -m ablation.running.worker`, where
-the first line of standard input is a `TrainOrder`, and standard input stays open for as long as the
-parent lives. When the parent ends, the child ends too.
+Started by `ablation.running.children`, as a fork or as `python -m ablation.running.worker`; the
+order is a `TrainOrder`. When the parent ends, the child ends too.
 """
 
 import contextlib
@@ -11,10 +10,8 @@ import os
 import re
 import shutil
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 from filelock import Timeout
@@ -22,7 +19,7 @@ from filelock import Timeout
 from ablation import source
 from ablation.config import UserError, first_line
 from ablation.networks import registry
-from ablation.orders import read_train_order
+from ablation.orders import TrainOrder, obey, read_train_order
 from ablation.records import store
 from ablation.records.store import Run
 from ablation.running import log
@@ -42,20 +39,16 @@ _HDF5_SAYS = re.compile(r"\berrno = (\d+)")  # In errors that have no number of 
 _LOCK_SECONDS = 2.0  # Longer than the moment for which a reader tries the lock.
 
 
-def main() -> int:
-    """Trains the run that standard input orders; returns the exit code."""
-    # Not sys.stdin, whose lock the waiting thread would still hold at a normal end.
-    return work(sys.stdin.readline(), lambda: os.read(0, 1))
-
-
-def work(line: str, parent_ends: Callable[[], object]) -> int:
-    """Trains a run; returns the exit code.
+def work(line: str) -> tuple[int, str]:
+    """Trains a run; returns the exit code, and no answer, because all is in the run's directory.
 
     Args:
         line: a `TrainOrder`.
-        parent_ends: waits until the parent has ended, whereupon this process ends too.
     """
-    order = read_train_order(line)
+    return _train_ordered(read_train_order(line)), ""
+
+
+def _train_ordered(order: TrainOrder) -> int:
     run = order.run
     try:
         store.make_directory(run.directory)
@@ -64,7 +57,6 @@ def work(line: str, parent_ends: Callable[[], object]) -> int:
             ended = status.is_final and status.state != order.state
             if ended or status.attempt != order.attempt:
                 return 0  # Another process was quicker, however that ended.
-            threading.Thread(target=_end_after, args=[parent_ends], daemon=True).start()
             return _attempt(run, order.command, order.anew)
     except Timeout:
         return EXIT_BUSY
@@ -203,11 +195,5 @@ def _die_first() -> None:
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
-def _end_after(wait: Callable[[], object]) -> None:
-    """Ends this process at once when a wait is over."""
-    wait()
-    os._exit(EXIT_FAILED)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(obey(work))

@@ -1,6 +1,7 @@
-"""The child process that times a few real steps of one run: `python -m ablation.training.measure`.
+"""The child process that times a few real steps of one run.
 
-Standard input is a `MeasureOrder`; standard output gets the figures as one JSON object.
+Started by `ablation.running.children`, as a fork or as `python -m ablation.training.measure`; the
+order is a `MeasureOrder`, and the answer is the figures.
 """
 
 import itertools
@@ -13,16 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from ablation.config import Config, UserError
-from ablation.orders import read_measure_order
+from ablation.orders import obey, read_measure_order
 from ablation.terminal import import_quietly
 
 _STEPS = 5
 _VAL_STEPS = 3
 
 
-def main() -> int:
-    """Measures the ordered run; returns the exit code."""
-    order = read_measure_order(sys.stdin.read())
+def work(line: str) -> tuple[int, str]:
+    """Measures a run; returns 0 and the figures as a JSON object, or 1 and why it cannot begin.
+
+    Args:
+        line: a `MeasureOrder`.
+    """
+    order = read_measure_order(line)
     import_quietly(order.config.backend)
     from ablation.networks.own import RefusedError
     from ablation.training import train  # noqa: F401  # Keras and all that a run loads.
@@ -33,10 +38,8 @@ def main() -> int:
     except RefusedError as refusal:
         found = {"refused": str(refusal)}
     except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    json.dump(found, sys.stdout)
-    return 0
+        return 1, str(error)
+    return 0, json.dumps(found)
 
 
 def measure(config: Config) -> dict[str, Any]:
@@ -115,4 +118,4 @@ def _between_epochs(config: Config, model: Any, batches: Any) -> tuple[float, fl
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(obey(work))
