@@ -18,6 +18,7 @@ import sys
 
 
 def main():
+    from ablation.orders import obey
     from ablation.running import worker
     from ablation.training import spacing, train  # noqa: F401 (imports the framework)
 
@@ -37,7 +38,7 @@ def main():
             sys.stdin = os.fdopen(0, closefd=False)
             code = 70
             try:
-                code = worker.main()
+                code = obey(worker.work)
             except BaseException as error:
                 os.write(2, f"{type(error).__name__}: {error}\n".encode())
             finally:
