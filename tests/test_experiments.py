@@ -90,7 +90,7 @@ def test_the_published_recipes_are_what_the_studies_train_by():
     assert (adam["dataset"]["normalisation"], adam["keep_checkpoints"]) == ("signed", 10)
     course = keys("cats_vs_dogs_course")
     assert (course["dataset"]["augment"], course["recipe"]["clipnorm"]) == ("none", 1.0)
-    assert keys("he2015_shortcuts")["report"]["contrast"] == "shortcut"
+    assert keys("shortcuts")["design"]["name"] == "leave_one_out"
     assert keys("he2016_preact")["report"]["contrast"] == "preact"
     # He15 §4.2: 64,000 iterations of 128 images.
     assert keys("he2015_cifar10")["epochs"] * (50_000 // 128) == pytest.approx(64_000, rel=0.001)
