@@ -47,7 +47,7 @@ _ADDRESS = "ABLATION_CHILDREN"
 
 _MOST = 20_000  # Characters that a pipe holds until somebody reads them.
 
-_environment_is_mine = threading.Lock()
+_of_the_server = threading.Lock()
 _server: dict[str, str] | None = None
 """What of its environment decides how the server of this process has started."""
 
@@ -80,7 +80,7 @@ def run(module: str, order: str, variables: dict[str, str]) -> Ended:
         KeyboardInterrupt: passed on after the child has ended.
     """
     # A worker on another machine has the variable too, but there is no such socket.
-    start = _ask_command if Path(os.environ.get(_ADDRESS, "none")).is_socket() else _run_warm
+    start = _ask_command if Path(os.environ.get(_ADDRESS, "")).is_socket() else _run_warm
     own = {name: value for name, value in variables.items() if name != _ADDRESS}
     return start(module, order, own) or _run_cold(module, order, own)
 
@@ -135,7 +135,10 @@ class _Asking(socketserver.StreamRequestHandler):
 
 def _ask_command(module: str, order: str, variables: dict[str, str]) -> Ended | None:
     with socket.socket(socket.AF_UNIX) as command:
-        command.connect(os.environ[_ADDRESS])
+        try:
+            command.connect(os.environ[_ADDRESS])
+        except OSError:  # The command was killed; its socket is still there.
+            return Ended(-signal.SIGKILL)
         answer = command.makefile()
         try:
             command.sendall(f"{json.dumps([module, order, variables])}\n".encode())
@@ -156,14 +159,16 @@ def _is_served(variables: dict[str, str]) -> bool:
     if not WARM:
         return False
     needed = {name: value for name, value in variables.items() if _is_early(name)}
-    if _server is None:
-        multiprocessing.get_context("forkserver").set_forkserver_preload([f"{__package__}.preload"])
-        _server = needed
-    if needed != _server:
-        return False
-    # The server would import from the working folder first, and each run has a path of its own.
-    with _environment(variables | {"PYTHONSAFEPATH": "1"}):
-        forkserver.ensure_running()  # Starts it anew if it was killed.
+    with _of_the_server:  # Several workers may ask at once.
+        if _server is None:
+            preload = [f"{__package__}.preload"]
+            multiprocessing.get_context("forkserver").set_forkserver_preload(preload)
+            _server = needed
+        if needed != _server:
+            return False
+        # The server would import from the working folder first, and each run has its own path.
+        with _environment(variables | {"PYTHONSAFEPATH": "1"}):
+            forkserver.ensure_running()  # Starts it anew if it was killed.
     return True
 
 
@@ -174,13 +179,12 @@ def _is_early(name: str) -> bool:
 @contextlib.contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
     """Gives this process an environment for as long as it takes to start another."""
-    with _environment_is_mine:
-        own = dict(os.environ)
-        environment.become(variables)
-        try:
-            yield
-        finally:
-            environment.become(own)
+    own = dict(os.environ)
+    environment.become(variables)
+    try:
+        yield
+    finally:
+        environment.become(own)
 
 
 def _run_warm(

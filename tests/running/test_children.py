@@ -5,8 +5,10 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -184,6 +186,15 @@ def test_children_of_workers_end_when_no_more_are_to_be_started(ordered, worker)
         process = _process(run)
     assert _is_gone(process)
     assert json.loads(asks.stdout.readline())["code"] == -signal.SIGKILL
+
+
+def test_without_the_command_no_child_is_started(monkeypatch):
+    with tempfile.TemporaryDirectory() as folder:
+        address = f"{folder}/children"
+        with socket.socket(socket.AF_UNIX) as left_behind:
+            left_behind.bind(address)
+        monkeypatch.setenv("ABLATION_CHILDREN", address)
+        assert children.run(WORKER, "no order", {}) == Ended(-signal.SIGKILL)
 
 
 def test_a_folder_with_too_long_a_name_leaves_workers_to_themselves(
