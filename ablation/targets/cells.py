@@ -50,8 +50,8 @@ class Cells:
 
     @property
     def are_numbers(self) -> bool:
-        """Whether every cell is a finite number."""
-        return all(_number(cell) is not None for column in self.columns for cell in column)
+        """Whether every cell is written as a number; NaN is, which `numbers` refuses."""
+        return all(_is_written(cell) for column in self.columns for cell in column)
 
     def numbers(self) -> np.ndarray:
         """Returns float64 (rows, columns); of several columns true is 1 and false is 0.
@@ -157,6 +157,14 @@ def marked(
     for row, one in zip(found, labels, strict=True):
         row[[places[label] for label in one]] = 1
     return names, found
+
+
+def _is_written(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(cell: str) -> float | None:

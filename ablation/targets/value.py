@@ -121,9 +121,10 @@ class Value(Target):
             )
         for name, column in zip(known, arrays[0].T, strict=True):
             if column.min() == column.max():
+                of = "" if name == found[0][0] else f" {found[0][0]}"
                 raise UserError(
-                    f"{where}: {name} is {column[0]:g} throughout {found[0][0]}, so there is "
-                    "nothing to learn."
+                    f"{where}: {name} is {column[0]:g} throughout{of}, so there is nothing to "
+                    "learn."
                 )
         return known, np.concatenate(arrays)
 
@@ -261,10 +262,16 @@ def _values(name: str, array: np.ndarray, where: str) -> np.ndarray:
         raise UserError(
             f"{where}: {name} must be numbers with dataset.target=value; its type is {array.dtype}."
         )
-    found = array.astype(np.float32)
+    with np.errstate(over="ignore"):
+        found = array.astype(np.float32)
     broken = np.flatnonzero(~np.isfinite(found).all(axis=1))
     if len(broken):
         more = f", and so are {len(broken) - 1:,} more" if len(broken) > 1 else ""
+        if np.isfinite(array[broken]).all():
+            raise UserError(
+                f"{where}: {name}[{broken[0]}] is beyond single precision, 3.4e38{more}. Give "
+                "values in a larger unit."
+            )
         raise UserError(
             f"{where}: {name}[{broken[0]}] is NaN or infinite{more}. Leave out examples without "
             "a value."

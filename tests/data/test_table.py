@@ -195,6 +195,30 @@ def test_a_file_that_is_no_table_is_refused_in_one_line(file, content, tmp_path)
     assert "is no table" in message
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a,label\n1,x,\n2,y,\n", "row 2 has 3 cells, and there are 2 names."),
+        (b"# mine\na,label\n1,x\n", "row 2 has 2 cells, and there are 1 name."),
+        ("ä,label\n1,x\n".encode("latin-1"), "is no table in UTF-8; save it"),
+        ("a,label\n1,x\n".encode("utf-16"), "is no table in UTF-8; save it"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_with_the_row(content, words, tmp_path):
+    (tmp_path / "a.csv").write_bytes(content)
+    message = one_line(lambda: opened(config("table", path=str(tmp_path / "a.csv"))))
+    assert words in message
+
+
+def test_empty_rows_are_left_out_and_named(tmp_path):
+    lines = FEATURES.splitlines()
+    text = "\n".join(["", *lines[:3], "", ",,,", *lines[3:], ""])
+    (tmp_path / "rows.csv").write_text(text)
+    dataset = config("table", path=str(tmp_path / "rows.csv"))
+    assert len(examples(sources.open_source(dataset), "train")) == 8
+    assert [*sources.unused(dataset)] == [("an empty row", "row 5"), ("an empty row", "row 6")]
+
+
 def test_a_path_that_leads_to_no_file_is_refused_in_one_line(tmp_path):
     for path, word in (
         (str(tmp_path), "is a folder"),
@@ -266,9 +290,21 @@ def test_the_index_that_pandas_writes_is_no_feature_and_told(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (FEATURES.replace("3,1.0", "3,red"), ["there is text in b;", "dataset.path_column"]),
-        (FEATURES.replace("3,1.0", "three,red"), ["there is text in a, b;"]),
+        (
+            FEATURES.replace("3,1.0", "3,red"),
+            ["there is text in b, the first", "dataset.path_column"],
+        ),
+        (
+            FEATURES.replace("3,1.0", "three,red"),
+            ["there is text in a, b, the first 'three' in row 5;"],
+        ),
         (FEATURES.replace("3,1.0", ",1.0"), ["row 5 has no finite number in a."]),
+        (FEATURES.replace("3,1.0", "NaN,1.0"), ["row 5 has no finite number in a."]),
+        (FEATURES.replace("3,1.0", "\n\n,1.0"), ["row 7 has no finite number in a."]),
+        ("\n\n" + FEATURES.replace("3,1.0", ",1.0"), ["row 7 has no finite number in a."]),
+        (FEATURES.replace("3,1.0,y,train", "3,1.0,,train"), ["row 5 has no label."]),
+        (FEATURES.replace("3,1.0,y,train", "\n3,1.0,,train"), ["row 6 has no label."]),
+        (FEATURES.replace("3,1.0,y,train", "\n3,1.0,y,later"), ["row 6: split is 'later'"]),
         (FEATURES.replace("3,1.0", "3,inf"), ["row 5 has no finite number in b."]),
         ("label\nx\ny\n", ["no column of numbers"]),
         ("a,label\n", ["lists no row"]),

@@ -71,6 +71,7 @@ def test_whole_floats_that_occur_once_are_asked_about():
     [
         ({"y": np.where(Y > 0, np.nan, Y)}, ["is NaN or infinite", "Leave out examples without"]),
         ({"y": np.full(40, 2.5)}, ["value is 2.5 throughout y", "nothing to learn"]),
+        ({"y": np.append(Y[:39], 1e40)}, ["y[39] is beyond single precision", "larger unit"]),
         ({"y": Y[:, None, None]}, ["one value an example or a row", "(40, 1, 1)"]),
         ({"y": Y, "classes": ["a", "b"]}, ["classes names 2 values, and an example has 1"]),
         ({"y": Y.astype(complex)}, ["must be", "complex128"]),
@@ -117,6 +118,11 @@ def test_a_number_of_a_table_is_a_value(tmp_path):
     (tmp_path / "labels.csv").write_text("\n".join([*lines[:-1], "9.png,old"]))
     dataset = dataset_of("table", path=str(tmp_path / "labels.csv"), image_size=6, target="value")
     with pytest.raises(UserError, match="row 11: label is 'old', which is no number"):
+        cache.prepare(dataset, tmp_path / "cache", no_progress)
+    # A number that is missing makes no classes of the others.
+    (tmp_path / "labels.csv").write_text("\n".join([*lines[:-1], "9.png,NaN"]))
+    dataset = dataset_of("table", path=str(tmp_path / "labels.csv"), image_size=6)
+    with pytest.raises(UserError, match="row 11: label is 'NaN', which is no number"):
         cache.prepare(dataset, tmp_path / "cache", no_progress)
 
 

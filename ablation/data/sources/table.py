@@ -1,5 +1,6 @@
 """A table with a row an input: a label, perhaps a split, and an image file or many numbers."""
 
+import csv
 import os
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from ablation.data.sources.decode import DEPTHS, MAYBE_DEEP, depth_of, example
 from ablation.data.sources.splits import named_splits, parted
 from ablation.targets.cells import Cells, listed
 from ablation.targets.labels import Labels
+from ablation.terminal import counted
 from ablation.text import readable
 
 if TYPE_CHECKING:  # Loaded late, since pandas would delay every command.
@@ -28,6 +30,8 @@ _WHAT = "a table with a row for each image or with columns of numbers, such as l
 _NAMED_AT_MOST = 5
 _SEPARATORS = ",;\t"
 _PARQUET = (".parquet", ".pq")
+_MISSING = ("", "nan", "+nan", "-nan")
+"""How a number is written that is missing, in small letters."""
 
 
 @dataclass
@@ -135,6 +139,8 @@ class _Listed:
         path = given_file(dataset, _WHAT)
         self.where = readable(path.name)
         frame = _read(path)
+        is_empty = (frame == "").all(axis=1)
+        empty, frame = frame.index[is_empty], frame[~is_empty]
         has_images = dataset.path_column in frame or dataset.path_column != "path"
         self.kind = KINDS[dataset.kind or (IMAGES if has_images else "features")]
         if self.kind.name not in (IMAGES, "features"):
@@ -150,20 +156,23 @@ class _Listed:
             self._check_column(frame, key, column)
         if counting := _index(frame):
             frame = frame.drop(columns=counting)
-        frame["_row"] = range(2, len(frame) + 2)  # As an editor counts them, below the names.
         self.left_out = [LeftOut("a column that counts the rows", one) for one in counting]
+        self.left_out += [LeftOut("an empty row", f"row {row}") for row in empty]
         splits = None
         if dataset.split_column in frame:
             splits, unused = named_splits(
-                frame[dataset.split_column].tolist(), self.where, self._row, dataset.split_column
+                frame[dataset.split_column].tolist(),
+                self.where,
+                lambda place: self._row(frame, place),
+                dataset.split_column,
             )
+            left = frame[unused]
             is_row = self.kind.name != IMAGES
-            left = frame["_row"].map("row {}".format) if is_row else frame[dataset.path_column]
-            left = left[unused]
-            self.left_out += [LeftOut("of a third split", name) for name in left]
+            names = left.index.map("row {}".format) if is_row else left[dataset.path_column]
+            self.left_out += [LeftOut("of a third split", name) for name in names]
             frame, splits = frame[~unused], splits[~unused]
         self.is_val = splits
-        self._rows = frame["_row"].tolist()
+        self._rows = frame.index.tolist()
         self.cells = Cells(
             tuple(labels),
             [frame[label].tolist() for label in labels],
@@ -179,7 +188,7 @@ class _Listed:
             self._check_files(path.parent, dataset.files or "{}")
         else:
             self.names = [f"row {row}" for row in self._rows]
-            others = {*labels, dataset.split_column, dataset.group, "_row"}
+            others = {*labels, dataset.split_column, dataset.group}
             self.numbers = self._features(frame[[one for one in frame if one not in others]])
 
     def _labels(self, frame: "pd.DataFrame", dataset: TableConfig) -> list[str]:
@@ -195,8 +204,8 @@ class _Listed:
         is_open = dataset.target == Labels.kind and self.kind.name == IMAGES
         return rest if rest and is_open and "label" not in frame else ["label"]
 
-    def _row(self, place: int) -> str:
-        return f"{self.where}, row {place + 2}"
+    def _row(self, frame: "pd.DataFrame", place: int) -> str:
+        return f"{self.where}, row {frame.index[place]}"
 
     def _check_column(self, frame: "pd.DataFrame", key: str, column: str) -> None:
         """Raises UserError if a column is not there or has an empty cell."""
@@ -209,23 +218,27 @@ class _Listed:
         empty = np.flatnonzero(frame[column] == "")
         if len(empty):
             more = f", nor have {len(empty) - 1:,} more rows" if len(empty) > 1 else ""
-            raise UserError(f"{self._row(empty[0])} has no {column}{more}.")
+            raise UserError(f"{self._row(frame, empty[0])} has no {column}{more}.")
 
     def _features(self, frame: "pd.DataFrame") -> np.ndarray:
         """Returns the columns as numbers; raises UserError if one holds anything else."""
         import pandas as pd
 
+        if not len(frame.columns):
+            raise UserError(f"{self.where} has no column of numbers and none of images.")
         numbers = frame.apply(pd.to_numeric, errors="coerce").astype(float)
-        is_text = (numbers.isna() & (frame != "")).to_numpy()
+        is_missing = frame.apply(lambda column: column.str.lower().isin(_MISSING)).astype(bool)
+        is_text = (numbers.isna() & ~is_missing).to_numpy()
         texts = [str(name) for name, wrong in zip(frame, is_text.any(axis=0), strict=True) if wrong]
         if texts:
             columns = named(texts, len(texts), _NAMED_AT_MOST)
+            place, column = np.argwhere(is_text)[0]
+            first = f"{frame.iloc[place, column]!r} in {self.names[place]}"
             raise UserError(
-                f"{self.where}: features are numbers, but there is text in {columns}; make numbers "
-                "of it or leave it out. A column of image files is named by dataset.path_column."
+                f"{self.where}: features are numbers, but there is text in {columns}, the first "
+                f"{first}; make numbers of it or leave it out. A column of image files is named "
+                "by dataset.path_column."
             )
-        if not len(numbers.columns):
-            raise UserError(f"{self.where} has no column of numbers and none of images.")
         wrong = np.argwhere(~np.isfinite(numbers.to_numpy()))
         if len(wrong):
             place, column = wrong[0]
@@ -261,7 +274,9 @@ class _Listed:
 
 
 def _read(path: Path) -> "pd.DataFrame":
-    """Returns a table with every cell as text, "" where there is none.
+    """Returns a table with every cell as text, "" where there is none, rows by their numbers.
+
+    They are numbered as a spreadsheet does it: from 2, below the names, and empty ones too.
 
     Raises:
         UserError: it cannot be read.
@@ -270,9 +285,11 @@ def _read(path: Path) -> "pd.DataFrame":
 
     try:
         if path.suffix.lower() in _PARQUET:
-            return _text(pd.read_parquet(path))
+            frame = _text(pd.read_parquet(path))
+            return frame.set_axis(range(2, len(frame) + 2))
         with path.open(encoding="utf-8-sig", newline="") as file:
-            head = file.readline()
+            lines = ((place, line) for place, line in enumerate(file) if line.strip())
+            above, head = next(lines, (0, ""))
         separator = max(_SEPARATORS, key=head.count)
         with warnings.catch_warnings():
             # What a row has more than there are columns would be dropped.
@@ -284,15 +301,39 @@ def _read(path: Path) -> "pd.DataFrame":
                 keep_default_na=False,
                 encoding="utf-8-sig",
                 index_col=False,
+                skiprows=above,
+                skip_blank_lines=False,
             )
     except ImportError:
         raise UserError(
             f"dataset.path={path} is Parquet, which needs pyarrow: pip install pyarrow. A CSV file "
             "needs nothing."
         ) from None
-    except (OSError, ValueError, pd.errors.ParserWarning) as error:  # Those of pyarrow too.
+    except UnicodeDecodeError:
+        raise UserError(
+            f"dataset.path={path} is no table in UTF-8; save it in that encoding, which "
+            "spreadsheets call CSV UTF-8."
+        ) from None
+    except pd.errors.ParserWarning:
+        raise UserError(
+            f"dataset.path={path} is no table: {_longer(path, separator)}. The names stand in the "
+            "first row."
+        ) from None
+    except (OSError, ValueError) as error:  # Those of pyarrow too.
         raise UserError(f"dataset.path={path} is no table: {first_line(error)}.") from None
+    frame = frame.set_axis(range(above + 2, above + len(frame) + 2))
     return frame.apply(lambda column: column.str.strip()) if len(frame) else frame
+
+
+def _longer(path: Path, separator: str) -> str:
+    """Returns which row of a table has more cells than there are names, in words."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.reader(file, delimiter=separator))
+    names = next(len(row) for row in rows if row)
+    for number, row in enumerate(rows, start=1):
+        if len(row) > names:
+            return f"row {number} has {len(row)} cells, and there are {counted(names, 'name')}"
+    return f"a row has more cells than there are names, {names}"
 
 
 def _text(frame: "pd.DataFrame") -> "pd.DataFrame":
