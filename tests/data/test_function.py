@@ -50,6 +50,8 @@ def test_what_a_function_returns_is_the_data_set(returned, counts, function, req
         ("return X, Y, X", ["returned tuple of 3"]),
         ("return X", ["returned ndarray"]),
         ("return {'images': X}", ["or x and y", "it has images"]),
+        ("return {'x': X, 'y': Y, 'groups': Y}", ["returned groups too", "classes, group, x, y."]),
+        ("return np.ma.masked_equal(X, 7), Y", ["x is masked in places", "leave such"]),
         ("return X, Y[:3]", ["x has 20 images and y 3 labels"]),
         ("return X, Y - 1", ["y[0] is -1"]),
         ("return X / np.nan, Y", ["x[0] holds NaN"]),

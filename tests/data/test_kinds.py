@@ -141,6 +141,11 @@ HOLE = np.where(np.arange(60).reshape(20, 3) == 9, np.nan, ROWS)
         ({}, {"x": ROWS, "y": Y[:-1]}, ["x has 20 rows"]),
         ({"kind": "signals"}, {"x": ROWS[:0], "y": Y[:0]}, ["x holds no signals"]),
         ({}, {"x": ROWS.astype("U"), "y": Y}, ["must be numbers", "Texts become"]),
+        ({}, {"x": TEXTS + 2**40, "y": Y}, ["tokens are 0", "and below 2,147,483,647"]),
+        ({}, split(ROWS * [1, 1e200, 1]), ["in column 2 of 3, are too large"]),
+        ({}, split(ROWS * [1, 1, 1e-200]), ["in column 3 of 3, are too large or too small"]),
+        ({}, split(np.vstack([ROWS[:14], ROWS[14:] * 1e300])), ["column 1 of 3", "logarithms"]),
+        ({}, split(SIGNALS * 1e300), ["in column 1 of 2"]),
     ],
 )
 def test_what_is_no_such_input_is_told_in_a_line(keys, arrays, words, prepared):

@@ -212,24 +212,41 @@ class Numbers(InMemory):
         """Returns mean and standard deviation of training along the last axis.
 
         A deviation is 0 where nothing changes, however the mean is rounded.
+
+        Raises:
+            UserError: numbers are too large or too small for it, so that they would be lost.
         """
         axes = tuple(range(train.ndim - 1))
         changes = train.max(axis=axes) > train.min(axis=axes)
-        mean = np.where(changes, train.mean(axis=axes, dtype=np.float64), train.max(axis=axes))
-        deviation = np.where(changes, train.std(axis=axes, dtype=np.float64), 0)
+        with np.errstate(all="ignore"):  # What came of it is looked at.
+            mean = np.where(changes, train.mean(axis=axes, dtype=np.float64), train.max(axis=axes))
+            deviation = np.where(changes, train.std(axis=axes, dtype=np.float64), 0)
+            ends = np.stack([end(axis=axes) for one in (train, val) for end in (one.min, one.max)])
+            given = np.isfinite(_standardising(mean, deviation)(ends)).all(axis=0)
+        lost = np.flatnonzero(~given | ~np.isfinite(deviation) | (changes & (deviation == 0)))
+        if len(lost):
+            place = lost[0]
+            raise UserError(
+                f"{dataset.name}: numbers from {ends[:, place].min():g} to "
+                f"{ends[:, place].max():g}, in column {place + 1} of {len(mean)}, are too large or "
+                "too small to be standardised; give them in another unit, or as logarithms."
+            )
         return {"shape": train.shape[1:], "mean": mean.tolist(), "std": deviation.tolist()}
 
     def affine(self, cache: Any, normalisation: str) -> Affine:
         """Returns what makes the mean of training 0 and its deviation 1; a constant becomes 0."""
-        mean, deviation = np.array(cache.meta["mean"]), np.array(cache.meta["std"])
-        scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 0)
-        return Affine(scale, -mean * scale)
+        return _standardising(np.array(cache.meta["mean"]), np.array(cache.meta["std"]))
 
     def wrong(self, found: np.ndarray, meta: Meta) -> str | None:
         """Inputs are finite numbers."""
         if found.dtype.kind not in "uif":
             return f"an array of {found.dtype}"
         return None if np.isfinite(found).all() else "NaN or infinity"
+
+
+def _standardising(mean: np.ndarray, deviation: np.ndarray) -> Affine:
+    scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 0)
+    return Affine(scale, -mean * scale)
 
 
 def check_type(name: str, array: np.ndarray, where: str) -> None:

@@ -58,7 +58,7 @@ class Tokens(InMemory):
             place = int(np.argmax((array == wrong).any(axis=1)))
             raise UserError(
                 f"{where}: {name}[{place}] holds {wrong}; tokens are 0, where a text has ended, "
-                "or more."
+                "or more, and below 2,147,483,647."
             )
         return array.astype(np.int32)
 

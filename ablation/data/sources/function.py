@@ -19,7 +19,7 @@ import numpy as np
 from ablation import source
 from ablation.config import UserError, first_line
 from ablation.data.sources.common import LeftOut
-from ablation.data.sources.held import Held, HeldConfig
+from ablation.data.sources.held import Held, HeldConfig, names_read
 
 _KEY = "dataset.name"
 _SHAPES = {2: ("x", "y"), 4: ("x_train", "y_train", "x_val", "y_val")}
@@ -49,7 +49,8 @@ class Function(Held):
         with _watched(read):
             returned = _called(located, dataset.name)
         self.read = tuple(sorted(path for path, is_only_read in read.items() if is_only_read))
-        super().__init__(_by_name(returned, dataset.name), dataset, f"what {dataset.name} returns")
+        arrays = _by_name(returned, dataset.name, dataset.group)
+        super().__init__(arrays, dataset, f"what {dataset.name} returns")
 
     @staticmethod
     def state(dataset: FunctionConfig) -> str:
@@ -80,8 +81,13 @@ def _called(located: source.Located, name: str) -> Any:
         raise UserError(f"{_KEY}={name}: {source.user_error(error, files)}") from error
 
 
-def _by_name(returned: Any, name: str) -> dict[str, np.ndarray]:
+def _by_name(returned: Any, name: str, group: str | None) -> dict[str, np.ndarray]:
     """Returns what a function returned as arrays by their names.
+
+    Args:
+        returned: by the function.
+        name: of the function.
+        group: `dataset.group`.
 
     Raises:
         UserError: it is nothing that a data set can be made of.
@@ -99,8 +105,21 @@ def _by_name(returned: Any, name: str) -> dict[str, np.ndarray]:
             f"{_KEY}={name} returned {what}; it must return x, y, or x_train, y_train, x_val, "
             "y_val, or a dict of arrays by these names."
         )
+    names = [str(key) for key in returned]
+    read = names_read(names, group)
+    unread = [one for one in names if one not in read]
+    if read and unread:  # Such as groups, without which patients would be in both splits.
+        raise UserError(
+            f"{_KEY}={name} returned {' and '.join(unread)} too, which nothing reads; leave it "
+            f"out. Read are {', '.join(sorted(read))}."
+        )
     arrays = {}
     for key, value in returned.items():
+        if np.ma.is_masked(value):
+            raise UserError(
+                f"{_KEY}={name}: {key} is masked in places, and nothing may be missing; fill these "
+                "or leave such examples out."
+            )
         try:
             arrays[str(key)] = np.asarray(value)
         except Exception as error:  # Of whatever library it is from.
