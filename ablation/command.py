@@ -132,7 +132,7 @@ def _of_controls(words: Sequence[str], sweeps: bool) -> list[str]:
                     f"{word} is beside the arms of a sweep: put -m before the keys and name "
                     "several levels, such as -m arch=34,50."
                 )
-            word = f"control=[{','.join(names)}]"
+            word = f"control=[{','.join(dict.fromkeys(names))}]"
         found.append(word)
     return found
 

@@ -6,6 +6,7 @@ Hydra rejects what is not of the right type; here is what is out of range or doe
 import difflib
 import importlib.util
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -167,7 +168,12 @@ def _validate_dataset(dataset: DatasetConfig) -> None:
 
 
 def _validate_places(config: Config) -> None:
-    """Raises UserError if what is written would lie among the images that are read."""
+    """Raises UserError if what is written would lie in a file or among images that are read."""
+    for key in ("runs_dir", "cache_dir"):
+        place = expanded(key, getattr(config, key))
+        there = next(filter(os.path.exists, (place, *place.parents)), place)
+        if there.is_file():
+            raise UserError(f"{key}={getattr(config, key)}: {there} is a file; name a folder.")
     path = getattr(config.dataset, "path", None)
     if not path:
         return

@@ -81,6 +81,11 @@ def test_help_shows_keys_choices_and_commands(cli, tmp_path):
         (["dataset=function"], ["dataset.name", "my_data.py:load"]),
         (["dataset=function", "dataset.name=no.py:load"], ["There is no file", "no.py"]),
         (["dataset=huggingface"], ["needs dataset.path"]),
+        (
+            ["dataset.path=my_images"],
+            ["dataset.path=my_images is for", "dataset=folder", "=digits"],
+        ),
+        (["dataset.data_dir=my_sets"], ["dataset.data_dir=my_sets is for dataset=tfds;"]),
         (["dataset=folder", "dataset.group=who"], ["dataset.group=who is for dataset=arrays"]),
         (["-m", "dataset.image_size=32,[96,x]"], ["image_size=[96, 'x'] is no size"]),
         (["recipe.milestones=[0.5"], ["recipe.milestones=[0.5"]),

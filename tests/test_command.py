@@ -346,6 +346,11 @@ def test_what_is_rejected_is_written_with_brackets_or_without(hydra, word, rejec
     assert found.space.rejected == rejected
 
 
+def test_a_control_that_is_named_twice_is_one():
+    words = command.arranged(["-m", "plain=true,false", "control=sham,lesion,sham"])
+    assert "control=[sham,lesion]" in words
+
+
 def test_what_is_rejected_is_not_kept(hydra):
     words = "design=cumulative", "plain=true,false", "parts.se=false,true", "epochs=1,2"
     found = _expanded(*words, "design.rejected=[se]")
@@ -361,6 +366,7 @@ def test_what_is_rejected_is_not_kept(hydra):
         (["design.reference.se=true", "plain=true,false"], "design.reference names se"),
         (["design.reference.plain=no", "plain=true,false"], "Allowed: true, false."),
         (["design.rejected=[depth]", "plain=true,false"], "design.rejected names depth"),
+        (["design.rejected=plain", "plain=true,false"], "plain is for design=cumulative"),
         (["design.reference.plain", "plain=true,false"], "design.reference.KEY=LEVEL"),
     ],
 )

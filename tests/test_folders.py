@@ -17,6 +17,8 @@ from ablation.config import UserError
         (["cache_dir='~nobody-of-that-name/cache'"], ["cache_dir=~nobody-of-that-name/cache"]),
         (["runs_dir='~nobody-of-that-name/runs'"], ["runs_dir=~nobody-of-that-name/runs"]),
         (["-m", "seed=0,1", "runs_dir='~nobody-of-that-name/runs'"], ["runs_dir=~nobody"]),
+        ([f"runs_dir={__file__}"], ["test_folders.py is a file; name a folder."]),
+        ([f"cache_dir={__file__}/x"], ["/x: ", "test_folders.py is a file; name a folder."]),
         (["dataset=folder", "dataset.path='~nobody-of-that-name/x'"], ["dataset.path=~nobody"]),
     ],
 )

@@ -102,6 +102,16 @@ def with_reference(
     Raises:
         UserError: a factor or level of `reference` or `rejected` is not named.
     """
+
+    def level_of(what: str, key: str, typed: str) -> Any:
+        texts = {spelled(level): level for level in named[key]}
+        found = find_level(typed, texts)
+        if found is None:
+            raise UserError(
+                f"{what}={typed} is no level that the command names. Allowed: {', '.join(texts)}."
+            )
+        return texts[found]
+
     of_rejected = [one.partition("=")[0] for one in rejected]
     for what, keys in (("design.reference", reference), ("design.rejected", of_rejected)):
         for key in keys:
@@ -114,13 +124,11 @@ def with_reference(
     for key, known in named.items():
         first = known[0]
         if key in reference:
-            texts = {spelled(level): level for level in known}
-            found = find_level(reference[key], texts)
-            if found is None:
-                raise UserError(
-                    f"design.reference.{key}={reference[key]} is no level that the command names. "
-                    f"Allowed: {', '.join(texts)}."
-                )
-            first = texts[found]
+            first = level_of(f"design.reference.{key}", key, reference[key])
         levels[key] = (first, *(level for level in known if level != first))
-    return Space(levels, tuple(rejected))
+    not_kept = []
+    for key, equals, level in (one.partition("=") for one in rejected):
+        if equals:
+            level = spelled(level_of(f"design.rejected={key}", key, level))
+        not_kept.append(f"{key}{equals}{level}")
+    return Space(levels, tuple(not_kept))

@@ -11,4 +11,4 @@ DESIGNS: dict[str, Design] = {
 }
 """What `design=` and `report.design=` may name."""
 
-GRID = "grid"
+GRID, CUMULATIVE = "grid", "cumulative"

@@ -28,7 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation import keys
 from ablation.config import UserError, to_plain
 from ablation.designs import BLOCKS, Space, seeds, with_reference
-from ablation.designs.registry import DESIGNS, GRID
+from ablation.designs.registry import CUMULATIVE, DESIGNS, GRID
 from ablation.factors import spelled
 
 _DEPENDENT = re.compile(r"\$\{(?!oc\.env:)")
@@ -152,6 +152,11 @@ def expand(config: DictConfig) -> Expansion:
             named.append(levels | {key: spelled(level) for key, level in arm.levels.items()})
     composed = configurations(config.hydra.job.config_name, found)
     jobs = [Job(*one) for one in zip(found, places, named, composed, strict=True)]
+    if design.rejected and design.name != CUMULATIVE:
+        raise UserError(
+            f"design.rejected={','.join(map(str, design.rejected))} is for design={CUMULATIVE}, "
+            f"which goes by steps; design={design.name} has none. Leave it out."
+        )
     if at_most and len(arms) < 2:
         raise UserError(
             f"seed=until({at_most}) trains seeds until questions are decided, and a single arm "

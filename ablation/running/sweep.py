@@ -27,7 +27,7 @@ from ablation.config import (
     expanded,
     flatten,
 )
-from ablation.data import cache
+from ablation.data import cache, sources
 from ablation.designs import BLOCKS
 from ablation.designs.controls import CAPACITY, CONTROLS, LESION
 from ablation.designs.registry import DESIGNS, GRID
@@ -100,6 +100,7 @@ class Sweep:
                 raise UserError(f"{key} is one for the whole command and cannot be swept.")
         self._without_effect = dict.fromkeys(remarks.without_effect(configs))
         self._configs = [validated(config) for config in configs]
+        sources.check_places([config["dataset"] for config in configs])
         unread = recipes.without_effect([config["recipe"] for config in configs])
         self._without_effect |= dict.fromkeys(unread)
         if expansion and expansion.until and self._configs[0].rerun == "all":

@@ -111,12 +111,18 @@ def test_the_reference_is_the_first_level_named_or_the_one_asked_for():
     assert with_reference(named, {"a": "false"}).reference["a"] is False
 
 
+def test_a_level_that_is_rejected_may_be_spelled_in_another_way():
+    named = {"a": [True, False], "b": [0.1, 0.01]}
+    assert with_reference(named, {}, ("a", "b=1e-2")).rejected == ("a", "b=0.01")
+
+
 @pytest.mark.parametrize(
     ("reference", "rejected", "message"),
     [
         ({"c": "1"}, (), "design.reference names c, which the command does not sweep. Allowed: a"),
         ({"a": "maybe"}, (), "design.reference.a=maybe is no level that the command names."),
         ({}, ("c",), "design.rejected names c"),
+        ({}, ("a=maybe",), "design.rejected=a=maybe is no level .* Allowed: true, false."),
     ],
 )
 def test_what_is_not_named_is_refused(reference, rejected, message):

@@ -21,6 +21,7 @@ __all__ = [
     "Example",
     "LeftOut",
     "Source",
+    "check_places",
     "keys",
     "open_source",
     "options",
@@ -82,6 +83,26 @@ def typed(given: Mapping[str, Any]) -> DatasetConfig:
                 f"{', '.join(f'dataset.{one}' for one in options(source)) or 'no options'}."
             )
     return kind(**{key: value for key, value in given.items() if key in own})
+
+
+def check_places(given: Sequence[Mapping[str, Any]]) -> None:
+    """Raises UserError if a command says where data lies, and no source of it looks there.
+
+    `typed` cannot tell, because it knows one data set, and a command may sweep several.
+
+    Args:
+        given: the values of each data set of the command by key.
+    """
+    for key in PLACES:
+        reading = [name for name in SOURCES if key in options(name)]
+        typed_in = [one for one in given if one.get(key) is not None]
+        if typed_in and not any(one["source"] in reading for one in given):
+            dataset = typed_in[0]
+            raise UserError(
+                f"dataset.{key}={dataset[key]} is for {_datasets(reading)}; "
+                f"dataset={dataset['name']} does not read it. Name the one that is meant, or leave "
+                "it out."
+            )
 
 
 def _datasets(sources: Sequence[str]) -> str:
