@@ -131,6 +131,13 @@ def test_a_batch_larger_than_the_data_is_refused_and_leaves_nothing(cli, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_a_metric_of_other_labels_is_refused_before_anything_is_trained(cli, tmp_path):
+    done = cli("arch=20", "report.metric=mae", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "report.metric=mae is not for what these runs predict. Allowed: acc" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_study_prints_its_table_and_where_the_report_is(tiny_study):
     _, done = tiny_study
     assert "| arch | plain" in done.stdout

@@ -28,7 +28,7 @@ from ablation.records import asked, store
 from ablation.records.asked import Looked, Planned
 from ablation.records.controls import Control
 from ablation.records.predictions import Predictions
-from ablation.targets import CLASSES, all_metrics, find_metric
+from ablation.targets import CLASSES, all_metrics, check_metric, find_metric
 from ablation.targets.common import Target
 from ablation.text import file_name
 
@@ -131,16 +131,8 @@ class Study:
         whole = replace(self, measure=name, own_metric=own, margin=margin)
         if name is None and self.measure is None:
             return whole
-        known = dict.fromkeys(
-            one
-            for _, of_kind in self.all_runs.groupby("target", sort=False)
-            for one in self.target_of(of_kind).metrics
-        )
-        if name is not None and not own and name not in known:
-            raise UserError(
-                f"report.metric={name} is not for what these runs predict. Allowed: "
-                f"{', '.join(known)}, or a function of your own, such as my_metrics.py:f."
-            )
+        kinds = self.all_runs.groupby("target", sort=False)
+        check_metric(name, (self.target_of(of_kind) for _, of_kind in kinds))
         of_arms, problems, lacking = whole.scored(self.runs)
         of_controls, _, more = whole.scored(self.control_runs)
         problems, lacking = [*self.problems, *problems], [*lacking, *more]

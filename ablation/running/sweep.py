@@ -56,6 +56,7 @@ from ablation.running.jobs import Expansion
 from ablation.running.progress import Monitor
 from ablation.running.tuning import Decided, Tuning
 from ablation.running.until import Buying
+from ablation.targets import check_metric
 from ablation.terminal import counted, open_console
 from ablation.validation import check_report, validated
 
@@ -188,15 +189,20 @@ class Sweep:
         """Makes sure that every data set lies ready, which the identity of a run needs.
 
         Raises:
-            UserError: a data set cannot be had, or is smaller than a batch.
+            UserError: a data set cannot be had, is smaller than a batch, or has no labels that
+                `report.metric` is for.
         """
-        for config in {runner.data_key(config): config for config in self._configs}.values():
+        of_data = {runner.data_key(config): config for config in self._configs}.values()
+        for config in of_data:
             runner.prepare(config.dataset, config.cache_dir)
         self._keep(runner.resolve(self._configs))
-        first = self._configs[0]
-        data = cache.find(first.dataset, first.cache_dir)
-        assert data
-        self._metric = self._report.metric or data.target(first.dataset).metric.name
+        targets = []
+        for config in of_data:
+            data = cache.find(config.dataset, config.cache_dir)
+            assert data
+            targets.append(data.target(config.dataset))
+        check_metric(self._report.metric, targets)
+        self._metric = self._report.metric or targets[0].metric.name
 
     def _keep(self, runs: list[Run]) -> None:
         """Takes the runs of the jobs, in order, for those of the sweep."""

@@ -144,6 +144,21 @@ def all_metrics() -> dict[str, Metric]:
     return {name: one for kind in TARGETS.values() for name, one in kind().metrics.items()}
 
 
+def check_metric(name: str | None, of: Iterable[Target]) -> None:
+    """Raises UserError if a metric is one of targets, but of none that runs have.
+
+    Args:
+        name: of the metric or of the user's own function, None for the usual one.
+        of: the targets of the runs.
+    """
+    known = dict.fromkeys(one for target in of for one in target.metrics)
+    if name in all_metrics() and name not in known:
+        raise UserError(
+            f"report.metric={name} is not for what these runs predict. Allowed: "
+            f"{', '.join(known)}, or a function of your own, such as my_metrics.py:f."
+        )
+
+
 def find_metric(name: str) -> Metric:
     """Returns a metric of any target or of the user's own; see `metrics.find`."""
     return metrics.find(name, all_metrics())
