@@ -6,6 +6,7 @@ Imports no framework, and of the project only what an order is made of.
 import dataclasses
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -96,21 +97,27 @@ def obey(work: Callable[[str], tuple[int, str]]) -> int:
     Args:
         work: does what a line orders; returns the exit code, and an answer that is printed.
     """
-    # Not sys.stdin, whose lock the waiting thread would still hold at a normal end.
     line = sys.stdin.readline()
     answers = os.dup(1)
     os.dup2(2, 1)  # What a network prints is no answer.
-    end_after(lambda: os.read(0, 1))
+    # Not sys.stdin, whose lock the waiting thread would still hold at a normal end.
+    end_with(lambda: os.read(0, 1))
     code, answer = work(line)
     os.write(answers, answer.encode())
     return code
 
 
-def end_after(wait: Callable[[], object]) -> None:
-    """Ends this process as soon as a wait is over, such as that for the end of its parent."""
+def end_with(parent: Callable[[], object]) -> None:
+    """Ends this process as soon as its parent ends, or by any signal that it gets itself.
+
+    Args:
+        parent: waits for the end of the parent.
+    """
+    # Python would make an error of it, and of an interrupted run one that has failed.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def end() -> None:
-        wait()
+        parent()
         os._exit(1)
 
     threading.Thread(target=end, daemon=True).start()

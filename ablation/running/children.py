@@ -30,7 +30,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from ablation import import_path
-from ablation.orders import end_after
+from ablation.orders import end_with
 from ablation.running import environment
 
 _AT_START = (*environment.SET_ASIDE, "GLIBC_", "LD_", "MALLOC_", "OPENBLAS_", "PYTHON")
@@ -231,7 +231,7 @@ def _work(module: str, order: str, variables: dict[str, str], answers: Connectio
     environment.become(variables)
     parent = multiprocessing.parent_process()
     assert parent
-    end_after(lambda: wait([parent.sentinel]))
+    end_with(lambda: wait([parent.sentinel]))
     code, answer, complaint = 1, "", ""
     try:
         code, answer = importlib.import_module(module).work(order)

@@ -100,6 +100,7 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
     if status.state == store.COMPLETE:
         # Before the run counts as complete, so that a complete run never keeps a checkpoint.
         shutil.rmtree(directory / "checkpoint", ignore_errors=True)
+        store.sync(directory)
     store.write_status(directory, status)
     return 0 if status.state in (store.COMPLETE, store.REFUSED) else EXIT_FAILED
 

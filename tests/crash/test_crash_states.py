@@ -101,7 +101,9 @@ class Runs:
         status = store.read_status(directory)
         assert status.state == store.COMPLETE, status
         history = pd.read_csv(directory / "history.csv").drop(columns="seconds")
-        names = sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
+        # The lock and the log are not synced: of a complete run a power cut may take them.
+        kept = (path for path in directory.rglob("*") if path.name not in (".lock", "log.txt"))
+        names = sorted(str(path.relative_to(directory)) for path in kept)
         weights = store.read_json(directory / "result.json")["weights_sha256"]
         return weights, history.to_csv(index=False), names
 
@@ -213,7 +215,7 @@ def _promised(done):
 
 
 def test_after_some_power_cuts(runs, clean):
-    _cut_power(runs, clean, _spread)
+    _cut_power(runs, clean, lambda states: [*_spread(states), states[-1]])
 
 
 @pytest.mark.faults

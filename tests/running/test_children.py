@@ -63,7 +63,8 @@ def test_warm_and_cold_give_the_same_bits(ordered):
     assert len(set(found)) == 1
 
 
-def test_a_crash_of_one_run_is_its_own(ordered):
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_crash_of_one_run_is_its_own(end, ordered):
     run, order, variables = ordered
     ended = []
     thread = threading.Thread(target=lambda: ended.append(children.run(WORKER, order, variables)))
@@ -72,9 +73,9 @@ def test_a_crash_of_one_run_is_its_own(ordered):
     assert os.getsid(process) == process
     # Of two processes Linux kills the one with more of it when memory runs out.
     assert int(Path(f"/proc/{process}/oom_score_adj").read_text()) >= 500
-    os.kill(process, signal.SIGKILL)
+    os.kill(process, end)
     thread.join(60)
-    assert ended == [Ended(-signal.SIGKILL)]
+    assert ended == [Ended(-end)]
     before = store.read_status(run.directory)
     again = written(TrainOrder(run, "command", False, before.attempt, before.state))
     assert children.run(WORKER, again, variables) == Ended(0)

@@ -87,7 +87,9 @@ def test_fifty_kills_lose_nothing(cache_dir, tmp_path):
             # Everything is trained already: begin again, so that the kills go on.
             for path in store.run_directories(killed / "runs" / "main"):
                 store.forget(path)
-    assert _start(killed, cache_dir).wait(600) == 0
+    ended = _start(killed, cache_dir).wait(600)
+    directories = store.run_directories(killed / "runs" / "main")
+    assert ended == 0, [store.read_status(directory) for directory in directories]
     facts = _facts(killed)
     lost = [name for name, fact in _facts(alone).items() if facts.get(name) != fact]
     print(f"\nkills {kills}, sweeps started {starts}, runs {len(facts)}, lost {len(lost)}")
