@@ -231,6 +231,7 @@ def test_a_set_that_changes_on_disk_is_another(saved):
     [
         (lambda: rows(label=None), {}, ["dataset.label_column must be named", "who (Value)"]),
         (lambda: rows(image=None), {}, ["dataset.image_column must be named", "none holds images"]),
+        (lambda: rows(image=None), {}, ["Texts are not read: map them to tokens first"]),
         (rows, {"image_column": "label"}, ["image_column=label is no column of images"]),
         (rows, {"label_column": "image"}, ["label_column=image is no column of labels"]),
         (rows, {"label_column": "no"}, ["label_column=no is no column of labels", "image (Image)"]),

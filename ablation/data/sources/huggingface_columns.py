@@ -20,6 +20,7 @@ _MANY = {
     "label": "labels",
     "input": "inputs, lists of numbers of one length or of whole numbers",
 }
+_TEXTS = ("string", "large_string")
 _PADDING = 0
 
 
@@ -88,7 +89,11 @@ def the_one(what: str, asked: str | None, columns: Mapping[str, Any], fits: Any,
         if len(choice) == 1:
             return choice[0]
     how = "any of several may be meant" if found else f"none holds {_MANY[what]}"
-    raise UserError(f"{key} must be named, because {how}: {held(columns)}.")
+    texts = [one for one in columns.values() if getattr(one, "dtype", None) in _TEXTS]
+    hint = ""
+    if what == "image" and texts and not found:
+        hint = " Texts are not read: map them to tokens first, lists of whole numbers."
+    raise UserError(f"{key} must be named, because {how}: {held(columns)}.{hint}")
 
 
 def held(columns: Mapping[str, Any]) -> str:
