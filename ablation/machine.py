@@ -1,12 +1,15 @@
-"""The processor that this runs on, in words, its free memory and its mounts. No framework."""
+"""The processor that this runs on, in words, its memory and its mounts. No framework."""
 
 import contextlib
 import functools
 import platform
+import resource
+import sys
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
 _MEMINFO = Path("/proc/meminfo")
+_STATUS = Path("/proc/self/status")
 _MOUNTS = Path("/proc/self/mounts")
 _CGROUP = Path("/sys/fs/cgroup")
 _INSTRUCTIONS = {
@@ -108,3 +111,13 @@ def _fact(name: str) -> str:
         line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == name
     )
     return next(found, "")
+
+
+def peak_memory_bytes() -> int:
+    """Returns the peak resident memory of this process."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = _STATUS.read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
+    # Where there is no such file. Linux counts in KiB, and the peak of the parent with it.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

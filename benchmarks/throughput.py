@@ -11,7 +11,6 @@ import argparse
 import importlib
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 from common import composed, machine, table
 
+from ablation.machine import peak_memory_bytes
 from ablation.running import environment
 
 CONTESTANTS = {
@@ -190,7 +190,7 @@ def _serve() -> None:
     makers = {"ablation": _keras_steps, "keras": _keras_steps, "product": _products}
     make = makers.get(order["kind"], _torch_steps)
     importlib.import_module("ablation.training.train" if make is _keras_steps else "peers")
-    libraries = _peak_memory()
+    libraries = peak_memory_bytes()
     train, multiply_adds = make(order)
     train(_WARM_UP_STEPS)
     answer: Any = [libraries, multiply_adds]
@@ -202,12 +202,7 @@ def _serve() -> None:
             break
         step = statistics.median(train(2))
         answer = images / statistics.median(train(max(3, round(seconds / step))))
-    print(json.dumps(_peak_memory()), file=answers, flush=True)
-
-
-def _peak_memory() -> int:
-    """Returns the largest resident memory of this process so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps(peak_memory_bytes()), file=answers, flush=True)
 
 
 def _batch(order: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,3 +97,14 @@ def test_where_nothing_tells_of_memory_nothing_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "_MEMINFO", tmp_path / "none")
     monkeypatch.setattr(machine, "_CGROUP", tmp_path)
     assert machine.free_memory_bytes() is None
+
+
+def test_the_peak_of_a_process_is_not_that_of_its_parent():
+    asks = "from ablation import machine; print(machine.peak_memory_bytes())"
+    parent = f"""
+import subprocess, sys
+large = b"x" * 400_000_000
+print(subprocess.run([sys.executable, "-c", {asks!r}], capture_output=True, text=True).stdout)
+"""
+    done = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True)
+    assert 1_000_000 < int(done.stdout) < 200_000_000

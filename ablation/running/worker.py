@@ -35,6 +35,7 @@ OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE,
 EXIT_DISK = 100
 """And the place of an error in `OF_THE_DISK`: it came where not even a status could be written."""
 
+_WITHOUT_DATA = store.INTERRUPTED, "its data set was removed from cache_dir while it was started"
 _HDF5_SAYS = re.compile(r"\berrno = (\d+)")  # In errors that have no number of their own.
 _LOCK_SECONDS = 2.0  # Longer than the moment for which a reader tries the lock.
 
@@ -144,6 +145,17 @@ def _reason(error: Exception, run: Run) -> str:
     return source.user_error(error, [path for one in own for path in source.local_modules(one)])
 
 
+def _check_code(run: Run) -> None:
+    """Raises UserError if a user's own code is not that which the sweep began with."""
+    if registry.record(run.config).source != run.network.source:
+        raise UserError(
+            f"the code of arch={run.config.arch} changed after the sweep had begun; start it again."
+        )
+    if source.codes(run.config) != run.code:
+        keys = ", ".join(run.code)
+        raise UserError(f"the code of {keys} changed after the sweep had begun; start it again.")
+
+
 def _train(run: Run, command: str) -> tuple[str, str | None]:
     """Trains and stores the result; returns the state in which it ended, and why."""
     # Imported only now, because Keras and its backend take seconds and print to the log.
@@ -156,16 +168,10 @@ def _train(run: Run, command: str) -> tuple[str, str | None]:
     directory = run.directory
     data = cache.find(run.config.dataset, run.config.cache_dir)
     if data is None:
-        return store.INTERRUPTED, "its data set was removed from cache_dir while it was started"
+        return _WITHOUT_DATA
     if data.fingerprint != run.fingerprint:
         raise UserError("the data set changed after the sweep had begun; start the sweep again.")
-    if registry.record(run.config).source != run.network.source:
-        raise UserError(
-            f"the code of arch={run.config.arch} changed after the sweep had begun; start it again."
-        )
-    if source.codes(run.config) != run.code:
-        keys = ", ".join(run.code)
-        raise UserError(f"the code of {keys} changed after the sweep had begun; start it again.")
+    _check_code(run)
     facts = {
         "fingerprint": run.fingerprint,
         "image_shape": data.input_shape,
@@ -186,6 +192,10 @@ def _train(run: Run, command: str) -> tuple[str, str | None]:
         return store.DIVERGED, str(divergence)
     except RefusedError as refusal:
         return store.REFUSED, str(refusal)
+    except FileNotFoundError:
+        if cache.find(run.config.dataset, run.config.cache_dir):
+            raise
+        return _WITHOUT_DATA
     store.write_json(directory / "result.json", result | {"files": store.file_digests(directory)})
     return store.COMPLETE, None
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ablation import machine
 from ablation.config import Config, UserError
 from ablation.orders import obey, read_measure_order
 from ablation.terminal import import_quietly
@@ -60,7 +61,7 @@ def measure(config: Config) -> dict[str, Any]:
     from ablation.training.callbacks import StepClock
     from ablation.training.feed import train_dataset
     from ablation.training.predicting import Validation
-    from ablation.training.train import compiled_model, open_batches, peak_memory_bytes, set_up
+    from ablation.training.train import compiled_model, open_batches, set_up
 
     begun = time.perf_counter()
     set_up(config)
@@ -92,7 +93,7 @@ def measure(config: Config) -> dict[str, Any]:
         + val.steps * val_step
         + diagnostics_seconds,
         "checkpoint_seconds": checkpoint_seconds,
-        "peak_memory_bytes": peak_memory_bytes(),
+        "peak_memory_bytes": machine.peak_memory_bytes(),
     }
 
 

@@ -3,9 +3,7 @@
 import contextlib
 import hashlib
 import math
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ablation import backends, source
+from ablation import backends, machine, source
 from ablation.config import Config, UserError
 from ablation.data.augment import OwnAugmentation, Tricks
 from ablation.data.cache import Cache
@@ -131,7 +129,7 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
         "resumed_from_epoch": finished,
         "seconds": round(time.perf_counter() - start, 3),
         "seconds_by_part": {part: round(seconds, 3) for part, seconds in parts.items()},
-        "peak_memory_bytes": peak_memory_bytes(),
+        "peak_memory_bytes": machine.peak_memory_bytes(),
     }
 
 
@@ -273,9 +271,3 @@ def _result(
         "weights_sha256": weights_digest(model),
         "seconds_per_epoch": statistics.median(row["seconds"] for row in rows),
     }
-
-
-def peak_memory_bytes() -> int:
-    """Peak resident memory of this process; Linux counts in KiB, macOS in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -29,6 +29,12 @@ def _children(parent):
     return [int(process) for process in listed.split()]
 
 
+def _descendants(sweep):
+    """The servers of a sweep and the children that train, each a list of processes."""
+    servers = _children(sweep)
+    return servers, [one for server in servers for one in _children(server) if _trains(one)]
+
+
 def _trains(process):
     """Whether a process trains: it leads a session of its own."""
     try:
@@ -73,8 +79,10 @@ def test_fifty_kills_lose_nothing(cache_dir, tmp_path):
         while sweep.poll() is None and sum(kills.values()) < KILLS:
             time.sleep(rng.uniform(0.5, 9))
             target = rng.choice(list(kills))
-            servers = _children(sweep.pid)
-            children = [one for server in servers for one in _children(server) if _trains(one)]
+            servers, children = _descendants(sweep.pid)
+            while target == "child" and not children and sweep.poll() is None:
+                time.sleep(0.05)
+                servers, children = _descendants(sweep.pid)
             victims = {"parent": [sweep.pid], "server": servers, "child": children}
             victims["all"] = [sweep.pid, *servers, *children]
             number = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

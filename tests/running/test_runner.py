@@ -71,7 +71,7 @@ def test_a_disk_that_keeps_even_the_status_from_being_written_is_no_fault_of_the
         raise OSError(error, os.strerror(error))
 
     monkeypatch.setattr(store, "make_directory", broken)
-    code = worker.work(written(TrainOrder(run, "command", False, 0, store.PENDING)), lambda: None)
+    code, _ = worker.work(written(TrainOrder(run, "command", False, 0, store.PENDING)))
     monkeypatch.undo()
     begun = Status().begun()
     ended = runner._death(begun, code, "")

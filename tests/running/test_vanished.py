@@ -5,8 +5,11 @@ import time
 
 import pytest
 
+from ablation import targets
+from ablation.data import cache
 from ablation.records import store
-from support import TINY, start_sweep
+from ablation.running import worker
+from support import TINY, run_of, start_sweep
 
 KEYS = ("-m", *TINY, "epochs=12", "plain=true,false")
 
@@ -66,3 +69,26 @@ def test_a_cache_that_is_gone_is_prepared_anew(cli, tmp_path):
     again = cli("-m", *arguments, f"cache_dir={cache}", cwd=tmp_path, cold=True)
     assert again.returncode == 0, again.stderr
     assert {store.read_status(study / name).state for name in ends} == {store.COMPLETE}
+
+
+def test_a_cache_that_goes_while_it_is_opened_ends_no_run_as_failed(config, tmp_path, monkeypatch):
+    cache_dir = tmp_path / "cache"
+    made = config(*TINY, f"runs_dir={tmp_path}", f"cache_dir={cache_dir}")
+    data = cache.prepare(made.dataset, made.cache_dir, lambda *_: None)
+    run = run_of(targets.settled(made, data.target(made.dataset)), data.fingerprint)
+    store.make_directory(run.directory)
+
+    def missing(*_):
+        raise FileNotFoundError("train_images.npy")
+
+    monkeypatch.setattr("ablation.training.train.train", missing)
+    with pytest.raises(FileNotFoundError):  # Of a file that is not of the data.
+        worker._train(run, "command")
+
+    def gone(*_):
+        shutil.rmtree(cache_dir)
+        missing()
+
+    monkeypatch.setattr("ablation.training.train.train", gone)
+    state, reason = worker._train(run, "command")
+    assert state == store.INTERRUPTED and "removed from cache_dir" in reason
