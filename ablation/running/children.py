@@ -111,6 +111,7 @@ class _Asked(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.workers: set[socket.socket] = set()
 
     def stop(self) -> None:
+        """Listens no more, and gives up the children that still work."""
         self.shutdown()
         for worker in list(self.workers):
             with contextlib.suppress(OSError):  # It has just ended.
@@ -123,6 +124,7 @@ class _Asking(socketserver.StreamRequestHandler):
     server: _Asked
 
     def handle(self) -> None:
+        """Starts the child that is asked for, and answers with how it ended."""
         self.server.workers.add(self.request)
         order = self.rfile.readline()
         if order:  # Else the worker is gone already.
