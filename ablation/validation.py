@@ -364,5 +364,5 @@ def _positive(key: str, value: float) -> None:
 
 def _within(key: str, value: float, low: float, high: float) -> None:
     if not (low <= value < high):
-        upper = f" and below {high:g}" if high < math.inf else ", and finite"
+        upper = f" and below {high:.12g}" if high < math.inf else ", and finite"
         raise UserError(f"{key}={value} must be {low:g} or more{upper}.")
