@@ -94,6 +94,7 @@ def test_a_module_is_found_without_importing_its_package(folder):
         ("latin.py:build", ["latin.py", "encoding"]),
         ("encoding.py:build", ["encoding"]),
         ("statistics.py:build", ["has the name of a module of Python itself"]),
+        ("os:getcwd", ["'os' is a module of Python itself", "path/to/file.py:name"]),
     ],
 )
 def test_what_cannot_be_found_or_read_is_told_in_one_line(name, words, folder):

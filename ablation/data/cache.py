@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import math
 import os
 import shutil
 import sys
@@ -342,6 +343,7 @@ def _write_split(
     first, examples = _first(examples)
     if shape is None:
         shape = source.kind.shape(first, dataset)
+    _check_space(math.prod([count, *shape]) * first.dtype.itemsize, split, dataset, directory)
     images = np.lib.format.open_memmap(path, "w+", first.dtype, (count, *shape))
     if hasattr(os, "posix_fallocate"):  # Not on macOS.
         # The file is sparse: on a full disk a write into it would kill the process.
@@ -366,6 +368,19 @@ def _write_split(
         whole.replace(path)
     np.save(directory / f"{split}_labels.npy", labels[:kept])
     return unused
+
+
+def _check_space(needed: int, split: str, dataset: DatasetConfig, directory: Path) -> None:
+    """Raises UserError if a split of some bytes cannot be where it is to be."""
+    free = shutil.disk_usage(directory).free
+    if needed > free:
+        smaller = "a smaller dataset.image_size, " if dataset.size else ""
+        raise UserError(
+            f"the {split} split of dataset={dataset.name} needs {needed / 2**30:,.1f} GiB in "
+            f"cache_dir={directory.parent}, where {free / 2**30:,.1f} GiB are "
+            f"free. Use {smaller}a share of the data, such as dataset.train_split='train[:1000]', "
+            "or cache_dir=FOLDER on another disk."
+        )
 
 
 def _fingerprint(images: np.ndarray, labels: np.ndarray) -> str:

@@ -349,6 +349,12 @@ def test_a_failure_at_the_very_end_leaves_nothing(folder, cache_dir, monkeypatch
     assert not leftovers(cache_dir)
 
 
+def test_what_no_disk_can_hold_is_refused_before_it_is_written(folder, cache_dir):
+    with pytest.raises(UserError, match=r"train split.* needs [\d,.]+ GiB .*dataset.image_size"):
+        prepare(folder, cache_dir, image_size=3_000_000)
+    assert not leftovers(cache_dir)
+
+
 # Prepares a data set; once at work it dies, or waits until another process wants the same.
 _CHILD = """
 import json, os, signal, sys, time
