@@ -106,9 +106,7 @@ def locate(name: str, key: str = "arch") -> Located:
         path, module, root = _located_module(place)
     if module.partition(".")[0] in sys.stdlib_module_names:
         if _is_library(path):
-            raise UserError(
-                f"{key}={name}: '{module}' is a module of Python itself, none of yours; {_SPELLING}."
-            )
+            raise UserError(f"{key}={name}: '{module}' is a module of Python itself; {_SPELLING}.")
         raise UserError(
             f"{path.name} has the name of a module of Python itself; give the file another name."
         )
