@@ -36,6 +36,7 @@ _HEAD = re.compile(r"\+{0,2}([A-Za-z_][\w.]*)\s*([:=].*)?", re.DOTALL)
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _ELEMENT = re.compile(rf"\s*({_QUOTED.pattern})\s*(?=,|$)|([^,]*)", re.DOTALL)
 _FUNCTION = re.compile(r"(choice|glob|interval|range|shuffle|sort|tag)\s*\((.*)\)", re.DOTALL)
+_GLOBAL = re.compile(r"\s*#\s*@package\s+_global_\s*$", re.MULTILINE)
 _REFERENCE = "design.reference."
 _REJECTED = "design.rejected="
 _TUNE = "tune."
@@ -68,12 +69,28 @@ def arranged(words: Sequence[str]) -> list[str]:
     if "--resolve" in names and not names & {"-c", "--cfg", "-h", "--help"}:
         raise UserError("--resolve goes with --cfg: --cfg job --resolve.")
     keys.admit(_archs(rest, options))
+    _check_once(rest)
     _check_files(rest, options)
     # Every experiment is a sweep of its own.
     sweeps = any(re.match(r"experiment=|hydra\.mode=MULTIRUN$", word) for word in rest)
     rest = _of_tuning(_of_seeds(rest, sweeps or bool(swept)), sweeps or bool(swept))
     rest = _of_controls(rest, sweeps or bool(swept))
     return [*options, *overrides(_of_design(rest), sweeps or bool(swept))]
+
+
+def _check_once(words: Sequence[str]) -> None:
+    """Raises UserError if a key is given twice, of which Hydra takes the last."""
+    given: dict[str, list[str]] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals and not key.startswith((_REFERENCE, "~")) and f"{key}=" != _REJECTED:
+            given.setdefault(keys.full(key.lstrip("+")), []).append(value)
+    for key, values in given.items():
+        if len(values) > 1:
+            raise UserError(
+                f"{key} is given {len(values)} times: {' and '.join(values)}. Give one value, or "
+                f"several after -m: {key}={','.join(dict.fromkeys(values))}."
+            )
 
 
 def _of_seeds(words: Sequence[str], sweeps: bool) -> list[str]:
@@ -350,7 +367,7 @@ def loose(words: Sequence[str], place: int) -> UserError:
     if not match or not key:
         # Such as a full-width equals sign or a dash that is none.
         normal = re.sub(r"^\W(?=\w+$)", "-", unicodedata.normalize("NFKC", typed))
-        better = f"; type {normal}" if normal != typed else ""
+        better = f"; type {normal}" if normal != typed else "; --help lists the keys"
         return UserError(f"{typed} is not written as key=value, such as arch=34{better}.")
     value = re.sub(r"\s*,\s*", ",", match[2]).strip(",")
     if not value:
@@ -511,12 +528,22 @@ def _config_dirs(options: Sequence[str]) -> Iterator[Path]:
 def _check_file(path: Path, group: str) -> None:
     written = path.read_text()
     prefix = "" if "@package _global_" in written else f"{group}."
+    if group == "experiment" and not _GLOBAL.match(written):
+        raise UserError(f"{path}: an experiment begins with the line `# @package _global_`.")
     try:
         typed = flatten(dict(yaml.load(written, yaml.BaseLoader) or {}), prefix)
         read = flatten(dict(OmegaConf.to_container(OmegaConf.create(written))), prefix)  # type: ignore
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UserError(f"{path}{line}: no YAML: {error.problem or error.context}.") from None
     except (yaml.YAMLError, OmegaConfBaseException, TypeError, ValueError):
         return  # Hydra says what is wrong with it.
     for key in keys.text_keys().keys() & read.keys():
+        if isinstance(read[key], list):
+            raise UserError(
+                f"{path}: {key} is one text; levels to sweep stand in hydra.sweeper.params, "
+                f"{key}: {','.join(map(str, typed[key]))}."
+            )
         if read[key] is not None and str(read[key]) != typed[key]:
             raise UserError(
                 f"{path}: YAML reads {key}: {typed[key]} as {read[key]}; "

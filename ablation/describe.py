@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def _describe(config: Config) -> None:
-    environment.become(environment.child(config))
+    environment.become(environment.quiet(environment.child(config)))
     import_quietly(config.backend)
     from ablation.networks import cost
     from ablation.networks.build import build

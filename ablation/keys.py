@@ -40,6 +40,19 @@ MARKS = {
 }
 """Keys that nobody sets by hand, and what is typed instead."""
 
+_MEANT = {
+    "data": ["dataset"],
+    "epoch": ["epochs"],
+    "lr": ["recipe.learning_rate"],
+    "model": ["arch"],
+    "n_jobs": ["hydra/launcher=joblib hydra.launcher.n_jobs"],
+    "net": ["arch"],
+    "network": ["arch"],
+    "optim": ["recipe.optimizer"],
+    "seeds": ["seed"],
+}
+"""What other programs call a key, and what it is called here."""
+
 _networks: list[Network] = []
 """Those that the command names."""
 
@@ -148,14 +161,19 @@ def unknown_key(key: str) -> UserError:
         return registry.unknown_part(word, _networks)
     if key in _parts():
         return UserError(f"unknown key {key}. It is a part of the network: parts.{key}=...")
-    keys = [name for name in known_keys() if name.rpartition(".")[0] == group]
-    keys = keys or list(known_keys())
+    inside = [name for name in known_keys() if name.rpartition(".")[0] == group]
     # By the last word, since a long group's name makes any two of its keys alike.
-    words = {name.rpartition(".")[2]: name for name in keys}
-    close = difflib.get_close_matches(word, words, n=1)
-    hint = f" Did you mean {words[close[0]]}?" if close else ""
+    words: dict[str, list[str]] = {}
+    for name in inside if group and inside else known_keys():
+        words.setdefault(name.rpartition(".")[2], []).append(name)
+    meant = words.get(word) or [one for one in _MEANT.get(word, []) if one.startswith(group)]
+    if meant:
+        return UserError(f"unknown key {key}; type {' or '.join(f'{one}=VALUE' for one in meant)}.")
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.7)
+    hint = f" Did you mean {' or '.join(words[close[0]])}?" if close else ""
     return UserError(
-        f"unknown key {key}.{hint} Keys: {', '.join(keys)}. See python -m ablation --help."
+        f"unknown key {key}.{hint} Keys: {', '.join(inside or known_keys())}. "
+        "See python -m ablation --help."
     )
 
 

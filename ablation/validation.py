@@ -288,6 +288,9 @@ def _validate_clipping(recipe: RecipeConfig) -> None:
         raise UserError(f"{named} exclude each other; set all but one to null.")
 
 
+_IN_FILE = re.compile(r"In '(.+)': (\w+) raised while composing config:$")
+"""How Hydra's message begins of a file that cannot be merged with the others."""
+
 _MERGING = "Error merging override "
 """How Hydra's message begins of a value that has not the type of its key."""
 
@@ -306,6 +309,9 @@ def explain(error: Exception) -> str:
         )
         return f"{key} has no default and must be given{example}."
     first = first_line(error)
+    in_file = _IN_FILE.match(first)
+    if in_file:
+        return _unsuited(in_file[1], in_file[2] == ConfigKeyError.__name__, str(error))
     if "Ambiguous value for argument" in first:
         return f"{first}. To sweep, put -m before the keys: python -m ablation -m ..."
     if "does not support sweep type" in first:
@@ -318,9 +324,34 @@ def explain(error: Exception) -> str:
     if key and isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return str(keys.unknown_key(key))
     if isinstance(error, MissingConfigException):
-        options = ", ".join(error.options or [])
-        return f"{first.rstrip('.')}. Allowed: {options}."
+        return _no_choice(first, list(error.options or []))
     return f"{first}: {first_line(cause)}" if cause is not error else first
+
+
+def _no_choice(first: str, options: list[str]) -> str:
+    """Returns what a key that chooses a file of `conf/` may be, and what its value may mean."""
+    found = re.search(r"'(\w+)/([^']+)'", first)
+    if not found:
+        return f"{first.rstrip('.')}. Allowed: {', '.join(options)}."
+    group, name = found.groups()
+    hint = ""
+    if group == "dataset":
+        hint = f", or one of TensorFlow Datasets: dataset=tfds dataset.name={name}"
+    elif group == "recipe" and name in optimizers.names():
+        hint = f". An optimizer is chosen by recipe.optimizer={name}"
+    return f"{group}={name} is not known. Allowed: {', '.join(options)}{hint}."
+
+
+def _unsuited(file: str, is_unknown: bool, said: str) -> str:
+    """Returns what is wrong with a value in a file of `conf/`, by what Hydra said of it."""
+    key = re.search(r"full_key: (\S+)", said)
+    second = said.split("\n")[1].strip().rstrip(".")
+    if not key:
+        return f"{file}.yaml: {second}."
+    if is_unknown:
+        return f"{file}.yaml: {keys.unknown_key(key[1])}"
+    takes = f" {key[1]} takes {keys.takes(key[1])}." if key[1] in keys.known_keys() else ""
+    return f"{file}.yaml: {key[1]}: {second}.{takes}"
 
 
 def _unreadable(word: str) -> str:

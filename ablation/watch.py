@@ -40,6 +40,9 @@ def main() -> int:
     parser.add_argument("folder", metavar="FOLDER", help="a study's folder, such as runs/main")
     parser.add_argument("port", nargs="?", metavar="port=NUMBER", help=argparse.SUPPRESS)
     try:
+        for word in sys.argv[1:]:
+            if word.startswith("--port"):
+                raise UserError(f"{word} is written as port=NUMBER, without dashes.")
         known = parser.parse_args()
         folder = _study(known.folder)
         server = _listening(folder, _port(known.port))
@@ -67,10 +70,8 @@ def main() -> int:
 def _study(name: str) -> Path:
     """Returns a study's folder; raises UserError if there is none."""
     folder = Path(name).expanduser().resolve()
-    if not folder.is_dir():
-        raise UserError(f"{name} is no folder. Name a study's, such as runs/main.")
     if not (folder / PAGE).exists() and not store.run_directories(folder):
-        raise UserError(f"{name} holds no runs and no {PAGE}. Name a study's folder.")
+        raise UserError(f"{store.without_runs(Path(name).expanduser())}.")
     return folder
 
 
@@ -79,6 +80,8 @@ def _port(word: str | None) -> int:
     if word is None:
         return 0
     key, _, value = word.partition("=")
+    if Path(word).exists():
+        raise UserError(f"it shows one study, and {word} is another; name one.")
     if key != "port" or not value.isdecimal() or not 0 < int(value) < 65536:
         raise UserError(f"{word} is not understood. Allowed: port=NUMBER, from 1 to 65535.")
     return int(value)

@@ -374,3 +374,22 @@ def test_a_design_that_cannot_be_made_is_told(hydra, words, message):
     with pytest.raises(UserError) as error:
         _expanded(*words)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["seed=0", "seed=1"],
+        ["plain=true", "epochs=2", "parts.plain=false"],
+        ["dataset=digits", "+dataset=mnist"],
+        ["tune.recipe.learning_rate=1,2", "tune.recipe.learning_rate=3,4"],
+    ],
+)
+def test_a_key_is_given_once(words):
+    with pytest.raises(UserError, match="is given 2 times"):
+        command.arranged(["-m", *words])
+
+
+def test_references_and_rejected_factors_may_be_several():
+    words = ["design.reference.arch=34", "design.reference.seed=1", "design.rejected=plain"]
+    assert command.arranged(["-m", *words, "design.rejected=shortcut"])

@@ -110,7 +110,9 @@ def test_the_command_prints_its_address_and_ends_by_itself_when_stopped(folder):
     ("words", "said"),
     [
         (["nowhere"], "nowhere is no folder"),
-        (["."], "holds no runs"),
+        (["."], "holds studies, main; name one"),
+        (["main", "."], "it shows one study"),
+        (["main", "--port", "80"], "port=NUMBER"),
         (["main", "port=0"], "from 1 to 65535"),
         (["main", "prot=80"], "prot=80 is not understood"),
         ([], "See python -m ablation.watch --help"),

@@ -100,9 +100,13 @@ def claimed(study: Study) -> Claimed:
     texts = [*there, *sorted(left_out, key=[t for v in first for t in v.sentences].index)]
     if not texts:
         return Claimed((), problem=problem)
-    measured = study
-    if versions and versions[-1].metric != study.metric.name:
-        measured = study.measured(versions[-1].metric)
+    measured, unmeasured = study, ""
+    if versions and versions[-1].metric not in (study.measure, study.metric.name):
+        try:
+            measured = study.measured(versions[-1].metric)
+        except UserError as error:
+            # Such as a metric of one's own, seen from another folder.
+            unmeasured = f"the metric that it speaks of cannot be had: {error}"
     since = {text: one.time for one in reversed(versions) for text in one.sentences}
     asked = [_difference(measured, claims.parsed(text)) for text in texts]
     before = [place for place, text in enumerate(texts) if text in kept]
@@ -111,7 +115,7 @@ def claimed(study: Study) -> Claimed:
     answers = []
     for place, text in enumerate(texts):
         claim, effect = claims.parsed(text), own.get(place, together[place])
-        reason = asked[place][1]
+        reason = unmeasured or asked[place][1]
         answers.append(
             Answer(
                 claim,

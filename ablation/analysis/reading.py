@@ -122,7 +122,7 @@ def load(directory: str | Path) -> Study:
     if not runs:
         found = " but those that tune" if store.tuning_directories(directory) else ""
         found += f"; unreadable: {'; '.join(problems)}" if problems else ""
-        raise UserError(f"{directory} holds no runs{found}.")
+        raise UserError(f"{store.without_runs(directory)}{found}.")
     frame = pd.DataFrame(runs)
     _settle_settings(frame)
     _settle_images(frame)

@@ -16,7 +16,7 @@ from typing import Any
 from ablation import targets
 from ablation.config import flatten
 from ablation.data.kinds import NOUN
-from ablation.records import store
+from ablation.records import asked, store
 from ablation.records.tuning import Tuned, arm_of
 from ablation.targets import CLASSES
 from ablation.targets.common import Target
@@ -211,15 +211,13 @@ def of_run(name: str, config: Mapping[str, Any], records: Sequence[Tuned]) -> di
     """
     flat = flatten(config)
     for one in records:
-        fits = one.values and all(_frozen(flat.get(key)) == of for key, of in one.values.items())
+        fits = one.values and all(
+            asked.frozen(flat.get(key)) == of for key, of in one.values.items()
+        )
         if name in one.runs or (fits and arm_of(config, one.keys) == one.arm):
             values = {f"tuned.{key}": value for key, value in one.values.items()}
             return {"tuned_arm": one.arm} | values | {f"{SETTING}{key}": TUNED for key in one.keys}
     return {}
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def why_not(trials: Sequence[Trial]) -> str:

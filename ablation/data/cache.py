@@ -192,8 +192,12 @@ def prepare(dataset: DatasetConfig, cache_dir: str | Path, progress: Progress) -
         ready = find(dataset, cache_dir)
         if ready:
             # The images are as they were, what lies beside them is not.
-            facts = {"left_out": grouped(sources.unused(dataset)), "lost": source.lost}
-            facts["shared"] = ready.meta.get("shared", shared_inputs(ready.directory))
+            facts: dict[str, Any] = {
+                "left_out": grouped(sources.unused(dataset)),
+                "lost": source.lost,
+            }
+            if "shared" not in ready.meta:  # In older ones it is not.
+                facts["shared"] = shared_inputs(ready.directory)
             store.write_json(ready.directory / "meta.json", ready.meta | facts)
             return Cache(ready.directory)
         partial = Path(f"{directory}.partial")
@@ -289,7 +293,8 @@ def _build(
         "bytes": _bytes(directory),
     }
     if target.is_row:
-        learned_from = target.learned_from(np.load(directory / "train_labels.npy"))
+        labels = np.load(directory / "train_labels.npy")
+        learned_from = target.learned_from(labels, source.classes)
         meta["target"] = {"kind": target.kind, **learned_from}
     store.write_json(directory / "meta.json", meta)
 

@@ -168,7 +168,7 @@ def _writer(target: str) -> Any:
     except ImportError as error:
         raise UserError(
             f"{target}=... needs {_TITLES[target]}, which cannot be imported "
-            f"({first_line(error)}): pip install 'ablation[{target}]'."
+            f"({first_line(error)}): pip install {target}."
         ) from None
 
 

@@ -71,6 +71,8 @@ def export(study: ExportedStudy, uri: str, experiment: str, track: Track) -> Wri
 
 def _opened(uri: str, experiment: str) -> tuple[MlflowClient, str]:
     """Returns a client, and the number of the experiment, which is made if there is none."""
+    if ":" not in uri and Path(uri).suffix in (".db", ".sqlite", ".sqlite3"):
+        raise UserError(f"mlflow={uri} would be a folder; a database is mlflow={_SQLITE}{uri}.")
     try:
         if uri.startswith(_DATABASES):
             # Without them MLflow would say that it knows no such place.
@@ -94,7 +96,7 @@ def _check_sqlite(path: Path) -> None:
 
 def _unusable(uri: str, error: Exception) -> UserError:
     if isinstance(error, ImportError) and error.name in ("alembic", "sqlalchemy"):
-        return UserError(f"mlflow={uri} needs {error.name}: pip install 'ablation[mlflow]'.")
+        return UserError(f"mlflow={uri} needs {error.name}: pip install {error.name}.")
     if isinstance(error.__context__, RequestException):
         return UserError(f"mlflow={uri} does not answer. Is an MLflow server running there?")
     return UserError(f"mlflow={uri} cannot be used: {first_line(error)}")

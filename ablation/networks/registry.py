@@ -43,6 +43,7 @@ class Network:
         is_named: whether it is one of `ARCHS`, not the user's own.
         asks_vocabulary: whether it gets the number of tokens of a data set.
         needs_vocabulary: whether it cannot do without.
+        others: arguments that are no parts; see `signature.Signature`.
     """
 
     arch: str
@@ -54,6 +55,7 @@ class Network:
     is_named: bool = True
     asks_vocabulary: bool = False
     needs_vocabulary: bool = False
+    others: tuple[str, ...] = ()
 
     def settled(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the level of each part that changes something, in one canonical form.
@@ -218,6 +220,8 @@ def unknown_part(name: str, networks: Iterable[Network]) -> UserError:
     for parts, ones in of_parts.items():
         close = difflib.get_close_matches(name, ones[0].parts, n=1)
         hint = f" Did you mean {typed(close[0])}?" if close else ""
+        if name in ones[0].others:
+            hint = f" Parts stand behind a star: def {ones[0].function}(..., *, {name}=...)."
         archs = ",".join(one.arch for one in ones)
         said.append(f"{typed(name)} is no part of arch={archs}.{hint} Parts: {parts}.")
     return UserError(" ".join(said))
@@ -248,6 +252,7 @@ def find(arch: str) -> Network:
         is_named=False,
         asks_vocabulary=read.asks_vocabulary,
         needs_vocabulary=read.needs_vocabulary,
+        others=read.others,
     )
 
 

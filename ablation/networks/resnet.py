@@ -66,8 +66,8 @@ PARTS: dict[str, Any] = {
         "neutral": False,
         "applies": {"plain": [False], "preact": [False], "norm": ["batch", "group", "layer"]},
     },
-    "stochastic_depth": {"neutral": 0.0, "applies": {"plain": [False]}},
-    "dropout": {"neutral": 0.0},
+    "stochastic_depth": {"neutral": 0.0, "applies": {"plain": [False]}, "within": (0, 1)},
+    "dropout": {"neutral": 0.0, "within": (0, 1)},
     "width": {"neutral": 1000},
 }
 """What the signature of `resnet` cannot say; see `signature.Part`."""

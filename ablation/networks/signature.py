@@ -10,7 +10,7 @@ import contextlib
 import difflib
 import functools
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ _KINDS = {"bool": bool, "int": int, "float": float, "str": str}
 _Levels = tuple[tuple[type, ...], tuple[Any, ...], bool]
 """The kinds of an annotation, its levels if they are listed, and whether it allows None."""
 
-_FACTS = ("title", "labels", "elsewhere", "reference", "neutral", "applies", "usual")
 _TYPES = "bool, int, float, str, Literal[...], or one of these | None"
 
 
@@ -54,6 +53,7 @@ class Part:
         applies: arguments and their levels, at all of which this part changes something;
             elsewhere its levels are one and the same network.
         usual: an argument, and for each of its values the level that "auto" stands for.
+        within: what a number must be at least, and what it must be below; () for any.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Part:
     neutral: tuple[Any, ...] = ()
     applies: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     usual: tuple[str, Mapping[Any, Any]] | None = None
+    within: tuple[float, ...] = ()
 
     @property
     def is_text(self) -> bool:
@@ -80,6 +81,8 @@ class Part:
         if not words:
             takes = {bool: "true, false", int: "a whole number", float: "a number", str: "a text"}
             words = [takes[kind] for kind in self.kinds]
+        if self.within:
+            words[-1] += f" of {self.within[0]:g} or more and below {self.within[1]:g}"
         return ", ".join(words + (["null"] if self.nullable and None not in self.levels else []))
 
     def level(self, value: Any) -> Any:
@@ -97,10 +100,11 @@ class Part:
         same += [level for level in self.levels if spelled(level) == spelled(value)]
         if same:
             return same[0]
-        if not self.levels and type(value) in self.kinds:
-            return value
         if not self.levels and float in self.kinds and type(value) is int:
-            return float(value)
+            value = float(value)
+        is_within = not self.within or self.within[0] <= value < self.within[1]
+        if not self.levels and type(value) in self.kinds and is_within:
+            return value
         raise ValueError(f"{spelled(value)} is not allowed")
 
 
@@ -113,12 +117,15 @@ class Signature:
         asks_vocabulary: whether it has the argument `vocabulary`, which the data set gives.
         needs_vocabulary: whether that has no default.
         smallest_image: see `smallest_image`; a number, or for arguments a number for each value.
+        others: arguments behind the first two that are no parts, because a caller may also give
+            them by position.
     """
 
     parts: dict[str, Part]
     smallest_image: int | Mapping[str, Mapping[Any, int]]
     asks_vocabulary: bool = False
     needs_vocabulary: bool = False
+    others: tuple[str, ...] = ()
 
 
 def read(path: Path, function: str, arguments: tuple[str, ...] = ()) -> Signature:
@@ -166,7 +173,8 @@ def _read(path: Path, function: str, arguments: tuple[str, ...], modified: int) 
     for name, facts in declared.items():
         parts = _with_facts(parts, name, facts, f"{path.name}: PARTS")
     smallest = _literal(constants.get("SMALLEST_IMAGE"), constants)
-    return Signature(parts, 1 if smallest is None else smallest, asks, needs)
+    others = tuple(one.arg for one in [*given.posonlyargs, *given.args][2:])
+    return Signature(parts, 1 if smallest is None else smallest, asks, needs, others)
 
 
 def _definition(tree: ast.Module, function: str, path: Path) -> ast.FunctionDef:
@@ -177,8 +185,9 @@ def _definition(tree: ast.Module, function: str, path: Path) -> ast.FunctionDef:
     names = [node.name for node in functions if not node.name.startswith("_")]
     close = difflib.get_close_matches(function, names, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
+    file = path.name if path.stem != "__init__" else f"{path.parent.name}/{path.name}"
     raise UserError(
-        f"{path.name} defines no function {function}.{hint} Functions: "
+        f"{file} defines no function {function}.{hint} Functions: "
         f"{', '.join(names) or 'none'}."
     )
 
@@ -297,16 +306,41 @@ def _with_facts(parts: dict[str, Part], name: str, facts: Any, where: str) -> di
         raise UserError(
             f'{where}["{name}"] has {unknown[0]!r}. Allowed: {", ".join(_FACTS)}, in a dict.'
         )
-    part = parts[name]
-    changes: dict[str, Any] = {
-        key: facts[key] for key in ("title", "elsewhere", "reference") if key in facts
-    }
-    if "labels" in facts:
-        changes["labels"] = tuple(facts["labels"].items())
-    if "neutral" in facts:
-        changes["neutral"] = (facts["neutral"],)
-    if "applies" in facts:
-        changes["applies"] = {key: tuple(levels) for key, levels in facts["applies"].items()}
-    if "usual" in facts:
-        changes["usual"] = facts["usual"]
-    return parts | {name: replace(part, **changes)}
+    try:
+        changes: dict[str, Any] = {key: _FACTS[key](fact) for key, fact in facts.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise UserError(
+            f'{where}["{name}"] is not of the form that docs/networks.md shows.'
+        ) from None
+    return parts | {name: replace(parts[name], **changes)}
+
+
+def _pairs(labels: Mapping[Any, str]) -> tuple[tuple[Any, str], ...]:
+    return tuple(labels.items())
+
+
+def _conditions(applies: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    return {key: tuple(levels) for key, levels in applies.items()}
+
+
+def _usual(usual: tuple[str, Mapping[Any, Any]]) -> tuple[str, Mapping[Any, Any]]:
+    argument, levels = usual
+    return argument, dict(levels)
+
+
+def _within(bounds: tuple[float, float]) -> tuple[float, float]:
+    low, high = bounds
+    return float(low), float(high)
+
+
+_FACTS: dict[str, Callable[[Any], Any]] = {
+    "title": str,
+    "labels": _pairs,
+    "elsewhere": str,
+    "reference": lambda level: level,
+    "neutral": lambda level: (level,),
+    "applies": _conditions,
+    "usual": _usual,
+    "within": _within,
+}
+"""What `PARTS` may say of a part, and how `Part` holds it."""

@@ -1,6 +1,6 @@
 """What the commands of a study asked for, in its `study.json`: factors, designs, sources, looks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ def look(study: Path, at_most: int, seeds: Sequence[int]) -> None:
         before = looked(study)
         order = dict.fromkeys([*(before.order if before else ()), *seeds])
         record = {"at_most": at_most, "order": list(order)}
-        write_json(study / _FILE, _content(study) | {"looked": record})
+        write_json(study / _FILE, _sound(study) | {"looked": record})
 
 
 def looked(study: Path) -> Looked | None:
@@ -153,10 +153,20 @@ def looked(study: Path) -> Looked | None:
         ) from None
 
 
-def put(study: Path, key: str, value: Any) -> None:
-    """Puts a value on record, in the place of an earlier one."""
+def update(study: Path, key: str, change: Callable[[Any], Any]) -> None:
+    """Puts on record what becomes of a value, while no other command can change it.
+
+    Args:
+        study: its directory, which is there.
+        key: of the value.
+        change: gets what is on record, None if nothing is, and returns what is to be.
+
+    Raises:
+        UserError: the file cannot be read, so that writing it would lose what is in it.
+    """
     with lock(study / ".lock"):
-        write_json(study / _FILE, _content(study) | {key: value})
+        content = _sound(study)
+        write_json(study / _FILE, content | {key: change(content.get(key))})
 
 
 def get(study: Path, key: str) -> Any:
@@ -204,7 +214,7 @@ def designs(study: Path) -> list[Planned]:
         try:
             planned = Planned(
                 str(one["design"]),
-                {key: tuple(map(_frozen, known)) for key, known in one["levels"].items()},
+                {key: tuple(map(frozen, known)) for key, known in one["levels"].items()},
                 tuple(one["rejected"]),
                 one["fixed"],
                 tuple(tuple(names) for names in one["runs"]),
@@ -216,9 +226,22 @@ def designs(study: Path) -> list[Planned]:
     return found
 
 
-def _frozen(level: Any) -> Any:
+def frozen(level: Any) -> Any:
     """Returns a level as something that can be looked up."""
     return tuple(level) if isinstance(level, list) else level
+
+
+def _sound(study: Path) -> dict[str, Any]:
+    """Returns what is on record, {} if nothing is; raises UserError if it cannot be read."""
+    try:
+        return read_json(study / _FILE)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{study / _FILE} is damaged ({first_line(error)}), and it says what the study was "
+            "asked; mend it, or name another study=NAME."
+        ) from None
 
 
 def _content(study: Path) -> dict[str, Any]:

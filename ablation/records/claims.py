@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ablation import claims
 from ablation.records import asked, store
 
 FILE = "claims.yaml"
+_KEY = "claims"
 
 
 @dataclass(frozen=True)
@@ -39,19 +41,24 @@ def register(study: Path, file: claims.File | None, metric: str) -> None:
 
     Raises:
         OSError: the study's folder cannot be written.
+        UserError: the record is damaged.
     """
     if file is None:
         return
     path = study / FILE
     if not path.exists() or path.read_bytes() != file.content:
         store.write_bytes(path, file.content)
-    known = versions(study)
-    if known and known[-1].digest == file.digest:
-        return
     first = not store.run_directories(study)
     sentences = tuple(claim.text for claim in file.claims)
-    known = [*known, Version(store.now(), file.digest, first, metric, sentences)]
-    asked.put(study, "claims", [vars(one) | {"sentences": list(one.sentences)} for one in known])
+    version = Version(store.now(), file.digest, first, metric, sentences)
+
+    def added(stored: Any) -> list[dict[str, Any]]:
+        known = _read(stored)
+        if not known or known[-1].digest != version.digest:
+            known.append(version)
+        return [vars(one) | {"sentences": list(one.sentences)} for one in known]
+
+    asked.update(study, _KEY, added)
 
 
 def versions(study: Path) -> list[Version]:
@@ -59,8 +66,12 @@ def versions(study: Path) -> list[Version]:
 
     What is damaged of them is left out, and counts as never recorded.
     """
+    return _read(asked.get(study, _KEY))
+
+
+def _read(stored: Any) -> list[Version]:
     found = []
-    for one in asked.get(study, "claims") or []:
+    for one in stored or []:
         try:
             said: Sequence[str] = [claims.parsed(text).text for text in one["sentences"]]
             facts = str(one["time"]), str(one["digest"]), one["first"] is True, str(one["metric"])

@@ -32,8 +32,12 @@ def controls(study: Path) -> list[Control]:
 
     What is damaged is left out, and its runs are then like others.
     """
+    return _read(asked.get(study, _KEY))
+
+
+def _read(stored: Any) -> list[Control]:
     found = []
-    for one in asked.get(study, _KEY) or []:
+    for one in stored or []:
         try:
             facts = dict(one["facts"])
             found.append(Control(str(one["kind"]), str(one["run"]), str(one["of"]), facts))
@@ -43,7 +47,15 @@ def controls(study: Path) -> list[Control]:
 
 
 def put(study: Path, items: Sequence[Control]) -> None:
-    """Adds controls to the record."""
-    known = {(one.kind, one.run, one.of): one for one in (*controls(study), *items)}
-    if known:
-        asked.put(study, _KEY, [asdict(one) for one in known.values()])
+    """Adds controls to the record.
+
+    Raises:
+        UserError: the record is damaged.
+    """
+
+    def added(stored: Any) -> list[dict[str, Any]]:
+        known = {(one.kind, one.run, one.of): one for one in (*_read(stored), *items)}
+        return [asdict(one) for one in known.values()]
+
+    if items:
+        asked.update(study, _KEY, added)

@@ -235,6 +235,22 @@ def tuning_directories(study: Path) -> list[Path]:
     return sorted(path for path in study.glob("*/") if _TUNING_NAME.fullmatch(path.name))
 
 
+def without_runs(place: Path) -> str:
+    """Returns in words what a place is instead of a study's folder with runs."""
+    if not place.exists():
+        return f"{place} is no folder; name a study's, such as runs/main"
+    if not place.is_dir():
+        return f"{place} is a file; name a study's folder, such as runs/main"
+    if (place / "config.yaml").exists():
+        return f"{place} is a run; name its study, {place.resolve().parent}"
+    studies = [path.name for path in sorted(place.glob("*/")) if run_directories(path)]
+    if studies:
+        return (
+            f"{place} holds studies, {', '.join(studies)}; name one, such as {place / studies[0]}"
+        )
+    return f"{place} holds no runs"
+
+
 def checkpoints(directory: Path) -> dict[int, Path]:
     """Returns the whole files in a run's checkpoint/ or weights/, by the epochs they finished."""
     return {
@@ -322,7 +338,10 @@ class Stored:
 
     def config(self) -> Any:
         """Returns the content of `config.yaml`; raises OSError or YAMLError."""
-        return read_yaml(self.read("config.yaml").decode())
+        try:
+            return read_yaml(self.read("config.yaml").decode())
+        except UnicodeDecodeError as error:
+            raise yaml.YAMLError(str(error)) from None
 
     @cached_property
     def status(self) -> Status:

@@ -97,10 +97,14 @@ def tuned(study: Path) -> list[Tuned]:
         UserError: the record of it is damaged, without which tables would mix what was tuned with
             what was not.
     """
+    return _read(study, asked.get(study, _KEY))
+
+
+def _read(study: Path, stored: Any) -> list[Tuned]:
     found = []
     try:
-        for one in asked.get(study, _KEY) or []:
-            grid = {key: tuple(map(_frozen, values)) for key, values in one["grid"].items()}
+        for one in stored or []:
+            grid = {key: tuple(map(asked.frozen, values)) for key, values in one["grid"].items()}
             trials = tuple(map(tuple, one["trials"]))
             lists = {key: tuple(one[key]) for key in ("seeds", "runs", "superseded")}
             item = Tuned(**one | lists | {"grid": grid, "trials": trials})
@@ -120,26 +124,29 @@ def put(study: Path, items: Sequence[Tuned]) -> None:
 
     Runs that an earlier choice was made for, and that are not of the present one, are kept as
     superseded.
+
+    Raises:
+        UserError: the record is damaged.
     """
-    known = {one.arm: one for one in tuned(study)}
+    asked.update(study, _KEY, lambda stored: _joined(_read(study, stored), items))
+
+
+def _joined(before: Sequence[Tuned], items: Sequence[Tuned]) -> list[dict[str, Any]]:
+    known = {one.arm: one for one in before}
     for one in items:
-        before = known.get(one.arm)
+        earlier = known.get(one.arm)
         runs, old = one.runs, one.superseded
-        if before:
-            old = (*old, *before.superseded)
-            same = before.values == one.values
-            runs, old = ((*before.runs, *runs), old) if same else (runs, (*old, *before.runs))
+        if earlier:
+            old = (*old, *earlier.superseded)
+            same = earlier.values == one.values
+            runs, old = ((*earlier.runs, *runs), old) if same else (runs, (*old, *earlier.runs))
         there = tuple(name for name in dict.fromkeys(old) if name not in runs)
         known[one.arm] = replace(one, runs=tuple(dict.fromkeys(runs)), superseded=there)
-    asked.put(study, _KEY, [_record(one) for one in known.values()])
+    return [_record(one) for one in known.values()]
 
 
 def _record(one: Tuned) -> dict[str, Any]:
     return asdict(one) | {"grid": {key: list(values) for key, values in one.grid.items()}}
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def is_unchosen(status: store.Status) -> bool:

@@ -1,6 +1,5 @@
 """How what is judged after every epoch is called and shown, whatever the labels say."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from ablation.analysis.metrics import Metric
@@ -67,8 +66,3 @@ def pairs(target: Target) -> dict[str, tuple[str, ...]]:
         "loss": losses,
         target.tracked: tuple(one for one in target.history if one not in losses),
     }
-
-
-def of_all(targets: Iterable[Target]) -> dict[str, Column]:
-    """Returns the judged columns of several targets."""
-    return {name: column for one in targets for name, column in columns(one).items()}

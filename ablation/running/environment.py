@@ -136,6 +136,12 @@ def inherited() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if _is_inherited(name)}
 
 
+def quiet(variables: dict[str, str]) -> dict[str, str]:
+    """Returns an environment in which TensorFlow prints no remarks, unless the user wants them."""
+    said = "TF_CPP_MIN_LOG_LEVEL"
+    return variables | {said: os.environ.get(said, "3")}
+
+
 def set_aside() -> dict[str, str]:
     """Returns the variables of this process that no child inherits, but for Python's own path."""
     return {

@@ -246,7 +246,8 @@ def _network(run: Run) -> str:
         del keys[key]
     for key in ("learning_rate", "warmup_learning_rate"):
         del keys["recipe"][key]
-    return json.dumps([keys, run.config.threads], sort_keys=True)
+    # Two data sets may have one name.
+    return json.dumps([keys, run.fingerprint, run.config.threads], sort_keys=True)
 
 
 def _epochs_left(run: Run, rerun: str) -> int:

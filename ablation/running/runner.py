@@ -98,7 +98,10 @@ def prepare(dataset: DatasetConfig, cache_dir: str) -> None:
         return
     order = written(PrepareOrder(dataset, cache_dir))
     child = subprocess.run(
-        import_path.command("ablation.data"), input=order, text=True, env=environment.inherited()
+        import_path.command("ablation.data"),
+        input=order,
+        text=True,
+        env=environment.quiet(environment.inherited()),
     )
     if child.returncode:
         killed = f" ({_signal(child.returncode)})" if child.returncode < 0 else ""

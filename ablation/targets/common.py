@@ -128,8 +128,12 @@ class Target(ABC):
         """Returns what `meta.json` says of the labels of a split."""
 
     @staticmethod
-    def learned_from(labels: np.ndarray) -> dict[str, Any]:
-        """Returns what of the training labels every run must know, as `meta.json` has it."""
+    def learned_from(labels: np.ndarray, outputs: Sequence[str]) -> dict[str, Any]:
+        """Returns what of the training labels every run must know, as `meta.json` has it.
+
+        Raises:
+            UserError: there is nothing to learn from them; the message names the output.
+        """
         return {}
 
     @property

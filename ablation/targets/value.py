@@ -1,7 +1,7 @@
 """Numbers with a unit: regression by squared or Huber's error."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -159,9 +159,15 @@ class Value(Target):
         return {key: found.tolist() for key, found in facts.items()}
 
     @staticmethod
-    def learned_from(labels: np.ndarray) -> dict[str, Any]:
+    def learned_from(labels: np.ndarray, outputs: Sequence[str]) -> dict[str, Any]:
         """Returns mean and standard deviation of each value."""
         of_split = Value.of_split(labels, labels.shape[1])
+        for name, value, std in zip(outputs, labels[0], of_split["std"], strict=True):
+            if not std:
+                raise UserError(
+                    f"{name} is {value:g} throughout the training examples, so there is nothing "
+                    "to learn."
+                )
         return {key: of_split[key] for key in ("mean", "std")}
 
     @property

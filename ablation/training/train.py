@@ -115,8 +115,8 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
             ],
         )
     fitted = time.perf_counter()
-    # An earlier attempt may have finished every epoch.
-    said = validation.latest or validation.predict()
+    said = validation.latest
+    assert said  # The last epoch is never saved, so that it is always trained here.
     store.write_arrays(directory / "predictions.npz", target.packed(*said))
     result = _result(model, cache, target, history.rows, batches) | target.result(*said)
     parts = {"build": built - start, **clock.parts(), "end": time.perf_counter() - fitted}

@@ -84,6 +84,6 @@ def test_evidence_goes_by_the_order_of_looking(study):
 
 def test_a_record_that_is_damaged_is_no_licence_to_forget_it(study):
     folder, _ = study(range(3))
-    asked.put(folder, "looked", {"order": "x"})
+    asked.update(folder, "looked", lambda _: {"order": "x"})
     with pytest.raises(UserError, match="looked"):
         load(folder)

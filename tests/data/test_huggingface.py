@@ -306,4 +306,4 @@ def test_without_a_path_or_a_name_it_says_what_is_needed():
 def test_without_the_package_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     message = one_line(lambda: sources.state(config("huggingface", path=str(tmp_path))))
-    assert "pip install 'ablation[huggingface]'" in message
+    assert "pip install datasets" in message

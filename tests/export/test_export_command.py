@@ -71,10 +71,10 @@ def test_no_framework_is_loaded(cli, folder, tmp_path, target):
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_library_that_is_not_there_is_named_with_its_extra(cli, folder, tmp_path, name):
+def test_a_library_that_is_not_there_is_named(cli, folder, tmp_path, name):
     words = ("main", f"{name}={TARGETS[name]}")
     done = cli(cwd=tmp_path, code=_inside(f"sys.modules[{name!r}] = None", words))
-    assert f"pip install 'ablation[{name}]'" in _line(done)
+    assert f"pip install {name}" in _line(done)
     assert {path.name for path in tmp_path.iterdir()} == {"main"}
 
 
@@ -82,7 +82,7 @@ def test_a_database_without_its_library_is_told(cli, folder, tmp_path):
     pytest.importorskip("mlflow", reason="needs the extra mlflow")
     words = ("main", "mlflow=sqlite:///store.db")
     done = cli(cwd=tmp_path, code=_inside("sys.modules['sqlalchemy'] = None", words))
-    assert "pip install 'ablation[mlflow]'" in _line(done)
+    assert "pip install sqlalchemy" in _line(done)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,9 @@ def test_a_database_without_its_library_is_told(cli, folder, tmp_path):
         (["main", "tensorboard=a", "tensorboard=b"], "given twice"),
         (["main", "tensorboard=a", "mlflow.experiment=b"], "mlflow.experiment goes with"),
         (["main", "tensorboard=a\u200b"], "ZERO WIDTH SPACE"),
-        (["nothing", "tensorboard=logs"], "nothing holds no runs"),
-        ([".", "tensorboard=logs"], "holds no runs"),
+        (["nothing", "tensorboard=logs"], "nothing is no folder"),
+        ([".", "tensorboard=logs"], "holds studies, main; name one, such as main"),
+        (["main", "mlflow=runs.db"], "mlflow=sqlite:///runs.db"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(export, tmp_path, words, named):

@@ -130,7 +130,7 @@ def test_claims_that_are_changed_afterwards_are_shown_as_such(
 def test_a_study_whose_claims_all_hold_is_told_by_the_exit_code(decided, cli, tmp_path):
     study = tmp_path / "runs" / "main"
     shutil.copytree(decided[0] / "runs", tmp_path / "runs")
-    asked.put(study, "claims", [])
+    asked.update(study, "claims", lambda _: [])
     (study / "claims.yaml").write_text("- wide=true > wide=false\n")
     done = cli("runs/main", "--check", module="ablation.report", cwd=tmp_path)
     assert done.returncode == 0 and "HOLDS (added afterwards)" in done.stdout

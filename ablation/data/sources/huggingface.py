@@ -25,7 +25,7 @@ from ablation.data.sources.decode import DEPTHS, depth_of, example, unreadable
 from ablation.data.sources.splits import parted
 from ablation.targets.cells import Cells
 
-_INSTALL = "pip install 'ablation[huggingface]', or pip install datasets"
+_INSTALL = "pip install datasets"
 _WHAT = "a folder that save_to_disk wrote, or one of Parquet files or images that datasets reads"
 _SAVED = ("dataset_info.json", "dataset_dict.json")
 _VALS = ("validation", "val", "valid", "dev", "test")
