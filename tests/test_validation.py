@@ -161,3 +161,51 @@ def test_what_is_hidden_or_beside_the_images_may_be_written(place, config, tmp_p
     monkeypatch.chdir(tmp_path)
     folder = ["dataset=folder", "dataset.path=pets", "dataset.image_size=64"]
     validated(asdict(config(*folder, f"runs_dir={place}", f"cache_dir={place}")))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("recipe/mine", "name: mine\nlr: 3\n", "recipe.lr; type recipe.learning_rate=VALUE"),
+        ("recipe/mine", "name: mine\nlearning_rate: fast\n", "learning_rate takes a number"),
+        ("experiment/mine", "# @package _global_\nepoch: 3\n", "epoch; type epochs=VALUE"),
+        ("experiment/mine", "# mine\n# @package _global_\n", "begins with the line"),
+        ("experiment/mine", "# @package _global_\na: b\n\tc: 3\n", "line 3: no YAML"),
+        ("experiment/mine", "# @package _global_\narch: [20, 56]\n", "hydra.sweeper.params"),
+    ],
+)
+def test_a_mistake_in_a_file_of_ones_own_is_told_with_its_place(cli, tmp_path, file, content, said):
+    path = tmp_path / "conf" / f"{file}.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    done = cli("--config-dir", "conf", file.replace("/", "="), "plan=true", cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert said in line and f"{file}.yaml" in line
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("learning_rate=1", "type recipe.learning_rate=VALUE"),
+        ("lr=1", "type recipe.learning_rate=VALUE"),
+        ("model=34", "type arch=VALUE"),
+        ("learning_rte=1", "Did you mean recipe.learning_rate?"),
+        ("dataset=cifar100", "dataset=tfds dataset.name=cifar100"),
+        ("recipe=adamw", "recipe.optimizer=adamw"),
+        ("recipe=nothing", "Allowed: adam,"),
+        ("parts.dropout=1.5", "a number of 0 or more and below 1"),
+    ],
+)
+def test_a_near_miss_is_told_with_what_is_meant(cli, tmp_path, word, said):
+    done = cli(word, "plan=true", cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert said in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_argument_by_position_is_told_from_a_part(cli, tmp_path):
+    (tmp_path / "net.py").write_text("def build(input_shape, classes, se=True):\n    ...\n")
+    done = cli("arch=net.py:build", "parts.se=false", "plan=true", cwd=tmp_path)
+    assert "Parts stand behind a star: def build(..., *, se=...)" in done.stderr

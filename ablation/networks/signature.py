@@ -187,8 +187,7 @@ def _definition(tree: ast.Module, function: str, path: Path) -> ast.FunctionDef:
     hint = f" Did you mean {close[0]}?" if close else ""
     file = path.name if path.stem != "__init__" else f"{path.parent.name}/{path.name}"
     raise UserError(
-        f"{file} defines no function {function}.{hint} Functions: "
-        f"{', '.join(names) or 'none'}."
+        f"{file} defines no function {function}.{hint} Functions: {', '.join(names) or 'none'}."
     )
 
 

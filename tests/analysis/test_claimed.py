@@ -149,3 +149,13 @@ def test_the_record_says_when(tmp_path):
     recorded.register(folder, file, "accuracy")
     (one,) = recorded.versions(folder)
     assert one.first and one.sentences == ("a > b",) and one.time <= store.now()
+
+
+def test_a_metric_that_cannot_be_had_any_more_leaves_its_claims_open(study, tmp_path):
+    folder = tmp_path / "main"
+    file = _write(folder, "residual > plain")
+    asked.add(folder, [])
+    recorded.register(folder, file, str(tmp_path / "gone.py:f"))
+    study()
+    (answer,) = claimed(load(folder)).answers
+    assert answer.verdict == OPEN and "gone.py" in answer.reason

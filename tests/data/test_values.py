@@ -84,6 +84,14 @@ def test_what_is_no_value_is_refused_in_one_line(arrays, words, archive, tmp_pat
     assert all(word in said for word in words)
 
 
+def test_a_value_that_never_changes_in_training_is_refused(tmp_path):
+    train = {"x_train": X[:30], "y_train": np.ones(30), "x_val": X[30:], "y_val": Y[30:]}
+    np.savez(tmp_path / "data.npz", **train)
+    dataset = dataset_of("arrays", path=str(tmp_path / "data.npz"), target="value")
+    said = one_line(lambda: cache.prepare(dataset, tmp_path / "cache", no_progress))
+    assert "is 1 throughout" in said and "nothing to learn" in said
+
+
 def test_values_come_into_the_cache_with_their_spread(archive, tmp_path):
     built = cache.prepare(archive(x=X, y=Y), tmp_path / "cache", no_progress)
     train, val = built.labels("train"), built.labels("val")

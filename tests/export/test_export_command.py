@@ -101,7 +101,7 @@ def test_a_database_without_its_library_is_told(cli, folder, tmp_path):
         (["main", "tensorboard=a", "mlflow.experiment=b"], "mlflow.experiment goes with"),
         (["main", "tensorboard=a\u200b"], "ZERO WIDTH SPACE"),
         (["nothing", "tensorboard=logs"], "nothing is no folder"),
-        ([".", "tensorboard=logs"], "holds studies, main; name one, such as main"),
+        ([".", "tensorboard=logs"], "holds studies, main; name one, such as"),
         (["main", "mlflow=runs.db"], "mlflow=sqlite:///runs.db"),
     ],
 )

@@ -141,3 +141,18 @@ def test_a_vocabulary_is_told_and_is_no_part(default, needs, tmp_path):
     )
     read = signature.read(path, "build")
     assert (list(read.parts), read.asks_vocabulary, read.needs_vocabulary) == (["se"], True, needs)
+
+
+def test_a_share_out_of_its_range_is_refused_before_it_is_built(parts_of):
+    (part,) = parts_of("share: float = 0.0", "PARTS = {'share': {'within': (0, 1)}}").values()
+    assert part.level(0.5) == 0.5 and part.level(0) == 0.0
+    assert part.allowed() == "a number of 0 or more and below 1"
+    for value in (1.0, 1, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="not allowed"):
+            part.level(value)
+
+
+@pytest.mark.parametrize("fact", ["'within': 5", "'within': ('a', 'b')", "'applies': 3"])
+def test_a_fact_of_another_form_is_named(fact, parts_of):
+    with pytest.raises(UserError, match=r'PARTS\["share"\] is not of the form'):
+        parts_of("share: float = 0.0", f"PARTS = {{'share': {{{fact}}}}}")

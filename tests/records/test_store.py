@@ -1,5 +1,6 @@
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -222,3 +223,47 @@ def test_a_file_system_without_locks_is_said_at_once(error, tmp_path, monkeypatc
     monkeypatch.setattr("fcntl.flock", refuse)
     with pytest.raises(UserError, match=r"without locks .*runs_dir=DIR"):
         store.lock(tmp_path / ".lock").acquire()
+
+
+def test_what_two_commands_record_at_once_is_all_there(tmp_path):
+    def add(number):
+        for more in range(10):
+            name = f"{number}-{more}"
+            asked.update(tmp_path, "names", lambda known, name=name: [*(known or []), name])
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(add, range(4)))
+    assert len(set(asked.get(tmp_path, "names"))) == 40
+
+
+def test_a_record_that_cannot_be_read_is_not_written_over(tmp_path):
+    asked.add(tmp_path, ["epochs"])
+    (tmp_path / "study.json").write_text('{"factors": ["epochs"')
+    before = (tmp_path / "study.json").read_bytes()
+    for change in (
+        lambda: asked.update(tmp_path, "controls", lambda _: []),
+        lambda: asked.look(tmp_path, 3, [0]),
+        lambda: asked.add(tmp_path, ["seed"]),
+    ):
+        with pytest.raises(UserError, match="is damaged"):
+            change()
+    assert (tmp_path / "study.json").read_bytes() == before
+
+
+def test_a_configuration_with_a_damaged_byte_is_no_yaml(tmp_path):
+    (tmp_path / "config.yaml").write_bytes(b"arch: \xff20\n")
+    with pytest.raises(yaml.YAMLError):
+        store.Stored(tmp_path).config()
+
+
+def test_what_is_no_study_is_told_with_the_one_that_is_meant(stored_run, tmp_path):
+    run = stored_run()
+    (tmp_path / "file").write_text("")
+    for place, said in {
+        tmp_path / "none": "none is no folder; name a study's",
+        tmp_path / "file": "file is a file; name a study's",
+        run: f"is a run; name its study, {run.parent}",
+        tmp_path: f"holds studies, main; name one, such as {tmp_path / 'main'}",
+        run / "source": "source is no folder",
+    }.items():
+        assert said in store.without_runs(place)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from ablation.records import store
@@ -125,3 +127,9 @@ def test_too_little_memory_is_said(
     plan.show([_run(config, tmp_path, f"seed={s}") for s in range(4)], "none", workers=workers)
     shown = capsys.readouterr().out
     assert said in shown and bool(said) == ("Memory:" in shown)
+
+
+def test_two_data_sets_of_one_name_are_timed_apart(config, tmp_path, measured):
+    run = _run(config, tmp_path)
+    plan.show([run, replace(run, fingerprint="others")], "none", workers=1)
+    assert len(measured) == 3  # And one in the other precision.
