@@ -30,12 +30,13 @@ from ablation.records.controls import Control
 from ablation.records.predictions import Predictions
 from ablation.targets import CLASSES, all_metrics, check_metric, find_metric
 from ablation.targets.common import Target
+from ablation.terminal import counted
 from ablation.text import file_name
 
 _STANDING = ("chance", "by_chance", "val_counts")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Study:
     """Everything that a study's run directories hold.
 
@@ -83,6 +84,11 @@ class Study:
     superseded: tuple[str, ...] = ()
     controls: tuple[Control, ...] = ()
     control_runs: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def __repr__(self) -> str:
+        runs = f"{counted(len(self.runs), 'run')}, {len(self.complete)} complete"
+        varied = [name for name, known in self.levels.items() if len(known) > 1]
+        return f"<Study {self.directory}: {runs}; {', '.join(varied) or 'nothing'} varied>"
 
     @property
     def all_runs(self) -> pd.DataFrame:
@@ -363,13 +369,16 @@ class Study:
         """Returns what `diagnostics=true` measured in a run, read from its directory.
 
         Returns:
-            One row an epoch (0 is before training) and convolution: `run` and the columns of
+            One row an epoch (0 is before training) and measured layer: `run` and the columns of
             `diagnostics.csv`.
 
         Raises:
             OSError, ValueError: the run has no diagnostics, or they are damaged.
         """
-        frame = pd.read_csv(self.directory / run / "diagnostics.csv")
+        path = self.directory / run / "diagnostics.csv"
+        if not path.exists():
+            raise FileNotFoundError(f"{run} has no diagnostics; train it with diagnostics=true")
+        frame = pd.read_csv(path)
         if tuple(frame.columns) != store.DIAGNOSTIC_COLUMNS:
             raise ValueError("diagnostics.csv: not the columns that were written")
         frame.insert(0, "run", run)

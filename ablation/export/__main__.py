@@ -150,6 +150,8 @@ def _export(folder: str, targets: dict[str, str], options: dict[str, str]) -> No
         names = [options.get(key, _DEFAULT_NAME) for key, of in _OPTIONS.items() if of == target]
         try:
             written = writers[target].export(study, where, *names, track=_track)
+        except (FileExistsError, NotADirectoryError):
+            raise UserError(f"{target}={where} is a file or lies in one; name a folder.") from None
         except OSError as error:
             raise UserError(f"{target}={where} cannot be written: {first_line(error)}") from None
         _tell(target, study, written)

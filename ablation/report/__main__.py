@@ -21,7 +21,8 @@ from ablation.validation import check_report
 
 _EPILOG = """options are written as in the sweep:
   report.metric=NAME       accuracy top5 macro_f1 balanced_accuracy log_loss calibration_error
-                           mae rmse r2 (of values), or a function of your own, my_metrics.py:f
+                           mae rmse r2 (of values), mean_average_precision (of several labels),
+                           or a function of your own, my_metrics.py:f
   report.margin=NUMBER     below which a difference does not matter, in the unit of the table
   report.sort=effect       orders the arms of a design by what they change (named)
   report.design=NAME       grid leave_one_out add_one both cumulative (the widest that is filled)

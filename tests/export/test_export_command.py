@@ -103,6 +103,7 @@ def test_a_database_without_its_library_is_told(cli, folder, tmp_path):
         (["nothing", "tensorboard=logs"], "nothing is no folder"),
         ([".", "tensorboard=logs"], "holds studies, main; name one, such as"),
         (["main", "mlflow=runs.db"], "mlflow=sqlite:///runs.db"),
+        (["main", "tensorboard=main/study.json"], "is a file or lies in one; name a folder"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(export, tmp_path, words, named):
