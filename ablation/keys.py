@@ -160,7 +160,7 @@ def unknown_key(key: str) -> UserError:
     if group == "parts":
         return registry.unknown_part(word, _networks)
     if key in _parts():
-        return UserError(f"unknown key {key}. It is a part of the network: parts.{key}=...")
+        return UserError(f"unknown key {key}. It is a part of the network: parts.{key}=VALUE.")
     inside = [name for name in known_keys() if name.rpartition(".")[0] == group]
     # By the last word, since a long group's name makes any two of its keys alike.
     words: dict[str, list[str]] = {}

@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support import TINY
+from support import tiny
 
 ROOT = Path(__file__).parents[1]
 
@@ -16,7 +16,7 @@ def test_a_wheel_installed_elsewhere_runs_a_study_from_another_folder(cli, tmp_p
     (wheel,) = wheels.glob("ablation-*.whl")
     subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True)
 
-    done = cli("-m", *TINY, "epochs=1", "plain=true,false", cwd=work, PYTHONPATH=str(site))
+    done = cli("-m", *tiny(1), "plain=true,false", cwd=work, PYTHONPATH=str(site))
 
     assert done.returncode == 0, done.stderr
     assert (work / "runs" / "main" / "report.md").exists()

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from ablation.records import store
-from support import TINY, start_sweep
+from support import start_sweep, tiny
 
 KILLS = 50
-SWEEP = ("-m", *TINY, "epochs=20", "plain=true,false", "seed=0,1")
+SWEEP = ("-m", *tiny(20), "plain=true,false", "seed=0,1")
 
 
 def _start(folder, cache_dir):

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from ablation.records import store
-from support import TINY, start_sweep
+from support import TINY, start_sweep, tiny
 
-LONG = (*TINY, "epochs=12", "plain=false", "keep_checkpoints=5", "diagnostics=true")
+LONG = (*tiny(12), "plain=false", "keep_checkpoints=5", "diagnostics=true")
 
 
 @pytest.fixture(scope="module")

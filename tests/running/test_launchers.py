@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 from ablation.records import store
-from support import TINY
+from support import tiny
 
-SWEEP = ("-m", *TINY, "epochs=1", "plain=true,false")
+SWEEP = ("-m", *tiny(1), "plain=true,false")
 
 
 def _threads(study):

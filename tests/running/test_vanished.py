@@ -9,9 +9,9 @@ from ablation import targets
 from ablation.data import cache
 from ablation.records import store
 from ablation.running import worker
-from support import TINY, run_of, start_sweep
+from support import TINY, run_of, start_sweep, tiny
 
-KEYS = ("-m", *TINY, "epochs=12", "plain=true,false")
+KEYS = ("-m", *tiny(12), "plain=true,false")
 
 
 def _wait_for(started, study, name):
@@ -56,7 +56,7 @@ def test_a_run_that_is_gone_stops_no_other(sweep, tmp_path):
 
 
 def test_a_cache_that_is_gone_is_prepared_anew(cli, tmp_path):
-    arguments, cache = (*TINY, "epochs=1", "plain=true,false"), tmp_path / "cache"
+    arguments, cache = (*tiny(1), "plain=true,false"), tmp_path / "cache"
     started = start_sweep("-m", *arguments, cwd=tmp_path, cache_dir=cache, stderr=-1)
     study = tmp_path / "runs" / "main"
     _wait_for(started, study, "log.txt")
