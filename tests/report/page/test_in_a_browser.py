@@ -200,7 +200,7 @@ def test_an_open_page_takes_up_what_is_new_and_keeps_its_view(opened, study, sto
 
 
 def test_the_page_of_a_sweep_that_trains_is_live(opened, tmp_path, cache_dir):
-    from support import TINY, start_sweep
+    from support import start_sweep, tiny
 
     sweep = start_sweep("-m", *tiny(3), "plain=true,false", cwd=tmp_path, cache_dir=cache_dir)
     folder = tmp_path / "runs" / "main"
