@@ -36,8 +36,6 @@ COST = (
 )
 """What a complete run's network has, and what its training took."""
 
-CURVES = tuple(column for column in store.HISTORY_COLUMNS if column != "epoch")
-
 Level = bool | int | float | str
 
 Track = Callable[[Sequence["ExportedRun"]], Iterable["ExportedRun"]]
@@ -184,6 +182,8 @@ def _curves(
     history: pd.DataFrame, columns: Sequence[str]
 ) -> tuple[tuple[int, ...], dict[str, tuple[float, ...]]]:
     """Returns the finished epochs of a run and its curves over them."""
+    # A study of which no epoch is finished has the columns of no target.
+    history = history.reindex(columns=["epoch", *columns])
     # A file that was written by hand may name no epoch.
     history = history[np.isfinite(history["epoch"])]
     curves = {column: tuple(history[column].tolist()) for column in columns}

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ablation.analysis.reading import load
-from ablation.export.exported import CURVES, exported
+from ablation.export.exported import exported
 from ablation.records import asked, store
 from stored_exports import finish, history, run_in, write_history
 
@@ -21,7 +21,7 @@ def test_every_run_is_there_with_its_curves_as_they_were_written(folder, read):
     for run in study.runs:
         written = history(folder / run.name) if run.state != store.FAILED else []
         assert run.epochs == tuple(int(row["epoch"]) for row in written)
-        for name in CURVES:
+        for name in store.HISTORY_COLUMNS[1:]:
             expected = [row[name] for row in written]
             assert str(list(run.curves[name])) == str(expected)  # No number equals itself there.
 
@@ -119,3 +119,16 @@ def test_a_row_without_an_epoch_is_left_out(folder, read):
     write_history(directory, written)
     (run,) = [run for run in read().runs if run.name == directory.name]
     assert run.epochs == (1, 2, 4, 5) and len(run.curves["loss"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "tracked"), [("value", "mae"), ("labels", "mean_average_precision")]
+)
+def test_a_study_is_exported_before_its_first_epoch_whatever_its_labels(
+    stored_run, tmp_path, kind, tracked
+):
+    facts = {"target": {"kind": kind}, "classes": ["a", "b"]}
+    directory = stored_run(state=store.FAILED, reason="no memory", provenance=facts)
+    (directory / "history.csv").unlink()
+    (run,) = exported(load(tmp_path / "main")).runs
+    assert run.epochs == () and run.curves[f"val_{tracked}"] == ()

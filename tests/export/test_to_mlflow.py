@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from ablation.config import UserError
-from ablation.export.exported import CURVES
 from ablation.records import store
 from ablation.text import visible
 from nasty import NAMES
@@ -89,7 +88,7 @@ def test_curves_equal_the_history(folder, write, found, uri):
     client, runs = found()
     for directory in store.run_directories(folder):
         expected = history(directory) if (directory / "history.csv").exists() else []
-        for name in CURVES:
+        for name in store.HISTORY_COLUMNS[1:]:
             points = [
                 (int(row["epoch"]), row[name])
                 if math.isnan(row[name])
@@ -265,12 +264,12 @@ def test_many_points_go_in_several_requests(read, uri, found):
         study.runs[0],
         epochs=tuple(range(1, count + 1)),
         clock=(0.0,) * count,
-        curves={name: tuple(i / 7 for i in range(count)) for name in CURVES},
+        curves={name: tuple(i / 7 for i in range(count)) for name in store.HISTORY_COLUMNS[1:]},
         hyperparameters={f"k{i}": i for i in range(250)},
     )
     mlflow.export(replace(study, runs=(run,)), uri, "ablation", passing)
     client, there = found()
-    for name in CURVES:
+    for name in store.HISTORY_COLUMNS[1:]:
         values = [value for _, value in _points(client, there[run.name], name)]
         assert values == list(run.curves[name])
     assert len(there[run.name].data.params) == 250

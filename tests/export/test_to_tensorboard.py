@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ablation.export.exported import CURVES
 from ablation.factors import spelled
 from ablation.records import store
 from ablation.text import visible
@@ -67,7 +66,7 @@ def test_curves_equal_the_history_in_single_precision(folder, write, tmp_path):
             assert not [tag for tag in reader.Tags()["tensors"] if tag.startswith("curves/")]
             continue
         expected = history(directory)
-        for name in CURVES:
+        for name in store.HISTORY_COLUMNS[1:]:
             points = _points(reader, f"curves/{name}")
             assert [step for step, _ in points] == [row["epoch"] for row in expected]
             assert np.array_equal(
