@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ablation.analysis.comparison import Comparison
+from ablation.analysis.comparison import Comparison, levels
 
 PARTS_AT_MOST = 4
 
@@ -47,8 +47,8 @@ def shapley_table(comparison: Comparison) -> pd.DataFrame:
     """
     names = [*comparison.rows, comparison.contrast]
     runs = comparison.complete.assign(**{comparison.contrast: comparison.complete["column"]})
-    levels = {name: _two(comparison, name, runs[name]) for name in names}
-    binary = {name: pair for name, pair in levels.items() if pair is not None}
+    pairs = {name: _two(comparison, name, runs[name]) for name in names}
+    binary = {name: pair for name, pair in pairs.items() if pair is not None}
     several = {name for name in names if runs[name].nunique() > 1}
     if not 2 <= len(binary) <= PARTS_AT_MOST or several != set(binary):
         return pd.DataFrame()
@@ -77,7 +77,7 @@ def shapley_table(comparison: Comparison) -> pd.DataFrame:
 
 def _two(comparison: Comparison, name: str, values: pd.Series) -> tuple[str, str] | None:
     """Returns a factor's two levels, the one that others are compared with first."""
-    found = sorted(values.unique(), key=lambda level: (getattr(level, "place", 0), str(level)))
+    found = levels(values)
     if len(found) != 2:
         return None
     if name == comparison.contrast and found[1] == comparison.reference:

@@ -7,6 +7,7 @@ import pytest
 
 from ablation.analysis.reading import load
 from ablation.analysis.shapley import shapley_table, shares
+from ablation.records import asked
 
 
 def _random(parts, seeds=3):
@@ -61,3 +62,13 @@ def test_not_of_a_grid_with_a_hole(stored_run, tmp_path):
         stored_run(f"arch={arch}", f"plain={plain}")
     (comparison,) = load(tmp_path / "main").comparisons()
     assert shapley_table(comparison).empty
+
+
+def test_levels_that_are_numbers_have_their_order(stored_run, tmp_path):
+    for epochs in (10, 5):
+        for plain in ("true", "false"):
+            stored_run(f"epochs={epochs}", f"plain={plain}")
+    asked.add(tmp_path / "main", ["epochs"])
+    (comparison,) = load(tmp_path / "main").comparisons()
+    table = shapley_table(comparison)
+    assert table.set_index("factor")["change"]["epochs"] == "5 to 10"
