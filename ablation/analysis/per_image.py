@@ -11,6 +11,7 @@ import pandas as pd
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import Effect, Question
 from ablation.analysis.images import Changed, Spread, changed, spread
+from ablation.analysis.metrics import ACCURACY
 from ablation.analysis.study import Study
 from ablation.analysis.tables import comparison_effects, questions
 from ablation.data.kinds import NOUN, Noun
@@ -153,7 +154,7 @@ class _Reader:
             return said.labels, self._metric.per_image(said.labels, said.probabilities), said.labels
         frame = self._study.predictions(run)
         labels, predicted = frame["label"].to_numpy(), frame["predicted"].to_numpy()
-        if self._metric.name == "accuracy":  # Known of runs of the first edition too.
+        if self._metric is ACCURACY:  # Known of runs of the first edition too.
             return labels, (predicted == labels).astype(float), predicted
         if self._metric.per_image is None:
             return labels, None, predicted

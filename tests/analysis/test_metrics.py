@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ablation.analysis.metrics import METRICS, find
+from ablation.analysis.per_image import of_images
 from ablation.analysis.reading import load
 from ablation.config import UserError
 from ablation.records import predictions, store
@@ -110,6 +111,9 @@ def text(labels, probabilities):
 
 def nothing(labels, probabilities):
     return np.nan
+
+def accuracy(labels, probabilities):
+    return 0.5 + error(labels, probabilities)
 """
 
 
@@ -127,6 +131,21 @@ def test_a_report_by_another_metric_takes_no_training(stored_run, tmp_path):
     table = study.table()
     assert table["plain"].tolist() == pytest.approx([math.log(2)], rel=1e-3)
     assert table["residual"].tolist() == pytest.approx([math.log(1 + math.exp(-2))], rel=1e-3)
+
+
+def test_a_metric_of_ones_own_is_not_taken_for_one_of_its_name(stored_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "namesake.py").write_text(OWN)
+    labels = np.array([0, 1, 1, 0], np.int32)
+    for plain, wrong in (("true", 1), ("false", 0)):
+        said = np.eye(10, dtype=np.float32)[np.append(1 - labels[:wrong], labels[wrong:])]
+        _predicted(stored_run("arch=20", f"plain={plain}"), labels, 9 * said)
+    study = load(tmp_path / "main")
+    for name, has_spread in (("accuracy", True), ("namesake.py:accuracy", False)):
+        measured = study.measured(name)
+        (comparison,) = measured.comparisons()
+        (found,) = of_images(measured, comparison, 30)
+        assert (found.spread is not None) == has_spread
 
 
 def test_runs_without_probabilities_are_named_and_keep_their_accuracy(stored_run, tmp_path):
