@@ -170,12 +170,14 @@ def read(study: Path, tuned: Tuned) -> list[Trial]:
                 chance = standing["chance"]
             elif status.is_final:
                 scores.append(target.worst)
-                skills.append(0.0)
+                skills.append(math.nan)
                 losses.append(math.inf)
                 failures.append(f"{status.state}: {status.reason or 'see its log.txt'}")
             else:
                 missing += 1
         ended = tuple(scores), tuple(losses), tuple(failures)
+        # Which is known of the complete ones alone.
+        skills = [chance if math.isnan(skill) else skill for skill in skills]
         found.append(Trial(values, *ended, missing, refused, chance, tuple(skills), target))
     return found
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from ablation.analysis.significance import paired_t_p
-from ablation.analysis.tuning import Trial, at_edge, best, ties
+from ablation.analysis.tuning import Trial, at_edge, best, read, ties
+from ablation.records import store
+from ablation.records.tuning import Tuned
 
 RATES = (1.0, 0.1, 0.01)
 
@@ -37,6 +39,15 @@ def test_a_trial_that_diverged_is_worse_than_one_that_learned_nothing():
 def test_nothing_is_chosen_where_every_run_failed():
     diverged = _trial(1, 0.0, losses=(math.inf,), failures=1)
     assert best([diverged, diverged]) is None
+
+
+def test_a_run_that_failed_has_the_skill_of_chance(stored_run, tmp_path):
+    failed = stored_run("seed=0", state=store.FAILED, reason="no memory")
+    names = failed.name, stored_run("seed=1", val_accuracy=0.5).name
+    tried = Tuned("arm", {}, {"recipe.learning_rate": (1.0,)}, 0.2, (0, 1), 5, (names,))
+    (trial,) = read(tmp_path / "main", tried)
+    assert trial.scores == (0.0, 0.5)
+    assert trial.chance == 0.1 and trial.skills == (0.1, 0.5)
 
 
 @pytest.mark.parametrize(
