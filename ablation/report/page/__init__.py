@@ -48,7 +48,7 @@ from ablation.report.gallery import Gallery
 from ablation.report.notes import Note
 from ablation.report.page.content import both, for_scripts, shown, together
 from ablation.report.page.forest import Forest, forest
-from ablation.report.page.pictures import WITHOUT_SCRIPTS, Picture
+from ablation.report.page.pictures import CURVES, WITHOUT_SCRIPTS, Picture
 from ablation.text import readable
 
 _QUESTIONS_AT_MOST = 30
@@ -194,6 +194,7 @@ def page(
         claimed=claim_cells(claimed) if claimed.answers else None,
         about_claims=notes.claimed(claimed),
         chapters=chapters,
+        curves=CURVES,
         runs=runs_cells(shown(study.all_runs)),
         problems=notes.first(study.problems, _ROWS_AT_MOST),
         live=live,

@@ -8,13 +8,22 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from PIL import Image
 
-WITHOUT_SCRIPTS = ("final", "loss", "accuracy", "responses", "gradients", "confusion")
+from ablation.report import judged
+from ablation.targets import TARGETS
+
+CURVES = ("loss", *(target.tracked for target in TARGETS.values()))
+"""Kinds of figures that show a score against the epoch, whatever the labels say."""
+
+WITHOUT_SCRIPTS = ("final", *CURVES, "responses", "gradients", "confusion")
 """Kinds of figures that scripts draw, so that they stand there only where none runs."""
 
 _TITLES = {
     "final": "Scores after the final epoch",
     "loss": "Loss curves",
-    "accuracy": "Accuracy curves",
+    **{
+        target.tracked: f"{judged.name(target().of_epochs).capitalize()} curves"
+        for target in TARGETS.values()
+    },
     "responses": "Responses of the layers",
     "gradients": "Gradients of the layers",
     "confusion": "Confusion matrices",

@@ -19,6 +19,7 @@ from ablation.report.difference import difference
 from ablation.report.page import content, page
 from ablation.report.page.pictures import vector
 from ablation.report.write import write_difference, write_page, write_report
+from ablation.targets import TARGETS
 from nasty import NAMES
 from reading import Page
 
@@ -199,6 +200,25 @@ def test_without_scripts_figures_stand_there(written):
     drawn = re.findall(r"<noscript>.*?</noscript>", text, re.DOTALL)
     labels = [re.search(r'aria-label="([^"]+)"', one)[1] for one in drawn]
     assert labels == ["Loss curves", "Accuracy curves", "Scores after the final epoch"]
+
+
+def test_curves_of_values_stand_where_curves_do(stored_run, tmp_path):
+    facts = {"kind": "value", "mean": [0.0], "std": [10.0], "unit": "kg"}
+    judged = {"val_mae": 5.0, "val_rmse": 6.0, "val_r2": 0.5, "mae": 5.0}
+    directory = stored_run(
+        provenance={"target": facts, "classes": ["weight"]},
+        classes=["weight"],
+        by_chance={"mae": 20.0, "rmse": 25.0, "r2": 0.0},
+        **judged,
+    )
+    columns = store.history_columns(TARGETS["value"]().history)
+    rows = [",".join([str(epoch), *["0.5"] * (len(columns) - 1)]) for epoch in (1, 2)]
+    store.write_text(directory / "history.csv", "\n".join([",".join(columns), *rows]) + "\n")
+    write_report(tmp_path / "main")
+    text = (tmp_path / "main" / "report.html").read_text()
+    drawn = re.findall(r"<noscript>.*?</noscript>", text, re.DOTALL)
+    labels = [re.search(r'aria-label="([^"]+)"', one)[1] for one in drawn]
+    assert labels == ["Loss curves", "Mean absolute error curves", "Scores after the final epoch"]
 
 
 def test_a_figure_made_small_keeps_the_size_of_its_letters():
