@@ -84,8 +84,9 @@ class Changed:
         breaks: the opposite.
         always_fixes: in every seed.
         always_breaks: in every seed.
-        by_seed_alone: images that turn right, and as many that turn wrong, if in the reference no
-            more than the seed changes: a yardstick; NaN with one seed.
+        by_seed_alone: images that turn right, and as many that turn wrong, in more than half of so
+            many pairs, if in the reference no more than the seed changes: a yardstick of `fixes`,
+            of few seeds rather too large; NaN with one.
         most_fixed: places of those that are fixed, in all seeds first, in stored order.
         most_broken: the same of those that are broken.
     """
@@ -126,9 +127,12 @@ def _by_seed_alone(right: np.ndarray) -> float:
     seeds = len(right)
     if seeds < 2:
         return math.nan
+    from scipy.special import bdtrc
+
     # Of all ordered pairs of seeds, those in which the second alone is right.
     times = right.sum(axis=0)
-    return float((times * (seeds - times)).sum() / (seeds * (seeds - 1)))
+    of_a_pair = times * (seeds - times) / (seeds * (seeds - 1))
+    return float(bdtrc(seeds // 2, seeds, of_a_pair).sum())
 
 
 def _most(times: np.ndarray, seeds: int, at_most: int) -> np.ndarray:
