@@ -194,7 +194,9 @@ class _Arms:
             name = Label(text, 1 + len(self.rows), True)
             self._place[place] = len(self.rows)
             titles = {self._title(key): level for key, level in shown.items()}
-            self.rows.append(ArmRow(name, arm.role, factor, titles, self._switches(arm, shown)))
+            switches = self._switches(arm, shown)
+            keys = {self._title(key): key for key in shown}
+            self.rows.append(ArmRow(name, arm.role, factor, titles, switches, keys))
         self._merged = [self._place.get(one) for one in merged]
         names = [self._place.get(place) for place in runs["_arm"]]
         kept = [place is not None for place in names]

@@ -76,18 +76,21 @@ def audit(comparison: Comparison) -> Audit:
     complete = comparison.checked
     unequal = _unequal(complete, comparison.noun)
     # `epochs`, `recipe.batch_size` or `dataset.image_size` as a factor is another budget by intent.
-    names = dict.fromkeys([*comparison.rows, comparison.contrast])
+    names = {name: name for name in [*comparison.rows, comparison.contrast]}
     if comparison.arms:
-        names = dict.fromkeys(key for key in comparison.arms[0].levels if key in complete)
-    own = {"arch", "dataset", *comparison.parts}  # No budget hangs on them.
-    within = tuple(name for name in names if name not in own)
+        names = dict(comparison.arms[0].keys)
+    # No budget hangs on them.
+    own = {"arch", "dataset", *comparison.parts, *(part.key for part in comparison.all_parts)}
+    names = {name: key for name, key in names.items() if key not in own}
+    within = tuple(names.values())
     # So is one that was tuned, and chosen unlike for two arms.
     within += tuple(name for name in complete if name.startswith("tuned."))
     if not (unequal and within) or any(
         _unequal(runs, comparison.noun) for _, runs in complete.groupby(list(within), dropna=False)
     ):
         within = ()
-    within = tuple(name.removeprefix("tuned.") for name in within)
+    titles = {key: name for name, key in names.items()}
+    within = tuple(titles.get(key, key.removeprefix("tuned.")) for key in within)
     facts = [key for key in complete.columns if key.startswith("provenance.")]
     confounds = {
         key.removeprefix("provenance."): _by_value(complete, key)

@@ -52,6 +52,7 @@ class ArmRow:
         levels: of every factor of the design, by what a table calls it.
         switches: of factors that are on or off, by their own names, whether they are on; None where
             that changes nothing.
+        keys: of the factors, by what a table calls them.
     """
 
     name: Label
@@ -59,6 +60,7 @@ class ArmRow:
     factor: str | None
     levels: Mapping[str, str]
     switches: Mapping[str, bool | None] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

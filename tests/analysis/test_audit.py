@@ -140,3 +140,15 @@ def test_images_of_several_places_are_named_by_them(stored_run, tmp_path):
         r"of noisy\x20 (train no)",
     }
     assert found.within == ("dataset.path",)
+
+
+def test_the_budget_that_a_design_varies_is_checked_within_its_levels(stored_design):
+    named = {"recipe.batch_size": [64, 128], "parts.plain": [False, True]}
+
+    def steps(levels, seed):
+        return {"steps": 7040 // levels["recipe.batch_size"]}
+
+    study = stored_design("leave_one_out", named, lambda levels, seed: 0.5, "arch=20", result=steps)
+    (found,) = reading.load(study).audit()
+    assert not found.passes
+    assert "PASS among runs of equal batch_size" in markdown.certificate(found)
