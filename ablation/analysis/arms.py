@@ -242,6 +242,9 @@ class _Arms:
                 assert place is not None
                 weights[place] = weights.get(place, 0.0) + weight
             terms = tuple((weight, place) for place, weight in weights.items() if weight)
+            # Where arms are one net, an interaction may come to a difference that is asked already.
+            if question.kind == "interaction" and len(terms) < 4:
+                continue
             if terms and frozenset(terms) not in known:
                 known.add(frozenset(terms))
                 yield Question(question.kind, terms)

@@ -269,3 +269,18 @@ def test_runs_beside_the_design_that_is_shown_are_told(stored_design, stored_run
     assert note.lead == "Shown is leave_one_out,"
     assert "2 runs beside it: report.design=grid" in note.text
     assert notes.outside(loaded, loaded.comparisons(design="grid")) == []
+
+
+def test_parts_that_are_one_net_with_the_reference_ask_no_interaction(stored_design):
+    # A plain net has neither shortcuts nor branches to drop: all of it is one stripped net.
+    named = {
+        "parts.plain": [True, False],
+        "parts.shortcut": ["zero_pad", "projection"],
+        "parts.stochastic_depth": [0, 0.2],
+    }
+    study = stored_design("both", named, lambda levels, seed: 0.5 + 0.01 * seed, "arch=20")
+    comparison, _ = _effects(study)
+    assert all(len(question.terms) in (2, 4) for question in comparison.asked)
+    table = tables.interactions_table(comparison)
+    assert len(table) == sum(question.kind == "interaction" for question in comparison.asked)
+    assert len(tables.arms_table(comparison)) == len(comparison.arms)
