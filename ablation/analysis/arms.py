@@ -7,7 +7,6 @@ import pandas as pd
 from ablation.analysis.comparison import (
     ArmRow,
     Comparison,
-    combinations,
     levels,
     protocol_of,
 )
@@ -124,7 +123,7 @@ def arm_comparisons(
                 min((places[name] for name in names if name in places), default=place)
                 for place, names in enumerate(planned.runs)
             ]
-            layout = _Arms(arms, merged, there, beside, parts)
+            layout = _Arms(arms, merged, there, beside, parts, factors)
             found.append(
                 Comparison(
                     str(dataset),
@@ -155,6 +154,7 @@ class _Arms:
         runs: with the place of the arm of each.
         beside: runs of the protocol that are none of the design's.
         parts: of networks, by key.
+        factors: keys of all factors of the study.
     """
 
     def __init__(
@@ -164,8 +164,10 @@ class _Arms:
         runs: pd.DataFrame,
         beside: pd.DataFrame,
         parts: Mapping[str, Factor],
+        factors: Sequence[str],
     ):
         self._parts = parts
+        self._factors = [key for key in factors if key not in ("arch", "dataset", "seed")]
         self._keys = list(arms[0].levels)
         self._binary = [
             key
@@ -211,8 +213,8 @@ class _Arms:
     def _targets(self, beside: pd.DataFrame, own: set[str]) -> Iterator[pd.DataFrame]:
         """Yields the runs of nets of other architectures, each as an arm to be reached."""
         for arch, of_arch in beside.groupby("arch", sort=False):
-            several = len(combinations(of_arch, self._keys)) > 1 if self._keys else False
-            if arch in own or several:
+            # A factor that the design leaves alone makes several nets of it too.
+            if arch in own or len(of_arch[self._factors].drop_duplicates()) > 1:
                 continue
             shown = {self._title(key): str(of_arch[key].iloc[0]) for key in self._keys}
             name = Label(str(arch), 1 + len(self.rows), True)

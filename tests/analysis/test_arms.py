@@ -284,3 +284,25 @@ def test_parts_that_are_one_net_with_the_reference_ask_no_interaction(stored_des
     table = tables.interactions_table(comparison)
     assert len(table) == sum(question.kind == "interaction" for question in comparison.asked)
     assert len(tables.arms_table(comparison)) == len(comparison.arms)
+
+
+def test_nets_beside_a_design_that_differ_among_themselves_are_no_row(stored_design, stored_run):
+    def written(*levels):
+        for seed, se in enumerate(levels):
+            stored_run("arch=56", f"parts.se={se}", f"seed={seed}")
+
+    named = {"parts.plain": [False, True]}
+    study = stored_design("leave_one_out", named, lambda levels, seed: 0.5, "arch=20")
+    written("true", "false")
+    asked.add(study, ["parts.se"])
+    comparison, _ = _effects(study, "leave_one_out")
+    assert "56" not in comparison.columns
+
+
+def test_a_net_beside_a_design_is_a_row(stored_design, stored_run):
+    named = {"parts.plain": [False, True]}
+    study = stored_design("leave_one_out", named, lambda levels, seed: 0.5, "arch=20")
+    for seed in (0, 1):
+        stored_run("arch=56", f"seed={seed}")
+    comparison, _ = _effects(study, "leave_one_out")
+    assert comparison.columns[-1] == "56"
