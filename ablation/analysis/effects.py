@@ -47,6 +47,9 @@ AGREES = "agrees"
 
 SEEDS_FOR_A_VERDICT = 3
 
+_ROUNDING = 1e-12
+"""Differences vary by rounding alone up to this share of the scores that they are made of."""
+
 _SEEDS_AHEAD = 60
 """How far it is looked ahead for what would decide a question whose seeds are bought by looking."""
 
@@ -95,6 +98,7 @@ class Effect:
             order of looking, and what is concluded holds at every look.
         bounds: of the confidence sequence, if so.
         towards: the sign that the differences speak for, if so.
+        size: the largest absolute score that the differences are made of.
     """
 
     kind: str
@@ -117,6 +121,7 @@ class Effect:
     looked: bool = False
     bounds: tuple[float, float] = (math.nan, math.nan)
     towards: int = 0
+    size: float = 0.0
 
     @property
     def name(self) -> str:
@@ -156,8 +161,10 @@ class Effect:
     @property
     def constant(self) -> bool:
         """Whether the differences do not vary at all, so that no test of them means anything."""
-        spread = float(np.ptp(self.differences)) if self.n else 0.0
-        return self.n > 1 and spread <= 1e-12
+        if self.n < 2:
+            return False
+        largest = max(self.size, float(np.abs(self.differences).max()))
+        return float(np.ptp(self.differences)) <= _ROUNDING * largest
 
     @property
     def alpha(self) -> float:
@@ -232,7 +239,7 @@ class Effect:
         if self.looked and self.n > 1 and self.verdict == OPEN:
             values = self.differences.to_numpy(float)
             ahead = max(_SEEDS_AHEAD, 2 * self.n)
-            return sequential.seeds_to_decide(values, self.alpha, self.margin, ahead)
+            return sequential.seeds_to_decide(values, self.alpha, self.margin, ahead, self.size)
         if self.n < 2 or self.constant or self.verdict not in ("", OPEN):
             return 0
         return seeds_to_settle(self.n, self.mean, self.sd, self.alpha, self.margin)
@@ -350,7 +357,8 @@ def with_p_values(effects: Sequence[Effect]) -> list[Effect]:
 def _with_anytime_p_values(effects: Sequence[Effect]) -> list[Effect]:
     """Returns the same of effects whose seeds were bought by looking at the results."""
     values = [effect.differences.to_numpy(float) for effect in effects]
-    p = np.array([sequential.anytime_p(of_effect) for of_effect in values])
+    sizes = [effect.size for effect in effects]
+    p = np.array([sequential.anytime_p(*one) for one in zip(values, sizes, strict=True)])
     found = zip(effects, values, p, holm(p), strict=True)
     return [
         replace(
@@ -358,8 +366,8 @@ def _with_anytime_p_values(effects: Sequence[Effect]) -> list[Effect]:
             family=len(effects),
             p=float(raw),
             p_holm=float(corrected),
-            bounds=sequential.bounds(of_effect, ALPHA / len(effects)),
-            towards=sequential.direction(of_effect) if len(of_effect) else 0,
+            bounds=sequential.bounds(of_effect, ALPHA / len(effects), effect.size),
+            towards=sequential.direction(of_effect, effect.size) if len(of_effect) else 0,
         )
         for effect, of_effect, raw, corrected in found
     ]
@@ -534,6 +542,7 @@ class _BySeed:
         runs: how many runs are behind each value.
         lost: how many runs of its cells failed or diverged.
         seconds: what training its runs takes for a seed.
+        size: the largest absolute score behind the values.
     """
 
     seeds: np.ndarray
@@ -542,6 +551,7 @@ class _BySeed:
     runs: int
     lost: int
     seconds: float
+    size: float
 
     def effect(self, question: Question, metric: Metric, margin: float | None) -> Effect:
         """Returns the effect over the seeds that have all of it."""
@@ -558,6 +568,7 @@ class _BySeed:
             self.seconds,
             metric,
             margin,
+            size=self.size,
         )
 
 
@@ -571,6 +582,7 @@ def _sum(terms: Sequence[tuple[float, _BySeed]]) -> _BySeed:
         sum(part.runs for part in parts),
         sum(part.lost for part in parts),
         sum(part.seconds for part in parts),
+        max(part.size for part in parts),
     )
 
 
@@ -580,7 +592,7 @@ class _Cells(dict[Hashable, _BySeed]):
     def __missing__(self, key: Hashable) -> _BySeed:
         some = next(iter(self.values()))
         nothing = np.full_like(some.values, math.nan)
-        return _BySeed(some.seeds, nothing, np.zeros_like(some.near_chance), 1, 0, math.nan)
+        return _BySeed(some.seeds, nothing, np.zeros_like(some.near_chance), 1, 0, math.nan, 0.0)
 
 
 def _cells(runs: pd.DataFrame, rows: Sequence[str]) -> _Cells:
@@ -594,8 +606,20 @@ def _cells(runs: pd.DataFrame, rows: Sequence[str]) -> _Cells:
     near_chance[cell, place] = is_near_chance(skill, runs["chance"].to_numpy(float))
     lost = np.bincount(cell[runs["state"].isin((store.FAILED, store.DIVERGED))], None, len(values))
     seconds = runs["seconds"].groupby(cell).median().to_numpy(float)
+    sizes = np.abs(np.nan_to_num(values)).max(axis=1)
     keys = runs[names].drop_duplicates().itertuples(index=False, name=None)
     return _Cells(
-        (key, _BySeed(seeds, values[i], near_chance[i], 1, int(lost[i]), float(seconds[i])))
+        (
+            key,
+            _BySeed(
+                seeds,
+                values[i],
+                near_chance[i],
+                1,
+                int(lost[i]),
+                float(seconds[i]),
+                float(sizes[i]),
+            ),
+        )
         for i, key in enumerate(keys)
     )

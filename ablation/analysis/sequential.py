@@ -37,22 +37,23 @@ SIZE_AT_MOST = 2.0
 """Usual sizes that a single seed may count for."""
 
 _TIED = 1e-12
-"""A difference of this size is one of rounding."""
+"""A difference of this share of what it is made of is one of rounding."""
 _SHIFTS = 256
 _FAR = np.geomspace(1, 1e3, 64)
 _STUDIES = 200
 
 
-def log_evidence(differences: np.ndarray) -> np.ndarray:
+def log_evidence(differences: np.ndarray, size: float = 0.0) -> np.ndarray:
     """Returns the logarithm of the capital after each seed, for differences around 0.
 
     Args:
         differences: float (studies, seeds), in the order in which the seeds were looked at.
+        size: the largest absolute score that they are differences of, by which rounding is told.
 
     Returns:
         float (studies, seeds).
     """
-    up, down = _one_sided(differences)
+    up, down = _one_sided(differences, size)
     return np.logaddexp(up, down) - math.log(2)
 
 
@@ -61,20 +62,21 @@ def highest(log_capital: np.ndarray) -> np.ndarray:
     return np.maximum.accumulate(log_capital, axis=-1)
 
 
-def direction(differences: np.ndarray) -> int:
+def direction(differences: np.ndarray, size: float = 0.0) -> int:
     """Returns 1 if the differences (seeds,) speak for a shift above 0, -1 below, 0 for neither."""
-    up, down = (highest(one)[0, -1] for one in _one_sided(differences[np.newaxis]))
+    up, down = (highest(one)[0, -1] for one in _one_sided(differences[np.newaxis], size))
     return int(np.sign(up - down))
 
 
-def anytime_p(differences: np.ndarray) -> float:
+def anytime_p(differences: np.ndarray, size: float = 0.0) -> float:
     """Returns a p value of differences (seeds,) that holds however often one has looked before.
 
     It is 1 / (the highest capital so far), at most 1.
     """
     if not len(differences):
         return math.nan
-    return float(min(1.0, math.exp(-highest(log_evidence(differences[np.newaxis]))[0, -1])))
+    capital = highest(log_evidence(differences[np.newaxis], size))[0, -1]
+    return float(min(1.0, math.exp(-capital)))
 
 
 def least_seeds(alpha: float) -> int:
@@ -85,25 +87,27 @@ def least_seeds(alpha: float) -> int:
     return int(np.argmax(capital[0] >= -math.log(alpha))) + 1
 
 
-def bounds(differences: np.ndarray, alpha: float) -> tuple[float, float]:
+def bounds(differences: np.ndarray, alpha: float, size: float = 0.0) -> tuple[float, float]:
     """Returns the smallest interval that has every shift which no look so far has rejected.
 
     Args:
         differences: float (seeds,), in the order in which the seeds were looked at.
         alpha: the share of studies in which some interval of the sequence may miss.
+        size: see `log_evidence`.
 
     Returns:
         Both ends, infinite while there are too few seeds.
     """
     needed = -math.log(alpha)
+    size = max(size, float(np.abs(differences).max(initial=0.0)))
 
     def open_at(shifts: np.ndarray) -> np.ndarray:
-        return highest(log_evidence(differences - shifts[:, np.newaxis]))[:, -1] < needed
+        return highest(log_evidence(differences - shifts[:, np.newaxis], size))[:, -1] < needed
 
     if len(differences) < least_seeds(alpha):
         return -math.inf, math.inf
     middle, spread = float(np.median(differences)), float(np.ptp(differences))
-    reach = (spread or max(abs(middle), 1.0) * 1e-9) * np.r_[np.linspace(0, 1, _SHIFTS), _FAR[1:]]
+    reach = (spread or (abs(middle) or 1.0) * 1e-9) * np.r_[np.linspace(0, 1, _SHIFTS), _FAR[1:]]
     low, high = (_last_open(open_at, middle, side * reach) for side in (-1, 1))
     return low, high
 
@@ -124,7 +128,7 @@ def _last_open(
 
 
 def seeds_to_decide(
-    differences: np.ndarray, alpha: float, margin: float | None, at_most: int
+    differences: np.ndarray, alpha: float, margin: float | None, at_most: int, size: float = 0.0
 ) -> int:
     """Returns about how many seeds in all decide a question, at the mean and spread seen.
 
@@ -135,6 +139,7 @@ def seeds_to_decide(
         alpha: of this question.
         margin: below which a difference does not matter, None if none was given.
         at_most: seeds.
+        size: see `log_evidence`.
 
     Returns:
         The seeds in all, 0 if most continuations are not decided by then.
@@ -147,9 +152,9 @@ def seeds_to_decide(
     )
     whole = np.hstack([np.tile(differences, (_STUDIES, 1)), drawn])
     needed = -math.log(alpha)
-    decided = highest(log_evidence(whole)) >= needed
+    decided = highest(log_evidence(whole, size)) >= needed
     if margin is not None:
-        ends = [highest(log_evidence(whole + end)) >= needed for end in (-margin, margin)]
+        ends = [highest(log_evidence(whole + end, size)) >= needed for end in (-margin, margin)]
         decided |= ends[0] & ends[1]
     decided[:, : n - 1] = False
     first = np.where(decided.any(axis=1), decided.argmax(axis=1) + 1, at_most + 1)
@@ -157,15 +162,17 @@ def seeds_to_decide(
     return usual if usual <= at_most else 0
 
 
-def _one_sided(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _one_sided(differences: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
     """Returns the log capital of who bets on positive signs, and of who bets on negative ones."""
-    relative = _relative(differences)
+    relative = _relative(differences, size)
     return _mixture(relative), _mixture(-relative)
 
 
-def _relative(differences: np.ndarray) -> np.ndarray:
+def _relative(differences: np.ndarray, size: float) -> np.ndarray:
     """Returns differences in units of the median size of those before, the first as its sign."""
-    found = np.where(np.abs(differences) <= _TIED, 0.0, differences)
+    # Like the stake, it must not hang on seeds to come.
+    largest = np.maximum(np.maximum.accumulate(np.abs(differences), axis=1), size)
+    found = np.where(np.abs(differences) <= _TIED * largest, 0.0, differences)
     sizes = np.abs(found)
     relative = np.sign(found)
     for seed in range(1, found.shape[1]):

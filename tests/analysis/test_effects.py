@@ -313,6 +313,19 @@ def test_differences_without_spread_have_no_p():
     assert "the same for every seed" in effect.sentence()
 
 
+def test_a_unit_does_not_say_whether_differences_vary():
+    for unit in (1e-14, 1e14):
+        (effect,) = with_p_values([_contrast(unit * np.array([1.0, 1.2, 1.1]))])
+        assert not effect.constant and effect.verdict == "helps"
+
+
+def test_differences_that_rounding_alone_tells_apart_are_the_same():
+    plain = [0.1, 0.2, 0.7]
+    found = _effects({("34", "plain"): plain, ("34", "residual"): [one + 1e-6 for one in plain]})
+    (effect,) = _by_kind(found, "contrast")
+    assert np.ptp(effect.differences) > 0 and effect.constant
+
+
 def test_what_cannot_be_tested_still_counts_in_the_family():
     constant = _contrast([0.2, 0.2, 0.2])
     other = _contrast([0.1, 0.2, 0.4])

@@ -135,3 +135,15 @@ def test_how_many_seeds_will_do():
     assert seeds_to_decide(nothing, 0.05, None, 60) == 0
     wide, narrow = (seeds_to_decide(nothing, 0.05, margin, 60) for margin in (2.0, 1.0))
     assert 7 <= wide < narrow < 60
+
+
+@pytest.mark.parametrize("unit", [1e-14, 1e14])
+def test_a_unit_changes_no_evidence(unit):
+    differences = np.random.default_rng(0).normal(2, 1, 10)
+    assert anytime_p(unit * differences) == pytest.approx(anytime_p(differences))
+    low, high = bounds(differences, 0.05)
+    assert bounds(unit * differences, 0.05) == pytest.approx((unit * low, unit * high))
+
+
+def test_a_difference_of_rounding_is_none():
+    assert anytime_p(np.full(10, 1e-17), size=0.9) == 1
