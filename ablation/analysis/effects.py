@@ -2,8 +2,8 @@
 
 Every effect is a difference paired by seed, since the runs of one seed start from the same weights
 and see the same images in the same order. All effects of one comparison are one family: Holm's
-correction counts them all, and their intervals hold all at once. n says how many seeds all of it
-rests on.
+correction counts them all, and their intervals, uncut, hold all at once. n says how many seeds all
+of it rests on.
 """
 
 import math
@@ -172,12 +172,8 @@ class Effect:
         return ALPHA / self.family
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """The interval that with all others of its family holds at once; NaN if it cannot be had.
-
-        Where Holm's correction, which is less strict with every effect but the first, concludes and
-        the interval still reaches across 0, it ends there: the sign is known.
-        """
+    def uncut(self) -> tuple[float, float]:
+        """The interval that with all others of its family holds at once; NaN if there is none."""
         if self.n < 2 or (self.constant and not self.looked):
             return math.nan, math.nan
         if self.looked:
@@ -188,8 +184,27 @@ class Effect:
         else:
             half = t_half_width(self.differences, self.alpha)
             low, high = self.mean - half, self.mean + half
-        if self.concludes:
-            return (max(low, 0.0), high) if self.mean > 0 else (low, min(high, 0.0))
+        return low, high
+
+    @property
+    def cut(self) -> bool:
+        """Whether the interval reaches across 0 although the test concludes.
+
+        Holm's correction is less strict with every effect but the first, and intervals are not.
+        """
+        low, high = self.uncut
+        return self.concludes and low < 0 < high
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The interval as it is shown: where it is cut, it ends at 0.
+
+        That end is no bound of an interval that holds with all others at once. It says what the
+        test concludes, which has 5 % of studies of its own to be wrong in.
+        """
+        low, high = self.uncut
+        if self.cut:
+            return (0.0, high) if self.mean > 0 else (low, 0.0)
         return low, high
 
     @property

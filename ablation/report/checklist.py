@@ -104,7 +104,8 @@ def _statistics(comparison: Comparison) -> Iterator[tuple[str, str]]:
 
 
 def _method(comparison: Comparison, most: int) -> str:
-    count = counted(len(comparison_effects(comparison)), "question")
+    effects = comparison_effects(comparison)
+    count = counted(len(effects), "question")
     if most < 2:
         return "There are none."
     if comparison.looked:
@@ -113,10 +114,12 @@ def _method(comparison: Comparison, most: int) -> str:
             "test by betting on signs and sizes, which holds at every look although the number of "
             f"seeds (at most {comparison.looked.at_most}) was decided by looking. All intervals of "
             f"{count} hold at once with 95% (Bonferroni); verdicts are corrected by Holm."
+            f"{notes.cut(effects)}"
         )
     return (
         f"From differences that are paired by seed: Student's t at 1 - 0.05 / {count}: all "
         "hold at once with 95% (Bonferroni). Verdicts are of the paired t test, corrected by Holm."
+        f"{notes.cut(effects)}"
     )
 
 

@@ -140,6 +140,7 @@ def claimed(found: Claimed) -> list[Note]:
     """Returns since when the claims of a study are on record, and how they were tested."""
     if not found.answers and not found.problem:
         return []
+    effects = [one.effect for one in found.answers if one.effect]
     said = []
     if found.digest:
         text = f"on {found.time}, before the first run, with SHA-256 {found.digest[:16]}"
@@ -153,8 +154,8 @@ def claimed(found: Claimed) -> list[Note]:
             "HOLDS: the interval of the difference is all on the claim's side. FAILS: all on the "
             "other. OPEN: neither. The claims are one family, apart from the questions of the "
             "tables: their intervals hold all at once with 95%; those that were added are tested "
-            "together with all others. A difference is averaged over all pairs of arms that differ "
-            "in nothing else."
+            f"together with all others.{cut(effects)} A difference is averaged over all pairs "
+            "of arms that differ in nothing else."
         )
     )
     return [*said, *([Note(found.problem, "Unreadable:")] if found.problem else [])]
@@ -315,6 +316,16 @@ def alone(found: Sequence[Effect]) -> bool:
     return max((effect.n for effect in found), default=0) < 2
 
 
+def cut(found: Sequence[Effect]) -> str:
+    """Returns what an end at 0 is where an interval is cut off, "" if none is."""
+    if not any(effect.cut for effect in found):
+        return ""
+    return (
+        " Where an end is called above 0 or below 0, the interval reaches across 0, and the end "
+        "says what the test concludes, which may be wrong in another 5% of studies."
+    )
+
+
 def family(found: Sequence[Effect]) -> str:
     """Returns how the questions were tested."""
     exact = "every pattern of signs"
@@ -330,15 +341,15 @@ def family(found: Sequence[Effect]) -> str:
             f"{asked}seeds were chosen by looking, so a test by betting decides that may be looked "
             "at after every seed, exact if differences are symmetric; it is corrected by Holm over "
             "all questions. The intervals are of its confidence sequence and hold all at once, at "
-            "every look, with 95%. The sign-flip test, which must not be looked at twice, is left "
-            "out. To settle: about how many seeds in all would settle what is open, at the spread "
-            "seen, and how long training those to come takes."
+            f"every look, with 95%.{cut(found)} The sign-flip test, which must not be looked at "
+            "twice, is left out. To settle: about how many seeds in all would settle what is open, "
+            "at the spread seen, and how long training those to come takes."
         )
     return (
         f"{asked}the "
         "paired t test, corrected by Holm over all of them, decides from three seeds on; the "
-        "intervals hold all at once with 95%. Beside it the exact sign-flip test, which assumes "
-        f"nothing: {exact}. "
+        f"intervals hold all at once with 95%.{cut(found)} Beside it the exact sign-flip test, "
+        f"which assumes nothing: {exact}. "
         "To settle: about how many seeds in all would settle what is open, at the spread seen, and "
         "how long training those to come takes."
     )

@@ -18,6 +18,7 @@ from ablation.analysis.effects import (
 )
 from ablation.analysis.significance import seeds_to_settle, smallest_p
 from ablation.records import store
+from ablation.report import notes
 from ablation.report.axes import drawn_interval
 from ablation.report.page.forest import forest
 
@@ -485,6 +486,32 @@ def test_all_intervals_cover_the_truth_at_once_in_95_percent_of_studies(n, froze
         bounds = [effect.interval for effect in found]
         covered += all(low <= one <= high for one, (low, high) in zip(truth, bounds, strict=True))
     assert covered / STUDIES >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / STUDIES)
+
+
+def test_beside_sure_effects_an_end_that_is_cut_off_is_the_tests(frozen_garbage):
+    """The intervals hold all at once; what is shown of them has the test's 5% beside theirs."""
+    rng = np.random.default_rng(5)
+    truth = [0.0, 30.0, -30.0, 30.0, -30.0]
+    missed = wrong = either = 0
+    for _ in range(STUDIES):
+        found = with_p_values([_contrast(mean + rng.standard_normal(5)) for mean in truth])
+        bounds = [effect.uncut for effect in found]
+        covered = all(low <= one <= high for one, (low, high) in zip(truth, bounds, strict=True))
+        concluded = found[0].verdict != "open"
+        missed += not covered
+        wrong += concluded
+        either += concluded or not covered
+        assert all(effect.verdict in ("helps", "hurts") for effect in found[1:])
+        assert found[0].cut == (concluded and bounds[0][0] < 0 < bounds[0][1])
+    noise = 3 * math.sqrt(0.05 * 0.95 / STUDIES)
+    assert missed / STUDIES <= 0.05 + noise and wrong / STUDIES <= 0.05 + noise
+    assert 0.06 < either / STUDIES <= 0.1 + noise
+
+
+def test_an_end_that_is_cut_off_is_told_where_there_is_one():
+    sure, barely = [0.2, 0.201, 0.202], [0.02, 0.033, 0.019]
+    assert "above 0 or below 0" in notes.family(with_p_values(list(map(_contrast, (sure, barely)))))
+    assert "above 0" not in notes.family(with_p_values(list(map(_contrast, (sure, sure)))))
 
 
 def test_a_level_with_a_minus_of_its_own_keeps_it():
