@@ -91,7 +91,7 @@ def test_a_folder_of_ones_own_has_recipes_data_sets_and_studies(cli, folder):
 def test_a_name_that_no_folder_has_is_one_line(cli, folder):
     done = cli("--config-dir", "my_conf", "recipe=mines", cwd=folder)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
-    assert "'recipe/mines'" in done.stderr and "he2015_cifar, mine, sgd" in done.stderr
+    assert "recipe=mines is not known" in done.stderr and "he2015_cifar, mine, sgd" in done.stderr
     assert not (folder / "runs").exists()
 
 

@@ -236,7 +236,7 @@ def test_a_study_of_texts_is_trained_and_reported_in_its_own_words(cli, tmp_path
     (tmp_path / "words.txt").write_text("_\none\ntwo\nthree\n")
     keys = ["arch=study_of_texts.py:build", "epochs=1", "recipe.batch_size=16", "dataset=function"]
     keys += ["dataset.name=study_of_texts.py:load", "dataset.vocabulary=words.txt"]
-    builtin = cli(*keys, "arch=20", cwd=tmp_path)
+    builtin = cli("arch=20", *keys[1:], cwd=tmp_path)
     assert builtin.returncode == 2 and "arch=20 takes images" in builtin.stderr
     assert "48 texts to train" in builtin.stderr
     done = cli("-m", *keys, "parts.wide=true,false", cwd=tmp_path)

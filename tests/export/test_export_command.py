@@ -103,12 +103,19 @@ def test_a_database_without_its_library_is_told(cli, folder, tmp_path):
         (["nothing", "tensorboard=logs"], "nothing is no folder"),
         ([".", "tensorboard=logs"], "holds studies, main; name one, such as"),
         (["main", "mlflow=runs.db"], "mlflow=sqlite:///runs.db"),
-        (["main", "tensorboard=main/study.json"], "is a file or lies in one; name a folder"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(export, tmp_path, words, named):
     assert named in _line(export(*words))
     assert {path.name for path in tmp_path.iterdir()} == {"main"}
+
+
+def test_a_file_in_the_place_of_a_folder_is_told(export, tmp_path):
+    pytest.importorskip("tensorboard", reason="needs an extra")
+    (tmp_path / "file").write_text("mine")
+    line = _line(export("main", "tensorboard=file"))
+    assert "tensorboard=file is a file or lies in one; name a folder" in line
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that nobody can write into")

@@ -118,7 +118,7 @@ def test_dropout_leaves_out_single_features_before_the_classifier():
 
 @pytest.mark.parametrize("part", ["stochastic_depth", "dropout"])
 def test_a_rate_out_of_range_is_refused(part):
-    with pytest.raises(ValueError, match=f"{part} must be 0 or more and below 1"):
+    with pytest.raises(ValueError, match=rf"parts\.{part}=1\.0 .*0 or more and below 1"):
         build("20", SHAPE, 10, **{part: 1.0})
 
 

@@ -52,7 +52,8 @@ def test_a_sweep_under_the_launcher_is_watched_and_reported(cli, tmp_path, plugi
 def test_a_cell_that_fails_under_a_launcher_makes_the_sweep_fail(cli, tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     done = cli(
-        *SWEEP,
+        "-m",
+        *tiny(1),
         "hydra/launcher=joblib",
         "recipe.learning_rate=1e-3,1e30",
         "plain=false",
