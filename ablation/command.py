@@ -69,28 +69,12 @@ def arranged(words: Sequence[str]) -> list[str]:
     if "--resolve" in names and not names & {"-c", "--cfg", "-h", "--help"}:
         raise UserError("--resolve goes with --cfg: --cfg job --resolve.")
     keys.admit(_archs(rest, options))
-    _check_once(rest)
     _check_files(rest, options)
     # Every experiment is a sweep of its own.
     sweeps = any(re.match(r"experiment=|hydra\.mode=MULTIRUN$", word) for word in rest)
     rest = _of_tuning(_of_seeds(rest, sweeps or bool(swept)), sweeps or bool(swept))
     rest = _of_controls(rest, sweeps or bool(swept))
     return [*options, *overrides(_of_design(rest), sweeps or bool(swept))]
-
-
-def _check_once(words: Sequence[str]) -> None:
-    """Raises UserError if a key is given twice, of which Hydra takes the last."""
-    given: dict[str, list[str]] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if equals and not key.startswith((_REFERENCE, "~")) and f"{key}=" != _REJECTED:
-            given.setdefault(keys.full(key.lstrip("+")), []).append(value)
-    for key, values in given.items():
-        if len(values) > 1:
-            raise UserError(
-                f"{key} is given {len(values)} times: {' and '.join(values)}. Give one value, or "
-                f"several after -m: {key}={','.join(dict.fromkeys(values))}."
-            )
 
 
 def _of_seeds(words: Sequence[str], sweeps: bool) -> list[str]:
@@ -187,7 +171,23 @@ def overrides(words: Sequence[str], sweeps: bool = False) -> list[str]:
     for place, word in enumerate(words):
         if not _is_whole(word):
             raise loose(words, place)
+    _check_once(words)
     return [_override(word, sweeps) for word in words]
+
+
+def _check_once(words: Sequence[str]) -> None:
+    """Raises UserError if a key is given twice, of which Hydra takes the last."""
+    given: dict[str, list[str]] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals:
+            given.setdefault(keys.full(key.lstrip("+~")), []).append(value)
+    for key, values in given.items():
+        if len(values) > 1:
+            raise UserError(
+                f"{key} is given {len(values)} times: {' and '.join(values)}. Give it once; to "
+                f"sweep: python -m ablation -m {key}={','.join(dict.fromkeys(values))}."
+            )
 
 
 def without_options(words: Sequence[str]) -> list[str]:

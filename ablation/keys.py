@@ -41,15 +41,15 @@ MARKS = {
 """Keys that nobody sets by hand, and what is typed instead."""
 
 _MEANT = {
-    "data": ["dataset"],
-    "epoch": ["epochs"],
-    "lr": ["recipe.learning_rate"],
-    "model": ["arch"],
-    "n_jobs": ["hydra/launcher=joblib hydra.launcher.n_jobs"],
-    "net": ["arch"],
-    "network": ["arch"],
-    "optim": ["recipe.optimizer"],
-    "seeds": ["seed"],
+    "data": "dataset",
+    "epoch": "epochs",
+    "lr": "recipe.learning_rate",
+    "model": "arch",
+    "n_jobs": "hydra/launcher=joblib hydra.launcher.n_jobs",
+    "net": "arch",
+    "network": "arch",
+    "optim": "recipe.optimizer",
+    "seeds": "seed",
 }
 """What other programs call a key, and what it is called here."""
 
@@ -166,7 +166,8 @@ def unknown_key(key: str) -> UserError:
     words: dict[str, list[str]] = {}
     for name in inside if group and inside else known_keys():
         words.setdefault(name.rpartition(".")[2], []).append(name)
-    meant = words.get(word) or [one for one in _MEANT.get(word, []) if one.startswith(group)]
+    elsewhere = [one for one in [_MEANT.get(word)] if one and one.startswith(group)]
+    meant = words.get(word) or elsewhere
     if meant:
         return UserError(f"unknown key {key}; type {' or '.join(f'{one}=VALUE' for one in meant)}.")
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.7)

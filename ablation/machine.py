@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import platform
-import resource
 import sys
 from pathlib import Path
 
@@ -119,5 +118,7 @@ def peak_memory_bytes() -> int:
         lines = _STATUS.read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
     # Where there is no such file. Linux counts in KiB, and the peak of the parent with it.
+    import resource  # Not on Windows.
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -336,7 +336,10 @@ def _no_choice(first: str, options: list[str]) -> str:
     group, name = found.groups()
     hint = ""
     if group == "dataset":
-        hint = f", or one of TensorFlow Datasets: dataset=tfds dataset.name={name}"
+        hint = (
+            f", or one of TensorFlow Datasets: dataset=tfds dataset.name={name}. A folder of your "
+            "own is dataset=folder dataset.path=FOLDER"
+        )
     elif group == "recipe" and name in optimizers.names():
         hint = f". An optimizer is chosen by recipe.optimizer={name}"
     return f"{group}={name} is not known. Allowed: {', '.join(options)}{hint}."

@@ -40,10 +40,12 @@ def main() -> int:
     parser.add_argument("folder", metavar="FOLDER", help="a study's folder, such as runs/main")
     parser.add_argument("port", nargs="?", metavar="port=NUMBER", help=argparse.SUPPRESS)
     try:
-        for word in sys.argv[1:]:
-            if word.startswith("--port"):
-                raise UserError(f"{word} is written as port=NUMBER, without dashes.")
-        known = parser.parse_args()
+        # What argparse takes for an option of its own may be ours with a dash too many.
+        known, others = parser.parse_known_args()
+        if others:
+            raise UserError(
+                f"{others[0]} is no option. Allowed: port=NUMBER without dashes, --open."
+            )
         folder = _study(known.folder)
         server = _listening(folder, _port(known.port))
     except UserError as error:

@@ -382,12 +382,16 @@ def test_a_design_that_cannot_be_made_is_told(hydra, words, message):
         ["seed=0", "seed=1"],
         ["plain=true", "epochs=2", "parts.plain=false"],
         ["dataset=digits", "+dataset=mnist"],
-        ["tune.recipe.learning_rate=1,2", "tune.recipe.learning_rate=3,4"],
     ],
 )
 def test_a_key_is_given_once(words):
     with pytest.raises(UserError, match="is given 2 times"):
         command.arranged(["-m", *words])
+
+
+def test_a_key_is_given_once_to_describe_too():
+    with pytest.raises(UserError, match="arch is given 2 times"):
+        command.without_options(["arch=20", "arch=34"])
 
 
 def test_references_and_rejected_factors_may_be_several():

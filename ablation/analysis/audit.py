@@ -79,7 +79,7 @@ def audit(comparison: Comparison) -> Audit:
     names = {name: name for name in [*comparison.rows, comparison.contrast]}
     if comparison.arms:
         names = dict(comparison.arms[0].keys)
-    # No budget hangs on them.
+    # No budget depends on them.
     own = {"arch", "dataset", *comparison.parts, *(part.key for part in comparison.all_parts)}
     names = {name: key for name, key in names.items() if key not in own}
     within = tuple(names.values())

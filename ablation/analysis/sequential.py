@@ -170,7 +170,7 @@ def _one_sided(differences: np.ndarray, size: float) -> tuple[np.ndarray, np.nda
 
 def _relative(differences: np.ndarray, size: float) -> np.ndarray:
     """Returns differences in units of the median size of those before, the first as its sign."""
-    # Like the stake, it must not hang on seeds to come.
+    # Like the stake, it must not depend on seeds to come.
     largest = np.maximum(np.maximum.accumulate(np.abs(differences), axis=1), size)
     found = np.where(np.abs(differences) <= _TIED * largest, 0.0, differences)
     sizes = np.abs(found)

@@ -379,12 +379,11 @@ def _check_space(needed: int, split: str, dataset: DatasetConfig, directory: Pat
     """Raises UserError if a split of some bytes cannot be where it is to be."""
     free = shutil.disk_usage(directory).free
     if needed > free:
-        smaller = "a smaller dataset.image_size, " if dataset.size else ""
+        smaller = "a smaller dataset.image_size, or " if dataset.size else ""
         raise UserError(
             f"the {split} split of dataset={dataset.name} needs {needed / 2**30:,.1f} GiB in "
             f"cache_dir={directory.parent}, where {free / 2**30:,.1f} GiB are "
-            f"free. Use {smaller}a share of the data, such as dataset.train_split='train[:1000]', "
-            "or cache_dir=FOLDER on another disk."
+            f"free. Use {smaller}cache_dir=FOLDER on another disk."
         )
 
 

@@ -220,8 +220,9 @@ def unknown_part(name: str, networks: Iterable[Network]) -> UserError:
     for parts, ones in of_parts.items():
         close = difflib.get_close_matches(name, ones[0].parts, n=1)
         hint = f" Did you mean {typed(close[0])}?" if close else ""
-        if name in ones[0].others:
-            hint = f" Parts stand behind a star: def {ones[0].function}(..., *, {name}=...)."
+        for one in ones:
+            if name in one.others:
+                hint = f" Parts stand behind a star: def {one.function}(..., *, {name}=...)."
         archs = ",".join(one.arch for one in ones)
         said.append(f"{typed(name)} is no part of arch={archs}.{hint} Parts: {parts}.")
     return UserError(" ".join(said))

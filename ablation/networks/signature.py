@@ -311,7 +311,10 @@ def _with_facts(parts: dict[str, Part], name: str, facts: Any, where: str) -> di
         raise UserError(
             f'{where}["{name}"] is not of the form that docs/networks.md shows.'
         ) from None
-    return parts | {name: replace(parts[name], **changes)}
+    part = replace(parts[name], **changes)
+    if part.within and not {int, float}.issuperset(part.kinds):
+        raise UserError(f'{where}["{name}"] has "within", which is for numbers.')
+    return parts | {name: part}
 
 
 def _pairs(labels: Mapping[Any, str]) -> tuple[tuple[Any, str], ...]:

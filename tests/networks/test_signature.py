@@ -152,6 +152,11 @@ def test_a_share_out_of_its_range_is_refused_before_it_is_built(parts_of):
             part.level(value)
 
 
+def test_only_numbers_have_a_range(parts_of):
+    with pytest.raises(UserError, match="for numbers"):
+        parts_of("name: str = 'a'", "PARTS = {'name': {'within': (0, 1)}}")
+
+
 @pytest.mark.parametrize("fact", ["'within': 5", "'within': ('a', 'b')", "'applies': 3"])
 def test_a_fact_of_another_form_is_named(fact, parts_of):
     with pytest.raises(UserError, match=r'PARTS\["share"\] is not of the form'):
