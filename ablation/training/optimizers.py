@@ -1,5 +1,6 @@
 """The optimizer that a recipe describes."""
 
+import functools
 from typing import Any
 
 import keras
@@ -87,9 +88,38 @@ def _resource(variable):
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle
 
 
-_FAST = {"sgd": SGD, "adam": Adam, "adamw": Adam}
-"""With weight decay Keras's Adam is its AdamW: Loshchilov and Hutter 2019, arXiv 1711.05101,
-Algorithm 2."""
+def _kind(name: str) -> type[keras.optimizers.Optimizer]:
+    """Returns the class of an optimizer, the fastest that the backend has.
+
+    With weight decay Keras's Adam is its AdamW: Loshchilov and Hutter 2019, arXiv 1711.05101,
+    Algorithm 2.
+    """
+    backend = keras.backend.backend()
+    if name == "sgd":
+        return _sgd_of_torch() if backend == "torch" else SGD
+    if name in ("adam", "adamw"):
+        # PyTorch steps all weights at once in Keras's own class, and in no class made of it.
+        return keras.optimizers.Adam if backend == "torch" else Adam
+    return getattr(keras.optimizers, optimizers.class_name(name))
+
+
+@functools.cache
+def _sgd_of_torch() -> type[SGD]:
+    """Returns `SGD` that steps all weights at once, as Keras's own does on PyTorch."""
+    at_once = type(keras.optimizers.SGD())
+    if not hasattr(at_once, "_parallel_update_step"):  # It is no promise of Keras's.
+        return SGD
+    import torch  # Only this backend has it.
+
+    @keras.saving.register_keras_serializable("ablation", name="SGD")
+    class AtOnce(SGD, at_once):  # type: ignore[misc, valid-type]
+        def _parallel_update_step(self, grads, variables, learning_rate):
+            if self.l2:
+                weights = [variable.value for variable in variables]
+                grads = torch._foreach_add(grads, weights, alpha=self.l2)
+            super()._parallel_update_step(grads, variables, learning_rate)
+
+    return AtOnce
 
 
 def build_optimizer(recipe: RecipeConfig, total_steps: int) -> keras.optimizers.Optimizer:
@@ -119,8 +149,7 @@ def build_optimizer(recipe: RecipeConfig, total_steps: int) -> keras.optimizers.
         arguments |= {"momentum": recipe.momentum, "l2": recipe.weight_decay}
     else:
         arguments |= dict.fromkeys(optimizers.decays(name), recipe.weight_decay or None)
-    kind = _FAST.get(name) or getattr(keras.optimizers, optimizers.class_name(name))
     try:
-        return kind(**arguments)
+        return _kind(name)(**arguments)
     except (ValueError, TypeError) as error:
         raise UserError(f"recipe.optimizer={name}: {first_line(error)}") from None

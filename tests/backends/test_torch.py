@@ -77,3 +77,39 @@ def test_the_first_steps_are_those_of_tensorflow(recipe, cli, cache_dir, config,
             if recipe != "adam":  # Its first steps are as long where a gradient is rounding only.
                 way = np.linalg.norm(theirs[after] - theirs[before])
                 assert np.linalg.norm(ours[after] - theirs[after]) < 0.05 * way, after
+
+
+def test_optimizers_step_as_their_tests_say(cli):
+    """PyTorch has classes of its own for them, one of which is made anew for the L2 penalty."""
+    file = Path(__file__).parents[1] / "training" / "test_optimizers.py"
+    chosen = "penalty or norm or those_of_keras or first_step or serialisation"
+    done = cli(
+        str(file), "-q", "-k", chosen, module="pytest", cwd=file.parent, KERAS_BACKEND="torch"
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_all_weights_step_at_once(cli, config, tmp_path):
+    """As in Keras's own optimizers for PyTorch; one class made of them steps one by one."""
+    names = ("sgd", "adam", "adamw")
+    recipes = [config("recipe=adam", f"recipe.optimizer={name}").recipe for name in names]
+    order = json.dumps([asdict(recipe) for recipe in recipes])
+    done = cli(order, code=AT_ONCE, cwd=tmp_path, KERAS_BACKEND="torch")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True"] * len(names)
+
+
+AT_ONCE = """
+import json, sys
+import keras, torch
+from ablation.config import RecipeConfig
+from ablation.training.optimizers import build_optimizer
+
+for recipe in json.loads(sys.argv[1]):
+    weights = [keras.Variable([1.0, 2.0]) for _ in range(50)]
+    optimizer = build_optimizer(RecipeConfig(**recipe), 10)
+    optimizer.build(weights)
+    with torch.profiler.profile() as profile:
+        optimizer.apply([torch.ones(2) for _ in weights], weights)
+    print(any(event.name.startswith("aten::_foreach") for event in profile.events()))
+"""
