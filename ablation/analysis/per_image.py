@@ -16,6 +16,9 @@ from ablation.analysis.study import Study
 from ablation.analysis.tables import comparison_effects, questions
 from ablation.data.kinds import NOUN, Noun
 
+QUESTIONS_AT_MOST = 30
+"""So many a report answers from images, the first of a comparison."""
+
 
 @dataclass(frozen=True)
 class OfImages:
@@ -37,7 +40,7 @@ class OfImages:
     noun: Noun = NOUN
 
 
-def of_images(study: Study, comparison: Comparison, at_most: int) -> list[OfImages]:
+def of_images(study: Study, comparison: Comparison) -> list[OfImages]:
     """Returns what the images say to the first questions that can be asked of them.
 
     Questions whose runs have no predictions, or not of the same images, are left out.
@@ -45,12 +48,11 @@ def of_images(study: Study, comparison: Comparison, at_most: int) -> list[OfImag
     Args:
         study: the study.
         comparison: one of its comparisons.
-        at_most: questions to answer.
     """
     reader = _Reader(study, comparison)
     found: list[OfImages] = []
     for question, effect in zip(questions(comparison), comparison_effects(comparison), strict=True):
-        if len(found) == at_most:
+        if len(found) == QUESTIONS_AT_MOST:
             break
         one = reader.answer(question, effect)
         if one:

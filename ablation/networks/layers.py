@@ -179,7 +179,7 @@ class LogProbabilities(keras.layers.Layer):
 
 
 def bn_relu(x, name: str, relu: bool = True):
-    """Applies batch normalisation and, unless told otherwise, a ReLU.
+    """Applies batch normalisation and, unless told otherwise, a ReLU; of any shape, which it keeps.
 
     It keeps 0.9 of its running mean and adds 1e-5 to the variance.
     """
@@ -222,7 +222,7 @@ def he_normal(seed: int, name: str) -> HeNormal:
 
 
 def he_dense(seed: int, x, units: int, name: str, dtype: str | None = None):
-    """Applies a dense layer whose kernel starts as in `he_normal`."""
+    """Maps (batch, numbers) to (batch, units) by a layer whose kernel starts as in `he_normal`."""
     kernel = he_normal(seed, name)
     return layers.Dense(units, kernel_initializer=kernel, dtype=dtype, name=name)(x)
 

@@ -24,6 +24,8 @@ from ablation.text import utf8
 _CELLS_AT_MOST = 8
 _COLUMNS_AT_MOST = 4
 SEEDS_AT_MOST = 20
+MATRIX_CLASSES_AT_MOST = 40
+"""A confusion matrix of more classes could not be read."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ablation.data.kinds import Picture
 from ablation.records import store
 from ablation.report import figures, judged, layers, notes, pictures, tuned
 from ablation.report.cells import Cells, tuning_cells
-from ablation.report.gallery import SEEDS_AT_MOST, Gallery
+from ablation.report.gallery import MATRIX_CLASSES_AT_MOST, SEEDS_AT_MOST, Gallery
 from ablation.report.pictures import Guess
 from ablation.targets.labels import mean_average_precision
 from ablation.text import readable
@@ -30,7 +30,6 @@ _VALUE_ROWS = 6
 _EXAMPLES = 10
 _GUESSED = 12
 _CHANGED = 6
-_MATRIX_CLASSES_AT_MOST = 40
 
 _FOREST = (
     "Every question with the differences of its seeds, their mean, and the interval that holds for "
@@ -119,7 +118,8 @@ def _curves(study: Study, comparison: Comparison, sort: str) -> Section:
     effects = [effect for effect in tables.comparison_effects(comparison) if effect.n]
     if effects:
         figure = figures.forest(foremost(effects, _EFFECTS_AT_MOST))
-        caption = f"{_FOREST} {_drawn_of(_EFFECTS_AT_MOST, len(effects))}".strip()
+        drawn_of = _drawn_of(_EFFECTS_AT_MOST, len(effects))
+        caption = f"{_FOREST}{notes.cut(effects)} {drawn_of}".strip()
         drawn.append(Drawing("effects", figure, caption))
     runs = figures.first_panels(comparison.runs, rows)
     history = study.history[study.history["run"].isin(runs["run"])]
@@ -227,7 +227,7 @@ def _why(study: Study, comparison: Comparison) -> Section:
 
 def _pictures(shown: Gallery, images: Sequence[OfImages]) -> Section:
     drawn, remarks = [], list(shown.remarks)
-    if shown.cells and len(shown.classes) <= _MATRIX_CLASSES_AT_MOST:
+    if shown.cells and len(shown.classes) <= MATRIX_CLASSES_AT_MOST:
         drawn.append(_confusion(shown))
     elif shown.cells:
         remarks.append(

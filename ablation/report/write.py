@@ -37,7 +37,6 @@ from ablation.text import READABLE, file_name
 _FOLDER = "report"
 _DRAWN_BY_THE_PAGE = ("effects",)
 """Kinds of figures that a page draws itself, with scripts or without."""
-_QUESTIONS_AT_MOST = 30
 _KINDS = (
     *(
         "ablation",
@@ -90,7 +89,7 @@ def write_report(
     options = options or ReportConfig()
     study = load(directory).measured(options.metric, options.margin)
     found = study.comparisons(options.contrast, options.reference, options.design)
-    images = [of_images(study, comparison, _QUESTIONS_AT_MOST) for comparison in found]
+    images = [of_images(study, comparison) for comparison in found]
     claims = claimed(study)
     if tell:
         tell(markdown.summary(study, found, images, claims, options.sort))
@@ -137,7 +136,7 @@ def write_page(
     """
     study = load(directory).measured(options.metric, options.margin)
     found = study.comparisons(options.contrast, options.reference, options.design)
-    images = [of_images(study, comparison, _QUESTIONS_AT_MOST) for comparison in found]
+    images = [of_images(study, comparison) for comparison in found]
     galleries = [gallery(study, comparison) for comparison in found]
     with store.lock(directory / ".report.lock"):
         claims = claimed(study)

@@ -144,7 +144,7 @@ def test_a_metric_of_ones_own_is_not_taken_for_one_of_its_name(stored_run, tmp_p
     for name, has_spread in (("accuracy", True), ("namesake.py:accuracy", False)):
         measured = study.measured(name)
         (comparison,) = measured.comparisons()
-        (found,) = of_images(measured, comparison, 30)
+        (found,) = of_images(measured, comparison)
         assert (found.spread is not None) == has_spread
 
 

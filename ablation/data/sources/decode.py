@@ -16,6 +16,7 @@ import contextlib
 import functools
 import io
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,19 @@ def _decode(file: io.BytesIO, channels: int, depth: int) -> np.ndarray:
         raise
     except Exception as error:  # Malformed files bring Pillow to raise nearly anything.
         raise BrokenImageError(_reason(error)) from None
+
+
+def deepest(files: Iterable[Path | io.BytesIO]) -> int:
+    """Returns how many bits a grey level takes in the deep images of a data set; see `depth_of`.
+
+    As many as the brightest of all its images needs, so that they keep their differences.
+    """
+    found = 0
+    for file in files:
+        found = max(found, depth_of(file))
+        if found == DEPTHS[-1]:
+            break
+    return found or DEPTHS[-1]
 
 
 def depth_of(file: Path | io.BytesIO) -> int:

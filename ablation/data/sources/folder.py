@@ -13,8 +13,8 @@ from ablation.config import DatasetConfig, UserError, expanded
 from ablation.data.facts import named
 from ablation.data.kinds import IMAGES, KINDS
 from ablation.data.naming import in_order
-from ablation.data.sources.common import SPLITS, Example, LeftOut, digest_of, option
-from ablation.data.sources.decode import DEPTHS, MAYBE_DEEP, depth_of, example, suffixes, unreadable
+from ablation.data.sources.common import NO_FILE, SPLITS, Example, LeftOut, digest_of, option
+from ablation.data.sources.decode import MAYBE_DEEP, deepest, example, suffixes, unreadable
 
 _LIKE_SPLITS = (("train", "training"), ("val", "valid", "validation", "test", "testing"))
 _NAMED_AT_MOST = 5
@@ -108,14 +108,8 @@ class Folder:
 
     @cached_property
     def _depth(self) -> int:
-        """Bits of a grey level in deep images: as many as the brightest of the data set needs."""
-        found = 0
-        for file in (file for split in SPLITS for file, _ in self._files[split]):
-            if file.suffix.lower() in MAYBE_DEEP:
-                found = max(found, depth_of(file))
-            if found == DEPTHS[-1]:
-                break
-        return found or DEPTHS[-1]
+        files = (file for split in SPLITS for file, _ in self._files[split])
+        return deepest(file for file in files if file.suffix.lower() in MAYBE_DEEP)
 
     @staticmethod
     def state(dataset: FolderConfig) -> str:
@@ -137,7 +131,7 @@ def _folder(dataset: FolderConfig) -> Path:
     try:
         is_folder = stat.S_ISDIR(root.stat().st_mode)
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        if error.errno not in NO_FILE:
             raise unreadable(root, error) from None
         is_folder = False
     if not is_folder:

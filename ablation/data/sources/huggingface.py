@@ -21,7 +21,7 @@ from ablation.data.kinds import IMAGES, KINDS, kind_of
 from ablation.data.sources import huggingface_columns as columns
 from ablation.data.sources.columns import ColumnsConfig
 from ablation.data.sources.common import OFFLINE, Example, LeftOut, digest_of, option
-from ablation.data.sources.decode import DEPTHS, depth_of, example, unreadable
+from ablation.data.sources.decode import deepest, example, unreadable
 from ablation.data.sources.splits import parted
 from ablation.targets.cells import Cells
 
@@ -201,14 +201,7 @@ class Huggingface:
 
     @cached_property
     def _depth(self) -> int:
-        """Bits of a grey level in deep images: as many as the brightest of the data set needs."""
-        found = 0
-        for place in range(len(self._every)):
-            stored = self._stored(place)
-            found = max(found, depth_of(stored) if stored else 0)
-            if found == DEPTHS[-1]:
-                break
-        return found or DEPTHS[-1]
+        return deepest(filter(None, map(self._stored, range(len(self._every)))))
 
     @staticmethod
     def state(dataset: HuggingfaceConfig) -> str:

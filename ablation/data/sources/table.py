@@ -16,7 +16,7 @@ from ablation.data.facts import named
 from ablation.data.kinds import IMAGES, KINDS
 from ablation.data.sources.columns import ColumnsConfig
 from ablation.data.sources.common import Example, LeftOut, digest_of, given_file, option
-from ablation.data.sources.decode import DEPTHS, MAYBE_DEEP, depth_of, example
+from ablation.data.sources.decode import MAYBE_DEEP, deepest, example
 from ablation.data.sources.splits import named_splits, parted
 from ablation.targets.cells import Cells, listed
 from ablation.targets.labels import Labels
@@ -104,9 +104,7 @@ class Table:
 
     @cached_property
     def _depth(self) -> int:
-        """Bits of a grey level in deep images: as many as the brightest of the data set needs."""
-        deep = [file for file in self._listed.files if file.suffix.lower() in MAYBE_DEEP]
-        return max(map(depth_of, deep), default=0) or DEPTHS[-1]
+        return deepest(file for file in self._listed.files if file.suffix.lower() in MAYBE_DEEP)
 
     @staticmethod
     def state(dataset: TableConfig) -> str:

@@ -51,7 +51,6 @@ from ablation.report.page.forest import Forest, forest
 from ablation.report.page.pictures import CURVES, WITHOUT_SCRIPTS, Picture
 from ablation.text import readable
 
-_QUESTIONS_AT_MOST = 30
 _ROWS_AT_MOST = 300
 _TUNING = "tuning"
 _PICTURES_AT_MOST = 450_000
@@ -221,7 +220,7 @@ def comparing(one: Study, other: Study, difference: Difference) -> str:
 def excerpt(study: Study) -> str:
     """Returns of a study what a notebook shows: the answers, certificates and ablation tables."""
     comparisons = study.comparisons()
-    images = [of_images(study, comparison, _QUESTIONS_AT_MOST) for comparison in comparisons]
+    images = [of_images(study, comparison) for comparison in comparisons]
     nothing: dict[str, Any] = {"layers": None, "confusion": None}
     return (
         _templates()

@@ -20,7 +20,7 @@ from ablation.records import store
 from ablation.records.standing import Standing
 from ablation.report import judged
 from ablation.report.difference import Difference
-from ablation.report.gallery import Gallery, spread
+from ablation.report.gallery import MATRIX_CLASSES_AT_MOST, Gallery, spread
 from ablation.targets import TARGETS
 from ablation.targets.common import Target
 from ablation.text import readable, visible
@@ -39,7 +39,6 @@ _LAYER_NUMBERS_AT_MOST = 60_000
 _RUNS_AT_MOST = 2000
 _LOGS_OF_ALL_UP_TO = 200
 _LOG_LINES = 12
-_MATRIX_CLASSES_AT_MOST = 40
 
 
 @dataclass(frozen=True)
@@ -358,7 +357,7 @@ def _references(runs: pd.DataFrame, comparisons: Sequence[Comparison]) -> dict[s
 def _confusion(gallery: Gallery | None) -> dict[str, Any] | None:
     if not gallery or not gallery.cells or gallery.target.is_row:
         return None
-    if len(gallery.classes) > _MATRIX_CLASSES_AT_MOST:
+    if len(gallery.classes) > MATRIX_CLASSES_AT_MOST:
         return None
     return {
         "classes": [readable(name) for name in gallery.classes],
