@@ -328,6 +328,12 @@ def explain(error: Exception) -> str:
     return f"{first}: {first_line(cause)}" if cause is not error else first
 
 
+_SPAN = re.compile(r"(\d+)(?:-|:|\.\.\.?)(\d+)")
+"""How the first and last of several numbers are written elsewhere."""
+
+_SPELLED_AT_MOST = 10
+
+
 def _no_choice(first: str, options: list[str]) -> str:
     """Returns what a key that chooses a file of `conf/` may be, and what its value may mean."""
     found = re.search(r"'(\w+)/([^']+)'", first)
@@ -370,7 +376,20 @@ def _unreadable(word: str) -> str:
         return str(keys.unknown_key(name))
     if name in keys.text_keys().keys() | keys.groups():
         return f"{word} cannot be read; if it is one value, type {command.quoted(key, value)}."
-    return f"{word} cannot be read; {name} takes {keys.takes(name)}."
+    return f"{word} cannot be read; {name} takes {keys.takes(name)}.{_several(key, value)}"
+
+
+def _several(key: str, value: str) -> str:
+    """Returns how the numbers from one to another are swept, "" of what does not mean them."""
+    span = _SPAN.fullmatch(value)
+    if not span or int(span[1]) >= int(span[2]):
+        return ""
+    first, end = int(span[1]), int(span[2]) + 1
+    if end - first <= _SPELLED_AT_MOST:
+        swept = f"{key}={','.join(map(str, range(first, end)))}"
+    else:
+        swept = f"'{key}=range({first},{end})'"  # A shell would read the brackets.
+    return f" To sweep several: -m {swept}."
 
 
 def _one_of(key: str, value: str, allowed: tuple[str, ...], others: str = "") -> None:

@@ -101,6 +101,8 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(config, overrides, w
 def test_a_value_of_another_type_is_told_what_the_key_takes(config):
     for word, takes in (
         ("epochs=x", "epochs takes a whole number."),
+        ("seed=1-3", "takes a whole number. To sweep several: -m seed=1,2,3."),
+        ("seed=0..30", "takes a whole number. To sweep several: -m 'seed=range(0,31)'."),
         ("recipe.milestones=0.5", "takes numbers in brackets, such as [0.5,0.75]."),
         ("dataset.label_columns=a", "takes names in brackets, such as [haze,road], or null."),
     ):
