@@ -4,7 +4,7 @@ import contextlib
 import csv
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,55 +87,29 @@ def load(directory: str | Path) -> Study:
         UserError: there is no study in it.
     """
     directory = Path(directory).resolve()
-    runs: list[dict[str, Any]] = []
-    networks: dict[str, dict[str, Any]] = {}
-    histories: dict[str, pd.DataFrame] = {}
-    of_runs: dict[str, Target] = {}
-    problems = []
-    sources = asked.current_sources(directory)
     records = tuning.tuned(directory)
     plans = tuple(asked.designs(directory))
     superseded = _superseded(records, plans)
     paths = store.run_directories(directory)
-    left_out = tuple(path.name for path in paths if path.name in superseded)
-    for path in (path for path in paths if path.name not in superseded):
-        stored = store.Stored(path)
-        try:
-            row = _read_run(path.name, stored)
-            config = stored.config()
-            row |= of_run(path.name, config, records)
-            code = source.code_by_name(config)
-            edited = [name for name in code if code[name] != sources.get(name)]
-            if edited:
-                problems.append(f"{path.name}: left out, {', '.join(edited)} was edited since")
-                continue
-            networks[config["arch"]] = config[RECORD_KEY]["parts"]
-            of_runs[path.name] = row.pop("_target")
-            runs.append(row)
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-            problems.append(f"{path.name}: {type(error).__name__}: {first_line(error)}")
-            continue
-        try:
-            histories[path.name] = _read_history(stored)
-        except (OSError, ValueError) as error:
-            problems.append(f"{path.name}: history.csv: {first_line(error)}")
-    if not runs:
+    read = _read_runs(directory, [path for path in paths if path.name not in superseded], records)
+    problems = read.problems
+    if not read.rows:
         found = " but those that tune" if store.tuning_directories(directory) else ""
         found += f"; unreadable: {'; '.join(problems)}" if problems else ""
         raise UserError(f"{store.without_runs(directory)}{found}.")
-    frame = pd.DataFrame(runs)
+    frame = pd.DataFrame(read.rows)
     _settle_settings(frame)
     _settle_images(frame)
     # The columns of a result are there even if no run is complete yet.
     frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *RESULTS, *_OF_THE_RUN])))
-    parts = of_parts(networks)
-    _add_labels(frame, runs, parts)
+    parts = of_parts(read.networks)
+    _add_labels(frame, read.rows, parts)
     factors = ["arch", *parts]
     factors += _other_factors(frame, asked.factors(directory), factors, problems)
     if "recipe" in factors:
         frame["recipe"] += _departures(frame, factors)
     frame["protocol"] = _protocols(frame, factors)
-    history = _history_frame(histories)
+    history = _history_frame(read.histories)
     frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
     beside = tuple(controls.controls(directory))
     # What a command has asked for as an arm too is that.
@@ -149,10 +123,10 @@ def load(directory: str | Path) -> Study:
         history,
         tuple(problems),
         plans,
-        of_runs,
+        read.targets,
         looked=asked.looked(directory),
         tuned=read_all(directory, records),
-        superseded=left_out,
+        superseded=tuple(path.name for path in paths if path.name in superseded),
         controls=beside,
         control_runs=_with_lesions(frame[is_control], frame, beside, directory),
     )
@@ -161,6 +135,53 @@ def load(directory: str | Path) -> Study:
         runs=study.scored(study.runs)[0],
         control_runs=study.scored(study.control_runs)[0],
     )
+
+
+@dataclass
+class _Read:
+    """What the folders of runs hold.
+
+    Attributes:
+        rows: of the table of runs, of those that can be read and are of the code as it is.
+        networks: the parts of every network, by arch.
+        targets: by run.
+        histories: of the runs that have one, by run.
+        problems: what cannot be read or is left out, and why.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    networks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    targets: dict[str, Target] = field(default_factory=dict)
+    histories: dict[str, pd.DataFrame] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def _read_runs(directory: Path, paths: Iterable[Path], records: list[Tuned]) -> _Read:
+    """Reads the runs of a study; `records` are those of tuning."""
+    read, sources = _Read(), asked.current_sources(directory)
+    for path in paths:
+        stored = store.Stored(path)
+        try:
+            row = _read_run(path.name, stored)
+            config = stored.config()
+            row |= of_run(path.name, config, records)
+            code = source.code_by_name(config)
+            edited = [name for name in code if code[name] != sources.get(name)]
+            if edited:
+                why = f"{path.name}: left out, {', '.join(edited)} was edited since"
+                read.problems.append(why)
+                continue
+            read.networks[config["arch"]] = config[RECORD_KEY]["parts"]
+            read.targets[path.name] = row.pop("_target")
+            read.rows.append(row)
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+            read.problems.append(f"{path.name}: {type(error).__name__}: {first_line(error)}")
+            continue
+        try:
+            read.histories[path.name] = _read_history(stored)
+        except (OSError, ValueError) as error:
+            read.problems.append(f"{path.name}: history.csv: {first_line(error)}")
+    return read
 
 
 def _with_lesions(
