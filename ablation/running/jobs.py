@@ -11,7 +11,7 @@ import functools
 import itertools
 import operator
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ablation import keys
 from ablation.config import UserError, to_plain
-from ablation.designs import BLOCKS, Space, seeds, with_reference
+from ablation.designs import BLOCKS, Arm, Space, seeds, with_reference
 from ablation.designs.registry import CUMULATIVE, DESIGNS, GRID
 from ablation.factors import spelled
 
@@ -109,18 +109,7 @@ def expand(config: DictConfig) -> Expansion:
     Raises:
         UserError: the design cannot be made of the swept keys.
     """
-    params = dict(config.hydra.sweeper.get("params") or {})
-    at_most = config.hydra.sweeper.get("until") or 0
-    count = seeds.until(str(params.get("seed", "")))
-    if count:
-        params["seed"] = f"range({count})"
-    arguments = [f"{key}={value}" for key, value in params.items()]
-    # As they stand: to resolve them would take off what keeps a text's ${...} a text.
-    typed = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    assert isinstance(typed, list)
-    arguments += typed
-    if count and not any(word.startswith("seed=") for word in typed):
-        at_most = count
+    arguments, at_most = _asked(config)
     overrides = parsed(arguments)
     swept = list(dict.fromkeys(one.key_or_group for one in overrides if one.is_sweep_override()))
     words = values_of(overrides)
@@ -139,19 +128,7 @@ def expand(config: DictConfig) -> Expansion:
             "seed and dataset are no factors of a design."
         )
     arms = DESIGNS[design.name].arms(space)
-    blocks = [words.get(key, [None]) for key in reversed(BLOCKS)]
-    found, places, named = [], [], []
-    for block in itertools.product(*blocks):
-        chosen = dict(zip(reversed(BLOCKS), block, strict=True))
-        for place, arm in enumerate(arms):
-            its = chosen | {key: by_text[key][level] for key, level in arm.levels.items()}
-            found.append(tuple(its.get(key) or known[0] for key, known in words.items()))
-            places.append(place)
-            data = chosen["dataset"] if len(blocks[1]) > 1 else None
-            levels = {"dataset": _typed(data)} if data else {}
-            named.append(levels | {key: spelled(level) for key, level in arm.levels.items()})
-    composed = configurations(config.hydra.job.config_name, found)
-    jobs = [Job(*one) for one in zip(found, places, named, composed, strict=True)]
+    jobs = _jobs(config.hydra.job.config_name, arms, words, by_text)
     if design.rejected and design.name != CUMULATIVE:
         raise UserError(
             f"design.rejected={','.join(map(str, design.rejected))} is for design={CUMULATIVE}, "
@@ -163,6 +140,52 @@ def expand(config: DictConfig) -> Expansion:
             "asks none: name several levels, such as arch=34,50."
         )
     return Expansion(jobs, swept, space, at_most)
+
+
+def _asked(config: DictConfig) -> tuple[list[str], int]:
+    """Returns the overrides of a sweep, its experiment's before the command's own, and `until`."""
+    params = dict(config.hydra.sweeper.get("params") or {})
+    at_most = config.hydra.sweeper.get("until") or 0
+    count = seeds.until(str(params.get("seed", "")))
+    if count:
+        params["seed"] = f"range({count})"
+    arguments = [f"{key}={value}" for key, value in params.items()]
+    # As they stand: to resolve them would take off what keeps a text's ${...} a text.
+    typed = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    assert isinstance(typed, list)
+    arguments += typed
+    if count and not any(word.startswith("seed=") for word in typed):
+        at_most = count
+    return arguments, at_most
+
+
+def _jobs(
+    config_name: str,
+    arms: Sequence[Arm],
+    words: Mapping[str, Sequence[str]],
+    by_text: Mapping[str, Mapping[str, str]],
+) -> list[Job]:
+    """Returns the jobs of all arms, for each seed and data set that the command names.
+
+    Args:
+        config_name: of the primary configuration.
+        arms: of the design.
+        words: the overrides of every value of each key.
+        by_text: of each factor the override of a level.
+    """
+    blocks = [words.get(key, [None]) for key in reversed(BLOCKS)]
+    found, places, named = [], [], []
+    for block in itertools.product(*blocks):
+        chosen = dict(zip(reversed(BLOCKS), block, strict=True))
+        for place, arm in enumerate(arms):
+            its = chosen | {key: by_text[key][level] for key, level in arm.levels.items()}
+            found.append(tuple(its.get(key) or known[0] for key, known in words.items()))
+            places.append(place)
+            data = chosen["dataset"] if len(blocks[1]) > 1 else None
+            levels = {"dataset": _typed(data)} if data else {}
+            named.append(levels | {key: spelled(level) for key, level in arm.levels.items()})
+    composed = configurations(config_name, found)
+    return [Job(*one) for one in zip(found, places, named, composed, strict=True)]
 
 
 def _rejected(typed: str, factors: Iterable[str]) -> str:
