@@ -124,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--workload", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--contestant", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
-    parser.add_argument("--backend", choices=("tensorflow", "jax"), default="tensorflow")
+    parser.add_argument("--backend", choices=("tensorflow", "jax", "torch"), default="tensorflow")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3, help="of each turn")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -133,7 +133,7 @@ def main() -> None:
     if options.serve:
         _serve()
         return
-    packages = ("torch", "keras", options.backend)
+    packages = tuple(dict.fromkeys(["torch", "keras", options.backend]))
     print(f"{machine(packages)} {options.threads} threads, {options.rounds} rounds.\n")
     header = ["workload", "contestant", "images/s", "lowest to highest", "% of peak"]
     header += ["memory, GiB", "libraries"]

@@ -144,6 +144,8 @@ HOLE = np.where(np.arange(20)[:, None, None, None] == 3, np.nan, X / 255)
         ({"x": np.full((20, 2, 2), "a"), "y": Y}, ["x must be numbers"]),
         ({"x": X[:, 0, 0, 0], "y": Y}, ["images x height x width", "is 20"]),
         ({"x": np.zeros((20, 3, 32, 32), "u1"), "y": Y}, ["1 to 16 channels", "np.moveaxis"]),
+        ({"x": np.zeros((20, 3, 16, 16), "u1"), "y": Y}, ["20x3x16x16", "np.moveaxis"]),
+        ({"x": np.zeros((20, 1, 8, 8), "u1"), "y": Y}, ["20x1x8x8", "np.moveaxis"]),
         ({"x": X[:0], "y": Y[:0]}, ["x holds no images"]),
         (SPLIT | {"x_val": X[:0], "y_val": Y[:0]}, ["x_val holds no images"]),
         (SPLIT | {"x_val": X[14:, ..., :1]}, ["x_train has 3 channels, x_val 1"]),

@@ -23,6 +23,19 @@ CHANNELS_AT_MOST = 16
 _SMALL_PIXELS = 64
 
 
+def _has_channels_in_front(shape: tuple[int, ...]) -> bool:
+    """Returns whether images (images, ...) are channels x height x width, by what is plausible.
+
+    Square ones of a few pixels could have their width for channels, but hardly a height of 1 or 3.
+    """
+    if len(shape) != 4:
+        return False
+    first, height, width = shape[1:]
+    if width <= CHANNELS_AT_MOST:
+        return first in (1, 3) and height == width > first
+    return 0 < first <= CHANNELS_AT_MOST and first < height
+
+
 class Images:
     """See `Kind`."""
 
@@ -42,9 +55,11 @@ class Images:
         check_type(name, array, where)
         if array.ndim == 3:
             array = array[..., np.newaxis]
-        if array.ndim != 4 or array.shape[-1] > CHANNELS_AT_MOST or 0 in array.shape[1:]:
+        in_front = _has_channels_in_front(array.shape)
+        fits = array.ndim == 4 and array.shape[-1] <= CHANNELS_AT_MOST and 0 not in array.shape[1:]
+        if not fits or in_front:
             hint = ""
-            if array.ndim == 4 and 0 < array.shape[1] < min(CHANNELS_AT_MOST + 1, *array.shape[2:]):
+            if in_front:
                 hint = " Channels come last: np.moveaxis(x, 1, -1)."
             raise UserError(
                 f"{where}: {name} must be images x height x width, or with 1 to "
