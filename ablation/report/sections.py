@@ -31,10 +31,7 @@ _EXAMPLES = 10
 _GUESSED = 12
 _CHANGED = 6
 
-_FOREST = (
-    "Every question with the differences of its seeds, their mean, and the interval that holds for "
-    "all questions at once."
-)
+_FOREST = "Every question with the differences of its seeds, their mean and its interval, as in the table."
 _RESPONSES = (
     "Standard deviation of each 3x3 convolution's response after the last epoch, as in Fig. 7 of "
     "He et al. 2015 (arXiv 1512.03385): after batch normalisation, before ReLU and addition; of "
@@ -119,7 +116,7 @@ def _curves(study: Study, comparison: Comparison, sort: str) -> Section:
     if effects:
         figure = figures.forest(foremost(effects, _EFFECTS_AT_MOST))
         drawn_of = _drawn_of(_EFFECTS_AT_MOST, len(effects))
-        caption = f"{_FOREST}{notes.cut(effects)} {drawn_of}".strip()
+        caption = f"{_FOREST} {drawn_of}".strip()
         drawn.append(Drawing("effects", figure, caption))
     runs = figures.first_panels(comparison.runs, rows)
     history = study.history[study.history["run"].isin(runs["run"])]

@@ -109,7 +109,7 @@ def expand(config: DictConfig) -> Expansion:
     Raises:
         UserError: the design cannot be made of the swept keys.
     """
-    arguments, at_most = _asked(config)
+    arguments, at_most = _arguments(config)
     overrides = parsed(arguments)
     swept = list(dict.fromkeys(one.key_or_group for one in overrides if one.is_sweep_override()))
     words = values_of(overrides)
@@ -142,7 +142,7 @@ def expand(config: DictConfig) -> Expansion:
     return Expansion(jobs, swept, space, at_most)
 
 
-def _asked(config: DictConfig) -> tuple[list[str], int]:
+def _arguments(config: DictConfig) -> tuple[list[str], int]:
     """Returns the overrides of a sweep, its experiment's before the command's own, and `until`."""
     params = dict(config.hydra.sweeper.get("params") or {})
     at_most = config.hydra.sweeper.get("until") or 0
