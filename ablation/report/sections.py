@@ -31,7 +31,10 @@ _EXAMPLES = 10
 _GUESSED = 12
 _CHANGED = 6
 
-_FOREST = "Every question with the differences of its seeds, their mean and its interval, as in the table."
+_FOREST = (
+    "Every question with the differences of its seeds, their mean and its interval, as in the "
+    "table."
+)
 _RESPONSES = (
     "Standard deviation of each 3x3 convolution's response after the last epoch, as in Fig. 7 of "
     "He et al. 2015 (arXiv 1512.03385): after batch normalisation, before ReLU and addition; of "
