@@ -271,11 +271,11 @@ def _replace(folder: Path, files: dict[str, bytes]) -> None:
 
 def _rendered(drawn: Drawing, name: str) -> dict[str, bytes]:
     """Returns the files of one figure."""
-    # Laid out once, and not again for each form.
+    # Laid out once. With any engine left, a placeholder too, each form would be drawn twice.
     layout = drawn.figure.get_layout_engine()
     if layout:
         layout.execute(drawn.figure)
-        drawn.figure.set_layout_engine("none")
+        drawn.figure.set_layout_engine(None)
     files = {}
     for form in drawn.forms:
         content = io.BytesIO()
