@@ -163,9 +163,9 @@ def test_a_run_directory_holds_what_the_design_promises(tiny_study):
         result = json.loads((directory / "result.json").read_text())
         assert (result["epochs"], result["steps"], result["examples_seen"]) == (2, 10, 2560)
         assert sum(result["train_per_class"]) == 1437 and sum(result["val_per_class"]) == 360
-        assert result["trainable"] == 269_434  # 288 less than with three input channels
+        assert result["trainable"] == 75_002  # 288 less than with three input channels
         provenance = json.loads((directory / "provenance.json").read_text())
-        assert provenance["command"].startswith("python -m ablation -m arch=20")
+        assert provenance["command"].startswith("python -m ablation -m arch=8")
         assert provenance["packages"]["tensorflow"]
 
 
@@ -231,7 +231,7 @@ def test_diagnostics_change_no_weight_and_are_no_reason_to_train_again(cli, tiny
     done = cli(*TINY, "plain=true", "diagnostics=true", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (measured,) = _directories(tmp_path / "runs" / "main")
-    (plain,) = study.glob("20-plain-*")
+    (plain,) = study.glob("8-plain-*")
     assert measured.name == plain.name
     results = [json.loads((path / "result.json").read_text()) for path in (measured, plain)]
     assert results[0]["weights_sha256"] == results[1]["weights_sha256"]
@@ -277,8 +277,8 @@ def test_the_same_seed_gives_the_same_weights_twice_and_in_every_history(cli, ti
     study, _ = tiny_study
     done = cli(*TINY, "plain=false", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    (first,) = study.glob("20-residual-*")
-    (second,) = (tmp_path / "runs" / "main").glob("20-residual-*")
+    (first,) = study.glob("8-residual-*")
+    (second,) = (tmp_path / "runs" / "main").glob("8-residual-*")
     assert first.name == second.name
     results = [json.loads((path / "result.json").read_text()) for path in (first, second)]
     assert results[0]["weights_sha256"] == results[1]["weights_sha256"]
@@ -314,7 +314,7 @@ def test_a_diverged_run_leaves_its_reason_and_the_study_goes_on(cli, tmp_path):
 
 def test_rerun_all_trains_a_finished_run_anew_and_gets_the_same(cli, tiny_study, tmp_path):
     study, _ = tiny_study
-    (finished,) = study.glob("20-plain-*")
+    (finished,) = study.glob("8-plain-*")
     directory = tmp_path / "runs" / "main" / finished.name
     shutil.copytree(finished, directory)
     before = json.loads((directory / "result.json").read_text())

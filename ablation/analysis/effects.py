@@ -163,8 +163,9 @@ class Effect:
         """Whether the differences do not vary at all, so that no test of them means anything."""
         if self.n < 2:
             return False
-        largest = max(self.size, float(np.abs(self.differences).max()))
-        return float(np.ptp(self.differences)) <= _ROUNDING * largest
+        differences = self.differences.to_numpy(float)
+        largest = max(self.size, np.abs(differences).max())
+        return bool(np.ptp(differences) <= _ROUNDING * largest)
 
     @property
     def alpha(self) -> float:

@@ -280,10 +280,10 @@ ARCHS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "50": _resnet("imagenet", "bottleneck", 3, 4, 6, 3),
     "101": _resnet("imagenet", "bottleneck", 3, 4, 23, 3),
     "152": _resnet("imagenet", "bottleneck", 3, 8, 36, 3),
-    # He15 §4.2: 6n + 2 layers.
+    # He15 §4.2: 6n + 2 layers. The two least are no nets of the paper, but of its rule.
     **{
         str(depth): _resnet("cifar", "basic", *[(depth - 2) // 6] * 3)
-        for depth in (20, 32, 44, 56, 110, 1202)
+        for depth in (8, 14, 20, 32, 44, 56, 110, 1202)
     },
     "preact15": ("small.py", "small", {}),
     "vgg16": ("baselines.py", "baseline", {"application": "VGG16"}),

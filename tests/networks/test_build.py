@@ -13,7 +13,7 @@ from ablation.networks import registry
 from ablation.networks.build import build
 
 IMAGENET = ["18", "34", "50", "101", "152"]
-DEPTHS = [*IMAGENET, "20", "32", "44", "56", "110", "1202"]
+DEPTHS = [*IMAGENET, "8", "14", "20", "32", "44", "56", "110", "1202"]
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_a_stopped_sweep_ends_its_child_and_says_how_to_go_on(
     sweep.send_signal(getattr(signal, name))
     _, printed = sweep.communicate(timeout=300)
     assert sweep.returncode == 130
-    assert "the same command goes on" in printed and "python -m ablation arch=20" in printed
+    assert "the same command goes on" in printed and "python -m ablation arch=8" in printed
     assert "Traceback" not in printed
     assert not _is_alive(child)
     assert store.read_status(directory).state == store.INTERRUPTED
