@@ -137,8 +137,8 @@ def test_a_child_does_not_outlive_a_killed_parent(cli, start, untouched, tmp_pat
 
 
 def _small_files():
-    """Lets no file grow beyond 1 MB, which a checkpoint does."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+    """Lets no file grow beyond half a megabyte, which a checkpoint does."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 
 
 def test_a_disk_without_room_is_named_and_costs_nothing_that_was_finished(cli, untouched, tmp_path):

@@ -38,7 +38,7 @@ def test_a_sweep_under_the_launcher_is_watched_and_reported(cli, tmp_path, plugi
     done = cli(*SWEEP, *arguments, cwd=tmp_path, cold=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("epoch 1/1") == 2
-    assert "| 20 " in done.stdout
+    assert "| 8 " in done.stdout
     study = tmp_path / "runs" / "main"
     assert [store.read_status(path).state for path in store.run_directories(study)] == [
         store.COMPLETE,
