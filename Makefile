@@ -10,7 +10,7 @@ study: .venv/installed  ## the default study, with its report in runs/main
 	$(BIN)/python -m ablation -m arch=34,50 plain=true,false
 
 test: .venv/dev  ## the test suite
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/dev  ## formatter, linter, type checker
 	$(BIN)/ruff format --check .
