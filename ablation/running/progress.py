@@ -73,6 +73,8 @@ class Monitor:
         self._start = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
+        # A report takes seconds, in which the terminal goes on.
+        self._telling: threading.Thread | None = None
 
     def start(self) -> None:
         """Begins to watch."""
@@ -105,11 +107,19 @@ class Monitor:
                 pause = min(_PAUSE_SECONDS, max(_POLL_SECONDS, _rest(time.monotonic() - start)))
                 if self._console.is_terminal:
                     live.update(self._table(), refresh=True)
+                busy = self._telling is not None and self._telling.is_alive()
                 if stopping:
+                    if self._telling:
+                        self._telling.join()
                     return
-                for told in (self._ends, self._steps):
+                for told in () if busy else (self._ends, self._steps):
                     if told.due and time.monotonic() >= told.rest_until:
-                        self._tell(told, self.standing())
+                        # Before it begins: what ends while it is at work is told by the next.
+                        told.due = False
+                        order = told, self.standing()
+                        self._telling = threading.Thread(target=self._tell, args=order, daemon=True)
+                        self._telling.start()
+                        break
 
     def _poll(self, everything: bool) -> None:
         for run in list(self._open.values()):
@@ -153,7 +163,7 @@ class Monitor:
             self._console.print(
                 f"The report could not be written: {error}", highlight=False, soft_wrap=True
             )
-        told.due, told.done = False, True
+        told.done = True
         end = time.monotonic()
         told.rest_until = end + _rest(end - start)
 

@@ -1,5 +1,6 @@
 import io
 import os
+import threading
 import time
 
 import pytest
@@ -56,6 +57,29 @@ def test_an_end_is_told_and_the_next_one_waits_for_its_share_of_the_time(
     monitor.stop()
     assert len(told) == 1
     assert runs[0].name in told[0]
+
+
+def test_what_happens_while_a_report_is_written_is_shown_and_told_by_the_next(
+    runs, printed, monkeypatch
+):
+    monkeypatch.setattr(progress, "_rest", lambda _: 0.0)
+    monkeypatch.setattr(progress, "_POLL_SECONDS", 0.01)
+    told, go_on = [], threading.Event()
+
+    def write(standing):
+        told.append(standing.done)
+        assert go_on.wait(30)
+
+    monitor = Monitor(runs, Console(file=printed), write, lambda _: None)
+    monitor.start()
+    for run in runs:
+        _end(run)
+        _wait_until(lambda name=run.name: f"{name}  failed: why" in printed.getvalue())
+        _wait_until(lambda: told)
+    assert told == [1]
+    go_on.set()
+    _wait_until(lambda: told == [1, 2])
+    monitor.stop()
 
 
 def test_a_rest_keeps_the_work_to_its_share():
