@@ -256,8 +256,8 @@ def score(comparison: Comparison) -> list[Note]:
         text += " ± is the standard deviation over seeds; differences are paired by seed."
     if comparison.contrast in comparison.parts and ABSENT in comparison.columns:
         text += (
-            f" '{ABSENT}' is a net that has no {comparison.contrast} to choose, for the scale; no "
-            "difference counts it."
+            f" '{ABSENT}' are nets without this choice, shown for comparison; no difference "
+            "counts them."
         )
     return [Note(text + _chance(comparison)), *_warnings(comparison)]
 
