@@ -2,12 +2,14 @@
 
     python stopped_and_resumed.py CONFIG ROOM
 
-CONFIG is a JSON object; ROOM gets the two runs' directories. Their results go to standard output.
+CONFIG is a JSON object; ROOM gets the runs' directories. Their results go to standard output.
 """
 
+import itertools
 import json
 import sys
 from pathlib import Path
+from unittest import mock
 
 from ablation.data import cache
 from ablation.training import spacing, train
@@ -18,28 +20,52 @@ class StoppedError(Exception):
     pass
 
 
-class Stops(train.Progress):
-    """Stops a run before its last epoch ends, if only the first one was saved."""
+class StopsAfter(train.Progress):
+    """Stops a run before its last epoch ends."""
 
     def on_epoch_begin(self, epoch, logs=None):
-        super().on_epoch_begin(epoch, logs)
         if epoch + 1 == self.params["epochs"]:
             raise StoppedError
 
 
+class StopsWithin(train.Progress):
+    """Stops a run after four steps of its first epoch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 3:
+            raise StoppedError
+
+
 def stopped_and_resumed(config, room):
-    """Trains two runs of at least two epochs; returns both results, the resumed run's last."""
+    """Trains runs of at least two epochs and five steps an epoch.
+
+    Returns the results of one that was left alone, of one that was stopped after the checkpoint of
+    its first epoch, and of one whose checkpoint is of the second step.
+    """
     data = cache.prepare(config.dataset, config.cache_dir, lambda *_: None)
-    for name in ("untouched", "stopped"):
+
+    def trained(name):
+        return train.train(config, data, room / name)
+
+    for name in ("untouched", "stopped", "within"):
         (room / name).mkdir()
-    untouched = train.train(config, data, room / "untouched")
-    usual, train.Progress = train.Progress, Stops
-    share, spacing.SHARE = spacing.SHARE, 1e-9  # The first epoch alone is saved.
+    untouched = trained("untouched")
+    first = mock.patch.object(spacing, "SHARE", 1e-9)  # The first epoch alone is saved.
+    with mock.patch.object(train, "Progress", StopsAfter), first:
+        _stopped(trained, "stopped")
+    asked = itertools.count(1)
+    second = mock.patch.object(spacing.Spacing, "due_within", lambda _: next(asked) == 2)
+    with mock.patch.object(train, "Progress", StopsWithin), second:
+        _stopped(trained, "within")
+    return untouched, trained("stopped"), trained("within")
+
+
+def _stopped(trained, name):
     try:
-        train.train(config, data, room / "stopped")
+        trained(name)
     except StoppedError:
-        train.Progress, spacing.SHARE = usual, share
-    return untouched, train.train(config, data, room / "stopped")
+        return
+    raise AssertionError(f"{name} was not stopped")
 
 
 if __name__ == "__main__":

@@ -45,3 +45,15 @@ def start_sweep(*arguments, cwd, cache_dir, stderr=subprocess.DEVNULL):
         # A suite that was started in the background ignores it, and so would its children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def check_resumed(untouched, stopped, within):
+    """Checks the results of `stopped_and_resumed`: where each went on, and that all are one."""
+    starts = [
+        (one["resumed_from_epoch"], one["resumed_from_step"])
+        for one in (untouched, stopped, within)
+    ]
+    assert starts == [(0, 0), (1, 0), (0, 2)]
+    for other in (stopped, within):
+        for key in ("weights_sha256", "steps", "loss", "val_loss"):
+            assert other[key] == untouched[key]

@@ -33,14 +33,15 @@ class Backend(Protocol):
     def set_up(self, config: Config) -> None:
         """Sets seed, threads and determinism for this process, before any model."""
 
-    def begin_epoch(self, seed: int, epoch: int) -> None:
+    def begin_step(self, seed: int, epoch: int, step: int) -> None:
         """Seeds what a training step draws from beside the model's own variables.
 
-        So an epoch draws the same numbers whether the run was stopped before it or not.
+        So a step draws the same numbers whether the run was stopped before it or not.
 
         Args:
             seed: of the run.
             epoch: from 0.
+            step: of the epoch, from 0.
         """
 
     def dataset(self, stream: Callable[[], Iterator[Batch]], steps: int) -> Any:

@@ -41,7 +41,7 @@ def set_up(config: Config) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def begin_epoch(seed: int, epoch: int) -> None:
+def begin_step(seed: int, epoch: int, step: int) -> None:
     """Does nothing: all random numbers come from the model's variables."""
 
 

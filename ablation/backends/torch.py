@@ -37,9 +37,9 @@ def set_up(config: Config) -> None:
         torch.utils.deterministic.fill_uninitialized_memory = False
 
 
-def begin_epoch(seed: int, epoch: int) -> None:
-    """Seeds what modules draw from, such as `torch.nn.Dropout`; see `Backend.begin_epoch`."""
-    _seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
+def begin_step(seed: int, epoch: int, step: int) -> None:
+    """Seeds what modules draw from, such as `torch.nn.Dropout`; see `Backend.begin_step`."""
+    _seed(int(np.random.SeedSequence([seed, epoch, step]).generate_state(1)[0]))
 
 
 def dataset(stream: Callable[[], Iterator[Batch]], steps: int) -> InOrder:

@@ -78,12 +78,12 @@ class TrainBatches:
                 digest.update(draw.data)
         return digest.hexdigest()
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yields the `steps_per_epoch` batches of one epoch, counted from 0."""
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """Yields the `steps_per_epoch` batches of one epoch, from the `first` on, both from 0."""
         order, flips, shifts = self._draws(epoch)
         tricks, augmentation = self._tricks, AUGMENTATIONS.get(self._augment, NONE)
-        for batch, start in enumerate(range(0, len(order), self.batch_size)):
-            rows = slice(start, start + self.batch_size)
+        for batch in range(first, self.steps_per_epoch):
+            rows = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
             chosen = order[rows]
             draws = Draws(self._seed, epoch, batch)
             drawn = Drawn(flips[rows], shifts[rows], self._pad, draws.of(OWN))

@@ -11,7 +11,7 @@ runs/<study>/<network>-<data set>-s<seed>-<8 hex of the identity>/, -t<seed>- of
     provenance.json  commit, source digest, package versions, hardware, command line
     progress.json    where a running run stands
     log.txt          what the training process printed, of much the beginning and the end
-    checkpoint/      weights and optimizer after the last epoch that was saved, until complete
+    checkpoint/      weights, optimizer and position when they were last saved, until complete
     weights/         with keep_checkpoints, the weights after every so many epochs and the last
     source/          a user's own network as it was, with the local modules that it imports
     normalisation.npz  with keep_checkpoints, the scale and offset that make pixels inputs
@@ -32,7 +32,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -251,23 +251,69 @@ def without_runs(place: Path) -> str:
     return f"{place} holds no runs"
 
 
-def checkpoints(directory: Path) -> dict[int, Path]:
-    """Returns the whole files in a run's checkpoint/ or weights/, by the epochs they finished."""
+class Position(NamedTuple):
+    """How far a run is trained.
+
+    Attributes:
+        epochs: finished.
+        steps: of the next epoch that are done, fewer than all.
+        of: steps an epoch, 1 where none are done.
+    """
+
+    epochs: int
+    steps: int = 0
+    of: int = 1
+
+    @property
+    def passed(self) -> float:
+        """Epochs that are trained, with the share of the one that is begun."""
+        return self.epochs + self.steps / self.of
+
+    def __str__(self) -> str:
+        if self.steps:
+            return f"in epoch {self.epochs + 1}, after step {self.steps} of {self.of}"
+        return f"after epoch {self.epochs}"
+
+    @property
+    def file_name(self) -> str:
+        """Of the checkpoint that is written here."""
+        within = f"-step-{self.steps}-of-{self.of}" if self.steps else ""
+        return f"epoch-{self.epochs}{within}.npz"
+
+
+BEGINNING = Position(0)
+
+_CHECKPOINT = re.compile(r"epoch-(\d+)(?:-step-(\d+)-of-(\d+))?\.npz")
+_WEIGHTS = re.compile(r"epoch-(\d+)\.weights\.h5")
+
+
+def checkpoints(directory: Path) -> dict[Position, Path]:
+    """Returns the whole files in a run's checkpoint/."""
     return {
-        int(match[1]): path
+        Position(*(int(number) for number in match.groups() if number)): path
         for path in directory.glob("epoch-*")
-        if (match := re.fullmatch(r"epoch-(\d+)\.(npz|weights\.h5)", path.name))
+        if (match := _CHECKPOINT.fullmatch(path.name))
     }
 
 
-def resumable_epoch(directory: Path, at_most: int) -> int:
-    """Returns after which epoch a run goes on, 0 if it begins.
+def kept_weights(directory: Path) -> dict[int, Path]:
+    """Returns the whole files in a run's weights/, by the epochs that were finished."""
+    return {
+        int(match[1]): path
+        for path in directory.glob("epoch-*")
+        if (match := _WEIGHTS.fullmatch(path.name))
+    }
+
+
+def resumable(directory: Path, at_most: int) -> Position:
+    """Returns from where a run goes on.
 
     Args:
         directory: of its checkpoint.
         at_most: epochs in its history; a state beyond them is of no use.
     """
-    return max((epoch for epoch in checkpoints(directory) if epoch <= at_most), default=0)
+    found = (place for place in checkpoints(directory) if place.epochs <= at_most)
+    return max(found, default=BEGINNING)
 
 
 def kept_epochs(config: Config) -> list[int]:

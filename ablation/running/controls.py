@@ -272,7 +272,7 @@ def lesions(
             continue
         if store.read_status(full.directory).state != store.COMPLETE:
             continue  # It is a hole, and said as such.
-        if full.config.epochs not in store.checkpoints(full.directory / "weights"):
+        if full.config.epochs not in store.kept_weights(full.directory / "weights"):
             text = f"control=lesion: {full.name} has no weights, since it was trained before"
             said[f"{text}; with rerun=all it is trained again and keeps them"] = None
             continue

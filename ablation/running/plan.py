@@ -188,12 +188,13 @@ def _row(run: Run, rerun: str, measured: dict[str, dict[str, Any]]) -> _Row:
         return _Row(run.name, f"no such net: {stored.status.reason}", False, 0, 0.0, {})
     else:
         cost = stored.json("result.json")
-    epochs = _epochs_left(run, rerun) if trains else 0
+    position = _position(run, rerun)
+    epochs = run.config.epochs - position.passed if trains else 0.0
     return _Row(
         run.name,
-        _action(stored.status, trains, run.config.epochs - epochs),
+        _action(stored.status, trains, position),
         trains,
-        epochs * cost["steps_per_epoch"],
+        round(epochs * cost["steps_per_epoch"]),
         _seconds(cost, epochs) if trains else 0.0,
         cost,
     )
@@ -230,13 +231,13 @@ def _obsolete(runs: Sequence[Run]) -> Iterator[str]:
                     yield f"{directory.name} is obsolete: {function} has changed ({changed})."
 
 
-def _action(status: store.Status, trains: bool, finished: int) -> str:
+def _action(status: store.Status, trains: bool, position: store.Position) -> str:
     before = {store.FAILED: "failed before", store.DIVERGED: "diverged before"}
     if status.state in before:
         return f"trained again ({before[status.state]})" if trains else f"left ({status.state})"
     if not trains:
         return "reused"
-    return f"continued after epoch {finished}" if finished else "trained"
+    return "trained" if position == store.BEGINNING else f"continued {position}"
 
 
 def _network(run: Run) -> str:
@@ -250,20 +251,22 @@ def _network(run: Run) -> str:
     return json.dumps([keys, run.fingerprint, run.config.threads], sort_keys=True)
 
 
-def _epochs_left(run: Run, rerun: str) -> int:
+def _position(run: Run, rerun: str) -> store.Position:
+    """Returns from where a run would go on."""
     if rerun == "all":
-        return run.config.epochs
+        return store.BEGINNING
     rows, _ = store.read_history(run.directory)
-    return run.config.epochs - store.resumable_epoch(run.directory / "checkpoint", len(rows))
+    return store.resumable(run.directory / "checkpoint", len(rows))
 
 
-def _seconds(cost: dict[str, Any], epochs: int) -> float:
-    training, saving = epochs * cost["epoch_seconds"], cost["checkpoint_seconds"]
+def _seconds(cost: dict[str, Any], epochs: float) -> float:
+    epoch, saving = cost["epoch_seconds"], cost["checkpoint_seconds"]
+    training, saves = epochs * epoch, epochs * max(1.0, epoch / spacing.WITHIN_SECONDS) - 1
     return (
         cost["start_seconds"]
         + (0 if children.WARM else cost["import_seconds"])
         + training
-        + min((epochs - 1) * saving, saving + spacing.SHARE * training)
+        + min(max(0.0, saves) * saving, saving + spacing.SHARE * training)
     )
 
 

@@ -67,7 +67,10 @@ class Monitor:
         # A run that is trained again is over when it ends anew, not because it ended before.
         self._ends_before = {run.name: store.read_status(run.directory).end for run in runs}
         self._epochs = {run.name: len(store.read_history(run.directory)[0]) for run in runs}
-        self._epochs_at_start = sum(self._epochs.values())
+        self._epochs_at_start = sum(
+            max(rows, store.resumable(run.directory / "checkpoint", rows).passed)
+            for run, rows in zip(runs, self._epochs.values(), strict=True)
+        )
         self._running: dict[str, Run] = {}
         self._seen: dict[str, int] = {}
         self._start = time.monotonic()

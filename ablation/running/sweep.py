@@ -556,7 +556,7 @@ class Sweep:
 
     def _tell_missing_weights(self, run: Run) -> None:
         """Says which of the weights that were asked for a complete run does not have."""
-        kept = store.checkpoints(run.directory / "weights")
+        kept = store.kept_weights(run.directory / "weights")
         missing = [epoch for epoch in store.kept_epochs(run.config) if epoch not in kept]
         if missing:
             self._console.print(

@@ -20,6 +20,20 @@ def averaged(model: keras.Model) -> Iterator[None]:
         swap(model)
 
 
+@contextlib.contextmanager
+def kept_apart(model: keras.Model) -> Iterator[None]:
+    """Leaves the weights that train in place while Keras fits.
+
+    At the end of a fit it replaces them by their average, after which nothing could go on.
+    """
+    attributes, name = vars(model.optimizer), "finalize_variable_values"
+    attributes[name] = lambda variables: None
+    try:
+        yield
+    finally:
+        del attributes[name]
+
+
 def swap(model: keras.Model) -> None:
     """Exchanges the weights that train and their average, exactly.
 

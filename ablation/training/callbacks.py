@@ -6,6 +6,7 @@ import time
 import zipfile
 from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,38 +26,96 @@ class DivergenceError(Exception):
     """The loss is no longer a finite number."""
 
 
-class EpochSeeds(keras.callbacks.Callback):
-    """Seeds each epoch by itself, for networks that draw from their framework's generator.
+@dataclass(frozen=True)
+class Start:
+    """From where a run goes on; by default it begins.
+
+    Attributes:
+        position: that it had reached.
+        seconds: that the epoch had taken, where one was begun.
+        metrics: the values of the model's metrics then.
+    """
+
+    position: store.Position = store.BEGINNING
+    seconds: float = 0.0
+    metrics: Sequence[np.ndarray] = ()
+
+
+class Place(keras.callbacks.Callback):
+    """Where a run is, for the callbacks behind it.
+
+    Keras counts the steps of an epoch from 0 in every fit, and so it does in an epoch that was
+    begun before.
+
+    Args:
+        start: from where the run goes on.
+
+    Attributes:
+        epoch: that is being trained, from 0.
+        step: how many of its steps are done.
+    """
+
+    def __init__(self, start: Start):
+        super().__init__()
+        self._start = start
+        self._begun = 0.0
+        self.epoch, self.step, _ = start.position
+
+    @property
+    def seconds(self) -> float:
+        """How long the epoch has taken, before the run was stopped too."""
+        return time.perf_counter() - self._begun
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Begins an epoch, or goes on with it."""
+        self.epoch, self.step, self._begun = epoch, 0, time.perf_counter()
+        if epoch == self._start.position.epochs and self._start.position.steps:
+            self.step = self._start.position.steps
+            self._begun -= self._start.seconds
+            for variable, value in zip(
+                self.model.metrics_variables, self._start.metrics, strict=True
+            ):
+                variable.assign(value)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts a step."""
+        self.step += 1
+
+
+class StepSeeds(keras.callbacks.Callback):
+    """Seeds each step by itself, for networks that draw from their framework's generator.
 
     Args:
         seed: of the run.
+        place: where it is.
     """
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, place: Place):
         super().__init__()
         self._seed = seed
-        self._epoch = 0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Remembers the epoch."""
-        self._epoch = epoch
+        self._place = place
 
     def on_train_batch_begin(self, batch, logs=None):
         """Seeds the backend."""
-        # Not when the epoch begins: after that Keras may start the stream of batches, for which
-        # PyTorch draws a number, but only in the first epoch of a fit.
-        if batch == 0:
-            backends.current().begin_epoch(self._seed, self._epoch)
+        backends.current().begin_step(self._seed, self._place.epoch, self._place.step)
 
 
 class DivergenceGuard(keras.callbacks.Callback):
-    """Stops a run whose loss becomes NaN or infinite, because nothing after that means anything."""
+    """Stops a run whose loss becomes NaN or infinite, because nothing after that means anything.
+
+    Args:
+        place: where the run is.
+    """
+
+    def __init__(self, place: Place):
+        super().__init__()
+        self._place = place
 
     def on_train_batch_end(self, batch, logs=None):
         """Raises DivergenceError if the mean training loss of the epoch so far is not finite."""
         if not math.isfinite(logs["loss"]):
             raise DivergenceError(
-                f"training loss became {logs['loss']} at step {batch + 1} of an epoch"
+                f"training loss became {logs['loss']} at step {self._place.step} of an epoch"
             )
 
     def on_epoch_end(self, epoch, logs=None):
@@ -73,6 +132,7 @@ class History(keras.callbacks.Callback):
     Args:
         path: the file.
         rows: of the epochs that an earlier attempt finished.
+        place: where the run is.
         columns: of the file.
     """
 
@@ -80,63 +140,77 @@ class History(keras.callbacks.Callback):
         self,
         path: Path,
         rows: list[dict[str, Any]],
+        place: Place,
         columns: Sequence[str] = store.HISTORY_COLUMNS,
     ):
         super().__init__()
         self._columns = columns
         self.rows = rows
         self._path = path
-        self._start = 0.0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Starts the epoch's clock."""
-        self._start = time.perf_counter()
+        self._place = place
 
     def on_epoch_end(self, epoch, logs=None):
         """Appends the epoch's row and replaces the file."""
-        seconds = time.perf_counter() - self._start
+        seconds = round(self._place.seconds, 3)
         rate = float(self.model.optimizer.learning_rate)
-        row = {"epoch": epoch + 1, **logs, "learning_rate": rate, "seconds": round(seconds, 3)}
+        row = {"epoch": epoch + 1, **logs, "learning_rate": rate, "seconds": seconds}
         self.rows.append({key: row[key] for key in self._columns})
         store.write_csv(self._path, self._columns, self.rows)
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Keeps weights, optimizer state and epoch in one file that appears whole.
+    """Keeps weights, optimizer state and position in one file that appears whole.
 
-    A thread writes it while the next epoch trains; Keras's own writer would take half a second for
+    A thread writes it while training goes on; Keras's own writer would take half a second for
     ResNet-50 and SGD. Keras's BackupAndRestore writes weights and epoch as two files in place, so a
     kill between the two resumes with the weights of one epoch and the number of another.
 
     Args:
         directory: of the checkpoint.
-        epochs: of the run; the last one is not saved, since the result follows at once.
+        epochs: of the run; the end of the last is not saved, since the result follows at once.
+        steps_per_epoch: training steps.
+        place: where the run is.
         share: of a run's time that saving may take; see `spacing`.
     """
 
-    def __init__(self, directory: Path, epochs: int, share: float | None = None):
+    def __init__(
+        self,
+        directory: Path,
+        epochs: int,
+        steps_per_epoch: int,
+        place: Place,
+        share: float | None = None,
+    ):
         super().__init__()
         self._spacing = spacing.Spacing(share)
         self._directory = directory
         self._epochs = epochs
+        self._steps_per_epoch = steps_per_epoch
+        self._place = place
         self._writer = ThreadPoolExecutor(1)
         self._written: Future[None] | None = None
 
+    def on_train_batch_end(self, batch, logs=None):
+        """Saves the state within a long epoch."""
+        step, steps = self._place.step, self._steps_per_epoch
+        if step < steps and self._spacing.due_within() and not self._writes():
+            self.save(store.Position(self._place.epoch, step, steps), self._place.seconds)
+
     def on_epoch_end(self, epoch, logs=None):
         """Saves the state if that is due, and not of the last epoch."""
-        if self._written and self._written.done():
-            self._wait()  # What could not be written ends the run now.
-        elif self._written:
-            return  # It still writes, so that no share is left.
-        if epoch + 1 < self._epochs and self._spacing.due():
-            self.save(epoch + 1)
+        if not self._writes() and epoch + 1 < self._epochs and self._spacing.due():
+            self.save(store.Position(epoch + 1))
 
     def on_train_end(self, logs=None):
         """Waits until the state is written."""
         self._wait()
 
-    def save(self, finished: int) -> None:
-        """Copies the state after so many epochs and begins to write it.
+    def save(self, position: store.Position, seconds: float = 0.0) -> None:
+        """Copies the state and begins to write it.
+
+        Args:
+            position: that the run has reached.
+            seconds: that the epoch has taken, where one is begun.
 
         Raises:
             OSError: the state before it could not be written.
@@ -144,58 +218,74 @@ class Checkpoint(keras.callbacks.Callback):
         self._wait()
         self._spacing.begins()
         begun = time.perf_counter()
-        state = [np.array(keras.ops.convert_to_numpy(each)) for each in _variables(self.model)]
-        self._written = self._writer.submit(self._write, state, finished, begun)
+        model = self.model
+        saved = [*_variables(model), *(model.metrics_variables if position.steps else ())]
+        state = [np.array(keras.ops.convert_to_numpy(variable)) for variable in saved]
+        self._written = self._writer.submit(self._write, state, position, seconds, begun)
 
     def close(self) -> None:
         """Lets the thread finish."""
         self._writer.shutdown()
 
-    def restore(self, model: keras.Model, at_most: int) -> int:
-        """Loads the saved state.
-
-        Args:
-            model: the run's model, compiled, with an optimizer that is built.
-            at_most: epochs in the run's history; a state beyond them is not loaded.
-
-        Returns:
-            The number of epochs that the state has finished, 0 if there is none to load. Of
-            several the newest that is whole.
-
-        Raises:
-            ValueError: it is the state of another model.
-        """
-        found = store.checkpoints(self._directory)
-        for finished in sorted((epoch for epoch in found if epoch <= at_most), reverse=True):
-            try:
-                with np.load(found[finished]) as archive:
-                    state = [archive[name] for name in archive.files]
-            except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-                print(f"The checkpoint of epoch {finished} cannot be read ({error}).")
-                continue
-            for variable, value in zip(_variables(model), state, strict=True):
-                variable.assign(value)
-            return finished
-        return 0
+    def _writes(self) -> bool:
+        """Returns whether a state is being written; what could not be ends the run now."""
+        if self._written and self._written.done():
+            self._wait()
+        return bool(self._written and not self._written.done())
 
     def _wait(self) -> None:
         if self._written:
             self._written.result()
 
-    def _write(self, state: list[np.ndarray], finished: int, begun: float) -> None:
+    def _write(
+        self, state: list[np.ndarray], position: store.Position, seconds: float, begun: float
+    ) -> None:
         """Writes a state, then removes the one before."""
-        saved = self._directory / f"epoch-{finished}.npz"
+        saved = self._directory / position.file_name
         store.make_directory(saved.parent, within=saved.parent.parent)
         with store.replacing(saved) as temporary:
-            np.savez(temporary, *state)
+            np.savez(temporary, *state, seconds=np.array(seconds))
         for older in self._directory.iterdir():
             if older != saved:
                 older.unlink()
         self._spacing.ends(time.perf_counter() - begun)
 
 
+def restore(directory: Path, model: keras.Model, at_most: int) -> Start:
+    """Loads the state that a `Checkpoint` has saved.
+
+    Args:
+        directory: of the checkpoint.
+        model: the run's model, compiled, with an optimizer and metrics that are built.
+        at_most: epochs in the run's history; a state beyond them is not loaded.
+
+    Returns:
+        From where the run goes on. Of several states that of the newest that is whole.
+
+    Raises:
+        ValueError: it is the state of another model.
+    """
+    found = store.checkpoints(directory)
+    for position in sorted((one for one in found if one.epochs <= at_most), reverse=True):
+        try:
+            with np.load(found[position]) as archive:
+                saved = {name: archive[name] for name in archive.files}
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+            print(f"The checkpoint {found[position].name} cannot be read ({error}).")
+            continue
+        seconds, state = float(saved.pop("seconds", 0.0)), list(saved.values())
+        variables = _variables(model)
+        metrics = state[len(variables) :]
+        if len(metrics) != (len(model.metrics_variables) if position.steps else 0):
+            raise ValueError("it is the state of another model")
+        for variable, value in zip(variables, state[: len(variables)], strict=True):
+            variable.assign(value)
+        return Start(position, seconds, metrics)
+    return Start()
+
+
 def _variables(model: keras.Model) -> list[keras.Variable]:
-    """Returns all that training changes, in the order of the model."""
+    """Returns all that training changes but for the metrics, in the order of the model."""
     return [*model.variables, *model.optimizer.variables]
 
 
@@ -217,13 +307,14 @@ class KeptWeights(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Removes what an earlier attempt left of the epochs that come, half a file too."""
-        kept = store.checkpoints(self._directory)
+        kept = store.kept_weights(self._directory)
         for path in self._directory.glob("*"):
             if path not in [kept[epoch] for epoch in kept if epoch <= self._finished]:
                 path.unlink()
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves the weights if it is one of the epochs."""
+        self._finished = epoch + 1  # An epoch that goes on is a fit by itself, before the others.
         if epoch + 1 in self._epochs:
             # The same layers without an optimizer, whose state would double the file or more.
             with deep_recursion():
@@ -252,18 +343,15 @@ class Progress(keras.callbacks.Callback):
     Args:
         path: the file.
         steps_per_epoch: training steps an epoch.
+        place: where the run is.
     """
 
-    def __init__(self, path: Path, steps_per_epoch: int):
+    def __init__(self, path: Path, steps_per_epoch: int, place: Place):
         super().__init__()
         self._path = path
         self._steps_per_epoch = steps_per_epoch
-        self._epoch = 0
+        self._place = place
         self._written = 0.0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Remembers the epoch."""
-        self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
         """Writes the file if the last one is old enough."""
@@ -272,8 +360,8 @@ class Progress(keras.callbacks.Callback):
             return
         self._written = now
         content = {
-            "epoch": self._epoch + 1,
-            "step": batch + 1,
+            "epoch": self._place.epoch + 1,
+            "step": self._place.step,
             "steps_per_epoch": self._steps_per_epoch,
             **logs,
         }

@@ -61,18 +61,20 @@ class Diagnostics(keras.callbacks.Callback):
         path: the file.
         model: the compiled network, functional or not, with its weights.
         batches: its training batches.
-        finished: epochs that an earlier attempt finished; rows of later ones are dropped.
+        position: that an earlier attempt has reached; rows of later epochs are dropped.
 
     Attributes:
         seconds: what measuring has taken so far.
     """
 
-    def __init__(self, path: Path, model: keras.Model, batches: TrainBatches, *, finished: int):
+    def __init__(
+        self, path: Path, model: keras.Model, batches: TrainBatches, position: store.Position
+    ):
         super().__init__()
         begun = time.perf_counter()
         self._path = path
-        self._finished = finished
-        self._rows = _read(path, finished) if finished else []
+        self._trained = position > store.BEGINNING
+        self._rows = _read(path, position.epochs) if self._trained else []
         self._measured = model
         self._layers = _with_kernel(_watched(model))
         batch = tuple(part[:_IMAGES] for part in next(batches.epoch(0)))
@@ -81,11 +83,12 @@ class Diagnostics(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Measures, if nothing has been trained yet."""
-        if not self._finished:
+        if not self._trained:
             self._append(0)
 
     def on_epoch_end(self, epoch, logs=None):
         """Measures and replaces the file."""
+        self._trained = True
         self._append(epoch + 1)
 
     def _append(self, epoch: int) -> None:

@@ -30,7 +30,7 @@ def main() -> int:
     set_up(config)
     data = cache.find(config.dataset, config.cache_dir)
     assert data
-    weights = store.checkpoints(directory / "weights")[config.epochs]
+    weights = store.kept_weights(directory / "weights")[config.epochs]
     for one in order["lesions"]:
         folder = Path(one["folder"])
         store.make_directory(folder)

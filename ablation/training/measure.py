@@ -99,19 +99,21 @@ def measure(config: Config) -> dict[str, Any]:
 
 def _between_epochs(config: Config, model: Any, batches: Any) -> tuple[float, float]:
     """Returns the seconds of a checkpoint, and those of the diagnostics if the run has any."""
-    from ablation.training.callbacks import Checkpoint
+    from ablation.records.store import BEGINNING, Position
+    from ablation.training.callbacks import Checkpoint, Place, Start
     from ablation.training.diagnostics import Diagnostics
 
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
-        checkpoint = Checkpoint(Path(folder), config.epochs)
+        steps = batches.steps_per_epoch
+        checkpoint = Checkpoint(Path(folder), config.epochs, steps, Place(Start()))
         checkpoint.set_model(model)
-        checkpoint.save(1)
+        checkpoint.save(Position(1))
         checkpoint.close()
         checkpoint_seconds = time.perf_counter() - begun
         if not config.diagnostics:
             return checkpoint_seconds, 0.0
-        measuring = Diagnostics(Path(folder) / "diagnostics.csv", model, batches, finished=0)
+        measuring = Diagnostics(Path(folder) / "diagnostics.csv", model, batches, BEGINNING)
         measuring.on_train_begin()  # The first time takes longer.
         begun = time.perf_counter()
         measuring.on_epoch_end(0)

@@ -26,15 +26,19 @@ from ablation.networks.pairing import initial_digests
 from ablation.records import store
 from ablation.targets.common import Target
 from ablation.training import hang
+from ablation.training.averaging import kept_apart
 from ablation.training.callbacks import (
     Alive,
     Checkpoint,
     DivergenceGuard,
-    EpochSeeds,
     History,
     KeptWeights,
+    Place,
     Progress,
+    Start,
     StepClock,
+    StepSeeds,
+    restore,
 )
 from ablation.training.diagnostics import Diagnostics
 from ablation.training.feed import train_dataset
@@ -62,7 +66,7 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
     Raises:
         DivergenceError: the loss became NaN or infinite.
     """
-    start = time.perf_counter()
+    begun = time.perf_counter()
     cache = of_run(config, cache)
     target = cache.target(config.dataset)
     set_up(config)
@@ -71,66 +75,87 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
     steps = batches.steps_per_epoch
     model = compiled_model(config, cache, epochs * steps)
     initial = initial_digests(model)
-    checkpoint = Checkpoint(directory / "checkpoint", epochs)
     rows, whole = store.read_history(directory)
     if not whole:
         print("history.csv is damaged after row", len(rows))
     try:
-        finished = checkpoint.restore(model, at_most=len(rows))
+        start = restore(directory / "checkpoint", model, at_most=len(rows))
     except ValueError as error:
         print(f"The checkpoint cannot be read ({error}); training starts anew.")
-        model, finished = compiled_model(config, cache, epochs * steps), 0
+        model, start = compiled_model(config, cache, epochs * steps), Start()
+    if start.position != store.BEGINNING:
+        print(f"It goes on {start.position}.")
+    finished, done, _ = start.position
     if config.keep_checkpoints:
         normalised = affine(cache, config.dataset.normalisation)
         store.write_arrays(directory / "normalisation.npz", vars(normalised) if normalised else {})
-    columns = store.history_columns(target.history)
-    history, clock = History(directory / "history.csv", rows[:finished], columns), StepClock()
+    columns, place, clock = store.history_columns(target.history), Place(start), StepClock()
+    history = History(directory / "history.csv", rows[:finished], place, columns)
+    checkpoint = Checkpoint(directory / "checkpoint", epochs, steps, place)
     measuring = []
     if config.diagnostics:
-        measuring = [Diagnostics(directory / "diagnostics.csv", model, batches, finished=finished)]
+        measuring = [Diagnostics(directory / "diagnostics.csv", model, batches, start.position)]
     validation = Validation(val, [clock.validated, hang.step], target)
+    # The guard comes before what writes: a diverged epoch leaves no row and no checkpoint. The
+    # checkpoint comes after it: an epoch that it has finished is never measured or kept again.
+    callbacks = [
+        clock,
+        place,
+        Alive(),
+        validation,
+        StepSeeds(config.seed, place),
+        DivergenceGuard(place),
+        history,
+        *measuring,
+        KeptWeights(directory / "weights", store.kept_epochs(config), finished),
+        checkpoint,
+        Progress(directory / "progress.json", steps, place),
+    ]
     built = time.perf_counter()
     with contextlib.closing(checkpoint), _told(batches):
-        model.fit(
-            train_dataset(batches, range(finished, epochs)),
-            initial_epoch=finished,
-            epochs=epochs,
-            steps_per_epoch=steps,
-            verbose=0,
-            shuffle=False,  # The stream has its order.
-            # The guard comes before what writes: a diverged epoch leaves no row and no checkpoint.
-            # The checkpoint comes after it: an epoch that it has finished is never measured or
-            # kept again.
-            callbacks=[
-                clock,
-                Alive(),
-                validation,
-                EpochSeeds(config.seed),
-                DivergenceGuard(),
-                history,
-                *measuring,
-                KeptWeights(directory / "weights", store.kept_epochs(config), finished),
-                checkpoint,
-                Progress(directory / "progress.json", steps),
-            ],
-        )
+        if done:
+            with kept_apart(model):
+                _fit(model, batches, range(finished, finished + 1), done, callbacks)
+            finished += 1
+        if finished < epochs:
+            _fit(model, batches, range(finished, epochs), 0, callbacks)
     fitted = time.perf_counter()
     said = validation.latest
-    assert said  # The last epoch is never saved, so that it is always trained here.
+    assert said  # The end of the last epoch is never saved, so that it is always reached here.
     store.write_arrays(directory / "predictions.npz", target.packed(*said))
     result = _result(model, cache, target, history.rows, batches) | target.result(*said)
-    parts = {"build": built - start, **clock.parts(), "end": time.perf_counter() - fitted}
+    parts = {"build": built - begun, **clock.parts(), "end": time.perf_counter() - fitted}
     for one in measuring:
         parts["diagnostics"] = one.seconds  # Most of it is in "build" and "epoch_ends" too.
     return {
         **result,
         "initial": initial,
         "schedule_completed": int(model.optimizer.iterations) / (epochs * steps),
-        "resumed_from_epoch": finished,
-        "seconds": round(time.perf_counter() - start, 3),
+        "resumed_from_epoch": start.position.epochs,
+        "resumed_from_step": start.position.steps,
+        "seconds": round(time.perf_counter() - begun, 3),
         "seconds_by_part": {part: round(seconds, 3) for part, seconds in parts.items()},
         "peak_memory_bytes": machine.peak_memory_bytes(),
     }
+
+
+def _fit(
+    model: keras.Model,
+    batches: TrainBatches,
+    epochs: range,
+    first: int,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    """Trains some epochs, the first from one of its batches on; both are counted from 0."""
+    model.fit(
+        train_dataset(batches, epochs, first),
+        initial_epoch=epochs.start,
+        epochs=epochs.stop,
+        steps_per_epoch=batches.steps_per_epoch - first,
+        verbose=0,
+        shuffle=False,  # The stream has its order.
+        callbacks=callbacks,
+    )
 
 
 @contextlib.contextmanager

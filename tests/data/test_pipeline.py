@@ -65,6 +65,18 @@ def test_an_epoch_depends_on_seed_and_epoch_and_not_on_what_was_drawn_before(aug
         assert np.array_equal(ours[1], theirs[1])
 
 
+@pytest.mark.parametrize("augment", AUGMENTATIONS)
+def test_an_epoch_can_be_begun_at_any_of_its_batches(augment, data):
+    made = batches(data, seed=5, augment=augment)
+    whole = list(made.epoch(1))
+    for first in range(len(whole) + 1):
+        rest = list(made.epoch(1, first))
+        assert len(rest) == len(whole) - first
+        for ours, theirs in zip(rest, whole[first:], strict=True):
+            assert np.array_equal(ours[0], theirs[0])
+            assert np.array_equal(ours[1], theirs[1])
+
+
 def test_every_epoch_and_every_seed_has_an_order_of_its_own(data):
     orders = {
         tuple(drawn(data, epoch, seed=seed)) for epoch in range(5) for seed in (0, 1, 2, 10**6)

@@ -19,6 +19,7 @@ from torch import nn
 
 from ablation.networks import cost
 from ablation.networks.torch_module import wrap
+from ablation.records.store import BEGINNING
 
 
 class Net(nn.Module):
@@ -183,7 +184,7 @@ def diagnosed(path):
     labels = rng.integers(0, 10, 32).astype("int32")
     batches = SimpleNamespace(epoch=lambda _: iter([(images, labels)]))
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    Diagnostics(Path(path), model, batches, finished=0).on_train_begin()
+    Diagnostics(Path(path), model, batches, BEGINNING).on_train_begin()
     kept = all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     net.train()
     x = torch.tensor(images).movedim(-1, 1)
@@ -202,7 +203,7 @@ def diagnosed(path):
 
 
 def resumed(config, room):
-    """The results of a run left alone and of one that was stopped, on `Net`."""
+    """The results of a run left alone and of two that were stopped, on `Net`."""
     from ablation.training import train
     from ablation.typed_config import typed_config
     from stopped_and_resumed import stopped_and_resumed

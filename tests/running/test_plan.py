@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from ablation.records import store
-from ablation.records.store import Status
+from ablation.records.store import Position, Status
 from ablation.running import plan
 from support import run_of
 
@@ -40,7 +40,7 @@ def _run(config, tmp_path, *overrides):
 def _interrupted(run, epochs, saved):
     """Writes what a run leaves that was killed after so many epochs."""
     (run.directory / "checkpoint").mkdir(parents=True)
-    (run.directory / "checkpoint" / f"epoch-{saved}.npz").touch()
+    (run.directory / "checkpoint" / saved.file_name).touch()
     rows = [dict.fromkeys(store.HISTORY_COLUMNS, 1) | {"epoch": e + 1} for e in range(epochs)]
     store.write_csv(run.directory / "history.csv", store.HISTORY_COLUMNS, rows)
     store.write_status(run.directory, Status().begun())
@@ -70,7 +70,7 @@ def test_where_each_process_is_made_from_nothing_it_loads_a_framework(
 
 def test_what_is_saved_is_not_counted_again(config, tmp_path, measured, capsys):
     run = _run(config, tmp_path)
-    _interrupted(run, epochs=3, saved=3)
+    _interrupted(run, epochs=3, saved=Position(3))
     plan.show([run], "none", workers=1)
     shown = capsys.readouterr().out
     # 10 + 2 x 60 + 2 seconds
@@ -79,9 +79,25 @@ def test_what_is_saved_is_not_counted_again(config, tmp_path, measured, capsys):
     assert "0:05:18" in capsys.readouterr().out
 
 
+def test_of_an_epoch_that_is_begun_the_rest_is_counted(config, tmp_path, measured, capsys):
+    run = _run(config, tmp_path)
+    _interrupted(run, epochs=3, saved=Position(3, 5, 10))
+    plan.show([run], "none", workers=1)
+    shown = capsys.readouterr().out
+    # 10 + 1.5 x 60 + 0.5 x 2 seconds
+    assert "continued in epoch 4, after step 5" in shown and "0:01:41" in shown
+    assert " 15 " in shown
+
+
+def test_long_epochs_are_saved_within(config, tmp_path, measured, capsys):
+    plan.show([_run(config, tmp_path, "precision=mixed_bfloat16")], "none", workers=1)
+    # 10 + 5 x 100 + (5 x 100 / 60 - 1) x 2 seconds
+    assert "0:08:45" in capsys.readouterr().out
+
+
 def test_a_checkpoint_beyond_the_history_is_not_counted(config, tmp_path, measured, capsys):
     run = _run(config, tmp_path)
-    _interrupted(run, epochs=1, saved=2)
+    _interrupted(run, epochs=1, saved=Position(2))
     plan.show([run], "none", workers=1)
     assert "0:05:18" in capsys.readouterr().out
 

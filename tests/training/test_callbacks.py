@@ -5,8 +5,9 @@ import keras
 import numpy as np
 import pytest
 
+from ablation.records.store import Position
 from ablation.training import spacing
-from ablation.training.callbacks import Checkpoint, KeptWeights
+from ablation.training.callbacks import Checkpoint, KeptWeights, Place, Start, restore
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_none_kept_makes_no_folder(model, tmp_path):
 
 
 def checkpointed(model, folder, epochs, finished=0):
-    checkpoint = Checkpoint(folder, epochs + 1, share=math.inf)
+    checkpoint = Checkpoint(folder, epochs + 1, 1, Place(Start()), share=math.inf)
     try:
         train(model, checkpoint, epochs, finished)
     finally:
@@ -95,7 +96,7 @@ def test_training_goes_on_from_a_checkpoint_as_if_never_stopped(model, tmp_path)
     assert names(folder) == ["epoch-2.npz"]
     again = new_model()
     assert not np.array_equal(again.get_weights()[0], first[0])
-    assert Checkpoint(folder, 9).restore(again, at_most=2) == 2
+    assert restore(folder, again, at_most=2).position == Position(2)
     checkpointed(model, tmp_path / "other", 5, finished=2)
     checkpointed(again, tmp_path / "another", 5, finished=2)
     states = [[*each.variables, *each.optimizer.variables] for each in (model, again)]
@@ -104,36 +105,36 @@ def test_training_goes_on_from_a_checkpoint_as_if_never_stopped(model, tmp_path)
 
 
 def test_a_checkpoint_is_not_changed_by_the_training_that_follows_it(model, tmp_path):
-    checkpoint = Checkpoint(tmp_path / "checkpoint", 9)
+    checkpoint = Checkpoint(tmp_path / "checkpoint", 9, 1, Place(Start()))
     checkpoint.set_model(model)
     before = [np.copy(weight) for weight in model.get_weights()]
-    checkpoint.save(1)
+    checkpoint.save(Position(1))
     fit(model, tmp_path / "weights", 1, [])
     checkpoint.close()
-    checkpoint.restore(model, at_most=1)
+    restore(tmp_path / "checkpoint", model, at_most=1)
     for ours, theirs in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_checkpoint_beyond_the_history_is_not_loaded(model, tmp_path):
-    checkpoint = checkpointed(model, tmp_path / "checkpoint", 3)
-    assert checkpoint.restore(model, at_most=2) == 0
+    checkpointed(model, tmp_path / "checkpoint", 3)
+    assert restore(tmp_path / "checkpoint", model, at_most=2) == Start()
 
 
 @pytest.mark.parametrize("size", [0, 100, -1])
 def test_of_a_damaged_checkpoint_the_one_before_is_loaded(model, tmp_path, size, capsys):
     folder = tmp_path / "checkpoint"
-    before = checkpointed(model, folder, 1)
+    checkpointed(model, folder, 1)
     older = (folder / "epoch-1.npz").read_bytes()
-    checkpoint = checkpointed(model, folder, 2, finished=1)
+    checkpointed(model, folder, 2, finished=1)
     (folder / "epoch-1.npz").write_bytes(older)
     newer = folder / "epoch-2.npz"
     newer.write_bytes(newer.read_bytes()[:size])
-    assert checkpoint.restore(model, at_most=2) == 1
-    assert "checkpoint of epoch 2 cannot be read" in capsys.readouterr().out
-    assert before.restore(model, at_most=1) == 1
+    assert restore(folder, model, at_most=2).position == Position(1)
+    assert "checkpoint epoch-2.npz cannot be read" in capsys.readouterr().out
+    assert restore(folder, model, at_most=1).position == Position(1)
     (folder / "epoch-1.npz").unlink()
-    assert checkpoint.restore(model, at_most=2) == 0
+    assert restore(folder, model, at_most=2) == Start()
 
 
 def test_a_full_disk_ends_the_training_and_leaves_the_checkpoint_before(
@@ -155,7 +156,7 @@ def test_checkpoints_take_a_bounded_share_of_a_run(model, tmp_path, monkeypatch)
     """A hundred epochs of a second each, and a checkpoint takes half of one."""
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    checkpoint = Checkpoint(tmp_path / "checkpoint", 101)
+    checkpoint = Checkpoint(tmp_path / "checkpoint", 101, 1, Place(Start()))
     checkpoint.set_model(model)
     ends = spacing.Spacing.ends
     monkeypatch.setattr(spacing.Spacing, "ends", lambda self, seconds: ends(self, 0.5))
@@ -170,6 +171,58 @@ def test_checkpoints_take_a_bounded_share_of_a_run(model, tmp_path, monkeypatch)
     checkpoint.close()
     # The first, then one in ten seconds: 5 % of them.
     assert saved == [1, *range(11, 101, 10)]
+
+
+def test_a_long_epoch_is_saved_within_for_a_bounded_share(model, tmp_path, monkeypatch):
+    """A thousand steps of a second each, and a checkpoint takes five."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    place = Place(Start())
+    checkpoint = Checkpoint(tmp_path / "checkpoint", 1, 1000, place)
+    checkpoint.set_model(model)
+    ends = spacing.Spacing.ends
+    monkeypatch.setattr(spacing.Spacing, "ends", lambda self, seconds: ends(self, 5.0))
+    place.on_epoch_begin(0)
+    saved = []
+    for step in range(1000):
+        now[0] += 1
+        place.on_train_batch_end(step)
+        checkpoint.on_train_batch_end(step)
+        checkpoint._wait()
+        found = names(tmp_path / "checkpoint") if step >= 60 else []
+        saved += [name for name in found if name not in saved]
+    checkpoint.on_epoch_end(0)
+    checkpoint.close()
+    # After a minute, then one in a hundred seconds: 5 % of them.
+    assert saved == [f"epoch-0-step-{step}-of-1000.npz" for step in range(60, 1000, 100)]
+    start = restore(tmp_path / "checkpoint", new_model(), at_most=0)
+    assert (start.position, start.seconds) == (Position(0, 960, 1000), 960.0)
+
+
+def test_an_epoch_that_goes_on_counts_what_it_had(model, tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    metrics = [np.array(7.0) for _ in model.metrics_variables]
+    place = Place(Start(Position(1, 3, 8), seconds=30.0, metrics=metrics))
+    place.set_model(model)
+    for epoch, step, seconds in ((1, 3, 31.0), (2, 0, 1.0)):
+        model.reset_metrics()
+        place.on_epoch_begin(epoch)
+        now[0] += 1
+        assert (place.epoch, place.step, place.seconds) == (epoch, step, seconds)
+        values = {float(variable.numpy()) for variable in model.metrics_variables}
+        assert values == ({7.0} if step else {0.0})
+
+
+def test_the_state_of_another_model_is_refused(model, tmp_path):
+    checkpointed(model, tmp_path, 1)
+    inputs = keras.Input((3,))
+    other = keras.Model(inputs, keras.layers.Dense(2, use_bias=False)(inputs))
+    other.compile(keras.optimizers.Adam(), "mse")
+    other.optimizer.build(other.trainable_variables)
+    with pytest.raises(ValueError):
+        restore(tmp_path, other, at_most=1)
 
 
 def test_where_epochs_are_long_each_is_saved():

@@ -31,7 +31,7 @@ def _model(**choices):
 
 
 def _measure(model, path, finished=0, epochs=()):
-    callback = Diagnostics(path, model, Batches(), finished=finished)
+    callback = Diagnostics(path, model, Batches(), store.Position(finished))
     callback.set_model(model)
     callback.on_train_begin()
     for epoch in epochs:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from ablation.records import store
+
 TRICKS = (
     "recipe.mixup=0.2",
     "recipe.cutmix=1",
@@ -15,6 +17,8 @@ TRICKS = (
 )
 SMALL = "arch=own.py:build"
 """A net that is traced in a second, for what does not depend on the net."""
+
+KEPT = ("diagnostics=true", "keep_checkpoints=1")
 
 OWN = ("dataset.augment=own.py:noise", "recipe.loss=own.py:brier")
 
@@ -43,8 +47,8 @@ def brier(labels, logits):
 @pytest.mark.parametrize(
     ("backend", "overrides"),
     [
-        # It is stopped after its second epoch and goes on after the first.
-        ("tensorflow", (*TRICKS, "parts.dropout=0.2", "epochs=3")),
+        # One is stopped after its second epoch and goes on after the first.
+        ("tensorflow", (*TRICKS, *KEPT, "parts.dropout=0.2", "epochs=3")),
         ("jax", (SMALL, *TRICKS)),
         ("torch", (SMALL, *TRICKS)),
         ("tensorflow", (SMALL, *OWN, "recipe.schedule=one_cycle", "recipe.optimizer=lion")),
@@ -61,3 +65,8 @@ def test_a_stopped_run_ends_with_the_same_bytes(backend, overrides, resumed, tmp
     (tmp_path / "own.py").write_text(CODE)
     untouched, _ = resumed(backend, *overrides)
     assert untouched["steps"] == 5 * untouched["epochs"]
+    if set(KEPT) <= set(overrides):
+        expected = (tmp_path / "untouched" / "diagnostics.csv").read_bytes()
+        for name in ("stopped", "within"):
+            assert (tmp_path / name / "diagnostics.csv").read_bytes() == expected
+            assert set(store.kept_weights(tmp_path / name / "weights")) == {1, 2, 3}
