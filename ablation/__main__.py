@@ -59,7 +59,7 @@ def main() -> int:
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         print(
-            "\nStopped. Finished epochs are kept; the same command goes on from there:\n"
+            "\nStopped. What was saved is kept; the same command goes on from there:\n"
             f"    {command_line().replace(' rerun=all', '')}",
             file=sys.stderr,
         )

@@ -153,7 +153,6 @@ def _result(run: Run, last: tuple[float, ...]) -> dict[str, Any]:
         "total": 13_100 * depth,
         "multiply_adds": 2_000_000 * depth,
         "resumed_from_epoch": 0,
-        "resumed_from_step": 0,
         "seconds_per_epoch": 30.0,
         "seconds": 30.0 * epochs,
         "peak_memory_bytes": 2**30,

@@ -70,7 +70,6 @@ RESULTS = (
     "order_sha256",
     "weights_sha256",
     "resumed_from_epoch",
-    "resumed_from_step",
     "seconds_per_epoch",
     "seconds",
     "peak_memory_bytes",
