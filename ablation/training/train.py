@@ -75,22 +75,18 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
     steps = batches.steps_per_epoch
     model = compiled_model(config, cache, epochs * steps)
     initial = initial_digests(model)
-    rows, whole = store.read_history(directory)
-    if not whole:
-        print("history.csv is damaged after row", len(rows))
     try:
-        start = restore(directory / "checkpoint", model, at_most=len(rows))
+        start, rows = _from_before(directory, model)
     except ValueError as error:
         print(f"The checkpoint cannot be read ({error}); training starts anew.")
-        model, start = compiled_model(config, cache, epochs * steps), Start()
-    if start.position != store.BEGINNING:
-        print(f"It goes on {start.position}.")
+        model, start, rows = compiled_model(config, cache, epochs * steps), Start(), []
     finished, done, _ = start.position
     if config.keep_checkpoints:
         normalised = affine(cache, config.dataset.normalisation)
         store.write_arrays(directory / "normalisation.npz", vars(normalised) if normalised else {})
+    earlier = sum(row["seconds"] for row in rows) + start.seconds
     columns, place, clock = store.history_columns(target.history), Place(start), StepClock()
-    history = History(directory / "history.csv", rows[:finished], place, columns)
+    history = History(directory / "history.csv", rows, place, columns)
     checkpoint = Checkpoint(directory / "checkpoint", epochs, steps, place)
     measuring = []
     if config.diagnostics:
@@ -133,10 +129,28 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
         "schedule_completed": int(model.optimizer.iterations) / (epochs * steps),
         "resumed_from_epoch": start.position.epochs,
         "resumed_from_step": start.position.steps,
-        "seconds": round(time.perf_counter() - begun, 3),
+        "seconds": round(earlier + time.perf_counter() - begun, 3),
         "seconds_by_part": {part: round(seconds, 3) for part, seconds in parts.items()},
         "peak_memory_bytes": machine.peak_memory_bytes(),
     }
+
+
+def _from_before(directory: Path, model: keras.Model) -> tuple[Start, list[dict[str, Any]]]:
+    """Gives a model the state that an earlier attempt has saved, if one has.
+
+    Returns:
+        From where the run goes on, and the rows of its history up to there.
+
+    Raises:
+        ValueError: the state is that of another model.
+    """
+    rows, whole = store.read_history(directory)
+    if not whole:
+        print("history.csv is damaged after row", len(rows))
+    start = restore(directory / "checkpoint", model, at_most=len(rows))
+    if start.position != store.BEGINNING:
+        print(f"It goes on {start.position}.")
+    return start, rows[: start.position.epochs]
 
 
 def _fit(
