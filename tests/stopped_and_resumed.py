@@ -5,6 +5,7 @@
 CONFIG is a JSON object; ROOM gets the runs' directories. Their results go to standard output.
 """
 
+import contextlib
 import itertools
 import json
 import sys
@@ -45,7 +46,8 @@ def stopped_and_resumed(config, room):
     data = cache.prepare(config.dataset, config.cache_dir, lambda *_: None)
 
     def trained(name):
-        return train.train(config, data, room / name)
+        with contextlib.redirect_stdout(sys.stderr):  # Standard output is for the results.
+            return train.train(config, data, room / name)
 
     for name in ("untouched", "stopped", "within"):
         (room / name).mkdir()
