@@ -11,7 +11,7 @@ import yaml
 
 from ablation import source
 from ablation.config import OWN_KEYS, RECORD_KEY, UserError, first_line
-from ablation.records import store
+from ablation.records import saves, store
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +36,7 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
         >>> ablation.load_model("runs/main/vgg16-digits-s0-0123abcd", epoch=10).summary()
     """
     directory = Path(directory)
-    kept = store.kept_weights(directory / "weights")
+    kept = saves.kept_weights(directory / "weights")
     if not kept or (epoch is not None and epoch not in kept):
         found = f"only after epoch {', '.join(map(str, sorted(kept)))}" if kept else "none"
         raise UserError(

@@ -19,7 +19,7 @@ from ablation.designs.controls import CAPACITY, LESION, OF_SHAM, SHAM
 from ablation.designs.registry import DESIGNS, GRID
 from ablation.factors import PARTS, spelled
 from ablation.networks import registry, widen
-from ablation.records import controls, store
+from ablation.records import controls, saves, store
 from ablation.records.controls import Control
 from ablation.records.store import Run
 from ablation.running import environment
@@ -272,7 +272,7 @@ def lesions(
             continue
         if store.read_status(full.directory).state != store.COMPLETE:
             continue  # It is a hole, and said as such.
-        if full.config.epochs not in store.kept_weights(full.directory / "weights"):
+        if full.config.epochs not in saves.kept_weights(full.directory / "weights"):
             text = f"control=lesion: {full.name} has no weights, since it was trained before"
             said[f"{text}; with rerun=all it is trained again and keeps them"] = None
             continue

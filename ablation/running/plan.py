@@ -17,7 +17,7 @@ from ablation import machine, source
 from ablation.config import UserError
 from ablation.designs.seeds import AT_LEAST
 from ablation.orders import MeasureOrder, written
-from ablation.records import store
+from ablation.records import saves, store
 from ablation.records.identity import identity_keys
 from ablation.records.store import Run
 from ablation.running import children, environment, runner
@@ -231,13 +231,13 @@ def _obsolete(runs: Sequence[Run]) -> Iterator[str]:
                     yield f"{directory.name} is obsolete: {function} has changed ({changed})."
 
 
-def _action(status: store.Status, trains: bool, position: store.Position) -> str:
+def _action(status: store.Status, trains: bool, position: saves.Position) -> str:
     before = {store.FAILED: "failed before", store.DIVERGED: "diverged before"}
     if status.state in before:
         return f"trained again ({before[status.state]})" if trains else f"left ({status.state})"
     if not trains:
         return "reused"
-    return "trained" if position == store.BEGINNING else f"continued {position}"
+    return "trained" if position == saves.BEGINNING else f"continued {position}"
 
 
 def _network(run: Run) -> str:
@@ -251,12 +251,12 @@ def _network(run: Run) -> str:
     return json.dumps([keys, run.fingerprint, run.config.threads], sort_keys=True)
 
 
-def _position(run: Run, rerun: str) -> store.Position:
+def _position(run: Run, rerun: str) -> saves.Position:
     """Returns from where a run would go on."""
     if rerun == "all":
-        return store.BEGINNING
+        return saves.BEGINNING
     rows, _ = store.read_history(run.directory)
-    return store.resumable(run.directory / "checkpoint", len(rows))
+    return saves.resumable(run.directory / "checkpoint", len(rows))
 
 
 def _seconds(cost: dict[str, Any], epochs: float) -> float:

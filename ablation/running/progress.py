@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from ablation.records import store
+from ablation.records import saves, store
 from ablation.records.standing import Standing, Training
 from ablation.records.store import Run
 from ablation.terminal import counted, duration
@@ -68,7 +68,7 @@ class Monitor:
         self._ends_before = {run.name: store.read_status(run.directory).end for run in runs}
         self._epochs = {run.name: len(store.read_history(run.directory)[0]) for run in runs}
         self._epochs_at_start = sum(
-            max(rows, store.resumable(run.directory / "checkpoint", rows).passed)
+            max(rows, saves.resumable(run.directory / "checkpoint", rows).passed)
             for run, rows in zip(runs, self._epochs.values(), strict=True)
         )
         self._running: dict[str, Run] = {}

@@ -41,7 +41,7 @@ from ablation.factors import (
     varying_parts,
 )
 from ablation.networks import registry
-from ablation.records import asked, store
+from ablation.records import asked, saves, store
 from ablation.records import claims as recorded
 from ablation.records import controls as recorded_controls
 from ablation.records.asked import Planned
@@ -556,8 +556,8 @@ class Sweep:
 
     def _tell_missing_weights(self, run: Run) -> None:
         """Says which of the weights that were asked for a complete run does not have."""
-        kept = store.kept_weights(run.directory / "weights")
-        missing = [epoch for epoch in store.kept_epochs(run.config) if epoch not in kept]
+        kept = saves.kept_weights(run.directory / "weights")
+        missing = [epoch for epoch in saves.kept_epochs(run.config) if epoch not in kept]
         if missing:
             self._console.print(
                 f"{run.name} has no weights of epoch {', '.join(map(str, missing))}, because "

@@ -20,7 +20,7 @@ from ablation import source
 from ablation.config import UserError, first_line
 from ablation.networks import registry
 from ablation.orders import TrainOrder, obey, read_train_order
-from ablation.records import store
+from ablation.records import saves, store
 from ablation.records.store import Run
 from ablation.running import log
 from ablation.training import hang
@@ -182,7 +182,7 @@ def _train(run: Run, command: str) -> tuple[str, str | None]:
     target = data.target(run.config.dataset)
     if target.is_row:
         facts["target"] = {**target.facts, "unit": target.unit}
-    if store.checkpoints(directory / "checkpoint"):
+    if saves.checkpoints(directory / "checkpoint"):
         facts["earlier"] = provenance.earlier(directory / "provenance.json", facts)
     store.write_json(directory / "provenance.json", facts)
     _keep_source(run)

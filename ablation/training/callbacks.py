@@ -1,85 +1,26 @@
-"""What happens beside the training steps: history, checkpoint, progress, divergence."""
+"""What happens beside the training steps: history, kept weights, progress, divergence."""
 
 import math
 import statistics
 import time
-import zipfile
 from collections.abc import Collection, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from ablation import backends
 from ablation.networks.layers import deep_recursion
-from ablation.records import store
-from ablation.training import hang, spacing
+from ablation.records import saves, store
+from ablation.training import hang
 from ablation.training.averaging import averaged
+from ablation.training.place import Place
 
 _PROGRESS_SECONDS = 1.0
 
 
 class DivergenceError(Exception):
     """The loss is no longer a finite number."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """From where a run goes on; by default it begins.
-
-    Attributes:
-        position: that it had reached.
-        seconds: that the epoch had taken, where one was begun.
-        metrics: the values of the model's metrics then.
-    """
-
-    position: store.Position = store.BEGINNING
-    seconds: float = 0.0
-    metrics: Sequence[np.ndarray] = ()
-
-
-class Place(keras.callbacks.Callback):
-    """Where a run is, for the callbacks behind it.
-
-    Keras counts the steps of an epoch from 0 in every fit, and so it does in an epoch that was
-    begun before.
-
-    Args:
-        start: from where the run goes on.
-
-    Attributes:
-        epoch: that is being trained, from 0.
-        step: how many of its steps are done.
-    """
-
-    def __init__(self, start: Start):
-        super().__init__()
-        self._start = start
-        self._begun = 0.0
-        self.epoch, self.step, _ = start.position
-
-    @property
-    def seconds(self) -> float:
-        """How long the epoch has taken, before the run was stopped too."""
-        return time.perf_counter() - self._begun
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Begins an epoch, or goes on with it."""
-        self.epoch, self.step, self._begun = epoch, 0, time.perf_counter()
-        if epoch == self._start.position.epochs and self._start.position.steps:
-            self.step = self._start.position.steps
-            self._begun -= self._start.seconds
-            for variable, value in zip(
-                self.model.metrics_variables, self._start.metrics, strict=True
-            ):
-                variable.assign(value)
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Counts a step."""
-        self.step += 1
 
 
 class StepSeeds(keras.callbacks.Callback):
@@ -158,137 +99,6 @@ class History(keras.callbacks.Callback):
         store.write_csv(self._path, self._columns, self.rows)
 
 
-class Checkpoint(keras.callbacks.Callback):
-    """Keeps weights, optimizer state and position in one file that appears whole.
-
-    A thread writes it while training goes on; Keras's own writer would take half a second for
-    ResNet-50 and SGD. Keras's BackupAndRestore writes weights and epoch as two files in place, so a
-    kill between the two resumes with the weights of one epoch and the number of another.
-
-    Args:
-        directory: of the checkpoint.
-        epochs: of the run; the end of the last is not saved, since the result follows at once.
-        steps_per_epoch: training steps.
-        place: where the run is.
-        share: of a run's time that saving may take; see `spacing`.
-    """
-
-    def __init__(
-        self,
-        directory: Path,
-        epochs: int,
-        steps_per_epoch: int,
-        place: Place,
-        share: float | None = None,
-    ):
-        super().__init__()
-        self._spacing = spacing.Spacing(share)
-        self._directory = directory
-        self._epochs = epochs
-        self._steps_per_epoch = steps_per_epoch
-        self._place = place
-        self._writer = ThreadPoolExecutor(1)
-        self._written: Future[None] | None = None
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Saves the state within a long epoch."""
-        step, steps = self._place.step, self._steps_per_epoch
-        if step < steps and self._spacing.due_within() and not self._writes():
-            self.save(store.Position(self._place.epoch, step, steps), self._place.seconds)
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Saves the state if that is due, and not of the last epoch."""
-        if not self._writes() and epoch + 1 < self._epochs and self._spacing.due():
-            self.save(store.Position(epoch + 1))
-
-    def on_train_end(self, logs=None):
-        """Waits until the state is written."""
-        self._wait()
-
-    def save(self, position: store.Position, seconds: float = 0.0) -> None:
-        """Copies the state and begins to write it.
-
-        Args:
-            position: that the run has reached.
-            seconds: that the epoch has taken, where one is begun.
-
-        Raises:
-            OSError: the state before it could not be written.
-        """
-        self._wait()
-        self._spacing.begins()
-        begun = time.perf_counter()
-        model = self.model
-        saved = [*_variables(model), *(model.metrics_variables if position.steps else ())]
-        state = [np.array(keras.ops.convert_to_numpy(variable)) for variable in saved]
-        self._written = self._writer.submit(self._write, state, position, seconds, begun)
-
-    def close(self) -> None:
-        """Lets the thread finish."""
-        self._writer.shutdown()
-
-    def _writes(self) -> bool:
-        """Returns whether a state is being written; what could not be ends the run now."""
-        if self._written and self._written.done():
-            self._wait()
-        return bool(self._written and not self._written.done())
-
-    def _wait(self) -> None:
-        if self._written:
-            self._written.result()
-
-    def _write(
-        self, state: list[np.ndarray], position: store.Position, seconds: float, begun: float
-    ) -> None:
-        """Writes a state, then removes the one before."""
-        saved = self._directory / position.file_name
-        store.make_directory(saved.parent, within=saved.parent.parent)
-        with store.replacing(saved) as temporary:
-            np.savez(temporary, *state, seconds=np.array(seconds))
-        for older in self._directory.iterdir():
-            if older != saved:
-                older.unlink()
-        self._spacing.ends(time.perf_counter() - begun)
-
-
-def restore(directory: Path, model: keras.Model, at_most: int) -> Start:
-    """Loads the state that a `Checkpoint` has saved.
-
-    Args:
-        directory: of the checkpoint.
-        model: the run's model, compiled, with an optimizer and metrics that are built.
-        at_most: epochs in the run's history; a state beyond them is not loaded.
-
-    Returns:
-        From where the run goes on. Of several states that of the newest that is whole.
-
-    Raises:
-        ValueError: it is the state of another model.
-    """
-    found = store.checkpoints(directory)
-    for position in sorted((one for one in found if one.epochs <= at_most), reverse=True):
-        try:
-            with np.load(found[position]) as archive:
-                saved = {name: archive[name] for name in archive.files}
-        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-            print(f"The checkpoint {found[position].name} cannot be read ({error}).")
-            continue
-        seconds, state = float(saved.pop("seconds", 0.0)), list(saved.values())
-        variables = _variables(model)
-        metrics = state[len(variables) :]
-        if len(metrics) != (len(model.metrics_variables) if position.steps else 0):
-            raise ValueError("it is the state of another model")
-        for variable, value in zip(variables, state[: len(variables)], strict=True):
-            variable.assign(value)
-        return Start(position, seconds, metrics)
-    return Start()
-
-
-def _variables(model: keras.Model) -> list[keras.Variable]:
-    """Returns all that training changes but for the metrics, in the order of the model."""
-    return [*model.variables, *model.optimizer.variables]
-
-
 class KeptWeights(keras.callbacks.Callback):
     """Keeps the weights after some epochs, for whoever wants to use the network later.
 
@@ -307,7 +117,7 @@ class KeptWeights(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Removes what an earlier attempt left of the epochs that come, half a file too."""
-        kept = store.kept_weights(self._directory)
+        kept = saves.kept_weights(self._directory)
         for path in self._directory.glob("*"):
             if path not in [kept[epoch] for epoch in kept if epoch <= self._finished]:
                 path.unlink()

@@ -14,7 +14,7 @@ import keras
 from keras import ops
 
 from ablation.data.pipeline import Batch, TrainBatches
-from ablation.records import store
+from ablation.records import saves, store
 
 _IMAGES = 64
 _NORMALISATIONS = (
@@ -68,12 +68,12 @@ class Diagnostics(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, path: Path, model: keras.Model, batches: TrainBatches, position: store.Position
+        self, path: Path, model: keras.Model, batches: TrainBatches, position: saves.Position
     ):
         super().__init__()
         begun = time.perf_counter()
         self._path = path
-        self._trained = position > store.BEGINNING
+        self._trained = position > saves.BEGINNING
         self._rows = _read(path, position.epochs) if self._trained else []
         self._measured = model
         self._layers = _with_kernel(_watched(model))

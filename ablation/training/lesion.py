@@ -18,7 +18,7 @@ from ablation.data import cache
 from ablation.networks.build import build
 from ablation.networks.own import RefusedError
 from ablation.networks.pairing import transplant
-from ablation.records import store
+from ablation.records import saves, store
 from ablation.training.train import open_batches, set_up
 from ablation.typed_config import typed_config
 
@@ -30,7 +30,7 @@ def main() -> int:
     set_up(config)
     data = cache.find(config.dataset, config.cache_dir)
     assert data
-    weights = store.kept_weights(directory / "weights")[config.epochs]
+    weights = saves.kept_weights(directory / "weights")[config.epochs]
     for one in order["lesions"]:
         folder = Path(one["folder"])
         store.make_directory(folder)

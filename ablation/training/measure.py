@@ -99,9 +99,10 @@ def measure(config: Config) -> dict[str, Any]:
 
 def _between_epochs(config: Config, model: Any, batches: Any) -> tuple[float, float]:
     """Returns the seconds of a checkpoint, and those of the diagnostics if the run has any."""
-    from ablation.records.store import BEGINNING, Position
-    from ablation.training.callbacks import Checkpoint, Place, Start
+    from ablation.records.saves import BEGINNING, Position
+    from ablation.training.checkpoint import Checkpoint
     from ablation.training.diagnostics import Diagnostics
+    from ablation.training.place import Place, Start
 
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()

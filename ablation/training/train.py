@@ -23,27 +23,25 @@ from ablation.networks import cost
 from ablation.networks.build import build
 from ablation.networks.layers import LogProbabilities
 from ablation.networks.pairing import initial_digests
-from ablation.records import store
+from ablation.records import saves, store
 from ablation.targets.common import Target
 from ablation.training import hang
 from ablation.training.averaging import kept_apart
 from ablation.training.callbacks import (
     Alive,
-    Checkpoint,
     DivergenceGuard,
     History,
     KeptWeights,
-    Place,
     Progress,
-    Start,
     StepClock,
     StepSeeds,
-    restore,
 )
+from ablation.training.checkpoint import Checkpoint, restore
 from ablation.training.diagnostics import Diagnostics
 from ablation.training.feed import train_dataset
 from ablation.training.losses import build_loss, training_metrics
 from ablation.training.optimizers import build_optimizer
+from ablation.training.place import Place, Start
 from ablation.training.predicting import Validation
 
 # Of one channel. Batches for validation may be larger than those for training, which is faster.
@@ -103,7 +101,7 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
         DivergenceGuard(place),
         history,
         *measuring,
-        KeptWeights(directory / "weights", store.kept_epochs(config), finished),
+        KeptWeights(directory / "weights", saves.kept_epochs(config), finished),
         checkpoint,
         Progress(directory / "progress.json", steps, place),
     ]
@@ -148,7 +146,7 @@ def _from_before(directory: Path, model: keras.Model) -> tuple[Start, list[dict[
     if not whole:
         print("history.csv is damaged after row", len(rows))
     start = restore(directory / "checkpoint", model, at_most=len(rows))
-    if start.position != store.BEGINNING:
+    if start.position != saves.BEGINNING:
         print(f"It goes on {start.position}.")
     return start, rows[: start.position.epochs]
 

@@ -21,20 +21,20 @@ import sys
 def main():
     from ablation.orders import obey
     from ablation.running import worker
-    from ablation.training import callbacks, spacing, train  # noqa: F401 (imports the framework)
+    from ablation.training import checkpoint, spacing, train  # noqa: F401 (imports the framework)
 
     # Every epoch is saved, and the first within too, so that every attempt makes the same calls.
     spacing.SHARE = math.inf
     asked_steps = itertools.count(1)  # Each child has its own.
     spacing.Spacing.due_within = lambda _: next(asked_steps) == 1
-    save = callbacks.Checkpoint.save
+    save = checkpoint.Checkpoint.save
 
-    def save_and_wait(checkpoint, position, seconds=0.0):
-        save(checkpoint, position, seconds)
+    def save_and_wait(self, position, seconds=0.0):
+        save(self, position, seconds)
         if position.steps:  # While it is written, the end of the epoch would not be saved.
-            checkpoint._wait()
+            self._wait()
 
-    callbacks.Checkpoint.save = save_and_wait
+    checkpoint.Checkpoint.save = save_and_wait
 
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:

@@ -20,7 +20,7 @@ import pytest
 from ablation import import_path, targets
 from ablation.data import cache
 from ablation.orders import TrainOrder, written
-from ablation.records import store
+from ablation.records import saves, store
 from ablation.records.asked import make_directory
 from ablation.running import environment, runner
 from support import run_of
@@ -238,7 +238,7 @@ def _cut_power(runs, clean, share):
             else:
                 place.write_bytes(content)
         rows, _ = store.read_history(runs.run.directory)
-        resumes = store.resumable(runs.run.directory / "checkpoint", len(rows))
+        resumes = saves.resumable(runs.run.directory / "checkpoint", len(rows))
         ended = store.Stored(runs.run.directory).damage is None
         assert ended or resumes.epochs >= _promised(done[:end]), (end, lost)
         facts, failed = runs.recover()

@@ -19,7 +19,7 @@ from torch import nn
 
 from ablation.networks import cost
 from ablation.networks.torch_module import wrap
-from ablation.records.store import BEGINNING
+from ablation.records.saves import BEGINNING
 
 
 class Net(nn.Module):

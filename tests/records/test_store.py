@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ablation.config import UserError
-from ablation.records import asked, store
+from ablation.records import asked, saves, store
 from ablation.records.store import Status
 from nasty import NAMES
 from support import run_of
@@ -39,7 +39,7 @@ def test_a_run_is_named_by_the_parts_that_its_network_has(config, overrides, sta
 )
 def test_weights_are_kept_every_so_many_epochs_and_at_the_end(config, every, epochs, kept):
     keys = config(f"keep_checkpoints={every}", f"epochs={epochs}")
-    assert store.kept_epochs(keys) == kept
+    assert saves.kept_epochs(keys) == kept
 
 
 def test_other_data_is_another_run(config):

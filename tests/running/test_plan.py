@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from ablation.records import store
-from ablation.records.store import Position, Status
+from ablation.records.saves import Position
+from ablation.records.store import Status
 from ablation.running import plan
 from support import run_of
 

@@ -5,9 +5,11 @@ import keras
 import numpy as np
 import pytest
 
-from ablation.records.store import Position
+from ablation.records.saves import Position
 from ablation.training import spacing
-from ablation.training.callbacks import Checkpoint, KeptWeights, Place, Start, restore
+from ablation.training.callbacks import KeptWeights
+from ablation.training.checkpoint import Checkpoint, restore
+from ablation.training.place import Place, Start
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from ablation.networks.build import build
-from ablation.records import store
+from ablation.records import saves, store
 from ablation.training.diagnostics import Diagnostics
 from ablation.training.train import weights_digest
 
@@ -31,7 +31,7 @@ def _model(**choices):
 
 
 def _measure(model, path, finished=0, epochs=()):
-    callback = Diagnostics(path, model, Batches(), store.Position(finished))
+    callback = Diagnostics(path, model, Batches(), saves.Position(finished))
     callback.set_model(model)
     callback.on_train_begin()
     for epoch in epochs:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ablation.records import store
+from ablation.records import saves
 
 TRICKS = (
     "recipe.mixup=0.2",
@@ -69,4 +69,4 @@ def test_a_stopped_run_ends_with_the_same_bytes(backend, overrides, resumed, tmp
         expected = (tmp_path / "untouched" / "diagnostics.csv").read_bytes()
         for name in ("stopped", "within"):
             assert (tmp_path / name / "diagnostics.csv").read_bytes() == expected
-            assert set(store.kept_weights(tmp_path / name / "weights")) == {1, 2, 3}
+            assert set(saves.kept_weights(tmp_path / name / "weights")) == {1, 2, 3}
