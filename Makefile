@@ -17,7 +17,7 @@ lint: .venv/dev  ## formatter, linter, type checker
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-faults: .venv/dev  ## kills, failing disks and power cuts at every point of a run; half an hour or more
+faults: .venv/dev  ## kills, failing disks and power cuts at every point of a run; about an hour
 	$(BIN)/python -m pytest -m faults -s
 
 bench: .venv/bench  ## the tables of benchmarks/README.md; half an hour on a machine with nothing else to do
