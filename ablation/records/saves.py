@@ -68,8 +68,8 @@ def resumable(directory: Path, at_most: int) -> Position:
         directory: of its checkpoint.
         at_most: epochs in its history; a state beyond them is of no use.
     """
-    found = (place for place in checkpoints(directory) if place.epochs <= at_most)
-    return max(found, default=BEGINNING)
+    found = checkpoints(directory)
+    return max((one for one in found if one.epochs <= at_most), default=BEGINNING)
 
 
 def kept_epochs(config: Config) -> list[int]:

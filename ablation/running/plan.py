@@ -188,7 +188,7 @@ def _row(run: Run, rerun: str, measured: dict[str, dict[str, Any]]) -> _Row:
         return _Row(run.name, f"no such net: {stored.status.reason}", False, 0, 0.0, {})
     else:
         cost = stored.json("result.json")
-    position = _position(run, rerun)
+    position = _position(run, rerun) if trains else saves.BEGINNING
     epochs = run.config.epochs - position.passed if trains else 0.0
     return _Row(
         run.name,

@@ -78,7 +78,6 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
     except ValueError as error:
         print(f"The checkpoint cannot be read ({error}); training starts anew.")
         model, start, rows = compiled_model(config, cache, epochs * steps), Start(), []
-    finished, done, _ = start.position
     if config.keep_checkpoints:
         normalised = affine(cache, config.dataset.normalisation)
         store.write_arrays(directory / "normalisation.npz", vars(normalised) if normalised else {})
@@ -101,18 +100,13 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
         DivergenceGuard(place),
         history,
         *measuring,
-        KeptWeights(directory / "weights", saves.kept_epochs(config), finished),
+        KeptWeights(directory / "weights", saves.kept_epochs(config), start.position.epochs),
         checkpoint,
         Progress(directory / "progress.json", steps, place),
     ]
     built = time.perf_counter()
     with contextlib.closing(checkpoint), _told(batches):
-        if done:
-            with kept_apart(model):
-                _fit(model, batches, range(finished, finished + 1), done, callbacks)
-            finished += 1
-        if finished < epochs:
-            _fit(model, batches, range(finished, epochs), 0, callbacks)
+        _fit(model, batches, start.position, epochs, callbacks)
     fitted = time.perf_counter()
     said = validation.latest
     assert said  # The end of the last epoch is never saved, so that it is always reached here.
@@ -152,6 +146,23 @@ def _from_before(directory: Path, model: keras.Model) -> tuple[Start, list[dict[
 
 
 def _fit(
+    model: keras.Model,
+    batches: TrainBatches,
+    position: saves.Position,
+    epochs: int,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    """Trains from a position on: the rest of an epoch that is begun, then the others."""
+    first = position.epochs
+    if position.steps:
+        with kept_apart(model):
+            _fit_epochs(model, batches, range(first, first + 1), position.steps, callbacks)
+        first += 1
+    if first < epochs:
+        _fit_epochs(model, batches, range(first, epochs), 0, callbacks)
+
+
+def _fit_epochs(
     model: keras.Model,
     batches: TrainBatches,
     epochs: range,
