@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ablation.config import UserError, flatten
+from ablation.text import did_you_mean
 
 PARTS = "parts."
 """What the key of every part begins with."""
@@ -167,8 +168,11 @@ def find_factor(asked: str, factors: Sequence[str]) -> str:
     for key in (asked, PARTS + asked):
         if key in allowed:
             return key
-    names = ", ".join(factor.removeprefix(PARTS) for factor in allowed)
-    raise UserError(f"report.contrast={asked} is not a factor of this study. Allowed: {names}.")
+    names = [factor.removeprefix(PARTS) for factor in allowed]
+    hint = did_you_mean(asked, names, "report.contrast={}".format)
+    raise UserError(
+        f"report.contrast={asked} is not a factor of this study.{hint} Allowed: {', '.join(names)}."
+    )
 
 
 def check_reference(

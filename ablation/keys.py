@@ -4,7 +4,6 @@ All of it is read off the typed `Config`, `conf/` and the signatures of the netw
 command names.
 """
 
-import difflib
 import functools
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Set
@@ -20,6 +19,7 @@ from ablation.factors import spelled
 from ablation.networks import registry
 from ablation.networks.registry import BARE, Network, typed
 from ablation.networks.signature import Part
+from ablation.text import did_you_mean
 
 _TAKES = {
     "Any": "a whole number, two such as [96,160], or null",
@@ -170,8 +170,7 @@ def unknown_key(key: str) -> UserError:
     meant = words.get(word) or elsewhere
     if meant:
         return UserError(f"unknown key {key}; type {' or '.join(f'{one}=VALUE' for one in meant)}.")
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.7)
-    hint = f" Did you mean {' or '.join(words[close[0]])}?" if close else ""
+    hint = did_you_mean(word, words, lambda one: " or ".join(words[one]))
     return UserError(
         f"unknown key {key}.{hint} Keys: {', '.join(inside or known_keys())}. "
         "See python -m ablation --help."

@@ -6,7 +6,9 @@ Python spells it, `\n`, `\x1b`, `\u202e`, and a byte of a file name that is no U
 """
 
 import codecs
+import difflib
 import re
+from collections.abc import Callable, Iterable
 
 READABLE = "ablation.readable"
 """What `str.encode` and a stream take as `errors`: characters they cannot hold are spelled out."""
@@ -62,6 +64,23 @@ def beginning(name: str) -> str:
     if len(encoded) <= _FILE_NAME_BYTES:
         return name
     return encoded[:_FILE_NAME_BYTES].decode(errors="ignore")
+
+
+def did_you_mean(
+    word: str, allowed: Iterable[str], typed: Callable[[str], str] = str, most: int = 1
+) -> str:
+    """Returns a question for an error, after a blank; "" if the word is like none that is allowed.
+
+    Args:
+        word: what is not allowed.
+        allowed: what is. Its capitals do not count here.
+        typed: gives what to type for one of them.
+        most: how many may have been meant.
+    """
+    names = {name.lower(): name for name in allowed}
+    close = difflib.get_close_matches(word.lower(), names, n=most, cutoff=0.7)
+    meant = " or ".join(typed(names[name]) for name in close)
+    return f" Did you mean {meant}?" if meant else ""
 
 
 def _spell_out(error: UnicodeError) -> tuple[str, int]:

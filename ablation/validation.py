@@ -3,7 +3,6 @@
 Hydra rejects what is not of the right type; here is what is out of range or does not go together.
 """
 
-import difflib
 import importlib.util
 import math
 import os
@@ -45,6 +44,7 @@ from ablation.networks.registry import ARCHS, BARE
 from ablation.recipes import optimizers
 from ablation.recipes.losses import LOSSES
 from ablation.recipes.schedules import SCHEDULES
+from ablation.text import did_you_mean
 from ablation.typed_config import typed_config
 
 RESIZES = ("stretch", "crop", "pad")
@@ -271,8 +271,7 @@ def _check_option(name: str, optimizer: str) -> None:
     if any(name in optimizers.options(one) for one in optimizers.names()):
         return
     read = optimizers.options(optimizer)
-    close = difflib.get_close_matches(name, read, n=1)
-    hint = f" Did you mean {OPTIONS}.{close[0]}?" if close else ""
+    hint = did_you_mean(name, read, f"{OPTIONS}.{{}}".format)
     raise UserError(
         f"unknown key {OPTIONS}.{name}.{hint} Options of {optimizer}: {', '.join(read) or 'none'}."
     )
@@ -348,7 +347,8 @@ def _no_choice(first: str, options: list[str]) -> str:
         )
     elif group == "recipe" and name in optimizers.names():
         hint = f". An optimizer is chosen by recipe.optimizer={name}"
-    return f"{group}={name} is not known. Allowed: {', '.join(options)}{hint}."
+    meant = did_you_mean(name, options, f"{group}={{}}".format)
+    return f"{group}={name} is not known.{meant} Allowed: {', '.join(options)}{hint}."
 
 
 def _unsuited(file: str, is_unknown: bool, said: str) -> str:
@@ -396,13 +396,16 @@ def _one_of(key: str, value: str, allowed: tuple[str, ...], others: str = "") ->
     if value in allowed:
         return
     bare = value.strip("[](), =")
+    meant = hint = ""
     if bare in allowed:
         hint = f" Type {key}={bare}."
     elif re.search(r"[,(]", value):
         hint = _TO_SWEEP
     else:
-        hint = ""
-    raise UserError(f"{key}={value} is not known. Allowed: {', '.join(allowed)}{others}.{hint}")
+        meant = did_you_mean(value, allowed, f"{key}={{}}".format)
+    raise UserError(
+        f"{key}={value} is not known.{meant} Allowed: {', '.join(allowed)}{others}.{hint}"
+    )
 
 
 def _at_least(key: str, value: int, least: int) -> None:

@@ -84,3 +84,11 @@ def test_a_name_that_a_folder_can_have_is_left_whole():
         assert text.beginning(name) == name
     assert text.beginning("a" * 201) == "a" * 200
     assert text.beginning("猫" * 67) == "猫" * 66
+
+
+def test_a_question_asks_for_what_may_have_been_meant():
+    allowed = ["mnist_baselines", "mnist_preact", "F1"]
+    assert text.did_you_mean("mnist_baseline", allowed) == " Did you mean mnist_baselines?"
+    assert text.did_you_mean("f1", allowed, "metric={}".format) == " Did you mean metric=F1?"
+    assert text.did_you_mean("mnist_", ["mnist_a", "mnist_b"], most=2).count(" or ") == 1
+    assert text.did_you_mean("imagenet", allowed) == ""

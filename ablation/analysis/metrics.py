@@ -12,6 +12,7 @@ import numpy as np
 
 from ablation import source
 from ablation.config import UserError
+from ablation.text import did_you_mean
 
 _BINS = 15
 
@@ -248,9 +249,10 @@ def find(name: str, known: Mapping[str, Metric] = METRICS) -> Metric:
     if name in known:
         return known[name]
     if ":" not in name:
+        hint = did_you_mean(name, known, "report.metric={}".format)
         raise UserError(
-            f"report.metric={name} is unknown. Allowed: {', '.join(known)}, or a function of "
-            "your own, such as my_metrics.py:f."
+            f"report.metric={name} is not known.{hint} Allowed: {', '.join(known)}, or a function "
+            "of your own, such as my_metrics.py:f."
         )
     located = source.locate(name, "report.metric")
     files = source.local_modules(located)

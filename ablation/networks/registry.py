@@ -3,7 +3,6 @@
 He15 is He et al. 2015, "Deep Residual Learning for Image Recognition", arXiv 1512.03385.
 """
 
-import difflib
 import functools
 import math
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ from ablation.factors import label, spelled
 from ablation.networks import signature
 from ablation.networks.signature import AUTO, Part
 from ablation.records.store import NetworkRecord
-from ablation.text import beginning, file_name
+from ablation.text import beginning, did_you_mean, file_name
 
 BARE = ("plain", "shortcut", "preact", "stride_on")
 """Parts that a command may also name without `parts.` in front."""
@@ -218,8 +217,7 @@ def unknown_part(name: str, networks: Iterable[Network]) -> UserError:
         of_parts.setdefault(", ".join(map(typed, one.parts)) or "none", []).append(one)
     said = []
     for parts, ones in of_parts.items():
-        close = difflib.get_close_matches(name, ones[0].parts, n=1)
-        hint = f" Did you mean {typed(close[0])}?" if close else ""
+        hint = did_you_mean(name, ones[0].parts, typed)
         for one in ones:
             if name in one.others:
                 hint = f" Parts stand behind a star: def {one.function}(..., *, {name}=...)."
@@ -238,8 +236,8 @@ def find(arch: str) -> Network:
         return _named(arch)
     if not source.is_own(arch):
         raise UserError(
-            f"arch={arch} is not known. Allowed: {', '.join(ARCHS)}, or a network of your own, "
-            "such as my_nets.py:build or package.module:build."
+            f"arch={arch} is not known.{did_you_mean(arch, ARCHS)} Allowed: {', '.join(ARCHS)}, or "
+            "a network of your own, such as my_nets.py:build or package.module:build."
         )
     located = source.locate(arch)
     read = signature.read(located.path, located.function)

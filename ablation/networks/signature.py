@@ -7,7 +7,6 @@ constant named `PARTS`, a literal: see `Part`. No Keras, and nothing of the file
 
 import ast
 import contextlib
-import difflib
 import functools
 import tokenize
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from omegaconf.errors import ValidationError
 
 from ablation.config import UserError
 from ablation.factors import spelled
+from ablation.text import did_you_mean
 
 AUTO = "auto"
 """The level that stands for another one, which `PARTS` names by `usual`."""
@@ -183,8 +183,7 @@ def _definition(tree: ast.Module, function: str, path: Path) -> ast.FunctionDef:
         if node.name == function:
             return node
     names = [node.name for node in functions if not node.name.startswith("_")]
-    close = difflib.get_close_matches(function, names, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
+    hint = did_you_mean(function, names)
     file = path.name if path.stem != "__init__" else f"{path.parent.name}/{path.name}"
     raise UserError(
         f"{file} defines no function {function}.{hint} Functions: {', '.join(names) or 'none'}."

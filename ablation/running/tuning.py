@@ -6,7 +6,6 @@ rests on it begins, and follows from the trials alone, so that whoever stops a c
 starts it again comes to the same choice.
 """
 
-import difflib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +23,7 @@ from ablation.records.tuning import Tuned, arm_of
 from ablation.running import runner
 from ablation.running.jobs import Expansion, Job, configurations, parsed, values_of
 from ablation.terminal import counted
+from ablation.text import did_you_mean
 from ablation.validation import validated
 
 _TUNED = ("recipe.", "parts.", "dataset.augment", "dataset.normalisation")
@@ -402,9 +402,8 @@ def _unknown(word: str) -> UserError:
     """Returns the error of a key below `tune.` that is neither one of its own nor can be tuned."""
     names = [*vars(TuneConfig()), *(key for key in keys.known_keys() if key.startswith(_TUNED))]
     names.remove("grid")
-    close = difflib.get_close_matches(word, [name.rpartition(".")[2] for name in names], n=1)
-    meant = next((name for name in names if close and name.rpartition(".")[2] == close[0]), "")
-    hint = f" Did you mean tune.{meant}?" if meant else ""
+    words = {name.rpartition(".")[2]: f"tune.{name}" for name in reversed(names)}
+    hint = did_you_mean(word, words, words.__getitem__)
     return UserError(
         f"unknown key tune.{word}.{hint} Keys: tune.share, tune.seeds, tune.epochs, and tune.KEY "
         "of what is tuned, such as tune.recipe.learning_rate."

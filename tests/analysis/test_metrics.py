@@ -170,7 +170,10 @@ def test_a_metric_of_ones_own(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("accurracy", r"report.metric=accurracy is unknown. Allowed: accuracy, top5, "),
+        (
+            "accurracy",
+            r"Did you mean report\.metric=accuracy\? Allowed: accuracy, top5, ",
+        ),
         ("none_metrics.py:f", r"There is no file .*none_metrics.py"),
         ("bad_metrics.py:f", r"report.metric: bad_metrics.py, line 1: NameError: name 'what'"),
     ],

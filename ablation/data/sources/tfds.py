@@ -1,7 +1,6 @@
 """Sets of TensorFlow Datasets, by name."""
 
 import contextlib
-import difflib
 import functools
 import importlib.util
 import io
@@ -33,6 +32,7 @@ from ablation.data.sources.tfds_features import (
     some,
 )
 from ablation.terminal import import_quietly
+from ablation.text import did_you_mean
 
 
 @dataclass
@@ -277,8 +277,7 @@ def _open_builder(name: str, data_dir: Path) -> Any:
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:
-        close = difflib.get_close_matches(name.lower(), tfds.list_builders(), n=3)
-        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        hint = did_you_mean(name, tfds.list_builders(), most=3)
         raise UserError(f"dataset.name={name} is not known to TFDS.{hint}") from None
     except Exception as error:  # TFDS has no common error for bad names, configs and versions.
         _, _, reason = first_line(error).rpartition('builder_kwargs "')
