@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: help study test lint faults bench clean
+.PHONY: help study test lint faults machines bench clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/'
@@ -19,6 +19,9 @@ lint: .venv/dev  ## formatter, linter, type checker
 
 faults: .venv/dev  ## kills, failing disks and power cuts at every point of a run; about an hour
 	$(BIN)/python -m pytest -m faults -s
+
+machines: .venv/dev  ## two machines and a file server, all emulated (Debian, QEMU); minutes
+	$(BIN)/python -m pytest -m machines -s
 
 bench: .venv/bench  ## the tables of benchmarks/README.md; half an hour on a machine with nothing else to do
 	$(BIN)/python benchmarks/throughput.py
