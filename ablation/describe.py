@@ -16,19 +16,21 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 from rich.text import Text
 
-from ablation import command, keys
+from ablation import command, environment, keys
 from ablation.config import CONF_DIR, Config, DatasetConfig, UserError, to_plain
 from ablation.data.kinds import KINDS
 from ablation.data.sources import SPLITS, Source, open_source
 from ablation.networks.registry import ARCHS
-from ablation.running import environment
-from ablation.terminal import EXIT_USER_ERROR, accept_any_text, import_quietly, open_console
+from ablation.terminal import exit_code, import_quietly, open_console
 from ablation.validation import explain, validated
 
 
 def main() -> int:
     """Prints Keras's summary and a table by stage; returns the exit code."""
-    accept_any_text()
+    return exit_code("ablation.describe", _main)
+
+
+def _main() -> int:
     if {"-h", "--help"} & set(sys.argv):
         print(__doc__)
         print("Keys: arch, parts of the network, dataset, backend; see python -m ablation --help.")
@@ -45,9 +47,8 @@ def main() -> int:
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             config = to_plain(OmegaConf.create(compose("config", overrides=words)))
         _describe(validated(config))
-    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
-        print(f"ablation.describe: {explain(error)}", file=sys.stderr)
-        return EXIT_USER_ERROR
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(explain(error)) from error
     return 0
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from common import composed, machine, table
 
-from ablation.running import environment
+from ablation import environment
 
 WORKLOADS = {
     "ResNet-20, 32x32, batch 128, crop_flip": ("20", 32, 128, ()),

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from common import composed, machine, table
 
+from ablation import environment
 from ablation.machine import peak_memory_bytes
-from ablation.running import environment
 
 CONTESTANTS = {
     "ablation, float32": ("ablation", "float32"),

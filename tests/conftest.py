@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import OverrideType
 
-from ablation import command
+from ablation import command, environment
 from ablation.config import CONF_DIR, to_plain
 from ablation.designs import with_reference
 from ablation.designs.registry import DESIGNS
@@ -22,7 +22,6 @@ from ablation.factors import spelled
 from ablation.networks import registry
 from ablation.records import asked, store
 from ablation.records.asked import Planned
-from ablation.running import environment
 from ablation.typed_config import typed_config
 from support import TINY, check_resumed, current_sources, run_of
 

@@ -45,6 +45,18 @@ def test_what_is_on_record_knows_nobody_it_is_exported_to(path):
     assert not [name for name in _imports(path) if name.startswith("ablation.export")]
 
 
+@pytest.mark.parametrize("path", _files("recipes"), ids=lambda p: p.stem)
+def test_a_recipe_knows_nobody_who_trains_by_it(path):
+    rooms = ("ablation.training", "ablation.running", "ablation.report", "ablation.analysis")
+    assert not [name for name in _imports(path) if name.startswith(rooms)]
+
+
+@pytest.mark.parametrize("path", _files("records"), ids=lambda p: p.stem)
+def test_a_record_knows_nobody_who_makes_or_reads_it(path):
+    rooms = ("ablation.running", "ablation.analysis", "ablation.report")
+    assert not [name for name in _imports(path) if name.startswith(rooms)]
+
+
 @pytest.mark.parametrize("path", _files("networks"), ids=lambda p: p.stem)
 def test_a_network_knows_no_training_no_report_and_no_data(path):
     rooms = ("ablation.training", "ablation.report", "ablation.analysis", "ablation.data")

@@ -62,8 +62,9 @@ def _save_empty_figures():
 
 
 def _start_server_of_runs():
+    from ablation import environment
     from ablation.config import Config
-    from ablation.running import children, environment
+    from ablation.running import children
 
     config = Config(cache_dir=os.environ["ABLATION_CACHE_DIR"])
     assert children._is_served(environment.child(config))

@@ -1,7 +1,7 @@
 """The child process that widens networks: `python -m ablation.networks.widen`.
 
-Standard input is a list of searches as JSON; standard output gets a list of what was found. Only
-parameters are counted, nothing is trained.
+The order is JSON, a `backend` and a list of `searches`; the answer is a list of what was found.
+Only parameters are counted, nothing is trained.
 """
 
 import json
@@ -9,6 +9,8 @@ import math
 import sys
 from collections.abc import Callable
 from typing import Any
+
+from ablation.orders import obey
 
 PART = "width"
 """The part, a whole number, by which a network says how wide it is."""
@@ -21,10 +23,10 @@ _NEXT = 16
 """How many widths are tried above one that the network refuses."""
 
 
-def main() -> int:
-    """Answers the searches; returns the exit code."""
-    order = json.load(sys.stdin)
-    # Imported here, so that what Keras prints while it loads is no part of an answer.
+def work(line: str) -> tuple[int, str]:
+    """Answers the searches that a line orders; returns the exit code, and why or what was found."""
+    order = json.loads(line)
+    # Imported here, so that no framework is loaded to know what is widened, and how closely.
     from ablation.config import UserError
     from ablation.networks.build import build
     from ablation.networks.own import RefusedError
@@ -61,10 +63,8 @@ def main() -> int:
                 answer |= {"level": level, "parameters": parameters}
             found.append(answer)
     except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    json.dump(found, sys.stdout)
-    return 0
+        return 1, str(error)
+    return 0, json.dumps(found)
 
 
 def widened(
@@ -111,4 +111,4 @@ def widened(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(obey(work))

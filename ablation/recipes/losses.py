@@ -31,7 +31,7 @@ def cross_entropy(shares: bool) -> "keras.losses.Loss":
     """Is that of the softmax of logits."""
     import keras
 
-    from ablation.training.cross_entropy import CrossEntropy
+    from ablation.recipes.cross_entropy import CrossEntropy
 
     if shares:
         return CrossEntropy()

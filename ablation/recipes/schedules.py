@@ -59,7 +59,7 @@ def cosine(recipe: RecipeConfig, total_steps: int) -> Rate:
 
 def linear(recipe: RecipeConfig, total_steps: int) -> Rate:
     """Climbs in a straight line over the warm-up, then falls to 0 in another."""
-    from ablation.training.pieces import Pieces
+    from ablation.recipes.pieces import Pieces
 
     rate, warmup = recipe.learning_rate, _warmup_steps(recipe, total_steps)
     ends = [0, warmup, total_steps] if warmup else [0, total_steps]
@@ -73,7 +73,7 @@ def one_cycle(recipe: RecipeConfig, total_steps: int) -> Rate:
     Smith and Topin 2017, arXiv 1708.07120, in the form of PyTorch's OneCycleLR. The momentum is
     left as it is.
     """
-    from ablation.training.pieces import Pieces
+    from ablation.recipes.pieces import Pieces
 
     rate, peak = recipe.learning_rate, max(1, _warmup_steps(recipe, total_steps))
     ends = [0, peak, max(peak + 1, total_steps)]

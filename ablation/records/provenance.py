@@ -10,9 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ablation import backends, machine
+from ablation import backends, environment, machine
 from ablation.config import Config
-from ablation.running import environment
 
 CONFOUNDS = {
     "source_sha256": "the code of this program",

@@ -28,10 +28,11 @@ from dataclasses import asdict, dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 
-from ablation import import_path
+from ablation import environment, import_path
+from ablation.config import UserError
 from ablation.orders import end_with
-from ablation.running import environment
 
 _AT_START = (*environment.SET_ASIDE, "GLIBC_", "LD_", "MALLOC_", "OPENBLAS_", "PYTHON")
 """Beginnings of the names of variables that decide something when a process starts."""
@@ -83,6 +84,19 @@ def run(module: str, order: str, variables: dict[str, str]) -> Ended:
     start = _ask_command if Path(os.environ.get(_ADDRESS, "")).is_socket() else _run_warm
     own = {name: value for name, value in variables.items() if name != _ADDRESS}
     return start(module, order, own) or _run_cold(module, order, own)
+
+
+def answer(module: str, order: str, variables: dict[str, str]) -> str:
+    """Returns what a child answers; see `run`.
+
+    Raises:
+        UserError: it could not, with the reason.
+    """
+    ended = run(module, order, variables)
+    if ended.code:
+        last = (ended.complaint.splitlines() or [f"exit code {ended.code}"])[-1]
+        raise UserError(ended.answer or last)
+    return ended.answer
 
 
 @contextlib.contextmanager
@@ -211,14 +225,17 @@ def _run_warm(
     child.start()
     sender.close()
     try:
-        wait([child.sentinel, given_up] if given_up else [child.sentinel])
+        ends: list[Any] = [child.sentinel, given_up] if given_up else [child.sentinel]
+        said: tuple[str, ...] = ()
+        # Read while it lives: what is more than a pipe holds would keep it from its end.
+        if receiver in wait([*ends, receiver]):
+            with contextlib.suppress(EOFError):
+                said = receiver.recv()
+            wait(ends)
         if child.is_alive():
             child.kill()
         child.join()
-        code = child.exitcode or 0
-        with contextlib.suppress(EOFError):
-            return Ended(code, *receiver.recv())
-        return Ended(code)
+        return Ended(child.exitcode or 0, *said)
     finally:
         if child.is_alive():
             child.kill()

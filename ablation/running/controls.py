@@ -7,12 +7,11 @@ command runs.
 import copy
 import hashlib
 import json
-import subprocess
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ablation import import_path
+from ablation import environment
 from ablation.config import UserError
 from ablation.data import cache
 from ablation.designs.controls import CAPACITY, LESION, OF_SHAM, SHAM
@@ -22,7 +21,7 @@ from ablation.networks import registry, widen
 from ablation.records import controls, saves, store
 from ablation.records.controls import Control
 from ablation.records.store import Run
-from ablation.running import environment
+from ablation.running import children
 from ablation.running.jobs import Change, Expansion, Job
 
 
@@ -191,18 +190,12 @@ def _answers(searches: Mapping[str, dict[str, Any]], run: Run) -> dict[str, dict
             by_backend.setdefault(search["backend"], []).append(key)
     for backend, names in by_backend.items():
         order = {"backend": backend, "searches": [searches[name] for name in names]}
-        child = subprocess.run(
-            import_path.command("ablation.networks.widen"),
-            input=json.dumps(order),
-            capture_output=True,
-            text=True,
-            env=environment.child(replace(run.config, backend=backend)),
-        )
-        if child.returncode:
-            reason = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
-            raise UserError(f"control=capacity could not count parameters: {reason}")
-        answers = json.loads(child.stdout.splitlines()[-1])
-        found |= dict(zip(names, answers, strict=True))
+        variables = environment.child(replace(run.config, backend=backend))
+        try:
+            answer = children.answer("ablation.networks.widen", json.dumps(order), variables)
+        except UserError as error:
+            raise UserError(f"control=capacity could not count parameters: {error}") from None
+        found |= dict(zip(names, json.loads(answer), strict=True))
     return found
 
 
@@ -278,7 +271,7 @@ def lesions(
             continue
         weights = store.read_json(full.directory / "result.json")["weights_sha256"]
         text = json.dumps([run.config.parts, weights], sort_keys=True)
-        name = f"{full.name}/lesions/{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        name = f"{full.name}/{store.LESIONS}/{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         facts = {"against": full.name}
         found.append(Control(LESION, name, run.name, facts))
         folder = full.directory.parent / name
@@ -287,14 +280,9 @@ def lesions(
             by_full.setdefault(full.name, (full, []))[1].append(lesion)
     for full, ordered in by_full.values():
         order = {"config": asdict(full.config), "directory": str(full.directory)}
-        child = subprocess.run(
-            import_path.command("ablation.training.lesion"),
-            input=json.dumps(order | {"lesions": ordered}),
-            capture_output=True,
-            text=True,
-            env=environment.child(full.config),
-        )
-        if child.returncode:
-            reason = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
-            said[f"control=lesion: {full.name} could not be judged: {reason}"] = None
+        line = json.dumps(order | {"lesions": ordered})
+        try:
+            children.answer("ablation.training.lesion", line, environment.child(full.config))
+        except UserError as error:
+            said[f"control=lesion: {full.name} could not be judged: {error}"] = None
     return Lesioned(found, list(said))

@@ -69,8 +69,8 @@ class StudyCallback(Callback):
                 self._sweep.plan(1)
                 sys.exit(0)
             if not self._sweep.begin():
-                self._sweep.end()  # Hydra would still launch the job.
-                sys.exit(0)
+                # Hydra would still launch the job.
+                sys.exit(0 if self._sweep.end() else EXIT_RUNS_MISSING)
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Reports the run."""

@@ -13,14 +13,14 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
-from ablation import machine, source
+from ablation import environment, machine, source
 from ablation.config import UserError
 from ablation.designs.seeds import AT_LEAST
 from ablation.orders import MeasureOrder, written
 from ablation.records import saves, store
 from ablation.records.identity import identity_keys
 from ablation.records.store import Run
-from ablation.running import children, environment, runner
+from ablation.running import children, runner
 from ablation.running.until import Buying
 from ablation.terminal import counted, duration, open_console
 from ablation.training import spacing
@@ -272,8 +272,8 @@ def _seconds(cost: dict[str, Any], epochs: float) -> float:
 
 def _measure(run: Run) -> dict[str, Any]:
     order = written(MeasureOrder(run.config, time.monotonic()))
-    ended = children.run("ablation.training.measure", order, environment.child(run.config))
-    if ended.code:
-        last = (ended.complaint.splitlines() or [f"exit code {ended.code}"])[-1]
-        raise UserError(f"{run.name} cannot be trained: {ended.answer or last}")
-    return json.loads(ended.answer)
+    variables = environment.child(run.config)
+    try:
+        return json.loads(children.answer("ablation.training.measure", order, variables))
+    except UserError as error:
+        raise UserError(f"{run.name} cannot be trained: {error}") from None

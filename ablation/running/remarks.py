@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ablation import machine, source
+from ablation import environment, machine, source
 from ablation.networks import registry
 from ablation.records import store
 from ablation.records.store import Run
-from ablation.running import environment, runner
+from ablation.running import runner
 
 
 def on_environment(runs: Sequence[Run]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ablation import import_path, source, targets
+from ablation import environment, import_path, source, targets
 from ablation.config import Config, DatasetConfig, UserError
 from ablation.data import cache, kinds
 from ablation.data.tuning_split import of_run
@@ -26,7 +26,7 @@ from ablation.networks import registry
 from ablation.orders import PrepareOrder, TrainOrder, written
 from ablation.records import asked, store
 from ablation.records.store import NetworkRecord, Run, Status
-from ablation.running import children, environment
+from ablation.running import children
 from ablation.running.worker import EXIT_BUSY, EXIT_DISK, OF_THE_DISK
 from ablation.training import hang
 

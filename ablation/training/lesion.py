@@ -1,6 +1,6 @@
 """The child process that switches parts off after training: `python -m ablation.training.lesion`.
 
-Standard input is an order as JSON: the configuration of the trained run, its directory, and for
+The order is JSON: the configuration of the trained run, its directory, and for
 each lesion the levels of the parts and a folder. Nothing is trained: the lesioned network has the
 trained weights of every layer that is left, and is judged by the validation inputs.
 """
@@ -18,14 +18,15 @@ from ablation.data import cache
 from ablation.networks.build import build
 from ablation.networks.own import RefusedError
 from ablation.networks.pairing import transplant
+from ablation.orders import obey
 from ablation.records import saves, store
 from ablation.training.train import open_batches, set_up
 from ablation.typed_config import typed_config
 
 
-def main() -> int:
-    """Judges the ordered lesions; returns the exit code."""
-    order = json.load(sys.stdin)
+def work(line: str) -> tuple[int, str]:
+    """Judges the lesions that a line orders; returns the exit code, and no answer."""
+    order = json.loads(line)
     config, directory = typed_config(order["config"]), Path(order["directory"])
     set_up(config)
     data = cache.find(config.dataset, config.cache_dir)
@@ -35,7 +36,7 @@ def main() -> int:
         folder = Path(one["folder"])
         store.make_directory(folder)
         store.write_json(folder / "result.json", _judged(config, data, weights, one, folder))
-    return 0
+    return 0, ""
 
 
 def _judged(
@@ -75,4 +76,4 @@ def _judged(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(obey(work))

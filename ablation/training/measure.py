@@ -52,7 +52,7 @@ def measure(config: Config) -> dict[str, Any]:
     Returns:
         `trainable`, `total`, `multiply_adds`, `steps_per_epoch`; `start_seconds`, once a run, which
         is building, tracing and compiling; `epoch_seconds`, steps, validation and
-        diagnostics; and `checkpoint_seconds`, once for each epoch but the last;
+        diagnostics; and `checkpoint_seconds`, once for each time that it is saved;
         `peak_memory_bytes`.
     """
     from ablation.data import cache

@@ -118,7 +118,7 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
     return {
         **result,
         "initial": initial,
-        "schedule_completed": int(model.optimizer.iterations) / (epochs * steps),
+        "schedule_completed": _steps_taken(model, epochs * steps) / (epochs * steps),
         "resumed_from_epoch": start.position.epochs,
         "resumed_from_step": start.position.steps,
         "seconds": round(earlier + time.perf_counter() - begun, 3),
@@ -283,6 +283,14 @@ def weights_digest(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
+def _steps_taken(model: keras.Model, planned: int) -> int:
+    """Returns how many optimizer steps a model has made; without a trainable weight all are empty.
+
+    Keras does not count those, though their batches were seen like any others.
+    """
+    return int(model.optimizer.iterations) if model.trainable_variables else planned
+
+
 def _result(
     model: keras.Model,
     cache: Cache,
@@ -291,7 +299,7 @@ def _result(
     batches: TrainBatches,
 ) -> dict[str, Any]:
     """Returns what a trained model reached, on what, and what that took."""
-    last, steps = rows[-1], int(model.optimizer.iterations)
+    last, steps = rows[-1], _steps_taken(model, len(rows) * batches.steps_per_epoch)
     labels = {
         f"{split}_{key}": fact
         for split in SPLITS

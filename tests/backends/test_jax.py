@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from ablation import environment
 from ablation.records import store
-from ablation.running import environment
 from few_steps import few_steps
 from support import TINY
 

@@ -17,12 +17,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ablation import import_path, targets
+from ablation import environment, import_path, targets
 from ablation.data import cache
 from ablation.orders import TrainOrder, written
 from ablation.records import saves, store
 from ablation.records.asked import make_directory
-from ablation.running import environment, runner
+from ablation.running import runner
 from support import run_of
 from traces import CALLS, disks, operations
 

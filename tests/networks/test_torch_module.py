@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ablation import environment
 from ablation.data import cache
-from ablation.running import environment
 from support import TINY, check_resumed
 
 pytest.importorskip("torch", reason="needs PyTorch")

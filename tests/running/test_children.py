@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from ablation import targets
+from ablation import environment, targets
 from ablation.data import cache
 from ablation.orders import MeasureOrder, TrainOrder, written
 from ablation.records import store
-from ablation.running import children, environment
+from ablation.running import children
 from ablation.running.children import Ended
 from support import TINY, run_of
 
@@ -110,6 +110,12 @@ def test_what_is_measured_is_answered_and_what_a_network_prints_is_not(ordered, 
         ended = start("ablation.training.measure", order, variables)
         assert ended.answer, ended.complaint
         assert json.loads(ended.answer)["trainable"] == 64 * 10 + 10
+
+
+def test_an_answer_may_be_longer_than_a_pipe_holds(ordered):
+    _, _, variables = ordered
+    ended = children._run_warm("long_answer", "1000000", variables)
+    assert ended == Ended(0, "x" * 1_000_000)
 
 
 def test_another_environment_is_no_fork_of_this_one(ordered):

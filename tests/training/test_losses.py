@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ablation.config import UserError
-from ablation.training.cross_entropy import CrossEntropy
+from ablation.recipes.cross_entropy import CrossEntropy
 from ablation.training.losses import OwnLoss, build_loss, hits
 
 LOGITS = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], np.float32))

@@ -3,9 +3,9 @@ import os
 
 import pytest
 
+from ablation import environment
 from ablation.config import BACKENDS
 from ablation.records import store
-from ablation.running import environment
 from support import TINY
 
 
