@@ -98,6 +98,11 @@ class Factor:
         return not known or level in known
 
 
+def is_absent(level: Any) -> bool:
+    """Returns whether a level says that a network has no such part."""
+    return isinstance(level, Label) and level.place == LAST
+
+
 def spelled(level: Any) -> str:
     """Returns a level as it is typed."""
     if level is None:

@@ -9,6 +9,7 @@ import pandas as pd
 from ablation.analysis.comparison import LOCATIONS, Comparison, levels, once
 from ablation.analysis.equal_tuning import EqualTuning, equal_tuning
 from ablation.data.kinds import NOUN, Noun
+from ablation.factors import is_absent
 from ablation.records import store
 from ablation.records.asked import Looked
 from ablation.text import readable
@@ -139,6 +140,8 @@ def _said(value: object, runs: pd.DataFrame, key: str) -> str:
     if pd.isna(value):
         return "unknown"
     places = [place for name in LOCATIONS for place in runs[f"config.{name}"].dropna().unique()]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # A column of counts has decimals once one of them is missing.
     if key not in _IMAGES or not places:
         return str(value)
     return f"of {', '.join(map(readable, places))} ({str(value)[:8]})"
@@ -157,25 +160,30 @@ def _holes(comparison: Comparison) -> Iterable[str]:
     there = {key[:-1] for key in groups}
     for key in itertools.product(*(levels(runs[name]) for name in rows)):
         factors = dict(zip(rows, key, strict=True))
-        row = ", ".join(f"{name} {readable(str(value))}" for name, value in factors.items())
+        row = ", ".join(
+            f"{name} {readable(str(value))}"
+            for name, value in factors.items()
+            if not is_absent(value)
+        )
         columns = [column for column in comparison.columns if comparison.exists(factors, column)]
         if key not in there:
             if columns:
                 yield f"{row}: missing"
             continue
         for column in columns:
+            named = f"{row}, {comparison.prefix}{readable(column)}"
             if (*key, column) not in groups:
-                yield f"{row}, {readable(column)}: missing"
+                yield f"{named}: missing"
                 continue
             cell = groups[*key, column]
             broken = cell[cell["state"].to_numpy() != store.COMPLETE]
             for seed, state, why in zip(
                 broken["seed"], broken["state"], broken["reason"], strict=True
             ):
-                yield f"{row}, {readable(column)}, seed {seed}: {state}{f' ({why})' if why else ''}"
+                yield f"{named}, seed {seed}: {state}{f' ({why})' if why else ''}"
             absent = seeds - set(cell["seed"])
             if absent:
-                yield f"{row}, {readable(column)}: no seed {spans(absent)}"
+                yield f"{named}: no seed {spans(absent)}"
 
 
 def _holes_of_controls(comparison: Comparison) -> Iterable[str]:

@@ -188,23 +188,28 @@ class Effect:
         return low, high
 
     @property
-    def cut(self) -> bool:
-        """Whether the interval reaches across 0 although the test concludes.
-
-        Holm's correction is less strict with every effect but the first, and intervals are not.
-        """
+    def _reaches_across(self) -> bool:
         low, high = self.uncut
         return self.concludes and low < 0 < high
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """The interval as it is shown: where it is cut, it ends at 0.
+    def cut(self) -> bool:
+        """Whether the interval reaches across 0 although the test concludes, for Holm's correction.
 
-        That end is no bound of an interval that holds with all others at once. It says what the
-        test concludes, which has 5 % of studies of its own to be wrong in.
+        That is less strict with every effect but the first, and intervals are not. (What no look
+        has rejected need not be one interval, so that the one around it may reach across 0 too.)
+        """
+        return self._reaches_across and self.p > self.alpha
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The interval as it is shown: it does not reach across 0 if the test concludes.
+
+        Where it is cut, that end is no bound of an interval that holds with all others at once. It
+        says what the test concludes, which has 5 % of studies of its own to be wrong in.
         """
         low, high = self.uncut
-        if self.cut:
+        if self._reaches_across:
             return (0.0, high) if self.mean > 0 else (low, 0.0)
         return low, high
 
@@ -276,7 +281,7 @@ class Effect:
         low, high = self.metric.bounds(*self.interval)
         text = f"{name}: {self.metric.difference(self.mean)}"
         if not self.n:
-            text = f"{name}: no seed has a complete run of every net compared"
+            text = f"{name}: no seed has a score of every net compared"
         elif self.n == 1:
             text += " (n=1), one seed, no claim"
         elif self.constant:
@@ -493,7 +498,7 @@ def grid_questions(
             mains.append(Question("main effect", *pair, "", _mean(list(of_row.values()))))
             interactions += _interactions(of_row, rows, pair)
     for i, factor in enumerate(rows):
-        mains += _main_effects(keys, i, factor, levels(frame[factor]))
+        mains += _main_effects(keys, rows, i, levels(frame[factor]), exists)
     return [*contrasts, *mains, *interactions]
 
 
@@ -501,9 +506,17 @@ Terms = Sequence[tuple[float, Hashable]]
 
 
 def _main_effects(
-    keys: Sequence[tuple], i: int, factor: str, factor_levels: Sequence[Any]
+    keys: Sequence[tuple],
+    rows: Sequence[str],
+    i: int,
+    factor_levels: Sequence[Any],
+    exists: Callable[[dict[str, Any], str], bool],
 ) -> Iterator[Question]:
-    """Yields a row factor's levels minus its first, averaged over the cells that they have."""
+    """Yields a row factor's levels minus its first, averaged over the cells that both can have."""
+
+    def can_be(cell: tuple) -> bool:
+        return exists(dict(zip(rows, cell, strict=False)), cell[-1])
+
     rest: dict[Any, dict[tuple, None]] = {level: {} for level in factor_levels}
     for key in keys:
         rest[key[i]][key[:i], key[i + 1 :]] = None
@@ -511,12 +524,16 @@ def _main_effects(
     for level in later:
         if rest[level].keys().isdisjoint(rest[first]):
             continue  # No two runs differ in this factor alone.
-        pairs = [
-            [(1.0, (*before, level, *after)), (-1.0, (*before, first, *after))]
+        cells = [
+            ((*before, level, *after), (*before, first, *after))
             for before, after in rest[first] | rest[level]
         ]
-        names = _where([factor], [level]), readable(str(first))
-        yield Question("main effect", *names, "", _mean(pairs))
+        pairs = [
+            [(1.0, one), (-1.0, other)] for one, other in cells if can_be(one) and can_be(other)
+        ]
+        names = _where([rows[i]], [level]), readable(str(first))
+        if pairs:
+            yield Question("main effect", *names, "", _mean(pairs))
 
 
 def _mean(parts: Sequence[Terms]) -> tuple[tuple[float, Hashable], ...]:

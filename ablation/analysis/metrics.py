@@ -83,6 +83,8 @@ class Metric:
     def _apart_from_0(self, value: float) -> str:
         """Returns a difference with as many digits as it takes to see that it is not 0."""
         text, shown = self.signed(value), self.scale * value
+        if math.isinf(shown):
+            return "+∞" if shown > 0 else "-∞"
         if not text or not shown or float(text):
             return text
         digits = math.ceil(-math.log10(abs(shown)))
@@ -150,7 +152,7 @@ def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 def _surprise(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     own = np.take_along_axis(probabilities, labels[:, np.newaxis], axis=1)[:, 0]
-    return -np.log(np.maximum(own, np.finfo(np.float32).tiny))
+    return -np.log(np.maximum(own, np.finfo(own.dtype).tiny))
 
 
 def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:

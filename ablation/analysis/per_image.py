@@ -26,6 +26,7 @@ class OfImages:
 
     Attributes:
         effect: the answer over seeds.
+        differences: those of its differences whose runs have predictions, by seed.
         spread: the intervals over images, None where the metric is no mean over images.
         changed: which images are fixed and broken, None of what is no difference of two arms.
         predicted: of a difference of two arms what the reference and the other one have said, each
@@ -34,10 +35,21 @@ class OfImages:
     """
 
     effect: Effect
+    differences: pd.Series
     spread: Spread | None
     changed: Changed | None
     predicted: tuple[np.ndarray, np.ndarray] | None
     noun: Noun = NOUN
+
+    @property
+    def n(self) -> int:
+        """Number of seeds whose runs have predictions."""
+        return len(self.differences)
+
+    @property
+    def mean(self) -> float:
+        """Mean difference over these seeds."""
+        return float(self.differences.mean())
 
 
 def of_images(study: Study, comparison: Comparison) -> list[OfImages]:
@@ -72,8 +84,7 @@ def images_table(found: list[OfImages]) -> pd.DataFrame:
     for one in found:
         effect, both, counts = one.effect, one.spread, one.changed
         record: dict[str, Any] = {key: getattr(effect, key) for key in ("kind", "name", "where")}
-        record |= {"n": both.seeds if both else effect.n}
-        record |= {"images": both.images if both else math.nan, "mean": effect.mean}
+        record |= {"n": one.n, "images": both.images if both else math.nan, "mean": one.mean}
         low, high = both.over_images if both else nothing
         record |= {"low_images": low, "high_images": high}
         low, high = both.over_both if both else nothing
@@ -132,7 +143,8 @@ class _Reader:
         if total is None and both is None:
             return None
         spread_of = None if total is None else spread(total, effect.alpha)
-        return OfImages(effect, spread_of, both, predicted, self._noun)
+        differences = effect.differences.loc[seeds]
+        return OfImages(effect, differences, spread_of, both, predicted, self._noun)
 
     def _of(self, run: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         found = self._read(run)

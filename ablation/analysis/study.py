@@ -141,19 +141,20 @@ class Study:
         check_metric(name, (self.target_of(of_kind) for _, of_kind in kinds))
         of_arms, problems, lacking = whole.scored(self.runs)
         of_controls, _, more = whole.scored(self.control_runs)
-        problems, lacking = [*self.problems, *problems], [*lacking, *more]
-        if lacking:
-            complete = [*self.runs["state"], *self.control_runs["state"]].count(store.COMPLETE)
-            first = f"{lacking[0]}{' and others' if len(lacking) > 1 else ''}"
+        problems, lacking = [*self.problems, *problems], lacking | more
+        complete = [*self.runs["state"], *self.control_runs["state"]].count(store.COMPLETE)
+        for metric in dict.fromkeys(lacking.values()):
+            runs = [run for run, of_run in lacking.items() if of_run == metric]
+            first = f"{runs[0]}{' and others' if len(runs) > 1 else ''}"
             problems.append(
-                f"{whole.metric.name}: {len(lacking)} of {complete} complete runs have no readable "
-                f"class probabilities ({first}); rerun=all trains them anew"
+                f"{metric}: {len(runs)} of {complete} complete runs have no readable predictions "
+                f"({first}); rerun=all trains them anew"
             )
         return replace(whole, runs=of_arms, control_runs=of_controls, problems=tuple(problems))
 
-    def scored(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:
-        """Returns runs with their scores, what has no such metric, and the runs that lack one."""
-        runs, problems, lacking = frame.copy(), list[str](), list[str]()
+    def scored(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str], dict[str, str]]:
+        """Returns runs with their scores, what has no such metric, and which runs lack which."""
+        runs, problems, lacking = frame.copy(), list[str](), dict[str, str]()
         if runs.empty:
             return runs, problems, lacking
         runs["score"], runs["score_of_chance"] = math.nan, math.nan
@@ -165,7 +166,7 @@ class Study:
                     f"{self.measure}: it is not for {data}, of which {metric.name} is shown"
                 )
             scores, missing = self._scores(of_kind, metric)
-            lacking += missing
+            lacking |= dict.fromkeys(missing, metric.name)
             runs.loc[of_kind.index, "score"] = scores
             runs.loc[of_kind.index, "score_of_chance"] = self._chances(of_kind, metric)
         return runs, problems, lacking

@@ -19,6 +19,9 @@ from ablation.records import store
 from ablation.targets import CLASSES, TARGETS
 from ablation.text import readable
 
+NO_SCORE = "without a score"
+"""What a complete run is that lacks what a metric needs."""
+
 COSTS = ("parameters", "multiply_adds", "steps", "seconds_per_epoch", "peak_memory_bytes")
 """What `cost_table` says of a cell."""
 
@@ -51,14 +54,16 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
         for column in columns:
             cell = groups.get((*key, column), runs.iloc[:0])
             # A complete run may lack what a metric needs.
-            there = cell["score"].notna().to_numpy() & (cell["state"].to_numpy() == store.COMPLETE)
+            complete = cell["state"].to_numpy() == store.COMPLETE
+            there = cell["score"].notna().to_numpy() & complete
             scores = cell["score"].to_numpy(float)[there]
             by_seed[column] = pd.Series(scores, index=cell["seed"].to_numpy()[there])
+            states = cell["state"].astype(object).mask(complete & ~there, NO_SCORE)
             record |= {
                 column: by_seed[column].mean(),
                 f"{column} sd": by_seed[column].std(),
                 f"{column} n": len(scores),
-                f"{column} note": _note(cell["state"]) if comparison.exists(row, column) else "–",
+                f"{column} note": _note(states) if comparison.exists(row, column) else "–",
             }
         for column in others:
             difference = (by_seed[column] - by_seed[columns[0]]).dropna()
@@ -135,8 +140,9 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
 def interactions_table(comparison: Comparison) -> pd.DataFrame:
     """Returns where added alone and left out disagree: one row a factor of the design `both`.
 
-    Columns: `factor`, `added` and `left_out` (what its reference level contributes so), and of
-    their difference `interaction`, `low`, `high`, `pairs` and `verdict`.
+    Columns: `factor`, `added` and `left_out` (what its reference level contributes so, over the
+    seeds that have all four arms), and of their difference `interaction`, `low`, `high`, `pairs`
+    and `verdict`.
     """
     records = []
     by_seed = comparison.complete.pivot_table("score", "seed", "column", observed=True)
@@ -145,13 +151,14 @@ def interactions_table(comparison: Comparison) -> pd.DataFrame:
             continue
         added, base, reference, all_but = (comparison.arms[p].name for _, p in question.terms)
         there = {added, base, reference, all_but} <= set(by_seed.columns)
+        common = by_seed.reindex(effect.differences.index)  # So that the columns add up.
         levels_of = [comparison.arms[p].levels for _, p in question.terms]
         factor = next(key for key in levels_of[0] if levels_of[0][key] != levels_of[1][key])
         records.append(
             {
                 "factor": factor,
-                "added": (by_seed[added] - by_seed[base]).mean() if there else math.nan,
-                "left_out": (by_seed[reference] - by_seed[all_but]).mean() if there else math.nan,
+                "added": (common[added] - common[base]).mean() if there else math.nan,
+                "left_out": (common[reference] - common[all_but]).mean() if there else math.nan,
                 "interaction": effect.mean,
                 "low": effect.interval[0],
                 "high": effect.interval[1],

@@ -64,8 +64,12 @@ class Trial:
 
     @property
     def rank(self) -> float:
-        """The mean score, higher where it is better."""
-        return self.mean if self.target.of_epochs.higher_is_better else -self.mean
+        """The mean score, higher where it is better.
+
+        To twelve digits: how scores add up to one mean must not tell two trials apart.
+        """
+        rounded = float(f"{self.mean:.12g}")
+        return rounded if self.target.of_epochs.higher_is_better else -rounded
 
     @property
     def mean(self) -> float:
@@ -130,8 +134,8 @@ def best(trials: Sequence[Trial]) -> int | None:
 
 def ties(trials: Sequence[Trial], chosen: int) -> list[int]:
     """Returns the places of the trials with the same mean score as the chosen one, but for it."""
-    mean = trials[chosen].mean
-    return [place for place, one in enumerate(trials) if place != chosen and one.mean == mean]
+    rank = trials[chosen].rank
+    return [place for place, one in enumerate(trials) if place != chosen and one.rank == rank]
 
 
 def at_edge(grid: Mapping[str, Sequence[Any]], values: Mapping[str, Any]) -> list[str]:

@@ -17,13 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ablation import command
 from ablation.config import UserError, first_line
-from ablation.terminal import (
-    EXIT_INTERRUPTED,
-    EXIT_USER_ERROR,
-    accept_any_text,
-    counted,
-    open_console,
-)
+from ablation.terminal import counted, exit_code, open_console
 
 if TYPE_CHECKING:
     from ablation.export.exported import ExportedRun, ExportedStudy, Written
@@ -72,21 +66,18 @@ _SETTINGS = {
 
 def main() -> int:
     """Runs the command line; returns the exit code."""
-    accept_any_text()
+    return exit_code("ablation.export", _main)
+
+
+def _main() -> int:
     parser = command.Parser("ablation.export", __doc__, _EPILOG)
     parser.add_argument(
         "words", nargs="+", metavar="FOLDER", help="the study's folder, and where to export it"
     )
-    try:
-        # What argparse takes for options of its own may be one of ours with a dash too many.
-        known, others = parser.parse_known_args()
-        folder, targets, options = _sorted([*known.words, *others])
-        _export(folder, targets, options)
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except (UserError, OSError) as error:
-        print(f"ablation.export: {error}", file=sys.stderr)
-        return EXIT_USER_ERROR
+    # What argparse takes for options of its own may be one of ours with a dash too many.
+    known, others = parser.parse_known_args()
+    folder, targets, options = _sorted([*known.words, *others])
+    _export(folder, targets, options)
     return 0
 
 

@@ -163,14 +163,18 @@ def _log(study: ExportedStudy, run: ExportedRun, project: str, home: Path, mode:
         tags=list(tags),
     )
     folder = Path(live.settings.sync_dir)
-    live.define_metric("epoch")
-    live.define_metric("*", step_metric="epoch")
-    for place, (epoch, time) in enumerate(zip(run.epochs, run.clock, strict=True)):
-        row = {name: curve[place] for name, curve in run.curves.items()}
-        since = time - (run.start or 0.0)
-        live.log({"epoch": epoch, "_timestamp": time, "_runtime": since, **row}, step=epoch)
-    live.summary.update({**run.final, **run.cost})
-    live.finish(exit_code=0 if run.state == store.COMPLETE else 1)
+    code = 1
+    try:
+        live.define_metric("epoch")
+        live.define_metric("*", step_metric="epoch")
+        for place, (epoch, time) in enumerate(zip(run.epochs, run.clock, strict=True)):
+            row = {name: curve[place] for name, curve in run.curves.items()}
+            since = time - (run.start or 0.0)
+            live.log({"epoch": epoch, "_timestamp": time, "_runtime": since, **row}, step=epoch)
+        live.summary.update({**run.final, **run.cost})
+        code = 0 if run.state == store.COMPLETE else 1
+    finally:
+        live.finish(exit_code=code)
     return folder
 
 

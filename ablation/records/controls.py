@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.records import asked
+from ablation.records.store import LESIONS
 
 _KEY = "controls"
 
@@ -46,6 +47,16 @@ def _read(stored: Any) -> list[Control]:
     return found
 
 
+def _identity(one: Control) -> tuple[str, ...]:
+    """Returns what two records of one control have in common.
+
+    A lesion is named after the weights that it switches a part off in, and trained again these are
+    others; what was judged of the earlier ones is no further seed.
+    """
+    run, _, lesion = one.run.partition(f"/{LESIONS}/")
+    return one.kind, run, "" if lesion else one.run, one.of
+
+
 def put(study: Path, items: Sequence[Control]) -> None:
     """Adds controls to the record.
 
@@ -54,7 +65,7 @@ def put(study: Path, items: Sequence[Control]) -> None:
     """
 
     def added(stored: Any) -> list[dict[str, Any]]:
-        known = {(one.kind, one.run, one.of): one for one in (*_read(stored), *items)}
+        known = {_identity(one): one for one in (*_read(stored), *items)}
         return [asdict(one) for one in known.values()]
 
     if items:

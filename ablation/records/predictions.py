@@ -21,7 +21,8 @@ class Predictions:
     Attributes:
         labels: int (images,), the true classes.
         predicted: int (images,), the likeliest class.
-        probabilities: float32 (images, classes), whose largest is the predicted class's.
+        probabilities: float64 (images, classes), whose largest is the predicted class's. In single
+            precision what is 10⁻⁴⁵ would be 0.
     """
 
     labels: np.ndarray
@@ -66,10 +67,10 @@ def unpacked(arrays: dict[str, np.ndarray]) -> Predictions:
         KeyError: an earlier edition has kept no probabilities.
     """
     labels, predicted = arrays["label"], arrays["predicted"]
-    found = np.exp(arrays["log_probability"].astype(np.float32))
+    found = np.exp(arrays["log_probability"].astype(np.float64))
     if "classes" in arrays:
         kept, count = arrays["classes"], int(arrays["count"])
-        whole = np.full((len(labels), count), np.nan, np.float32)
+        whole = np.full((len(labels), count), np.nan)
         np.put_along_axis(whole, kept, found, axis=1)
         missing = np.isnan(whole)
         left = np.maximum(0, 1 - np.nansum(whole, axis=1)) / np.maximum(1, missing.sum(axis=1))
@@ -79,6 +80,6 @@ def unpacked(arrays: dict[str, np.ndarray]) -> Predictions:
     images = np.arange(len(labels))
     largest = found.max(axis=1)
     ties = (found == largest[:, np.newaxis]).sum(axis=1) > 1
-    lifted = np.where(ties, np.nextafter(largest, np.float32(2)), largest)
+    lifted = np.where(ties, np.nextafter(largest, 2), largest)
     found[images, predicted] = np.maximum(found[images, predicted], lifted)
     return Predictions(labels, predicted, found)

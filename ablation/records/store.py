@@ -7,12 +7,13 @@ runs/<study>/<network>-<data set>-s<seed>-<8 hex of the identity>/, -t<seed>- of
     history.csv      one row for each finished epoch
     result.json      final metrics, cost, budget spent, time, memory
     predictions.npz  what each validation image is taken for; see `predictions`
-    diagnostics.csv  with diagnostics=true, one row for each epoch and convolution
+    diagnostics.csv  with diagnostics=true, one row for each epoch and layer with a kernel
     provenance.json  commit, source digest, package versions, hardware, command line
     progress.json    where a running run stands
     log.txt          what the training process printed, of much the beginning and the end
     checkpoint/      weights, optimizer and position when they were last saved, until complete
     weights/         with keep_checkpoints, the weights after every so many epochs and the last
+    lesions/         with control=lesion, a folder for each part that was switched off
     source/          a user's own network as it was, with the local modules that it imports
     normalisation.npz  with keep_checkpoints, the scale and offset that make pixels inputs
 """
@@ -87,6 +88,9 @@ _ON_RECORD = ("place", "family", "parts", "source")
 SOURCE = "source"
 """Where a run keeps the code of a user's network."""
 
+LESIONS = "lesions"
+"""Where a run keeps what its network says with a part switched off, a folder for each."""
+
 _LOCK = ".lock"
 _TEMPORARY = ".writing"
 _BLOCK = re.compile(r"(?<=\n)(?=\w+:)")
@@ -102,7 +106,7 @@ class NetworkRecord:
         place: among others in a table.
         family: what it shares with those that differ in depth alone; a line may join them.
         identity: what identifies it; see `identity.identity`.
-        parts: what a report must know of each of its parts; see `factors.of_part`.
+        parts: what a report must know of each of its parts; see `factors.of_parts`.
         source: the SHA-256 of the code of each of its modules, {} if it is the project's own.
     """
 
@@ -551,7 +555,7 @@ def forget(directory: Path) -> None:
         "normalisation.npz",
     ):
         (directory / name).unlink(missing_ok=True)
-    for name in ("checkpoint", "weights"):
+    for name in ("checkpoint", "weights", LESIONS):
         shutil.rmtree(directory / name, ignore_errors=True)
 
 

@@ -10,13 +10,12 @@ import shlex
 import sys
 import webbrowser
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ablation import command
 from ablation.config import ReportConfig, UserError
-from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR, accept_any_text
+from ablation.terminal import EXIT_RUNS_MISSING, exit_code, say
 from ablation.validation import check_report
 
 _EPILOG = """options are written as in the sweep:
@@ -44,7 +43,10 @@ _OPTIONS = tuple(f"report.{field.name}" for field in fields(ReportConfig))
 
 def main() -> int:
     """Runs the command line; returns the exit code."""
-    accept_any_text()
+    return exit_code("ablation.report", _main)
+
+
+def _main() -> int:
     os.environ["MPLBACKEND"] = "agg"  # Figures are files, whatever windows the user has.
     parser = command.Parser("ablation.report", __doc__, _EPILOG)
     parser.add_argument(
@@ -52,18 +54,15 @@ def main() -> int:
     )
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("--check", action="store_true", help="hold the study against its claims")
-    try:
-        # What argparse takes for options of its own may be one of ours with a dash too many.
-        known, others = parser.parse_known_args()
-        folders, options = _sorted([*known.words, *others])
-        if len(folders) not in (1, 2):
-            raise UserError(f"name one study, or two to compare them. Received: {len(folders)}.")
-        if known.check:
-            return _check(folders, options, known.open)
-        _report(folders, options, known.open)
-    except (UserError, OSError) as error:
-        print(f"ablation.report: {error}", file=sys.stderr)
-        return EXIT_USER_ERROR
+    # What argparse takes for options of its own may be one of ours with a dash too many.
+    known, others = parser.parse_known_args()
+    words, options = _sorted([*known.words, *others])
+    folders = [str(Path(word).expanduser()) for word in words]
+    if len(folders) not in (1, 2):
+        raise UserError(f"name one study, or two to compare them. Received: {len(folders)}.")
+    if known.check:
+        return _check(folders, options, known.open)
+    _report(folders, options, known.open)
     return 0
 
 
@@ -105,13 +104,13 @@ def _report(folders: list[str], options: dict[str, str | None], opens: bool) -> 
             raise UserError("options are for the report of one study, not for a comparison of two.")
         one, other = map(load, folders)
         found = difference(one, other)
-        print(markdown.compared(found))
+        say(markdown.compared(found))
         page = write_difference(one, other, found)
     else:
-        write_report(folders[0], _typed(options), tell=partial(print, flush=True))
-        print(f"Report: {Path(folders[0]) / 'report.md'}")
+        write_report(folders[0], _typed(options), tell=say)
+        say(f"Report: {Path(folders[0]) / 'report.md'}")
         page = Path(folders[0]) / PAGE
-    print(f"Page:   {page}")
+    say(f"Page:   {page}")
     if opens and not webbrowser.open(page.resolve().as_uri()):
         print("No browser could be started; open the page by its path.", file=sys.stderr)
 

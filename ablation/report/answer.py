@@ -39,9 +39,11 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
         comparison: of runs.
         images: what the validation images say to its questions.
     """
-    effects = [effect for effect in comparison_effects(comparison) if effect.n]
+    asked = comparison_effects(comparison)
+    effects = [effect for effect in asked if effect.n]
+    unanswered = list(_unanswered([effect for effect in asked if not effect.n]))
     if not effects:
-        return []
+        return unanswered
     found = list(_did_not_learn(comparison))
     if max(effect.n for effect in effects) < SEEDS_FOR_A_VERDICT:
         found += _without_verdict(comparison, effects)
@@ -50,7 +52,7 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
     else:
         found += _of_grid(comparison, effects)
     last = [*_exact(effects), *_looked(comparison, effects), *_over_images(images)]
-    last += of_the_draw(comparison)
+    last += [*of_the_draw(comparison), *unanswered]
     found = [*found[: _SENTENCES_AT_MOST - len(last)], *last]
     return [f"{text[0].upper()}{text[1:]}" for text in found]
 
@@ -77,6 +79,13 @@ def _exact(effects: Sequence[Effect]) -> Iterator[str]:
         )
 
 
+def _unanswered(effects: Sequence[Effect]) -> Iterator[str]:
+    """Yields which questions have no answer, because runs failed, are missing or lack a score."""
+    if effects:
+        named = _shortly([_named(effect) for effect in effects])
+        yield f"No answer: {named}; no seed has a score of every net compared."
+
+
 def _looked(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]:
     """Yields that seeds were chosen by looking, where they were."""
     if comparison.looked:
@@ -91,10 +100,12 @@ def _over_images(images: Sequence[OfImages]) -> Iterator[str]:
     """Yields how far other images would move the largest difference, of networks as they are."""
     able = [one for one in images if one.spread and not math.isnan(one.spread.over_images[0])]
     if able:
-        one = max(able, key=lambda one: abs(one.effect.mean))
+        one = max(able, key=lambda one: abs(one.mean))
         assert one.spread
         low, high = one.effect.metric.bounds(*one.spread.over_images)
         what = "it" if len(able) == 1 else f"the largest difference ({_named(one.effect)})"
+        if one.n < one.effect.n:
+            what += f", over the {counted(one.n, 'seed')} with predictions,"
         yield (
             f"With other {one.noun.many} than these {one.spread.images:,}, and the same networks, "
             f"{what} would lie within {low} to {high}."
@@ -186,7 +197,7 @@ def _of_grid(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]
     told = [one for one in interactions if one.verdict in (HELPS, HURTS)]
     for one in sorted(told, key=lambda effect: -abs(effect.mean))[:2]:
         yield _interaction(one)
-    yield from _open([*contrasts, *interactions])
+    yield from _open([*contrasts, *mains, *interactions])
 
 
 def _of_rows(effects: Sequence[Effect]) -> str:
@@ -203,10 +214,11 @@ def _of_design(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[st
     metric, base = effects[0].metric, _base(comparison, "reference")
     total = [effect for effect in effects if effect.kind == "total"]
     for one in total:
-        steps = sum(effect.kind == "step" for effect in effects)
+        steps = sum(arm.role == "step" for arm in comparison.arms)
+        what = "kept step" if any(arm.role == "rejected" for arm in comparison.arms) else "step"
         yield (
-            f"The {steps} steps together take {base} {metric.size(one.mean)} {_direction(one)} "
-            f"({_interval(one)}), over {_seeds([one])}."
+            f"The {counted(steps, what)} together take {base} {metric.size(one.mean)} "
+            f"{_direction(one)} ({_interval(one)}), over {_seeds([one])}."
         )
     told = {
         "change": ("change", f" of {base}"),
@@ -243,28 +255,39 @@ def _alone(effect: Effect) -> str:
 
 def _ranked(effects: Sequence[Effect], head: str) -> Iterator[str]:
     """Yields which of some changes help and which hurt, the largest first."""
+    constant = [effect for effect in effects if effect.constant and not effect.verdict]
+    tested = [effect for effect in effects if effect not in constant]
     said = []
     for verdict, word in ((HURTS, "hurt"), (HELPS, "help")):
-        of_verdict = [effect for effect in effects if effect.verdict == verdict]
-        if not of_verdict:
+        of_verdict = [effect for effect in tested if effect.verdict == verdict]
+        if of_verdict:
+            verb = word if len(of_verdict) > 1 else f"{word}s"
+            said.append(f"{len(of_verdict)} {verb}: {_largest(of_verdict)}")
+        elif tested:
             said.append(f"none {word}s")
-            continue
-        largest = sorted(of_verdict, key=lambda effect: -abs(effect.mean))
-        named = _shortly(
-            [
-                f"{effect.minuend} ({effect.metric.difference(effect.mean)}, {_bounds(effect)})"
-                for effect in largest
-            ]
-        )
-        verb = word if len(of_verdict) > 1 else f"{word}s"
-        said.append(f"{len(of_verdict)} {verb}: {named}")
-    clear = any(effect.verdict in (HELPS, HURTS) for effect in effects)
-    text = "; ".join(said) if clear else "none can be told from chance yet"
-    yield f"{head}, {text} ({_seeds(effects)})."
+    if tested and not any(effect.verdict in (HELPS, HURTS) for effect in tested):
+        undecided = all(effect.verdict != NO_RELEVANT_DIFFERENCE for effect in tested)
+        said = ["none can be told from chance yet" if undecided else "none helps or hurts"]
+    if constant:
+        verb = "are" if len(constant) > 1 else "is"
+        said.append(f"{len(constant)} {verb} the same for every seed: {_largest(constant)}")
+    yield f"{head}, {'; '.join(said)} ({_seeds(effects)})."
     equal = [effect for effect in effects if effect.verdict == NO_RELEVANT_DIFFERENCE]
     if equal:
         names = _shortly([effect.minuend for effect in equal])
         yield f"No relevant difference: {names} ({_margin(equal[0])})."
+
+
+def _largest(effects: Sequence[Effect]) -> str:
+    """Returns a few effects with their sizes and, where they have one, intervals."""
+    largest = sorted(effects, key=lambda effect: -abs(effect.mean))
+    return _shortly(
+        [
+            f"{effect.minuend} ({effect.metric.difference(effect.mean)}"
+            f"{'' if effect.constant else f', {_bounds(effect)}'})"
+            for effect in largest
+        ]
+    )
 
 
 def _open(effects: Sequence[Effect]) -> Iterator[str]:
@@ -294,10 +317,10 @@ def _difference(effect: Effect) -> str:
     where = f" at {effect.where}" if effect.where else ""
     title = metric.title
     interval = f" ({_interval(effect)})" if effect.n > 1 else ""
-    return (
-        f"{title} with {effect.minuend} is {metric.size(effect.mean)} {_direction(effect)} than "
-        f"with {effect.subtrahend}{where}{interval}"
+    moved = (
+        f"{metric.size(effect.mean)} {_direction(effect)} than" if effect.mean else "the same as"
     )
+    return f"{title} with {effect.minuend} is {moved} with {effect.subtrahend}{where}{interval}"
 
 
 def _interaction(effect: Effect) -> str:
@@ -341,7 +364,11 @@ def _counts(effects: Sequence[Effect]) -> str:
         OPEN: "are open",
         NO_RELEVANT_DIFFERENCE: "do not matter",
     }
-    return ", ".join(f"{verdicts[one]} {word}" for one, word in words.items() if one in verdicts)
+    said = [f"{verdicts[one]} {word}" for one, word in words.items() if one in verdicts]
+    constant = sum(effect.constant and not effect.verdict for effect in effects)
+    if constant:
+        said.append(f"{constant} {'are' if constant > 1 else 'is'} the same for every seed")
+    return ", ".join(said)
 
 
 def _seeds(effects: Sequence[Effect]) -> str:

@@ -135,7 +135,12 @@ def _comparison(comparison: Comparison, images: Sequence[OfImages]) -> dict[str,
     if found.tuning:
         described["certificate"]["equal_tuning"] = found.tuning.passes
         described["tuning"] = {
-            **{key: _plain(value) for key, value in vars(found.tuning).items() if key != "grid"},
+            **{
+                key: _plain(value)
+                for key, value in vars(found.tuning).items()
+                if key not in ("grid", "target")
+            },
+            "target": found.tuning.target.kind,
             "grid": found.tuning.grid,
             "trials": _records(tuning_table(comparison)),
         }

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from rich.cells import cell_len
 
 from ablation.analysis.effects import Effect
-from ablation.factors import LAST
+from ablation.factors import LAST, is_absent
 from ablation.report.fonts import drawn
 from ablation.text import readable
 
@@ -105,7 +105,8 @@ def row_title(rows: Sequence[str], key: Sequence[Any]) -> str:
         rows: the factors that make a row.
         key: the level of each.
     """
-    return ", ".join(_level(row, level) for row, level in zip(rows, key, strict=True))
+    pairs = zip(rows, key, strict=True)
+    return ", ".join(_level(row, level) for row, level in pairs if not is_absent(level))
 
 
 def _level(factor: str, level: Any) -> str:

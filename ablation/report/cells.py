@@ -213,7 +213,7 @@ def image_cells(found: Sequence[OfImages]) -> Cells:
         texts = [f"{count:,}" for count in counts] or [""] * 4
         texts.append(number(changed.by_seed_alone, ",.0f") if changed else "")
         name = f"{effect.kind}: {effect.named('−')}"
-        rows.append([name, effect.where, str(effect.n), signed(effect.mean), *intervals, *texts])
+        rows.append([name, effect.where, str(one.n), signed(one.mean), *intervals, *texts])
     return Cells(header, rows)
 
 

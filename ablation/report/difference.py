@@ -1,5 +1,6 @@
 """What changed between two studies, cell by cell."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,6 +15,7 @@ from ablation.analysis.comparison import (
 )
 from ablation.analysis.metrics import Metric
 from ablation.analysis.study import Study
+from ablation.analysis.tables import NO_SCORE
 from ablation.records import store
 from ablation.report.cells import Cells
 
@@ -78,11 +80,29 @@ def difference(one: Study, other: Study) -> Difference:
         _cells(one, other, names),
         _protocol(one, other, names),
         (*one.problems, *other.problems),
-        _heading(one.metric),
+        _heading(_metrics(one, other)),
     )
 
 
-def _heading(metric: Metric) -> str:
+def _metrics(*studies: Study) -> list[Metric]:
+    """Returns what the scores of some studies are, each once."""
+    found: dict[tuple[str, str], Metric] = {}
+    for study in studies:
+        for _, runs in study.runs.groupby("target", sort=False):
+            metric = study.metric_of(runs)
+            found[_kind(metric)] = metric
+    return list(found.values())
+
+
+def _kind(metric: Metric) -> tuple[str, str]:
+    """Returns what two scores must have in common to be subtracted."""
+    return metric.name, metric.unit
+
+
+def _heading(metrics: Sequence[Metric]) -> str:
+    if len(metrics) != 1:
+        return _HEADING.format("Scores", "")
+    metric = metrics[0]
     title = f"{metric.title[0].upper()}{metric.title[1:]}"
     said = _HEADING.format(title, f", {metric.unit}" if metric.unit else "")
     return said if metric.higher_is_better else f"{said}; lower is better"
@@ -135,14 +155,47 @@ def _cells(one: Study, other: Study, names: tuple[str, str]) -> Cells:
     keys = _cell_keys(one, other)
     sides = [_groups(study, keys) for study in (one, other)]
     cells = sorted(set(sides[0]) | set(sides[1]), key=lambda cell: [level_key(v) for v in cell])
+    mixed = len(_metrics(one, other)) > 1
     rows = []
     for cell in cells:
-        runs = [side.get(cell) for side in sides]
-        means = [float("nan") if found is None else _complete(found).mean() for found in runs]
-        difference = means[1] - means[0]
-        shown = [_shown(found, one.metric) for found in runs]
-        rows.append([*cell, *shown, one.metric.signed(difference)])
+        found = [
+            _Side(side[cell], study.metric_of(side[cell])) if cell in side else None
+            for study, side in zip((one, other), sides, strict=True)
+        ]
+        shown = [side.shown(mixed) if side else "missing" for side in found]
+        rows.append([*cell, *shown, _subtracted(found, mixed)])
     return Cells([*keys, *names, "difference"], rows)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The runs of one study in a cell, and what their score is."""
+
+    runs: pd.DataFrame
+    metric: Metric
+
+    @property
+    def scores(self) -> pd.Series:
+        complete = self.runs["state"] == store.COMPLETE
+        return self.runs.loc[complete, "score"].dropna().astype(float)
+
+    def shown(self, with_unit: bool) -> str:
+        """Returns the mean of the scores, or why there is none."""
+        if self.scores.empty:
+            states = self.runs["state"].unique()
+            return ", ".join(NO_SCORE if one == store.COMPLETE else one for one in states)
+        write = self.metric.value if with_unit else self.metric.number
+        return f"{write(self.scores.mean())} (n={len(self.scores)})"
+
+
+def _subtracted(found: Sequence[_Side | None], with_unit: bool) -> str:
+    """Returns the difference of two means, nothing where one is missing or is of another kind."""
+    one, other = found
+    if one is None or other is None or _kind(one.metric) != _kind(other.metric):
+        return ""
+    write = one.metric.difference if with_unit else one.metric.signed
+    difference = other.scores.mean() - one.scores.mean()
+    return "" if pd.isna(difference) else write(difference)
 
 
 def _groups(study: Study, keys: list[str]) -> dict[tuple, pd.DataFrame]:
@@ -150,16 +203,3 @@ def _groups(study: Study, keys: list[str]) -> dict[tuple, pd.DataFrame]:
     frame = study.runs.reindex(columns=columns).astype(object)
     cells = frame.where(frame.notna(), "").astype(str).itertuples(index=False, name=None)
     return dict(iter(study.runs.groupby(pd.Series(list(cells), index=study.runs.index))))
-
-
-def _complete(runs: pd.DataFrame) -> pd.Series:
-    return runs.loc[runs["state"] == store.COMPLETE, "score"].astype(float)
-
-
-def _shown(runs: pd.DataFrame | None, metric: Metric) -> str:
-    if runs is None:
-        return "missing"
-    scores = _complete(runs)
-    if scores.empty:
-        return ", ".join(runs["state"].unique())
-    return f"{metric.number(scores.mean())} (n={len(scores)})"

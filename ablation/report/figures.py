@@ -17,6 +17,7 @@ from ablation.analysis.comparison import combinations
 from ablation.analysis.effects import HELPS, HURTS, NO_RELEVANT_DIFFERENCE, OPEN, Effect
 from ablation.analysis.metrics import ACCURACY, Metric
 from ablation.analysis.significance import t_half_width
+from ablation.factors import is_absent
 from ablation.records import store
 from ablation.report.axes import (
     GAP,
@@ -44,6 +45,7 @@ _PANELS_AT_MOST = 24
 _LABELS_AT_MOST = 24
 _EFFECT_LENGTH = 100
 _DOTS_AT_MOST = 1000
+_ARROW = 0.05  # How far an interval without an end is drawn, as a share of all that has one.
 """Beyond which they are an image in the SVG, which would take megabytes to name each of them."""
 _VERDICTS = {
     HELPS: ("#009E73", "^"),
@@ -218,7 +220,7 @@ def final_scores(
     # Side by side, so that intervals of one cell do not hide each other.
     apart = min(0.12, 0.8 / len(columns))
     many = len(runs) > _DOTS_AT_MOST
-    notes = []
+    notes, upright = [], 0.0
     for axes, panel in zip(grid.flat, panels, strict=False):
         for i, column in enumerate(columns):
             shift = apart * (i - (len(columns) - 1) / 2)
@@ -231,11 +233,12 @@ def final_scores(
                     notes.append((axes, place + shift, values, states, style["color"]))
         width = figure.get_figwidth() / grid.shape[1]
         axes.set_title(fitted(row_title(others, panel), width - 0.2), fontsize=9)
-        labels = [", ".join(drawn(str(level), LEVEL_LENGTH) for level in cell) for cell in places]
-        _label_places(axes, labels, width)
+        upright = _label_places(axes, list(map(_place_name, places)), width)
         axes.grid(alpha=0.3)
         if metric.unit == "%":
             percent_axis(axes)
+    # Upright labels would take their room from the panels.
+    figure.set_figheight(figure.get_figheight() + upright)
     for note in notes:
         _write_note(*note)
     for i, axes in enumerate(grid.flat):
@@ -336,14 +339,25 @@ def _write_note(
     )
 
 
-def _label_places(axes: Axes, labels: Sequence[str], width: float) -> None:
-    """Labels the places of a horizontal axis of so many inches, of very many only some."""
+def _place_name(cell: Sequence[Any]) -> str:
+    """Returns what is written at a place of the horizontal axis: levels of parts that it has."""
+    levels = [drawn(str(level), LEVEL_LENGTH) for level in cell if not is_absent(level)]
+    return drawn(", ".join(levels), 2 * LEVEL_LENGTH)
+
+
+def _label_places(axes: Axes, labels: Sequence[str], width: float) -> float:
+    """Labels the places of a horizontal axis of so many inches, of very many only some.
+
+    Returns:
+        The inches that upright labels take more than level ones.
+    """
     step = math.ceil(len(labels) / _LABELS_AT_MOST)
     shown = labels[::step]
     upright = 0.09 * sum(map(cell_len, shown)) > width - 1
     rotation = 90 if upright else 0
     axes.set_xticks(range(0, len(labels), step), shown, rotation=rotation, fontsize=9)
     axes.set_xlim(-0.5, len(labels) - 0.5)
+    return max(0.0, 0.075 * max(map(cell_len, shown)) - 0.3) if upright else 0.0
 
 
 def forest(effects: Sequence[Effect]) -> Figure:
@@ -351,8 +365,10 @@ def forest(effects: Sequence[Effect]) -> Figure:
 
     Colour and shape both say the verdict, so that either is enough.
 
+    A question without any seed keeps its place. An end that is not known yet is an arrow.
+
     Args:
-        effects: of one metric, at least one, each with at least one seed.
+        effects: of one metric, at least one with a seed.
     """
     labels = [
         f"{drawn(e.name, _EFFECT_LENGTH)}"
@@ -365,26 +381,35 @@ def forest(effects: Sequence[Effect]) -> Figure:
     axes = figure.subplots()
     margin = effects[0].margin
     if margin is not None:
-        span = metric.scale * margin
-        axes.axvspan(-span, span, color="#999999", alpha=0.2, linewidth=0)
+        half = metric.scale * margin
+        axes.axvspan(-half, half, color="#999999", alpha=0.2, linewidth=0)
     axes.axvline(0, color="black", linewidth=0.8)
     many = sum(effect.n for effect in effects) > _DOTS_AT_MOST
     ends = np.concatenate([[0.0], *([*e.differences, *e.interval] for e in effects)])
-    gap = GAP * float(np.ptp(ends[np.isfinite(ends)]))
+    ends = ends[np.isfinite(ends)]
+    span = float(np.ptp(ends))
+    gap, least, most = GAP * span, ends.min() - _ARROW * span, ends.max() + _ARROW * span
     for place, effect in enumerate(effects):
         points = metric.scale * effect.differences
         low, high = (metric.scale * bound for bound in drawn_interval(effect, gap))
         color, marker = _VERDICTS[effect.verdict]
         axes.plot(points, [place + 0.15] * len(points), ".", color=color, rasterized=many, **_DOT)
-        if effect.n > 1 and not effect.constant and np.isfinite([low, high]).all():
-            axes.plot([low, high], [place, place], linewidth=2, color=color)
+        if not effect.n:
+            axes.text(0, place, " no pair of runs", va="center", fontsize=8)
+            continue
+        if effect.n > 1 and not effect.constant and not np.isnan([low, high]).any():
+            bar = np.clip([low, high], metric.scale * least, metric.scale * most)
+            axes.plot(bar, [place, place], linewidth=2, color=color)
+            for bound, end, arrow in zip((low, high), bar, "<>", strict=True):
+                if math.isinf(bound):
+                    axes.plot(end, place, arrow, color=color, markersize=6)
         axes.plot(metric.scale * effect.mean, place, marker, color=color, markersize=7)
     axes.set_yticks(range(len(effects)), labels)
     axes.set_ylim(len(effects) - 0.5, -0.5)
     unit = f", {metric.points}" if metric.points else ""
     axes.set_xlabel(f"difference of {metric.title}{unit}")
     axes.grid(alpha=0.3, axis="x")
-    shown = dict.fromkeys(effect.verdict for effect in effects)
+    shown = dict.fromkeys(effect.verdict for effect in effects if effect.n)
     handles = [
         Line2D([], [], color=color, marker=marker, linewidth=2, label=verdict or "no verdict")
         for verdict, (color, marker) in _VERDICTS.items()
@@ -408,6 +433,11 @@ def arms(table: pd.DataFrame, runs: pd.DataFrame, metric: Metric) -> Figure:
         if row["role"] in _BASES:
             color, marker = "black", "D"
             axes.axvline(metric.scale * row["mean"], color="black", linewidth=0.8, linestyle=":")
+        if not row["n"]:
+            left = 0.01  # Of the width, since it has no score to stand at.
+            frame = axes.get_yaxis_transform()
+            axes.text(left, place, row["note"], va="center", fontsize=8, transform=frame)
+            continue
         scores = metric.scale * runs.loc[runs["column"] == row["arm"], "score"]
         axes.plot(scores, [place + 0.15] * len(scores), ".", color=color, **_DOT)
         half = t_half_width(scores)
@@ -417,7 +447,7 @@ def arms(table: pd.DataFrame, runs: pd.DataFrame, metric: Metric) -> Figure:
     return figure
 
 
-def roadmap(table: pd.DataFrame, metric: Metric) -> Figure:
+def roadmap(table: pd.DataFrame, metric: Metric) -> tuple[Figure, bool]:
     """Draws steps as bars one below the other, as in Fig. 2 of Liu et al. 2022, arXiv 2201.03545.
 
     A step that is not kept is hatched; a net beside the design stands last.
@@ -425,13 +455,17 @@ def roadmap(table: pd.DataFrame, metric: Metric) -> Figure:
     Args:
         table: see `tables.arms_table`.
         metric: whose mean is a bar, with its standard deviation over seeds.
+
+    Returns:
+        The figure, and whether its bars begin at 0.
     """
     figure, axes = _arm_axes(table, metric)
     means = metric.scale * table["mean"].to_numpy(float)
     spread = np.nan_to_num(metric.scale * table["sd"].to_numpy(float))
     low, high = np.nanmin(means - spread), np.nanmax(means + spread)
-    # Bars of a metric with a far zero would all look alike.
-    left = 0.0 if low < 0.5 * high else low - 0.35 * max(high - low, 0.02 * abs(high))
+    # Bars of a metric with a far zero would all look alike, and below 0 a bar grows to the left.
+    from_0 = 0 <= low < 0.5 * high or low == high == 0
+    left = 0.0 if from_0 else low - 0.35 * max(high - low, 0.02 * abs(high))
     colors = {"target": "#999999", "reference": "#56B4E9", "rejected": "white"}
     for place, row in enumerate(table.to_dict("records")):
         rejected = row["role"] == "rejected"
@@ -456,9 +490,9 @@ def roadmap(table: pd.DataFrame, metric: Metric) -> Figure:
         text += f" ({metric.signed(row['difference'])})" if row["pairs"] else ""
         text += "" if math.isnan(cost) else f"  {cost / 1e6:,.1f} M"
         axes.text(mean + spread[place], place, f"  {text}", va="center", fontsize=8)
-    axes.set_xlim(left, high + 0.45 * (high - left))
+    axes.set_xlim(left, high + 0.45 * (high - left or 1))
     axes.set_xlabel(f"{metric.heading}; beside it multiply-adds")
-    return figure
+    return figure, from_0
 
 
 _BASES = ("reference", "stripped")

@@ -303,8 +303,9 @@ def without_reference(comparison: Comparison) -> list[Note]:
 
 
 def sentences(found: Sequence[Effect]) -> list[str]:
-    """Returns one sentence for each effect; with one seed a cell only for the contrasts."""
-    told = _of(found, "contrast") if alone(found) else found
+    """Returns one sentence for each effect; with one seed a cell only for what is no average."""
+    averages = ("main effect", "interaction")
+    told = [one for one in found if one.kind not in averages] if alone(found) else found
     lines = [effect.sentence() for effect in foremost(told, _TOLD_AT_MOST)]
     if len(told) > _TOLD_AT_MOST:
         lines.append(f"and {len(told) - _TOLD_AT_MOST:,} more, in the table of effects.")

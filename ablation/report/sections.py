@@ -35,6 +35,7 @@ _FOREST = (
     "Every question with the differences of its seeds, their mean and its interval, as in the "
     "table."
 )
+_NOT_FROM_0 = "The bars do not begin at 0."
 _RESPONSES = (
     "Standard deviation of each 3x3 convolution's response after the last epoch, as in Fig. 7 of "
     "He et al. 2015 (arXiv 1512.03385): after batch normalisation, before ReLU and addition; of "
@@ -115,8 +116,8 @@ def _curves(study: Study, comparison: Comparison, sort: str) -> Section:
     drawn = []
     if not comparison.complete.empty:
         drawn.append(_arms(comparison, sort) if comparison.arms else _final(comparison))
-    effects = [effect for effect in tables.comparison_effects(comparison) if effect.n]
-    if effects:
+    effects = tables.comparison_effects(comparison)
+    if any(effect.n for effect in effects):
         figure = figures.forest(foremost(effects, _EFFECTS_AT_MOST))
         drawn_of = _drawn_of(_EFFECTS_AT_MOST, len(effects))
         caption = f"{_FOREST} {drawn_of}".strip()
@@ -172,11 +173,12 @@ def _final(comparison: Comparison) -> Drawing:
 def _arms(comparison: Comparison, sort: str) -> Drawing:
     table = tables.arms_table(comparison, sort)
     if comparison.design == "cumulative" and table["n"].any():
+        figure, from_0 = figures.roadmap(table, comparison.metric)
         caption = (
             "One step after another, with the standard deviation over seeds; what is hatched was "
-            "tried and not kept. The bars do not begin at 0."
+            "tried and not kept."
         )
-        return Drawing("final", figures.roadmap(table, comparison.metric), caption)
+        return Drawing("final", figure, caption if from_0 else f"{caption} {_NOT_FROM_0}")
     figure = figures.arms(table, comparison.complete, comparison.metric)
     return Drawing("final", figure, "A point is a seed; a bar is the 95% interval of one mean.")
 
@@ -236,9 +238,9 @@ def _pictures(shown: Gallery, images: Sequence[OfImages]) -> Section:
         )
     if shown.cells and shown.images and shown.picture:
         drawn.append(_predictions(shown, shown.images, shown.picture))
-    differing = [one for one in images if one.changed and one.predicted and one.effect.n]
+    differing = [one for one in images if one.changed and one.predicted]
     if shown.images and shown.picture and differing:
-        largest = max(differing, key=lambda one: abs(one.effect.mean))
+        largest = max(differing, key=lambda one: abs(one.mean))
         drawn += _changed(shown.classes, shown.images, largest, shown.picture)
     if shown.images and shown.picture:
         drawn.append(_examples(shown.classes, shown.images, shown.picture))

@@ -1,6 +1,6 @@
 """What a network learns to say of an image: a class, values, or several labels.
 
-A target is a module here with a class of the protocol `Target`, a line in `TARGETS`, and its
+A target is a module here with a subclass of `Target`, a line in `TARGETS`, and its
 pictures in `PICTURES` of `ablation.report.sections`.
 """
 

@@ -152,3 +152,17 @@ def test_the_budget_that_a_design_varies_is_checked_within_its_levels(stored_des
     (found,) = reading.load(study).audit()
     assert not found.passes
     assert "PASS among runs of equal batch_size" in markdown.certificate(found)
+
+
+def test_a_run_that_ended_early_gives_no_other_count_decimals(stored_run, tmp_path):
+    stored_run("plain=true")
+    stored_run("plain=false", steps=55)
+    stored_run("plain=false", "arch=20", state=store.DIVERGED, reason="nan")
+    assert set(_audit(tmp_path).unequal["optimizer steps"]) == {"110", "55"}
+
+
+def test_a_hole_says_of_what_its_level_is(stored_run, tmp_path):
+    stored_run("arch=20", "parts.se=true")
+    stored_run("arch=20", "parts.se=false", state=store.FAILED, reason="why")
+    (hole,) = _audit(tmp_path).holes
+    assert "se false, seed 0: failed (why)" in hole

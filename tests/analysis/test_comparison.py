@@ -1,7 +1,9 @@
 import pytest
 
 from ablation.analysis import reading
+from ablation.analysis.comparison import level_key
 from ablation.config import UserError
+from ablation.factors import Label
 from ablation.records import asked, store
 from ablation.report.notes import title
 
@@ -269,3 +271,9 @@ def test_a_level_may_have_the_name_of_anything(name, stored_run, tmp_path):
         assert row[found.difference(found.columns[1])] == difference
     (usual,) = loaded.comparisons("dataset.path")
     assert usual.reference is not None and len(usual.others) == 1
+
+
+def test_labels_of_digits_and_dots_are_ordered():
+    levels = [Label(text, 1) for text in ("2.0.0", "1.2.3", "10", "9", "1e-3", "0.5", ".25", "1.")]
+    ordered = sorted(levels, key=level_key)
+    assert [one for one in ordered if level_key(one)[2]] == ["1e-3", ".25", "0.5", "9", "10"]

@@ -185,6 +185,24 @@ def test_a_row_that_cannot_have_a_level_is_no_effect_and_voids_no_average():
     assert [effect.where for effect in _by_kind(found, "contrast")] == ["arch 20"]
 
 
+def test_a_cell_that_cannot_be_is_in_no_main_effect():
+    scores = {
+        ("20", "plain"): [0.50, 0.51, 0.52],
+        ("20", "residual"): [0.60, 0.62, 0.61],
+        ("56", "plain"): [0.55, 0.57, 0.58],
+    }
+    runs = _runs({**scores, ("56", "residual"): [math.nan] * 3})
+    found = _answers(
+        runs,
+        ["arch"],
+        ("plain", "residual"),
+        exists=lambda row, column: (row["arch"], column) != ("56", "residual"),
+    )
+    (depth,) = [one for one in _by_kind(found, "main effect") if one.minuend == "arch 56"]
+    assert (depth.n, depth.mean) == (3, pytest.approx(0.17 / 3))
+    assert {effect.family for effect in found} == {2}
+
+
 @pytest.mark.parametrize(
     ("accuracy", "classes", "expected"),
     [(0.10, 10, True), (0.1375, 10, True), (0.20, 10, False), (0.5115, 2, True), (0.60, 2, False)],
@@ -412,7 +430,7 @@ def test_no_end_of_an_interval_reads_as_0_unless_0_may_be_it():
         ((-0.02, -0.0000012), ("-2.00", "-0.0001")),
         ((-0.000031, 0.02), ("-0.003", "+2.00")),
         ((1e-12, 0.02), ("+1e-10", "+2.00")),
-        ((-0.01, math.inf), ("-1.00", "+inf")),
+        ((-0.01, math.inf), ("-1.00", "+∞")),
         ((0.0, 0.0), ("+0.00", "+0.00")),
         ((math.nan, math.nan), ("", "")),
     ],

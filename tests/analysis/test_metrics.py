@@ -155,7 +155,7 @@ def test_runs_without_probabilities_are_named_and_keep_their_accuracy(stored_run
     study = load(tmp_path / "main")
     assert study.measured("accuracy").table()["plain"].tolist() == [0.25]
     found = study.measured("log_loss")
-    assert "1 of 1 complete runs have no readable class probabilities" in found.problems[-1]
+    assert "1 of 1 complete runs have no readable predictions" in found.problems[-1]
     assert math.isnan(found.runs["score"].iloc[0])
 
 
@@ -198,3 +198,11 @@ def test_a_metric_that_fails(tmp_path, monkeypatch, name, message):
     (tmp_path / f"{name}_metrics.py").write_text(OWN)
     with pytest.raises(UserError, match=message):
         find(f"{name}_metrics.py:{name}").function(LABELS, PROBABILITIES)
+
+
+def test_what_a_sure_net_says_of_other_classes_is_kept():
+    logits = np.zeros((1, 12))
+    logits[0] = [0.0, -140.0, *range(-1000, -990)]
+    said = unpacked(packed(np.array([1], np.int32), logits))
+    assert METRICS["top5"].function(said.labels, said.probabilities) == 1.0
+    assert METRICS["log_loss"].function(said.labels, said.probabilities) == pytest.approx(140)

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -146,3 +148,32 @@ def test_levels_that_do_not_speak_for_themselves_are_named(stored_run, tmp_path)
     assert "preact true − false" in markdown.accuracy(found)
     (effect,) = tables.comparison_effects(found)
     assert effect.sentence().startswith("preact true minus false at arch 20")
+
+
+def test_a_complete_run_without_what_a_metric_needs_is_named(stored_run, tmp_path):
+    stored_run("arch=20", "plain=true")
+    stored_run("arch=20", "plain=false")
+    study = reading.load(tmp_path / "main").measured("log_loss")
+    (comparison,) = study.comparisons()
+    row = tables.ablation_table(comparison).iloc[0]
+    assert (row["plain n"], row["plain note"]) == (0, "without a score")
+    assert "no seed has a score of every net" in study.effects()["sentence"][0]
+    (problem,) = study.problems
+    assert problem.startswith("log_loss: 2 of 2 complete runs have no readable predictions (")
+
+
+def test_added_alone_and_left_out_are_of_the_seeds_that_have_both(stored_design):
+    def scores(levels, seed):
+        alone = {(True, True): 0.9, (True, False): 0.7, (False, True): 0.6, (False, False): 0.5}
+        found = alone[levels["parts.se"], levels["parts.norm"] == "batch"]
+        return found + (0.1 if seed == 2 and not levels["parts.se"] else 0)
+
+    named = {"parts.se": [True, False], "parts.norm": ["batch", "none"]}
+    study = stored_design("both", named, scores, "arch=20", seeds=range(3))
+    runs = reading.load(study).comparisons()[0].runs
+    (gone,) = runs[(runs["seed"] == 2) & (runs["column"] == "without se")]["run"]
+    shutil.rmtree(study / gone)
+    (comparison,) = reading.load(study).comparisons()
+    table = tables.interactions_table(comparison).set_index("factor")
+    for _, row in table.iterrows():
+        assert row["interaction"] == pytest.approx(row["added"] - row["left_out"])

@@ -107,6 +107,7 @@ def test_forget_keeps_only_the_log_and_the_configuration(stored_run):
     directory = stored_run()
     (directory / "log.txt").write_text("log")
     (directory / "checkpoint").mkdir()
+    (directory / "lesions" / "0a1b2c3d").mkdir(parents=True)
     (directory / "weights").mkdir()
     (directory / "weights" / "epoch-1.weights.h5").touch()
     store.forget(directory)

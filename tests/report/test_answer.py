@@ -2,11 +2,15 @@
 
 import re
 
+import numpy as np
 import pytest
 
+from ablation.analysis.per_image import images_table, of_images
 from ablation.analysis.reading import load
 from ablation.config import ReportConfig
+from ablation.records.predictions import packed
 from ablation.report.answer import answer
+from ablation.report.cells import image_cells
 from ablation.report.write import write_report
 
 
@@ -163,3 +167,75 @@ def test_the_exact_test_and_the_images_close_the_answer(grid):
     study = grid({key: [*values, *values[:2]] for key, values in SIX.items()}, 8)
     text = _answer(study)
     assert "The exact sign-flip test, which assumes nothing, confirms what is concluded." in text
+
+
+def test_a_roadmap_counts_the_steps_that_were_kept(stored_design):
+    study = stored_design(
+        *("cumulative", NAMED, _scores, "arch=20"), seeds=range(3), rejected=["parts.norm"]
+    )
+    text = _answer(study)
+    assert text.startswith("The 2 kept steps together take the reference (90.10 %)")
+    assert "Of 3 steps," in text
+
+
+def test_small_effects_that_are_certain_are_told_from_chance_and_do_not_matter(stored_design):
+    def scores(levels, seed):
+        moved = {True: 0.0, False: 0.010 + 0.0002 * (seed % 2)}[levels["parts.se"]]
+        return 0.8 + 0.01 * seed + moved + 0.012 * (levels["parts.norm"] == "group")
+
+    named = {"parts.se": [True, False], "parts.norm": ["batch", "group"]}
+    study = stored_design("leave_one_out", named, scores, "arch=20", seeds=range(5))
+    text = _answer(study, margin=5)
+    assert "none helps or hurts" in text and "told from chance" not in text
+    assert "No relevant difference: without se" in text
+    # The other one differs by 1.2 points at every seed, which no test can judge.
+    assert "1 is the same for every seed: norm: group (+1.20 points)" in text
+
+
+def test_what_has_no_answer_is_named(stored_design):
+    study = stored_design(
+        *("leave_one_out", NAMED, _scores, "arch=20"), seeds=range(3), without={2}
+    )
+    text = _answer(study)
+    assert text.startswith("Of 2 changes of the reference")
+    assert text.endswith("No answer: norm: group; no seed has a score of every net compared.")
+    (study / "study.json").unlink()
+
+
+def test_without_its_reference_a_design_says_what_it_cannot_answer(stored_design):
+    study = stored_design(
+        *("leave_one_out", NAMED, _scores, "arch=20"), seeds=range(3), without={0}
+    )
+    assert _answer(study).startswith("No answer: without se, norm: group and plain; ")
+
+
+def test_other_images_speak_of_the_seeds_that_have_predictions(stored_run, tmp_path):
+    labels = np.repeat(np.arange(10, dtype=np.int32), 36)
+    for seed in range(4):
+        for plain in (True, False):
+            right = np.arange(360) % 4 > (seed % 2 if plain else 0)
+            logits = np.eye(10)[np.where(right, labels, (labels + 1) % 10)]
+            words = "arch=20", f"plain={str(plain).lower()}", f"seed={seed}"
+            directory = stored_run(*words, val_accuracy=right.mean())
+            if seed != 1 or plain:
+                np.savez(directory / "predictions.npz", **packed(labels, logits))
+    study = load(tmp_path / "main")
+    (comparison,) = study.comparisons()
+    (found,) = of_images(study, comparison)
+    # Of seeds 0, 2 and 3, without the 25 points of seed 1.
+    assert (found.n, found.effect.n) == (3, 4)
+    assert (found.mean, found.effect.mean) == pytest.approx((0.25 / 3, 0.125))
+    low, high = found.spread.over_images
+    assert (low + high) / 2 == pytest.approx(found.mean)
+    text = " ".join(answer(comparison, [found]))
+    assert "same networks, it, over the 3 seeds with predictions, would lie within" in text
+    row = images_table([found]).iloc[0]
+    assert (row["n"], row["mean"]) == (3, pytest.approx(0.25 / 3))
+    assert image_cells([found]).rows[0][2:4] == ["3", "+8.33"]
+
+
+def test_nothing_is_zero_points_higher(grid):
+    same = {("20", "true"): [0.5, 0.6, 0.7], ("20", "false"): [0.5, 0.6, 0.7]}
+    text = _answer(grid(same, 3))
+    assert "accuracy with residual is the same as with plain at arch 20" in text
+    assert "0.00 points" not in text

@@ -1,6 +1,8 @@
 import shutil
+from dataclasses import replace
 
 from ablation.analysis import reading
+from ablation.analysis.metrics import ACCURACY
 from ablation.records import asked, store
 from ablation.report import markdown
 from ablation.report.difference import difference
@@ -62,3 +64,15 @@ def test_a_swept_recipe_meets_the_same_recipe_alone(stored_run, tmp_path):
     text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
     (line,) = [line for line in text.splitlines() if "| sgd " in line and "(n=1)" in line]
     assert "+20.00" in line
+
+
+def test_scores_of_two_kinds_are_not_subtracted(stored_run, tmp_path):
+    stored_run("study=a", val_accuracy=0.5)
+    stored_run("study=b", val_accuracy=8.17)
+    error = replace(ACCURACY, name="mae", title="error", unit="kg", points="kg", scale=1)
+    other = replace(reading.load(tmp_path / "b"), own_metric=error)
+    text = compare(reading.load(tmp_path / "a"), other)
+    (row,) = [line for line in text.splitlines() if line.startswith("| digits")]
+    cells = [cell.strip() for cell in row.split("|")]
+    assert cells[-4:-1] == ["50.00 % (n=1)", "8.17 kg (n=1)", ""]
+    assert "Scores after the final epoch" in text

@@ -317,7 +317,9 @@ def _arms_table(**changes):
 
 
 def test_a_roadmap_goes_from_top_to_bottom_and_hatches_what_was_not_kept():
-    (axes,) = figures.roadmap(_arms_table(), ACCURACY).axes
+    figure, from_0 = figures.roadmap(_arms_table(), ACCURACY)
+    (axes,) = figure.axes
+    assert not from_0 and axes.get_xlim()[0] > 0
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels == ["reference", "with se", "norm: group (not kept)", "34"]
     ends = [bar.get_x() + bar.get_width() for bar in axes.patches]
@@ -331,9 +333,60 @@ def test_a_roadmap_goes_from_top_to_bottom_and_hatches_what_was_not_kept():
 
 def test_a_step_without_a_result_has_its_note_and_no_bar():
     table = _arms_table(mean=[0.6, math.nan, 0.65, 0.8], note=["", "diverged", "", ""])
-    (axes,) = figures.roadmap(table, ACCURACY).axes
+    (axes,) = figures.roadmap(table, ACCURACY)[0].axes
     assert len(axes.patches) == 3
     assert any("diverged" in text.get_text() for text in axes.texts)
+
+
+@pytest.mark.parametrize(
+    ("means", "starts_at_0"),
+    [
+        ([-0.8, 0.1, 0.6, 0.7], False),
+        ([-0.6, -0.5, -0.4, -0.3], False),
+        ([0.3, 0.5, 0.6, 0.7], True),
+    ],
+)
+def test_every_bar_of_a_roadmap_is_seen(means, starts_at_0):
+    figure, from_0 = figures.roadmap(_arms_table(mean=means), ACCURACY)
+    (axes,) = figure.axes
+    left, right = axes.get_xlim()
+    assert from_0 == starts_at_0 == (left == 0) and left < right
+    ends = [bar.get_x() + bar.get_width() for bar in axes.patches]
+    assert ends == pytest.approx([100 * mean for mean in means])
+    assert all(left <= bar.get_x() for bar in axes.patches)
+    assert left < min(ends) and max(ends) < right
+
+
+def test_an_arm_without_a_score_has_its_note():
+    table = _arms_table(
+        n=[3, 0, 1, 3], mean=[0.6, math.nan, 0.65, 0.8], note=["", "3 failed", "", ""]
+    )
+    runs = pd.DataFrame({"column": ["reference"], "score": [0.5]})
+    (axes,) = figures.arms(table, runs, ACCURACY).axes
+    assert [(text.get_text(), text.get_position()[1]) for text in axes.texts] == [("3 failed", 1)]
+
+
+def _effect(*gains, **others):
+    seeds = pd.Series(gains, dtype=float)
+    return Effect("contrast", "b", "a", "", seeds, 0 * seeds, 2, **others)
+
+
+def test_a_question_without_a_seed_keeps_its_place():
+    figure = figures.forest(with_p_values([_effect(0.1, 0.11, 0.12), _effect()]))
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["b - a (n=3)", "b - a (n=0)"]
+    assert [text.get_text().strip() for text in axes.texts] == ["no pair of runs"]
+
+
+def test_an_interval_without_an_end_is_an_arrow():
+    effect = with_p_values([_effect(*(0.01 * 1.02**i * (i + 1) for i in range(6)), looked=True)])[0]
+    assert effect.interval == (0.0, math.inf) and effect.verdict == "helps"
+    # One question, so that no correction has cut it.
+    assert not effect.cut
+    assert effect.metric.bounds(*effect.interval) == ("above 0", "+∞")
+    (axes,) = figures.forest([effect]).axes
+    (arrow,) = [line for line in axes.lines if line.get_marker() == ">"]
+    assert arrow.get_xdata()[0] > 100 * effect.differences.max()
 
 
 def test_every_seed_of_an_arm_is_a_point():

@@ -85,6 +85,9 @@ def _marks(effect: Effect, place: Callable[[float], float], gap: float) -> Marks
     points = effect.differences[:_POINTS_AT_MOST]
     return Marks(
         place(effect.mean),
-        (place(bounds[0]), place(bounds[1])) if np.isfinite(bounds).all() else None,
+        # One without an end reaches to the edge.
+        (max(0.0, place(bounds[0])), min(100.0, place(bounds[1])))
+        if not np.isnan(bounds).any()
+        else None,
         tuple(place(float(one)) for one in points),
     )
