@@ -9,7 +9,16 @@ import signal
 import sys
 from pathlib import Path
 
-from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR, accept_any_text
+from ablation.terminal import (
+    EXIT_INTERRUPTED,
+    EXIT_RUNS_MISSING,
+    EXIT_USER_ERROR,
+    accept_any_text,
+    close_output,
+)
+
+_SHOWING = {"-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info"}
+"""Options with which nothing is trained."""
 
 
 def main() -> int:
@@ -40,6 +49,7 @@ def main() -> int:
     if sys.argv[1:] == ["guide"]:
         print(command.guide(), end="")
         return 0
+    words = sys.argv[1:]
     command_line()  # Kept before the words are rewritten for Hydra.
     try:
         _check_working_folder()
@@ -47,24 +57,32 @@ def main() -> int:
         # Hydra then passes its errors on, which `explain` puts in one line.
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)()
+        sys.stdout.flush()
     except (UserError, HydraException, OmegaConfBaseException) as error:
         print(f"ablation: {explain(error)}", file=sys.stderr)
         return EXIT_USER_ERROR
+    except BrokenPipeError:
+        close_output()
+        if not _SHOWING & {*words}:
+            print(f"ablation: nobody reads the output. {_goes_on(words)}", file=sys.stderr)
+        return EXIT_RUNS_MISSING
     except OSError as error:
-        print(
-            f"ablation: {error}. What is finished is intact; the same command goes on:\n"
-            f"    {command_line()}",
-            file=sys.stderr,
-        )
-        return EXIT_USER_ERROR
+        print(f"ablation: {error}. {_goes_on(words)}", file=sys.stderr)
+        return EXIT_RUNS_MISSING
     except KeyboardInterrupt:
-        print(
-            "\nStopped. What was saved is kept; the same command goes on from there:\n"
-            f"    {command_line().replace(' rerun=all', '')}",
-            file=sys.stderr,
-        )
+        print(f"\nStopped. {_goes_on(words)}".rstrip(), file=sys.stderr)
         return EXIT_INTERRUPTED
     return 0
+
+
+def _goes_on(words: list[str]) -> str:
+    """Returns how to go on with what a command has begun, "" if that is nothing."""
+    from ablation.running.sweep import command_line
+
+    if "plan=true" in words:
+        return ""
+    again = command_line().replace(" rerun=all", "")
+    return f"What was saved is kept; the same command goes on from there:\n    {again}"
 
 
 def _check_working_folder() -> None:

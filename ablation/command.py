@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import yaml
 
@@ -27,7 +27,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation import keys
-from ablation.config import CONF_DIR, TuneConfig, UserError, flatten
+from ablation.config import COMMAND_KEYS, CONF_DIR, TuneConfig, UserError, flatten
 from ablation.designs import seeds
 
 _WORD = re.compile(r"(\+{0,2})([A-Za-z_$][\w.$@/-]*)=(.*)", re.DOTALL)
@@ -70,8 +70,7 @@ def arranged(words: Sequence[str]) -> list[str]:
         raise UserError("--resolve goes with --cfg: --cfg job --resolve.")
     keys.admit(_archs(rest, options))
     _check_files(rest, options)
-    # Every experiment is a sweep of its own.
-    sweeps = any(re.match(r"experiment=|hydra\.mode=MULTIRUN$", word) for word in rest)
+    sweeps = "hydra.mode=MULTIRUN" in rest or any(_sweeps(rest, options))
     rest = _of_tuning(_of_seeds(rest, sweeps or bool(swept)), sweeps or bool(swept))
     rest = _of_controls(rest, sweeps or bool(swept))
     return [*options, *overrides(_of_design(rest), sweeps or bool(swept))]
@@ -184,9 +183,11 @@ def _check_once(words: Sequence[str]) -> None:
             given.setdefault(keys.full(key.lstrip("+~")), []).append(value)
     for key, values in given.items():
         if len(values) > 1:
+            swept = f"; to sweep: python -m ablation -m {key}={','.join(dict.fromkeys(values))}"
+            of_command = key.partition(".")[0] in COMMAND_KEYS
             raise UserError(
-                f"{key} is given {len(values)} times: {' and '.join(values)}. Give it once; to "
-                f"sweep: python -m ablation -m {key}={','.join(dict.fromkeys(values))}."
+                f"{key} is given {len(values)} times: {' and '.join(values)}. Give it once"
+                f"{'' if of_command else swept}."
             )
 
 
@@ -493,12 +494,24 @@ def _archs(words: Sequence[str], options: Sequence[str]) -> Iterator[str]:
         if key == "arch":
             yield from (bare.strip("\"'") for bare in _several(value) or [])
     for path, group in _chosen_files(words, options):
-        if group != "experiment":
-            continue
-        with contextlib.suppress(OSError, UnicodeDecodeError, yaml.YAMLError, TypeError):
-            typed = flatten(dict(yaml.load(path.read_text(), yaml.BaseLoader) or {}))
+        if group == "experiment":
+            typed = _written(path)
             for key in ("arch", "hydra.sweeper.params.arch"):
                 yield from _several(str(typed.get(key, ""))) or []
+
+
+def _sweeps(words: Sequence[str], options: Sequence[str]) -> Iterator[bool]:
+    """Yields of each chosen experiment whether it is a sweep of its own."""
+    for path, group in _chosen_files(words, options):
+        if group == "experiment":
+            yield _written(path).get("hydra.mode") == "MULTIRUN"
+
+
+def _written(path: Path) -> dict[str, Any]:
+    """Returns what a file of `conf/` sets, as it is typed; {} if it cannot be read, see below."""
+    with contextlib.suppress(OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValueError):
+        return flatten(dict(yaml.load(path.read_text("utf-8"), yaml.BaseLoader) or {}))
+    return {}
 
 
 def _check_files(words: Sequence[str], options: Sequence[str]) -> None:
@@ -526,7 +539,10 @@ def _config_dirs(options: Sequence[str]) -> Iterator[Path]:
 
 
 def _check_file(path: Path, group: str) -> None:
-    written = path.read_text()
+    try:
+        written = path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text in UTF-8; save it as such.") from None
     prefix = "" if "@package _global_" in written else f"{group}."
     if group == "experiment" and not _GLOBAL.match(written):
         raise UserError(f"{path}: an experiment begins with the line `# @package _global_`.")

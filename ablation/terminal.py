@@ -4,6 +4,7 @@ import importlib
 import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,45 @@ def accept_any_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # A notebook's or a test's may be another.
             stream.reconfigure(errors=READABLE)
+
+
+def exit_code(name: str, work: Callable[[], int]) -> int:
+    """Does what a command is there for; returns its exit code, after a line if something is wrong.
+
+    Args:
+        name: of the command, with which the line begins.
+        work: returns the exit code if nothing is wrong.
+    """
+    from ablation.config import UserError
+
+    accept_any_text()
+    try:
+        code = work()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        close_output()
+        return EXIT_RUNS_MISSING
+    except (UserError, OSError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    return code
+
+
+def say(text: str) -> None:
+    """Prints at once; nothing more if whoever reads has had enough, such as `head`."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        close_output()
+
+
+def close_output() -> None:
+    """Lets what is still printed go nowhere, since nobody reads it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def open_console(**options: Any) -> Console:

@@ -4,6 +4,8 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from dataclasses import asdict
 from importlib import metadata
 
@@ -305,6 +307,8 @@ def test_a_diverged_run_leaves_its_reason_and_the_study_goes_on(cli, tmp_path):
     assert "The last lines of" in report and "--- attempt 1" in report
     keys = *tiny(1), "plain=true", "recipe.learning_rate=1e30", "rerun=failed"
     assert cli(*keys, cwd=tmp_path).returncode == 1
+    # A single run that is not tried again is as much missing as one of a sweep.
+    assert cli(*keys[:-1], cwd=tmp_path).returncode == 1
     attempts = {
         path.name.split("-")[1]: store.read_status(path).attempt
         for path in _directories(tmp_path / "runs" / "main")
@@ -393,6 +397,33 @@ def test_what_should_answer_at_once_imports_nothing_slow(
     done = cli(*arguments, cwd=study.parents[1], PYTHONPATH=str(tmp_path))
     assert done.returncode == code, done.stderr
     assert word in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("module", ["ablation", "ablation.report"])
+def test_whoever_has_read_enough_may_close_the_pipe(tiny_study, tmp_path, module):
+    study, _ = tiny_study
+    shutil.copytree(study, tmp_path / "study")
+    (tmp_path / "study" / "report.md").unlink()
+    words = ["--help"] if module == "ablation" else ["study"]
+    command = subprocess.Popen(
+        [sys.executable, "-m", module, *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    command.stdout.close()
+    _, said = command.communicate(timeout=300)
+    assert not said
+    # What a report is there for is written all the same.
+    assert (tmp_path / "study" / "report.md").exists() == (module == "ablation.report")
+
+
+def test_a_report_finds_a_folder_in_the_home_folder(cli, tiny_study, tmp_path):
+    study, _ = tiny_study
+    shutil.copytree(study, tmp_path / "study")
+    done = cli("~/study", cwd=tmp_path, module="ablation.report", HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
 
 
 def test_two_studies_are_compared_cell_by_cell(cli, tiny_study, tmp_path):

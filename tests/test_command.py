@@ -140,7 +140,17 @@ def test_after_m_each_element_is_what_was_typed(hydra, word, values):
 def test_shuffle_glob_and_an_experiment_sweep_as_in_hydra(hydra):
     assert {one["arch"] for one in _swept("arch=shuffle(1.10,2)")} == {"1.10", "2"}
     assert len(_swept("recipe=glob(*)")) == len(list((CONF_DIR / "recipe").glob("*.yaml")))
-    assert command.arranged(["experiment=x", "arch=1,2"])[1] == "arch='1','2'"
+    assert command.arranged(["experiment=shortcuts", "arch=1,2"])[1] == "arch='1','2'"
+
+
+def test_an_experiment_of_one_run_is_no_sweep(hydra, tmp_path):
+    assert command.arranged(["experiment=cifar10_resnet50_adam", "arch=1,2"])[1] == "arch='1,2'"
+    with pytest.raises(UserError, match="put -m before the keys"):
+        command.arranged(["experiment=cifar10_resnet50_adam", "seed=until(20)"])
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "latin.yaml").write_bytes(b"# @package _global_\n# \xe9\n")
+    with pytest.raises(UserError, match=r"latin\.yaml is no text in UTF-8"):
+        command.arranged(["--config-dir", str(tmp_path), "experiment=latin"])
 
 
 def test_null_leaves_unset_what_may_be_unset_and_is_text_elsewhere(hydra):
@@ -390,6 +400,8 @@ def test_a_key_is_given_once(words):
 
 
 def test_a_key_is_given_once_to_describe_too():
+    with pytest.raises(UserError, match=r"study is given 2 times: a and b\. Give it once\.$"):
+        command.arranged(["study=a", "study=b"])
     with pytest.raises(UserError, match="arch is given 2 times"):
         command.without_options(["arch=20", "arch=34"])
 

@@ -15,6 +15,7 @@ def build(
     arch: str,
     input_shape: tuple[int, ...],
     classes: int,
+    /,
     *,
     seed: int = 0,
     vocabulary: int | None = None,

@@ -102,8 +102,8 @@ class Part:
             return same[0]
         if not self.levels and float in self.kinds and type(value) is int:
             value = float(value)
-        is_within = not self.within or self.within[0] <= value < self.within[1]
-        if not self.levels and type(value) in self.kinds and is_within:
+        is_kind = not self.levels and type(value) in self.kinds
+        if is_kind and (not self.within or self.within[0] <= value < self.within[1]):
             return value
         raise ValueError(f"{spelled(value)} is not allowed")
 
@@ -149,7 +149,8 @@ def _read(path: Path, function: str, arguments: tuple[str, ...], modified: int) 
         with tokenize.open(path) as file:
             tree = ast.parse(file.read(), str(path))
     except SyntaxError as error:
-        raise UserError(f"{path.name}, line {error.lineno}: SyntaxError: {error.msg}") from None
+        place = f", line {error.lineno}" if error.lineno else ""
+        raise UserError(f"{path.name}{place}: SyntaxError: {error.msg}") from None
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
     constants = _constants(tree)
@@ -162,19 +163,47 @@ def _read(path: Path, function: str, arguments: tuple[str, ...], modified: int) 
             f"{path.name}, line {definition.lineno}: {function} must take two arguments by "
             f"position, (input_shape, classes, *, ...)."
         )
-    declared = _literal(constants.get("PARTS"), constants) or {}
+    declared = _declared("PARTS", {}, (dict,), constants, path)
     parts, asks, needs = {}, False, False
     for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
         if argument.arg == VOCABULARY:
             asks, needs = True, default is None
+        elif argument.arg == "seed" and not arguments:
+            raise UserError(
+                f"{path.name}, line {argument.lineno}: seed is no part of {function}: the key seed "
+                "sets the initial weights of every network. Leave the argument out, or rename it."
+            )
         elif argument.arg not in arguments:
             where = f"{path.name}, line {argument.lineno}: part {argument.arg} of {function}"
             parts[argument.arg] = _part(argument, default, constants, where)
     for name, facts in declared.items():
         parts = _with_facts(parts, name, facts, f"{path.name}: PARTS")
-    smallest = _literal(constants.get("SMALLEST_IMAGE"), constants)
+    smallest = _declared("SMALLEST_IMAGE", 1, (int, dict), constants, path)
     others = tuple(one.arg for one in [*given.posonlyargs, *given.args][2:])
-    return Signature(parts, 1 if smallest is None else smallest, asks, needs, others)
+    return Signature(parts, smallest, asks, needs, others)
+
+
+def _declared(
+    name: str,
+    default: Any,
+    kinds: tuple[type, ...],
+    constants: dict[str, ast.expr],
+    path: Path,
+) -> Any:
+    """Returns what a module says of its networks by a constant; raises UserError for others."""
+    try:
+        value = _literal(constants.get(name), constants)
+    except (TypeError, ValueError):  # Such as a call, whose value nobody knows without a run.
+        value = ...
+    if value is None:
+        return default
+    if isinstance(value, kinds) and not isinstance(value, bool):
+        return value
+    what = " or ".join({int: "a number", dict: "a dict"}[kind] for kind in kinds)
+    raise UserError(
+        f"{path.name}, line {constants[name].lineno}: {name} is {what}, written out without calls "
+        "and sums; see docs/networks.md. If it means something else here, rename it."
+    )
 
 
 def _definition(tree: ast.Module, function: str, path: Path) -> ast.FunctionDef:

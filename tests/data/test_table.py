@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from ablation.config import UserError
 from ablation.data import cache, sources
 from sources_support import config, examples, names, no_progress, one_line
 
@@ -198,8 +199,8 @@ def test_a_file_that_is_no_table_is_refused_in_one_line(file, content, tmp_path)
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a,label\n1,x,\n2,y,\n", "row 2 has 3 cells, and there are 2 names."),
-        (b"# mine\na,label\n1,x\n", "row 2 has 2 cells, and there are 1 name."),
+        (b"a,label\n1,x,\n2,y,\n", "row 2 has 3 cells, but there are 2 names."),
+        (b"# mine\na,label\n1,x\n", "row 2 has 2 cells, but there is 1 name."),
         ("ä,label\n1,x\n".encode("latin-1"), "is no table in UTF-8; save it"),
         ("a,label\n1,x\n".encode("utf-16"), "is no table in UTF-8; save it"),
     ],
@@ -278,13 +279,35 @@ def test_without_images_all_other_columns_are_features(text, keys, tmp_path):
     assert [row.label for row in rows] == [0, 1, 0, 1]
 
 
-def test_the_index_that_pandas_writes_is_no_feature_and_told(tmp_path):
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        lambda frame: frame,
+        lambda frame: frame.sample(frac=1, random_state=0),
+        lambda frame: frame[frame["a"] != 2],
+    ],
+    ids=["as it was", "shuffled", "a part of it"],
+)
+def test_the_index_that_pandas_writes_is_no_feature_and_told(chosen, tmp_path):
     (tmp_path / "plain.csv").write_text(FEATURES)
-    pd.read_csv(tmp_path / "plain.csv").to_csv(tmp_path / "indexed.csv")
+    chosen(pd.read_csv(tmp_path / "plain.csv")).to_csv(tmp_path / "indexed.csv")
     dataset = config("table", path=str(tmp_path / "indexed.csv"))
     assert examples(sources.open_source(dataset), "train")[0].image.shape == (2,)
     (told,) = sources.unused(dataset)
-    assert told == ("a column that counts the rows", "Unnamed: 0")
+    assert told == ("a column that numbers the rows", "Unnamed: 0")
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    (tmp_path / "twice.csv").write_text(FEATURES.replace("a,b", "label,b"))
+    with pytest.raises(UserError, match="two columns with the name label; rename one"):
+        sources.open_source(config("table", path=str(tmp_path / "twice.csv")))
+
+
+def test_a_label_that_each_row_has_alone_may_be_a_value(tmp_path):
+    rows = "".join(f"{i},{i}.5\n" for i in range(19))
+    (tmp_path / "rows.csv").write_text(f"a,label\n{rows}19,n/a\n")
+    with pytest.raises(UserError, match=r"single example of each of its 20 .*target=value"):
+        sources.open_source(config("table", path=str(tmp_path / "rows.csv")))
 
 
 @pytest.mark.parametrize(

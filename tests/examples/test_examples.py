@@ -27,7 +27,9 @@ def test_an_example_knows_nothing_of_this_project(path):
     lines = path.read_text().splitlines()
     assert len(lines) < 90
     assert not any("ablation" in line for line in lines if "import" in line)
-    assert f"    python -m ablation -m arch=examples/{path.name}:" in path.read_text()
+    # As it is pasted into a shell.
+    command = path.read_text().replace(" \\\n       ", "")
+    assert f"    python -m ablation -m arch=examples/{path.name}:" in command
 
 
 @pytest.mark.parametrize(

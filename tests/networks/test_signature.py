@@ -157,6 +157,32 @@ def test_only_numbers_have_a_range(parts_of):
         parts_of("name: str = 'a'", "PARTS = {'name': {'within': (0, 1)}}")
 
 
+@pytest.mark.parametrize("typed", [None, "high", True])
+def test_what_is_no_number_is_in_no_range(typed, parts_of):
+    (part,) = parts_of("share: float = 0.1", "PARTS = {'share': {'within': (0, 1)}}").values()
+    with pytest.raises(ValueError, match="not allowed"):
+        part.level(typed)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("PARTS = dict(a=1)", "PARTS = ['a']", "PARTS = {[]: 1}", "PARTS = 3"),
+        *("SMALLEST_IMAGE = 8 * 4", "SMALLEST_IMAGE = 'x'", "SMALLEST_IMAGE = True"),
+    ],
+)
+def test_a_constant_of_another_form_is_told_with_its_line(line, tmp_path):
+    (tmp_path / "nets.py").write_text(f"\n{line}\ndef build(shape, classes, *, a=1): ...\n")
+    with pytest.raises(UserError, match=r"nets\.py, line 2: (PARTS|SMALLEST_IMAGE) is a "):
+        signature.read(tmp_path / "nets.py", "build")
+
+
+def test_a_seed_is_the_commands(tmp_path):
+    (tmp_path / "nets.py").write_text("def build(shape, classes, *, seed=0): ...\n")
+    with pytest.raises(UserError, match="seed is no part of build: the key seed sets"):
+        signature.read(tmp_path / "nets.py", "build")
+
+
 @pytest.mark.parametrize("fact", ["'within': 5", "'within': ('a', 'b')", "'applies': 3"])
 def test_a_fact_of_another_form_is_named(fact, parts_of):
     with pytest.raises(UserError, match=r'PARTS\["share"\] is not of the form'):

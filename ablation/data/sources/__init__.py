@@ -1,4 +1,4 @@
-"""Where images come from. Each source hands out raw uint8 images, split by split.
+"""Where inputs come from. Each source hands them out raw, split by split: images, numbers, tokens.
 
 A source is a module of this folder that names its class `SOURCE`; it owns its options, its state on
 disk and its errors. One is added by a module here and a `conf/dataset/NAME.yaml`. All are imported

@@ -44,7 +44,7 @@ class SplitConfig(DatasetConfig):
 class TargetConfig(SplitConfig):
     """What a source can be asked for whose labels may be of any target."""
 
-    target: str | None = option(None, "classes, value or labels; null: told by y")
+    target: str | None = option(None, "classes, value or labels; null: told by the labels")
     unit: str = option("", "of a value, such as °C")
 
     def __post_init__(self) -> None:
@@ -142,6 +142,12 @@ def parted(
         known = labels >= 0
         _check_classes(classes, labels[known], is_val[known], where)
     if not is_val.any() or is_val.all():
+        if not target.is_row and len(np.unique(labels)) == len(labels):
+            raise UserError(
+                f"{where} has a single example of each of its {len(labels):,} classes, so that "
+                "none is left to validate. If its labels are numbers to predict, say "
+                "dataset.target=value."
+            )
         raise UserError(
             f"{where} leaves no examples for the {'train' if is_val.any() else 'val'} split; give "
             "more, or another dataset.val_fraction, dataset.split_seed or dataset.group."

@@ -114,7 +114,7 @@ class Table:
 
     @staticmethod
     def unused(dataset: TableConfig) -> list[LeftOut]:
-        """Returns the rows of a third split, and a column that counts the rows."""
+        """Returns the rows of a third split, and a column that numbers the rows."""
         return _Listed(dataset).left_out
 
 
@@ -154,7 +154,7 @@ class _Listed:
             self._check_column(frame, key, column)
         if counting := _index(frame):
             frame = frame.drop(columns=counting)
-        self.left_out = [LeftOut("a column that counts the rows", one) for one in counting]
+        self.left_out = [LeftOut("a column that numbers the rows", one) for one in counting]
         self.left_out += [LeftOut("an empty row", f"row {row}") for row in empty]
         splits = None
         if dataset.split_column in frame:
@@ -289,6 +289,7 @@ def _read(path: Path) -> "pd.DataFrame":
             lines = ((place, line) for place, line in enumerate(file) if line.strip())
             above, head = next(lines, (0, ""))
         separator = max(_SEPARATORS, key=head.count)
+        _check_names(path, head, separator)
         with warnings.catch_warnings():
             # What a row has more than there are columns would be dropped.
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -323,6 +324,17 @@ def _read(path: Path) -> "pd.DataFrame":
     return frame.apply(lambda column: column.str.strip()) if len(frame) else frame
 
 
+def _check_names(path: Path, head: str, separator: str) -> None:
+    """Raises UserError if two columns have one name, of which pandas would rename the second."""
+    names = [name.strip() for name in next(csv.reader([head], delimiter=separator), [])]
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(
+            f"dataset.path={path} has two columns with the name {readable(twice)}; rename one, or "
+            "leave it out."
+        )
+
+
 def _longer(path: Path, separator: str) -> str:
     """Returns which row of a table has more cells than there are names, in words."""
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -330,8 +342,12 @@ def _longer(path: Path, separator: str) -> str:
     names = next(len(row) for row in rows if row)
     for number, row in enumerate(rows, start=1):
         if len(row) > names:
-            return f"row {number} has {len(row)} cells, and there are {counted(names, 'name')}"
+            return f"row {number} has {len(row)} cells, but there {_names(names)}"
     return f"a row has more cells than there are names, {names}"
+
+
+def _names(count: int) -> str:
+    return f"{'is' if count == 1 else 'are'} {counted(count, 'name')}"
 
 
 def _text(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -341,10 +357,15 @@ def _text(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _index(frame: "pd.DataFrame") -> list[str]:
-    """Returns the column without a name that counts the rows, as pandas writes its index."""
-    counts = [[str(i + first) for i in range(len(frame))] for first in (0, 1)]
+    """Returns the columns without a name that number the rows, as pandas writes its index.
+
+    Of rows that were shuffled or chosen the numbers have any order and gaps. They are no feature:
+    where rows once stood in order of their classes, they would give the answer away.
+    """
     unnamed = [str(one) for one in frame if str(one).startswith(("Unnamed: ", "__index_level_"))]
-    return [one for one in unnamed if frame[one].tolist() in counts]
+    return [
+        one for one in unnamed if frame[one].str.fullmatch(r"\d+").all() and frame[one].is_unique
+    ]
 
 
 def _without_lists(column: "pd.Series[Any]") -> "pd.Series[Any]":
