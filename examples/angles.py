@@ -1,13 +1,13 @@
-"""Regression: by how many degrees is a bar turned?
+r"""Regression: by how many degrees is a bar turned?
 
 The images are generated: a bar through the middle, turned by -60° to 60°, with noise. The network
 is a small convolutional one. Whether the features of all places are averaged before the last layer,
 as in a ResNet, or each place keeps its own (`places`), and whether batches are normalised (`norm`,
 Ioffe and Szegedy 2015, arXiv 1502.03167) are its parts.
 
-    python -m ablation -m arch=examples/angles.py:build design=leave_one_out
-        parts.places=true,false parts.norm=true,false seed=0,1,2 dataset=function
-        dataset.name=examples/angles.py:load dataset.unit=° recipe=adam recipe.learning_rate=3e-3
+    python -m ablation -m arch=examples/angles.py:build design=leave_one_out \
+        parts.places=true,false parts.norm=true,false seed=0,1,2 dataset=function \
+        dataset.name=examples/angles.py:load dataset.unit=° recipe=adam recipe.learning_rate=3e-3 \
         epochs=10 study=angles
 """
 

@@ -1,13 +1,13 @@
-"""A small transformer for tokens: are the brackets balanced?
+r"""A small transformer for tokens: are the brackets balanced?
 
 The texts are generated: 20 to 24 brackets. Half are balanced; the others are balanced ones of which
 two brackets changed places, so that counting tells none of them. Attention after Vaswani et al.
 2017, arXiv 1706.03762, with positions learned or left out; layers that normalise first, Xiong et
 al. 2020, arXiv 2002.04745.
 
-    python -m ablation -m arch=examples/brackets.py:build design=leave_one_out
-        parts.attention=true,false parts.positions=true,false seed=0,1,2 dataset=function
-        dataset.name=examples/brackets.py:load dataset.vocabulary=examples/brackets.txt
+    python -m ablation -m arch=examples/brackets.py:build design=leave_one_out \
+        parts.attention=true,false parts.positions=true,false seed=0,1,2 dataset=function \
+        dataset.name=examples/brackets.py:load dataset.vocabulary=examples/brackets.txt \
         recipe=adam recipe.learning_rate=3e-3 epochs=10 study=brackets
 """
 

@@ -1,13 +1,13 @@
-"""A small network for a table of numbers: 30 measures of cells, benign or malignant.
+r"""A small network for a table of numbers: 30 measures of cells, benign or malignant.
 
 The data is Wolberg, Street and Mangasarian's, 569 rows, which scikit-learn carries. Residual
 layers after Gorishniy et al. 2021, arXiv 2106.11959, §3.2, normalisation by batch (Ioffe and
 Szegedy 2015, arXiv 1502.03167); dropout, Srivastava et al. 2014, JMLR 15.
 
-    python -m ablation -m arch=examples/breast_cancer.py:build design=leave_one_out
-        parts.hidden=true,false parts.residual=true,false parts.norm=true,false
-        parts.dropout=0.2,0.0 seed=0,1,2,3,4 dataset=function
-        dataset.name=examples/breast_cancer.py:load dataset.val_fraction=0.4 recipe=adam
+    python -m ablation -m arch=examples/breast_cancer.py:build design=leave_one_out \
+        parts.hidden=true,false parts.residual=true,false parts.norm=true,false \
+        parts.dropout=0.2,0.0 seed=0,1,2,3,4 dataset=function \
+        dataset.name=examples/breast_cancer.py:load dataset.val_fraction=0.4 recipe=adam \
         recipe.batch_size=32 epochs=20 study=breast_cancer
 """
 

@@ -1,13 +1,13 @@
-"""A convolutional network for signals: does the pitch of a noisy tone rise, fall or stay?
+r"""A convolutional network for signals: does the pitch of a noisy tone rise, fall or stay?
 
 The signals are generated: a second at 256 Hz, a tone of 50 to 80 Hz at its middle whose pitch moves
 by 40 to 80 Hz or stays, with any phase and amplitude, in white noise. Residual convolutions along
 time after Wang et al. 2016, arXiv 1611.06455, §2; batch normalisation, Ioffe and Szegedy 2015,
 arXiv 1502.03167; dilation, Yu and Koltun 2015, arXiv 1511.07122.
 
-    python -m ablation -m arch=examples/chirps.py:build design=leave_one_out
-        parts.residual=true,false parts.norm=true,false parts.dilated=true,false seed=0,1,2
-        dataset=function dataset.name=examples/chirps.py:load recipe=adam recipe.batch_size=64
+    python -m ablation -m arch=examples/chirps.py:build design=leave_one_out \
+        parts.residual=true,false parts.norm=true,false parts.dilated=true,false seed=0,1,2 \
+        dataset=function dataset.name=examples/chirps.py:load recipe=adam recipe.batch_size=64 \
         epochs=8 study=chirps
 """
 

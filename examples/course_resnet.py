@@ -1,10 +1,11 @@
-"""ResNet-34 and ResNet-50 as a deep-learning course's notebook builds them, and plain nets.
+r"""ResNet-34 and ResNet-50 as a deep-learning course's notebook builds them, and plain nets.
 
 After He et al. 2015, arXiv 1512.03385, Table 1. The notebook differs from the paper: convolutions
 have biases, ResNet-34 projects with 3x3 kernels, and initialisation and batch normalisation are
 Keras's defaults.
 
-    python -m ablation -m arch=examples/course_resnet.py:resnet34,examples/course_resnet.py:resnet50
+    python -m ablation -m \
+        arch=examples/course_resnet.py:resnet34,examples/course_resnet.py:resnet50 \
         parts.plain=false,true dataset=digits recipe=sgd_clip epochs=5 study=course_resnet
 """
 

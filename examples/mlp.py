@@ -1,10 +1,10 @@
-"""A multilayer perceptron on flattened images: eight hidden layers of 256 units.
+r"""A multilayer perceptron on flattened images: eight hidden layers of 256 units.
 
 Residual layers after He et al. 2015, arXiv 1512.03385, §3.2; batch normalisation, Ioffe and
 Szegedy 2015, arXiv 1502.03167; layer normalisation, Ba et al. 2016, arXiv 1607.06450; dropout,
 Srivastava et al. 2014, JMLR 15.
 
-    python -m ablation -m arch=examples/mlp.py:build parts.residual=true,false
+    python -m ablation -m arch=examples/mlp.py:build parts.residual=true,false \
         parts.norm=batch,layer,none dataset=digits recipe=adam epochs=10 study=mlp
 """
 

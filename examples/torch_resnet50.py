@@ -1,11 +1,11 @@
-"""A ResNet-50 in PyTorch as one repository on the web has it, with what differs from the paper.
+r"""A ResNet-50 in PyTorch as one repository on the web has it, with what differs from the paper.
 
 After He et al. 2015, arXiv 1512.03385, Table 1, but: biased convolutions; a stem without batch
 normalisation; ReLU before the addition instead of after it; the last block of a stage halves the
 image, not the first of the next; and every block's shortcut is a projection.
 
-    python -m ablation -m arch=examples/torch_resnet50.py:build backend=torch
-        parts.shortcut=projection,identity parts.final_relu=false,true dataset=digits recipe=adam
+    python -m ablation -m arch=examples/torch_resnet50.py:build backend=torch \
+        parts.shortcut=projection,identity parts.final_relu=false,true dataset=digits recipe=adam \
         epochs=5 study=torch_resnet50
 """
 

@@ -1,9 +1,9 @@
-"""A small vision transformer: six blocks of width 64 on patches of 4x4 pixels.
+r"""A small vision transformer: six blocks of width 64 on patches of 4x4 pixels.
 
 After Dosovitskiy et al. 2021, arXiv 2010.11929; 2-d sine and cosine positions as in Beyer et al.
 2022, arXiv 2205.01580; the norm behind the addition as in Vaswani et al. 2017, arXiv 1706.03762.
 
-    python -m ablation -m arch=examples/vit.py:build parts.position=learned,sincos,none
+    python -m ablation -m arch=examples/vit.py:build parts.position=learned,sincos,none \
         dataset=digits recipe=adam epochs=10 study=vit
 """
 

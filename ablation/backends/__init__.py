@@ -1,7 +1,8 @@
 """Where Keras's backends differ.
 
-No other part of the program asks which one it runs on, but for the kernels of batch normalisation
-(`networks.layers`) and of the optimizers, and the gradients of `training.diagnostics`.
+Few other parts of the program ask which one they run on: the kernels of batch normalisation
+(`networks.layers`) and of the optimizers, the gradients of `training.diagnostics`, a user's own
+network of PyTorch or JAX (`networks.own`, `networks.torch_module`), and the environment of a child.
 
 The modules beside this file offer what `Backend` lists. They load their framework, so they are
 for a child process; this file is readable without any.
