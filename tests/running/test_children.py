@@ -266,7 +266,7 @@ print(forkserver._forkserver._forkserver_pid, flush=True)
     pairs = "\0".join(f"{key}={value}" for key, value in variables.items())
     done = subprocess.run([sys.executable, "-c", code], input=pairs, capture_output=True, text=True)
     server = int(done.stdout)
-    for _ in range(600):
+    for _ in range(2400):  # It may still load the framework, beside whatever else is tested.
         try:
             os.kill(server, 0)
         except ProcessLookupError:
