@@ -15,6 +15,7 @@ from ablation.terminal import (
     EXIT_USER_ERROR,
     accept_any_text,
     close_output,
+    say,
 )
 
 _SHOWING = {"-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info"}
@@ -47,7 +48,7 @@ def main() -> int:
         print(command.version())
         return 0
     if sys.argv[1:] == ["guide"]:
-        print(command.guide(), end="")
+        say(command.guide().rstrip("\n"))
         return 0
     words = sys.argv[1:]
     command_line()  # Kept before the words are rewritten for Hydra.
@@ -67,7 +68,7 @@ def main() -> int:
             print(f"ablation: nobody reads the output. {_goes_on(words)}", file=sys.stderr)
         return EXIT_RUNS_MISSING
     except OSError as error:
-        print(f"ablation: {error}. {_goes_on(words)}", file=sys.stderr)
+        print(f"ablation: {error}. {_goes_on(words)}".rstrip(), file=sys.stderr)
         return EXIT_RUNS_MISSING
     except KeyboardInterrupt:
         print(f"\nStopped. {_goes_on(words)}".rstrip(), file=sys.stderr)

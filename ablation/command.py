@@ -501,14 +501,21 @@ def _archs(words: Sequence[str], options: Sequence[str]) -> Iterator[str]:
 
 
 def _sweeps(words: Sequence[str], options: Sequence[str]) -> Iterator[bool]:
-    """Yields of each chosen experiment whether it is a sweep of its own."""
-    for path, group in _chosen_files(words, options):
-        if group == "experiment":
-            yield _written(path).get("hydra.mode") == "MULTIRUN"
+    """Yields of each chosen experiment, and of those that it is made of, whether it is a sweep."""
+    waiting, seen = list(_chosen_files(words, options)), set[Path]()
+    while waiting:
+        path, group = waiting.pop()
+        if group != "experiment" or path in seen:
+            continue
+        seen.add(path)
+        written = _written(path)
+        yield written.get("hydra.mode") == "MULTIRUN"
+        made_of = (one for one in written.get("defaults", ()) if isinstance(one, str))
+        waiting += _chosen_files([f"experiment={one}" for one in made_of], options)
 
 
 def _written(path: Path) -> dict[str, Any]:
-    """Returns what a file of `conf/` sets, as it is typed; {} if it cannot be read, see below."""
+    """Returns what a file of `conf/` sets, as it is typed; {} of what `_check_file` refuses."""
     with contextlib.suppress(OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValueError):
         return flatten(dict(yaml.load(path.read_text("utf-8"), yaml.BaseLoader) or {}))
     return {}

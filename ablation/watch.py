@@ -20,7 +20,7 @@ from ablation import command
 from ablation.config import UserError
 from ablation.records import store
 from ablation.report import PAGE
-from ablation.terminal import EXIT_USER_ERROR, accept_any_text
+from ablation.terminal import exit_code
 
 HOST = "127.0.0.1"
 _OWN_NAMES = ("localhost", "127.0.0.1")
@@ -34,23 +34,20 @@ ssh, where none can, this serves it: only this machine can ask, and only for the
 
 def main() -> int:
     """Runs the command line; returns the exit code."""
-    accept_any_text()
+    return exit_code("ablation.watch", _main)
+
+
+def _main() -> int:
     parser = command.Parser("ablation.watch", __doc__, _EPILOG)
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("folder", metavar="FOLDER", help="a study's folder, such as runs/main")
     parser.add_argument("port", nargs="?", metavar="port=NUMBER", help=argparse.SUPPRESS)
-    try:
-        # What argparse takes for an option of its own may be ours with a dash too many.
-        known, others = parser.parse_known_args()
-        if others:
-            raise UserError(
-                f"{others[0]} is no option. Allowed: port=NUMBER without dashes, --open."
-            )
-        folder = _study(known.folder)
-        server = _listening(folder, _port(known.port))
-    except UserError as error:
-        print(f"ablation.watch: {error}", file=sys.stderr)
-        return EXIT_USER_ERROR
+    # What argparse takes for an option of its own may be ours with a dash too many.
+    known, others = parser.parse_known_args()
+    if others:
+        raise UserError(f"{others[0]} is no option. Allowed: port=NUMBER without dashes, --open.")
+    folder = _study(known.folder)
+    server = _listening(folder, _port(known.port))
     port = server.server_address[1]
     address = f"http://localhost:{port}/"
     print(f"{address}  shows {folder}. Ctrl-C ends it.")

@@ -148,6 +148,10 @@ def test_an_experiment_of_one_run_is_no_sweep(hydra, tmp_path):
     with pytest.raises(UserError, match="put -m before the keys"):
         command.arranged(["experiment=cifar10_resnet50_adam", "seed=until(20)"])
     (tmp_path / "experiment").mkdir()
+    made = "# @package _global_\ndefaults:\n  - shortcuts\n  - mine\n  - _self_\nepochs: 3\n"
+    (tmp_path / "experiment" / "mine.yaml").write_text(made)
+    words = ["--config-dir", str(tmp_path), "experiment=mine", "arch=1,2"]
+    assert "arch='1','2'" in command.arranged(words)
     (tmp_path / "experiment" / "latin.yaml").write_bytes(b"# @package _global_\n# \xe9\n")
     with pytest.raises(UserError, match=r"latin\.yaml is no text in UTF-8"):
         command.arranged(["--config-dir", str(tmp_path), "experiment=latin"])

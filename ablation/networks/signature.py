@@ -168,12 +168,14 @@ def _read(path: Path, function: str, arguments: tuple[str, ...], modified: int) 
     for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
         if argument.arg == VOCABULARY:
             asks, needs = True, default is None
-        elif argument.arg == "seed" and not arguments:
+        elif argument.arg in arguments:
+            continue
+        elif argument.arg == "seed":
             raise UserError(
                 f"{path.name}, line {argument.lineno}: seed is no part of {function}: the key seed "
                 "sets the initial weights of every network. Leave the argument out, or rename it."
             )
-        elif argument.arg not in arguments:
+        else:
             where = f"{path.name}, line {argument.lineno}: part {argument.arg} of {function}"
             parts[argument.arg] = _part(argument, default, constants, where)
     for name, facts in declared.items():

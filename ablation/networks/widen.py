@@ -10,8 +10,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ablation.orders import obey
-
 PART = "width"
 """The part, a whole number, by which a network says how wide it is."""
 
@@ -111,4 +109,6 @@ def widened(
 
 
 if __name__ == "__main__":
+    from ablation.orders import obey
+
     sys.exit(obey(work))

@@ -199,8 +199,8 @@ def test_a_file_that_is_no_table_is_refused_in_one_line(file, content, tmp_path)
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a,label\n1,x,\n2,y,\n", "row 2 has 3 cells, but there are 2 names."),
-        (b"# mine\na,label\n1,x\n", "row 2 has 2 cells, but there is 1 name."),
+        (b"a,label\n1,x,\n2,y,\n", "row 2 has 3 cells for 2 names."),
+        (b"# mine\na,label\n1,x\n", "row 2 has 2 cells for 1 name."),
         ("ä,label\n1,x\n".encode("latin-1"), "is no table in UTF-8; save it"),
         ("a,label\n1,x\n".encode("utf-16"), "is no table in UTF-8; save it"),
     ],

@@ -20,6 +20,7 @@ NEEDED = {
     "dpkg": "dpkg",
     "mkfs.ext4": "e2fsprogs",
     "qemu-system-x86_64": "qemu-system-x86",
+    "setpriv": "util-linux",
 }
 _TOOLS = (
     "busybox-static",
@@ -74,6 +75,8 @@ class Emulated:
             network += ["-netdev", end, "-device", f"virtio-net-pci,netdev=n{place},mac={mac}"]
         words = f"console=ttyS0 quiet script={HERE}/begin.sh tools={self.folder}/tools name={name}"
         command = [
+            # Which ends it with this process, however that ends.
+            *("setpriv", "--pdeathsig", "KILL"),
             *("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", str(_MEBIBYTES[name])),
             *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
             *("-kernel", self._kernel, "-initrd", self._initrd, "-append", words),
@@ -146,7 +149,7 @@ class Emulated:
         """Writes the files with which a machine begins: modules of the kernel, busybox, init."""
         root = self.folder / "root"
         shutil.rmtree(root, ignore_errors=True)
-        for name in ("bin", "dev", "lower", "proc", "root", "sys", "written"):
+        for name in ("bin", "dev", "lower", "new", "proc", "sys", "written"):
             (root / name).mkdir(parents=True)
         modules = next(kernel.glob("lib/modules/*"))
         own = root / "lib/modules" / modules.name

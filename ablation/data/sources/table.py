@@ -342,12 +342,8 @@ def _longer(path: Path, separator: str) -> str:
     names = next(len(row) for row in rows if row)
     for number, row in enumerate(rows, start=1):
         if len(row) > names:
-            return f"row {number} has {len(row)} cells, but there {_names(names)}"
+            return f"row {number} has {counted(len(row), 'cell')} for {counted(names, 'name')}"
     return f"a row has more cells than there are names, {names}"
-
-
-def _names(count: int) -> str:
-    return f"{'is' if count == 1 else 'are'} {counted(count, 'name')}"
 
 
 def _text(frame: "pd.DataFrame") -> "pd.DataFrame":
