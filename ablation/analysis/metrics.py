@@ -16,8 +16,10 @@ from ablation.text import did_you_mean
 
 _BINS = 15
 
-
 _DIGITS_AT_MOST = 7
+
+_ROUNDING = 1e-9
+"""Share of the last digit below which a difference is that of rounded sums, so none."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,30 @@ class Metric:
 
     def number(self, value: float) -> str:
         """Returns a value without its unit, nothing for NaN."""
-        return "" if math.isnan(value) else f"{self.scale * value:.{self.digits}f}"
+        if not math.isfinite(value):
+            return "" if math.isnan(value) else f"{value:f}"
+        # Adding 0 takes the sign from what is 0 when rounded.
+        return f"{round(self.scale * value, self.digits) + 0.0:.{self.digits}f}"
 
     def value(self, value: float) -> str:
         """Returns a value, such as "91.12 %"."""
         return f"{self.number(value)} {self.unit}".strip()
 
     def signed(self, value: float) -> str:
-        """Returns a difference without its unit, such as "+1.23"; nothing for NaN."""
-        return "" if math.isnan(value) else f"{self.scale * value:+.{self.digits}f}"
+        """Returns a difference without its unit, such as "+1.23"; nothing for NaN.
+
+        It has as many digits as it takes to see that it is not 0.
+        """
+        shown = self.scale * value
+        if not math.isfinite(shown):
+            return "" if math.isnan(shown) else "+∞" if shown > 0 else "-∞"
+        least = 10.0**-self.digits
+        if abs(shown) < _ROUNDING * least:
+            shown = 0.0
+        if not shown or float(f"{shown:.{self.digits}f}"):
+            return f"{shown:+.{self.digits}f}"
+        digits = math.ceil(-math.log10(abs(shown)))
+        return f"{shown:+.{digits}f}" if digits < _DIGITS_AT_MOST else f"{shown:+.0e}"
 
     def bounds(self, low: float, high: float) -> tuple[str, str]:
         """Returns both ends of an interval of a difference without its unit; nothing for NaN.
@@ -75,20 +92,10 @@ class Metric:
         more digits, and one where it is cut off, as the sign is known, is "above 0" or "below 0".
         """
         if low == 0 < high:
-            return "above 0", self._apart_from_0(high)
+            return "above 0", self.signed(high)
         if low < 0 == high:
-            return self._apart_from_0(low), "below 0"
-        return self._apart_from_0(low), self._apart_from_0(high)
-
-    def _apart_from_0(self, value: float) -> str:
-        """Returns a difference with as many digits as it takes to see that it is not 0."""
-        text, shown = self.signed(value), self.scale * value
-        if math.isinf(shown):
-            return "+∞" if shown > 0 else "-∞"
-        if not text or not shown or float(text):
-            return text
-        digits = math.ceil(-math.log10(abs(shown)))
-        return f"{shown:+.{digits}f}" if digits < _DIGITS_AT_MOST else f"{shown:+.0e}"
+            return self.signed(low), "below 0"
+        return self.signed(low), self.signed(high)
 
     def difference(self, value: float) -> str:
         """Returns a difference, such as "+1.23 points"."""
@@ -96,7 +103,7 @@ class Metric:
 
     def size(self, value: float) -> str:
         """Returns how large a difference is, such as "1.23 points"."""
-        return f"{self.number(abs(value))} {self.points}".strip()
+        return f"{self.signed(abs(value)).removeprefix('+')} {self.points}".strip()
 
 
 def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
