@@ -76,7 +76,7 @@ _CLASSES = {
     OPEN: "open",
 }
 """Of each verdict the class that gives it its colour and shape."""
-_NUMBER = re.compile(r"[<~]?[-+−]?\d[\d,.]*(e[-+]\d+)?( |%|$)")
+_NUMBER = re.compile(r"(?:above |below )?[<~]?[-+−]?\d[\d,.]*(e[-+]\d+)?( |%|$)")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Chapter:
     Attributes:
         title: of the comparison.
         certificate: what the audit found.
-        passes: whether the budget is equal.
+        standing: "pass" or "fail" of the budget, "" where there is nothing to compare.
         score: how to read the ablation table.
         table: the ablation table, and the verdict of its cells by row and column.
         controls: the table of what stands beside the arms, None if nothing does.
@@ -117,6 +117,7 @@ class Chapter:
         family: how the questions were tested, "" if they were not.
         fallback: figures for where no scripts run.
         pictures: figures for all.
+        remarks: what the pictures leave out.
         left: kinds of figures for which there was no room.
         has_layers: whether layers were measured.
         has_confusion: whether there are predictions to count.
@@ -126,7 +127,7 @@ class Chapter:
 
     title: str
     certificate: list[Note]
-    passes: bool
+    standing: str
     score: list[Note]
     table: Cells
     controls: Cells | None
@@ -140,6 +141,7 @@ class Chapter:
     family: str
     fallback: list[Picture]
     pictures: list[Picture]
+    remarks: tuple[str, ...]
     left: list[str]
     has_layers: bool
     has_confusion: bool
@@ -173,9 +175,9 @@ def page(
     room = _PICTURES_AT_MOST // max(1, len(comparisons))
     per_chapter = list(drawn) if len(drawn) == len(comparisons) else [[] for _ in comparisons]
     chapters = [
-        _chapter(study, comparison, of_images, figures, chapter, room, sort)
-        for comparison, of_images, figures, chapter in zip(
-            comparisons, images, per_chapter, found.data["chapters"], strict=True
+        _chapter(study, comparison, of_images, figures, gallery, chapter, room, sort)
+        for comparison, of_images, figures, gallery, chapter in zip(
+            comparisons, images, per_chapter, galleries, found.data["chapters"], strict=True
         )
     ]
     places = {run["name"]: place for place, run in enumerate(found.data["runs"])}
@@ -194,7 +196,7 @@ def page(
         about_claims=notes.claimed(claimed),
         chapters=chapters,
         curves=CURVES,
-        runs=runs_cells(shown(study.all_runs)),
+        runs=_filled(runs_cells(shown(study.all_runs))),
         problems=notes.first(study.problems, _ROWS_AT_MOST),
         live=live,
     )
@@ -213,7 +215,7 @@ def comparing(one: Study, other: Study, difference: Difference) -> str:
         both(one, other, difference),
         title=difference.title,
         difference=difference,
-        runs=runs_cells(shown(together(one, other, difference.names).runs)),
+        runs=_filled(runs_cells(shown(together(one, other, difference.names).runs))),
     )
 
 
@@ -228,7 +230,7 @@ def excerpt(study: Study) -> str:
         .render(
             answers=notes.answers(comparisons, images),
             chapters=[
-                _chapter(study, comparison, found, (), nothing, 0, "named")
+                _chapter(study, comparison, found, (), None, nothing, 0, "named")
                 for comparison, found in zip(comparisons, images, strict=True)
             ],
             states=notes.states(study),
@@ -257,6 +259,7 @@ def _chapter(
     comparison: Comparison,
     images: Sequence[OfImages],
     figures: Sequence[Picture],
+    gallery: Gallery | None,
     chapter: dict[str, Any],
     room: int,
     sort: str,
@@ -273,7 +276,7 @@ def _chapter(
     return Chapter(
         notes.title(comparison),
         notes.certificate(found),
-        found.passes,
+        "" if found.runs < 2 else "pass" if found.passes else "fail",
         [*notes.score(comparison), *notes.without_reference(comparison)],
         arm_cells(comparison, sort) if comparison.arms else accuracy_cells(comparison),
         control_cells(comparison) if comparison.controls else None,
@@ -287,6 +290,7 @@ def _chapter(
         "" if notes.alone(effects) else notes.family(effects),
         [figure for figure in in_order if figure.kind in WITHOUT_SCRIPTS],
         [one for one in in_order if one.kind not in (*WITHOUT_SCRIPTS, _TUNING)],
+        gallery.remarks if gallery else (),
         [figure.title.lower() for figure in left],
         bool(chapter["layers"]),
         bool(chapter["confusion"]),
@@ -306,7 +310,7 @@ def _tried(comparison: Comparison, figures: Sequence[Picture]) -> Tried | None:
 
 def _filled(cells: Cells) -> Cells:
     """Returns a table without the columns in which no row has anything, but for its labels."""
-    always = ("question", "where", "mean", "verdict")
+    always = ("question", "where", "mean", "verdict", "run", "state")
     kept = [
         place
         for place, name in enumerate(cells.header)
@@ -391,12 +395,14 @@ def _templates() -> Environment:
 
 
 def _kinds(cells: Cells, labels: int) -> list[str]:
-    """Returns for each column whether it holds numbers, verdicts or text, as the first ones do."""
+    """Returns what each column holds, such as numbers or ticks; the first ones hold text."""
     found = ["text"] * labels
     for place, name in list(enumerate(cells.header))[labels:]:
-        texts = [row[place] for row in cells.rows if row[place]]
+        texts = [row[place] for row in cells.rows if row[place] not in ("", "–")]
         numbers = bool(texts) and all(_NUMBER.match(text) for text in texts)
-        found.append("verdict" if name == "verdict" else "number" if numbers else "text")
+        ticks = set(texts) == {"✓"}
+        kind = "number" if numbers else "tick" if ticks else "text"
+        found.append("verdict" if name == "verdict" else kind)
     return found
 
 

@@ -5,7 +5,7 @@ Numbers have six significant digits, as many as a float32 holds; NaN and infinit
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pandas as pd
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.metrics import Metric
 from ablation.analysis.study import Study
+from ablation.analysis.tables import ablation_table
 from ablation.records import store
 from ablation.records.standing import Standing
 from ablation.report import judged
@@ -160,7 +161,11 @@ def _chapter(
         levels = {str(arm.name): arm.levels for arm in comparison.arms}
         for key in comparison.arms[0].levels:
             factors.setdefault(key, runs["column"].map(lambda arm, k=key: levels[str(arm)][k]))
-    drawn = _drawn(runs, factors, column, comparison.columns, comparison.metric, place_of)
+    known = {column: comparison.columns}
+    if not comparison.arms:
+        table = ablation_table(comparison)
+        known |= {name: list(dict.fromkeys(table[name])) for name in comparison.rows}
+    drawn = _drawn(runs, factors, column, known, comparison.metric, place_of)
     return (
         drawn
         | _judged(comparison.target)
@@ -190,7 +195,7 @@ def _drawn(
     runs: pd.DataFrame,
     factors: dict[str, pd.Series],
     column: str,
-    columns: Sequence[Any],
+    known: Mapping[str, Sequence[Any]],
     metric: Metric,
     place_of: dict[str, int],
 ) -> dict[str, Any]:
@@ -200,15 +205,12 @@ def _drawn(
         runs: of the chapter.
         factors: of each its levels, run by run.
         column: the factor that colours tell apart.
-        columns: its levels in their order.
+        known: of factors whose order is that of a table, their levels.
         metric: what `score` is.
         place_of: where each run stands among all.
     """
     factors = {**factors, "seed": runs["seed"]}
-    orders = {
-        name: _ordered(values, columns if name == column else None)
-        for name, values in factors.items()
-    }
+    orders = {name: _ordered(values, known.get(name)) for name, values in factors.items()}
     return {
         "column": readable(column),
         "score": {
@@ -268,7 +270,7 @@ def both(one: Study, other: Study, difference: Difference) -> dict[str, Any]:
         if difference.cell_values(runs, key).nunique() > 1
     }
     factors["study"] = runs["_study"]
-    chapter = _drawn(runs, factors, "study", difference.names, one.metric, place_of)
+    chapter = _drawn(runs, factors, "study", {"study": difference.names}, one.metric, place_of)
     chapter |= _judged(one.target_of(one.runs))
     chapter |= {"reference": difference.names[0], "confusion": None, "layers": None, "behind": {}}
     return {

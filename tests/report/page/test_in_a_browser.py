@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 import time
+from importlib import resources
 
 import pytest
 
@@ -140,10 +141,10 @@ def test_a_choice_is_kept_in_the_address(opened, study):
 
 def test_a_table_is_sorted_and_a_column_hidden(opened, study):
     page = opened(study)
-    cells = "[...document.querySelectorAll('#runs-table tbody td:nth-child({})')].map(e => {})"
-    names, values = cells.format(1, "e.innerText"), cells.format(7, "+e.innerText")
+    cells = "[...document.querySelectorAll('#runs-table tbody tr > :nth-child({})')].map(e => {})"
+    names, values = cells.format(1, "e.innerText"), cells.format(6, "+e.innerText")
     before = page.evaluate(names)
-    button = page.locator("#runs-table th:nth-child(7) button")
+    button = page.locator("#runs-table th:nth-child(6) button")
     button.click()
     assert page.evaluate(values) == sorted(page.evaluate(values))
     button.click()
@@ -151,9 +152,95 @@ def test_a_table_is_sorted_and_a_column_hidden(opened, study):
     button.click()
     assert page.evaluate(names) == before
     page.locator("#runs .columns summary").click()
-    page.locator("#runs .columns label", has_text="reason").locator("input").uncheck()
-    assert not page.locator("#runs-table th:nth-child(3)").is_visible()
-    assert "table.runs-table.hide=2" in page.url
+    page.locator("#runs .columns label", has_text="state").locator("input").uncheck()
+    assert not page.locator("#runs-table thead th:nth-child(2)").is_visible()
+    assert "table.runs-table.hide=1" in page.url
+
+
+def test_names_that_begin_alike_are_sorted_both_ways(opened, study):
+    page = opened(study)
+    names = "[...document.querySelectorAll('#runs-table tbody th')].map(e => e.innerText)"
+    button = page.locator("#runs-table thead th button").first
+    button.click()
+    upwards = page.evaluate(names)
+    button.click()
+    assert page.evaluate(names) == upwards[::-1]
+
+
+def test_what_opens_is_what_a_number_stands_for(opened, study):
+    page = opened(study)
+    cell = page.locator("#ablation-0 tbody .opens").first
+    assert cell.get_attribute("title") == "3 runs"
+    cell.click()
+    marked = page.locator("#runs-table .behind th")
+    assert marked.count() == 3 and all("20-plain" in name for name in marked.all_inner_texts())
+    assert "One of the 3 runs" in page.locator("#runs-table .detail").inner_text()
+    button = page.locator("#runs-table thead th button").last
+    button.click()  # Sorting closes what is open, and the number opens it again.
+    cell.click()
+    assert page.locator("#runs-table .detail").count() == 1
+
+
+def test_a_section_is_gone_to_without_losing_the_view(opened, study):
+    page = opened(study, "#0.curves.y=val_accuracy")
+    page.locator("#contents a", has_text="Runs").click()
+    assert "0.curves.y=val_accuracy" in page.url
+    assert page.evaluate("scrollY") > 0
+
+
+def test_another_metric_is_seen_whole(opened, study):
+    page = opened(study, "#0.curves.y=loss&0.curves.zoom=2,3;0.5,0.6")
+    _curve(page)
+    assert page.locator("#curves-0 .reset").is_visible()
+    page.locator("#curves-0 select").first.select_option("val_accuracy")
+    assert "zoom" not in page.url and not page.locator("#curves-0 .reset").count()
+
+
+def test_the_keyboard_stays_where_it_was(opened, study):
+    page = opened(study)
+    _curve(page)
+    page.locator("#curves-0 select").first.focus()
+    page.keyboard.press("ArrowDown")
+    _until(page, "location.hash.includes('curves.y')")
+    assert page.evaluate("document.activeElement.closest('#curves-0 label')?.innerText")
+    page.locator("#curves-0 .chart").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    pressed = page.locator("#curves-0 .legend [aria-pressed=true]")
+    assert pressed.count() == 1
+    page.keyboard.press("Escape")
+    assert pressed.count() == 0
+
+
+def test_a_tap_reads_a_point_and_the_next_isolates(opened, study):
+    _, spot = _nearest(opened(study))
+    page = opened(study, has_touch=True)  # Which has no mouse that could leave the chart.
+    page.locator("#curves-0 .u-over").first.scroll_into_view_if_needed()
+    page.touchscreen.tap(*spot)
+    page.locator("#curves-0 .hint").first.wait_for()
+    page.wait_for_timeout(500)  # Or both are a double tap.
+    assert "alone" not in page.url
+    page.touchscreen.tap(*spot)
+    _until(page, "location.hash.includes('alone')")
+
+
+@pytest.mark.parametrize(
+    ("splits", "labels"),
+    [
+        ([52.5, 55, 57.5], ["52.5", "55", "57.5"]),
+        ([70.25, 70.5, 70.75], ["70.25", "70.5", "70.75"]),
+        ([0, 2500, 5000], ["0", "2500", "5000"]),
+        ([5000, 7500, 10_000, 12_500], ["5k", "7.5k", "10k", "12.5k"]),
+        ([0.1, 0.2, 0.3], ["0.1", "0.2", "0.3"]),
+        ([4.5e-5, 5e-5, 5.5e-5], ["4.5e-5", "5e-5", "5.5e-5"]),
+    ],
+)
+def test_a_tick_says_where_it_stands(browser, splits, labels):
+    script = resources.files("ablation.report.page") / "scripts" / "look.js"
+    page = browser.new_page()
+    found = page.evaluate(f"(() => {{ {script.read_text()}\nreturn spaced({splits}); }})()")
+    page.close()
+    assert found == labels
 
 
 def test_from_a_number_to_the_run_behind_it(opened, study):

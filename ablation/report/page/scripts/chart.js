@@ -5,15 +5,17 @@ const NEAR = 40; // Pixels within which a point is meant.
 const WHOLE = [1, 2, 5].flatMap((digit) => Array.from({ length: 10 }, (_, power) => digit * 10 ** power)).sort((a, b) => a - b);
 
 class Chart {
-  // lines: {key, name, xs, ys, shade, dash, width, dots, low, high, tip(place)}, drawn in their order.
+  // lines: {key, name, xs, ys, shade, dash, width, dots, low, high, broken, tip(place)}, drawn in their
+  // order; a broken one ends in a cross.
   // view: {title, x, y, logX, logY, xTicks, zoom, isolated, onZoom, onIsolate, height, label}.
   constructor(host, lines, view) {
     this.host = host;
     this.view = view;
     this.lines = lines.filter((line) => line.ys.some((value) => value !== null));
     this.hint = element("div", { class: "hint", hidden: true });
+    this.read = element("div", { class: "unseen", "aria-live": "polite" });
     this.area = element("div", { class: "chart", tabindex: "0", role: "img", "aria-label": view.label });
-    host.append(...(view.title ? [element("h4", {}, view.title)] : []), this.area, this.hint);
+    host.append(...(view.title ? [element("h4", {}, view.title)] : []), this.area, this.hint, this.read);
     this.at = null;
     if (!this.lines.length) {
       this.area.append(element("p", { class: "empty" }, "Nothing to draw yet."));
@@ -79,15 +81,16 @@ class Chart {
       font: "12px system-ui, sans-serif",
       labelFont: "12px system-ui, sans-serif",
       labelSize: 18,
-      size: label === view.y ? 58 : 36,
+      size: label === view.y ? (_, texts) => Math.max(58, 22 + 7 * Math.max(0, ...(texts ?? []).map((text) => text.length))) : 36,
       ...(label === view.x && view.whole ? { incrs: WHOLE } : {}),
       ...(at
         ? { splits: () => at, values: (_, splits) => splits.map(short) }
         : ticks
-        ? { splits: () => ticks.map((_, place) => place), values: () => ticks.map(shortened(ticks.length)) }
+        ? { splits: () => ticks.map((_, place) => place), values: (u) => fitted(ticks, u) }
         : log
           ? {
               splits: (_, __, low, high) => onLogarithmic(low, high),
+              filter: (_, splits) => splits, // Or only some of them are handed on.
               values: (_, splits) => (even(splits) ? spaced(splits) : labelled(splits)),
               grid: { ...grid, filter: (_, splits) => (even(splits) ? splits : splits.map((value) => (leading(value, [1]) ? value : null))) },
             }
@@ -126,6 +129,7 @@ class Chart {
       hooks: {
         setCursor: [(u) => this.point(this.nearest(u.cursor.left, u.cursor.top))],
         setSelect: [(u) => this.zoomed(u)],
+        draw: [(u) => this.crosses(u)],
       },
     };
     const data = uPlot.join(tables);
@@ -160,6 +164,7 @@ class Chart {
   spot(line, place) {
     const [x, y] = [line.xs[place], line.ys[place]];
     if (x === null || y === null || y === undefined) return null;
+    if ((this.view.logX && x <= 0) || (this.view.logY && y <= 0)) return null;
     const spot = [this.plot.valToPos(x, "x"), this.plot.valToPos(y, "y")];
     const { clientWidth, clientHeight } = this.plot.over;
     const inside = spot[0] >= -1 && spot[0] <= clientWidth + 1 && spot[1] >= -1 && spot[1] <= clientHeight + 1;
@@ -187,6 +192,28 @@ class Chart {
     this.hint.style.top = `${Math.max(0, top - this.hint.offsetHeight - 10)}px`;
   }
 
+  // Where a run broke off.
+  crosses(u) {
+    const { ctx } = u;
+    const size = 4 * devicePixelRatio;
+    ctx.save();
+    ctx.lineWidth = 1.5 * devicePixelRatio;
+    for (const line of this.lines.filter((one) => one.broken)) {
+      const place = line.ys.findLastIndex((value) => value !== null);
+      if (!this.spot(line, place)) continue;
+      const [x, y] = [u.valToPos(line.xs[place], "x", true), u.valToPos(line.ys[place], "y", true)];
+      const dim = this.view.isolated && this.view.isolated !== line.key;
+      ctx.strokeStyle = dim ? faded(line.shade, 0.15) : line.shade;
+      ctx.beginPath();
+      for (const way of [-1, 1]) {
+        ctx.moveTo(x - size, y - way * size);
+        ctx.lineTo(x + size, y + way * size);
+      }
+      ctx.stroke();
+    }
+    ctx.restore();
+  }
+
   clicked(event) {
     if (this.dragged) {
       this.dragged = false;
@@ -194,6 +221,13 @@ class Chart {
     }
     const { left, top } = this.plot.over.getBoundingClientRect();
     const found = this.nearest(event.clientX - left, event.clientY - top);
+    // A finger cannot hover: its first tap reads a point, and another there isolates.
+    const again = found && this.tapped?.line === found.line && this.tapped.place === found.place;
+    if (event.pointerType === "touch" && found && !again) {
+      this.tapped = found;
+      this.point(found);
+      return;
+    }
     this.view.onIsolate(found && this.view.isolated !== found.line.key ? found.line.key : null);
   }
 
@@ -226,7 +260,7 @@ class Chart {
       const line = across ? lines[(lines.indexOf(from.line) + across + count) % count] : from.line;
       const place = Math.min(line.xs.length - 1, Math.max(0, from.place + (along ?? 0)));
       this.point({ line, place });
-      this.area.setAttribute("aria-label", line.tip(place).join(", "));
+      this.read.textContent = line.tip(place).join(", ");
     }
   }
 
@@ -283,9 +317,20 @@ function layers(places, xs) {
   return found;
 }
 
-function shortened(count) {
-  const room = Math.max(6, Math.round(90 / count));
-  return (text) => (text.length > room ? `${text.slice(0, room - 1)}…` : text);
+// Returns the names below an axis, cut to the room that each has; where they are too many, some.
+function fitted(names, u) {
+  const width = u.bbox.width / devicePixelRatio / names.length;
+  const every = Math.max(1, Math.ceil(40 / width));
+  const room = Math.floor((every * width) / 7.5); // Pixels that a letter takes.
+  return names.map((name, place) => (place % every ? "" : name.length > room ? `${name.slice(0, room - 1)}…` : name));
+}
+
+// Draws a widget anew and leaves the keyboard where it was.
+function redrawn(widget) {
+  const stops = () => [...widget.host.querySelectorAll("select, input, button, .chart")];
+  const at = stops().indexOf(document.activeElement);
+  widget.draw();
+  if (at >= 0) stops()[at]?.focus({ preventScroll: true });
 }
 
 // What the charts of a widget share: panels, one legend, isolation, zoom and a state in the address.
@@ -312,8 +357,10 @@ class Widget {
   }
 
   set(name, value, usual) {
+    // A part of another axis would show nothing.
+    if (name === "x" || name === "y") address.set(`${this.number}.${this.kind}.zoom`, "", "");
     address.set(`${this.number}.${this.kind}.${name}`, value, usual);
-    this.draw();
+    redrawn(this);
   }
 
   factor(name) {
@@ -358,6 +405,20 @@ class Widget {
 
   chosen(name, usual) {
     return this.factor(this.get(name, usual)) ?? null;
+  }
+
+  // Panels of one metric share their vertical axis; `kinds` metrics take turns.
+  share(panels, log, kinds) {
+    for (let kind = 0; kind < kinds; kind++) {
+      const of = panels.filter((_, place) => place % kinds === kind);
+      const values = of.flatMap(({ lines }) => lines.flatMap((line) => [...line.ys, ...(line.low ?? []), ...(line.high ?? [])]));
+      const known = values.filter((value) => value !== null && (!log || value > 0));
+      if (!known.length) continue;
+      const [low, high] = known.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
+      const room = (high - low) * 0.06 || Math.abs(low) * 0.1 || 1;
+      const range = log ? [low / 1.15, high * 1.15] : [low - room, high + room];
+      for (const { view } of of) view.rangeY = range;
+    }
   }
 
   get zoom() {
@@ -407,7 +468,8 @@ class Widget {
     }
     this.legend.replaceChildren(...buttons);
     const run = data.runs.findIndex((one) => `run ${one.name}` === isolated);
-    this.told.replaceChildren(remark ?? "", ...(run >= 0 ? [" ", element("button", { class: "opens", type: "button", onclick: () => openRun(run) }, `Open ${data.runs[run].name}`)] : []));
+    const ways = this.charts.some((chart) => chart.plot) ? " Point at a curve or a point to read it; a click shows it alone, dragging zooms." : "";
+    this.told.replaceChildren(`${remark ?? ""}${ways}`, ...(run >= 0 ? [" ", element("button", { class: "opens", type: "button", onclick: () => openRuns([run]) }, `Open ${data.runs[run].name}`)] : []));
     scrollTo({ top: scroll });
   }
 }

@@ -16,7 +16,7 @@ class Confusion {
     const form = forms.some(([name]) => name === address.get(`${key}.form`, "share")) ? address.get(`${key}.form`, "share") : "share";
     const controls = element("div", { class: "controls" }, choice("show", forms, form, (value) => {
       address.set(`${key}.form`, value, "share");
-      this.draw();
+      redrawn(this);
     }));
     const other = form.startsWith("minus") ? shares(confusion.cells[+form.slice(5)].counts) : null;
     const shown = confusion.cells.filter((_, place) => form !== `minus${place}`);
@@ -25,7 +25,7 @@ class Confusion {
     this.host.replaceChildren(
       element("h3", {}, "Confusion matrices"),
       controls,
-      element("div", { class: "matrices" }, ...tables.map((table) => element("div", { class: "scroll", tabindex: "0" }, table))),
+      element("div", { class: "matrices" }, ...tables.map((table) => element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Confusion matrix, ${table.caption.textContent}` }, table))),
       element("p", { class: "aside" }, `Rows are true classes, columns what they are taken for, after the final epoch; ${seeds} seed${seeds === "1" ? "" : "s"} summed.`),
     );
   }
@@ -40,7 +40,7 @@ class Confusion {
         const text = form === "count" ? String(cell.counts[row][column]) : other ? signed(value) : value ? value.toFixed(value < 9.95 ? 1 : 0) : "";
         const made = element("td", { class: row === column ? "right" : null, title: `${name} taken for ${classes[column]}: ${cell.counts[row][column]} images` }, text);
         const good = (value > 0) === (row === column);
-        const strength = Math.min(1, Math.abs(value) / (other ? 30 : 100)) * 0.75;
+        const strength = Math.min(1, Math.abs(value) / (other ? 30 : 100)) * (dark() ? 0.5 : 0.75);
         made.style.background = other
           ? `color-mix(in srgb, ${good ? style("--c1") : style("--c0")} ${Math.round(strength * 100)}%, transparent)`
           : `rgba(${style("--shade")}, ${strength})`;

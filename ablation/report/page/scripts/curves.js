@@ -60,7 +60,7 @@ class Curves extends Widget {
     this.share(panels, log, keys.length);
     const remarks = [];
     if (smooth) remarks.push(`Smoothed: each value is ${smooth} of the one before and ${+(1 - smooth).toFixed(2)} of its own; what was measured is faint.`);
-    if (show === "mean" && this.several(chapter)) remarks.push("Means over complete runs, with their range; thin lines are runs that are not complete.");
+    if (show === "mean" && this.several(chapter)) remarks.push("Means over complete runs, with their range; thin lines are runs that are not complete, and a cross is where one failed.");
     const told = new Set([shade, dash, panel]);
     const over = this.free().filter((one) => !told.has(one)).map((one) => one.name);
     if (show === "mean" && over.length) remarks.push(`Averaged over ${over.join(", ")}.`);
@@ -75,11 +75,7 @@ class Curves extends Widget {
 
   lines(members, key, set) {
     const { chapter } = this;
-    const style = (place) => ({
-      shade: color(this.level(set.shade, place)),
-      // Beyond the colours that there are, lines tell levels apart.
-      dash: DASHES[(set.dash ? this.level(set.dash, place) : Math.floor(this.level(set.shade, place) / SHADES)) % DASHES.length],
-    });
+    const style = (place) => ({ shade: color(this.level(set.shade, place)), dash: this.dashes(place, set) });
     const one = (place) => {
       const run = chapter.runs[place];
       const ys = data.curves[key][run].map((value) => (value === null ? null : value * set.scale));
@@ -95,6 +91,7 @@ class Curves extends Widget {
     for (const curve of curves) {
       const { name, state } = data.runs[curve.run];
       const ended = state === "complete" || state === "running";
+      const broken = state === "failed" || state === "diverged";
       if (!each && state === "complete") {
         const label = this.label(curve.place, set);
         groups.set(label, [...(groups.get(label) ?? []), curve]);
@@ -103,8 +100,8 @@ class Curves extends Widget {
       const label = this.label(curve.place, set);
       const smoothed = smoothing(curve.ys, set.smooth);
       const tip = (place) => [name, `${ALONG[set.x]} ${exact(curve.xs[place])}`, ...this.said(curve.ys[place], smoothed[place], set), ...(state === "complete" ? [] : [state])];
-      const drawn = { key: each ? `run ${name}` : label, name: each ? name : label, xs: curve.xs, ys: smoothed, width: ended ? 1.5 : 0.8, tip, ...style(curve.place) };
-      if (set.smooth) found.push({ ...drawn, ys: curve.ys, shade: faded(drawn.shade, 0.25), width: 1 });
+      const drawn = { key: each ? `run ${name}` : label, name: each ? name : label, xs: curve.xs, ys: smoothed, width: ended ? 1.5 : 0.8, broken, tip, ...style(curve.place) };
+      if (set.smooth) found.push({ ...drawn, ys: curve.ys, shade: faded(drawn.shade, 0.25), width: 1, broken: false });
       found.push(drawn);
     }
     for (const [label, of] of groups) {
@@ -117,6 +114,15 @@ class Curves extends Widget {
       found.push({ ...drawn, ...(of.length > 1 && !set.smooth ? { low: all.low, high: all.high } : {}) });
     }
     return found;
+  }
+
+  // Dashed is the reference, as in the figures, unless lines tell something else.
+  dashes(place, { shade, dash }) {
+    const level = this.level(shade, place);
+    if (dash) return DASHES[this.level(dash, place) % DASHES.length];
+    const reference = shade?.name === this.chapter.column && shade.levels[level] === this.chapter.reference;
+    // Beyond the colours that there are, lines tell levels apart.
+    return reference ? DASHES[1] : DASHES[(2 * Math.floor(level / SHADES)) % DASHES.length];
   }
 
   said(value, smoothed, set) {
@@ -132,20 +138,6 @@ class Curves extends Widget {
   along(run, x) {
     if (x === "step") return data.curves.epoch[run].map((epoch) => (data.runs[run].steps_per_epoch === null ? null : epoch * data.runs[run].steps_per_epoch));
     return x === "seconds" ? data.curves.elapsed[run] : data.curves.epoch[run];
-  }
-
-  // Panels of one metric share their vertical axis.
-  share(panels, log, keys) {
-    for (let key = 0; key < keys; key++) {
-      const of = panels.filter((_, place) => place % keys === key);
-      const values = of.flatMap(({ lines }) => lines.flatMap((line) => [...line.ys, ...(line.low ?? []), ...(line.high ?? [])]));
-      const known = values.filter((value) => value !== null && (!log || value > 0));
-      if (!known.length) continue;
-      const [low, high] = known.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
-      const room = (high - low) * 0.06 || Math.abs(low) * 0.1 || 1;
-      const range = log ? [low / 1.15, high * 1.15] : [low - room, high + room];
-      for (const { view } of of) view.rangeY = range;
-    }
   }
 
   names(panels, shade, dash, show) {

@@ -73,12 +73,14 @@ function take({ text, sections, top }) {
     const section = document.getElementById(id);
     if (html === null || originals.get(id) === html) continue;
     const open = [...section.querySelectorAll("details[id][open]")].map((one) => one.id);
+    const choosing = [...section.querySelectorAll("details.columns")].map((one) => one.open);
     const expanded = [...section.querySelectorAll("[aria-expanded=true]")].map((one) => one.textContent);
     const offsets = [...section.querySelectorAll(".scroll")].map((one) => [one.scrollLeft, one.scrollTop]);
     originals.set(id, html);
     section.innerHTML = html;
     for (const one of open) document.getElementById(one)?.setAttribute("open", "");
     enhance(section);
+    section.querySelectorAll("details.columns").forEach((one, place) => (one.open = choosing[place] ?? false));
     for (const button of section.querySelectorAll(".opens[aria-expanded]")) {
       if (expanded.includes(button.textContent)) button.click();
     }
@@ -86,6 +88,6 @@ function take({ text, sections, top }) {
       if (offsets[place]) one.scrollTo(...offsets[place]);
     });
   }
-  for (const widget of widgets.values()) widget.draw();
+  for (const widget of widgets.values()) redrawn(widget);
   tell();
 }

@@ -8,6 +8,10 @@ function style(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+function dark() {
+  return matchMedia("(prefers-color-scheme: dark)").matches && !document.documentElement.classList.contains("print");
+}
+
 function color(place) {
   return style(`--c${place % SHADES}`);
 }
@@ -37,7 +41,7 @@ function short(value) {
   if (size >= 1e9) return `${+(value / 1e9).toPrecision(4)}G`;
   if (size >= 1e6) return `${+(value / 1e6).toPrecision(4)}M`;
   if (size >= 1e4) return `${+(value / 1e3).toPrecision(4)}k`;
-  if (size > 0 && size < 1e-3) return value.toExponential(0);
+  if (size > 0 && size < 1e-3) return (+value.toPrecision(3)).toExponential();
   return String(+value.toPrecision(4));
 }
 
@@ -47,7 +51,8 @@ function spaced(splits) {
   const top = Math.max(...splits.map(Math.abs));
   const [unit, sign] = top >= 1e9 ? [1e9, "G"] : top >= 1e6 ? [1e6, "M"] : top >= 1e4 ? [1e3, "k"] : [1, ""];
   if (top && top < 1e-3) return splits.map(short);
-  const digits = Math.min(8, Math.max(0, Math.ceil(-Math.log10(step / unit) - 1e-9)));
+  const whole = (digits) => Math.abs((step / unit) * 10 ** digits - Math.round((step / unit) * 10 ** digits)) < 1e-6;
+  const digits = [0, 1, 2, 3, 4, 5, 6, 7].find(whole) ?? 8;
   return splits.map((value) => (value === null ? "" : `${+(value / unit).toFixed(digits)}${value ? sign : ""}`));
 }
 

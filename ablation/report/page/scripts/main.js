@@ -37,11 +37,23 @@ function start() {
   );
   for (const host of hosts) seen.observe(host);
   const redraw = () => {
-    for (const widget of widgets.values()) widget.draw();
+    for (const widget of widgets.values()) redrawn(widget);
   };
-  // Paper is light, whatever the screen is.
+  // A section is gone to without giving up the view that the address holds.
+  document.getElementById("contents").addEventListener("click", (event) => {
+    const link = event.target.closest("a");
+    if (!link || !location.hash.includes("=")) return;
+    event.preventDefault();
+    document.querySelector(link.hash).scrollIntoView();
+  });
+  // Paper is light, whatever the screen is, and nobody opens there what is closed.
+  let closed = [];
   const paper = (printing) => {
     document.documentElement.classList.toggle("print", printing);
+    if (printing) {
+      closed = [...document.querySelectorAll("details:not([open], .columns)")];
+      for (const one of closed) one.open = true;
+    } else for (const one of closed) one.open = false;
     hosts.forEach(mount);
     redraw();
   };
@@ -51,6 +63,7 @@ function start() {
   addEventListener("hashchange", () => {
     if (!location.hash.includes("=")) return;
     address.read();
+    for (const table of document.querySelectorAll("table.data")) table.dispatchEvent(new Event("address"));
     redraw();
   });
   follow();

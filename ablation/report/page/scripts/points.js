@@ -87,6 +87,7 @@ class Final extends Points {
       }
       panels.push({ title: panel ? named(panel, level) : this.heading(score), lines, view: { x: x.name, y: this.heading(score), logX: log, padX: 0.06, xTicks: x.numbers ? null : x.levels, xAt: x.numbers && x.numbers.length <= 12 ? x.numbers : null } });
     }
+    this.share(panels, false, 1);
     this.show(panels, [...names.values()], "Small points are runs, large ones their mean.");
   }
 }
@@ -102,8 +103,11 @@ class Cost extends Points {
     this.controls.replaceChildren();
     const score = this.scoreChoice();
     const costs = Object.entries(data.costs);
-    const cost = this.get("x", "multiply_adds", costs.map(([key]) => key));
-    this.controls.append(choice("against", costs, cost, (value) => this.set("x", value, "multiply_adds")));
+    // What all arms cost alike tells nothing.
+    const varies = ([key]) => new Set(chapter.runs.map((number) => data.runs[number][key])).size > 1;
+    const usualCost = [["multiply_adds"], ...costs].find(varies)?.[0] ?? "multiply_adds";
+    const cost = this.get("x", usualCost, costs.map(([key]) => key));
+    this.controls.append(choice("against", costs, cost, (value) => this.set("x", value, usualCost)));
     const usual = chapter.column;
     this.controls.append(this.factorChoice("colour", "color", usual, null, ["seed"]));
     const shade = this.chosen("color", usual);
@@ -138,7 +142,7 @@ class Cost extends Points {
       names.push({ key, name: key, shade: color(level), dots: true });
       lines.push({ key, xs: of.map((one) => one.x), ys: of.map((one) => one.y), shade: color(level), dots: "only", size: 10, tip: (place) => tip(of[place]) });
     });
-    this.show([{ title: "Cost", lines, view: { x: data.costs[cost], y: this.heading(score), logX: log, padX: 0.06 } }], names, "A point is an arm, the mean of its runs. On the dashed line is whatever nothing cheaper beats.");
+    this.show([{ title: "Cost", lines, view: { x: data.costs[cost], y: this.heading(score), logX: log, padX: 0.06 } }], names, `A point is an arm, the mean of its runs.${front.length > 1 ? " On the dashed line is whatever nothing cheaper beats." : ""}`);
   }
 }
 

@@ -1,9 +1,11 @@
 // The runs behind the numbers: configuration, what sets one apart, the end of its log.
 
-function detail(place) {
+// `behind` is how many runs one number stands for, if this one was opened from there.
+function detail(place, behind) {
   const run = data.runs[place];
   const list = (pairs) => element("dl", {}, ...pairs.flatMap(([key, value]) => [element("dt", {}, key), element("dd", {}, value || "–")]));
   const found = [];
+  if (behind > 1) found.push(element("p", { class: "aside" }, `One of the ${behind} runs behind the number; they are marked here.`));
   if (run.reason) found.push(element("p", {}, element("strong", {}, `${run.state}: `), run.reason));
   const departs = Object.entries(data.departs[place]);
   found.push(element("p", {}, element("strong", {}, departs.length ? "Apart from the reference:" : "Nothing but the seed sets it apart from the reference.")));
@@ -28,22 +30,29 @@ function dressRuns() {
   }
 }
 
-function toggleRun(row, button, place) {
+function toggleRun(row, button, place, behind = 1) {
   const next = row.nextElementSibling;
   const open = next?.classList.contains("detail");
   button.setAttribute("aria-expanded", String(!open));
   if (open) next.remove();
-  else row.after(element("tr", { class: "detail" }, element("td", { colspan: row.cells.length }, ...detail(place))));
+  else row.after(element("tr", { class: "detail" }, element("td", { colspan: row.cells.length }, ...detail(place, behind))));
 }
 
-function openRun(place) {
-  const { name } = data.runs[place];
-  const buttons = document.querySelectorAll("#runs-table .opens");
-  const button = [...buttons].find((one) => one.textContent === name);
-  if (!button) return;
-  if (button.getAttribute("aria-expanded") === "false") button.click();
-  button.scrollIntoView({ block: "start" });
-  button.focus();
+// Opens the first of the runs behind a number, and marks all of them.
+function openRuns(places) {
+  const names = new Set(places.map((place) => data.runs[place].name));
+  let first = null;
+  for (const one of document.querySelectorAll("#runs-table .opens")) {
+    const marked = names.has(one.textContent);
+    one.closest("tr").classList.toggle("behind", marked && names.size > 1);
+    if (marked) first ??= one;
+  }
+  if (!first) return;
+  const row = first.closest("tr");
+  if (first.getAttribute("aria-expanded") === "true") toggleRun(row, first);
+  toggleRun(row, first, data.runs.findIndex((run) => run.name === first.textContent), names.size);
+  first.scrollIntoView({ block: "start" });
+  first.focus({ preventScroll: true });
 }
 
 // A cell of the ablation table leads to its runs.
@@ -54,7 +63,7 @@ function dressCells(chapter) {
     for (const [x, runs] of Object.entries(behind[y] ?? {})) {
       const cell = row.cells[+x];
       const button = element("button", { class: "opens number", type: "button", title: `${runs.length} run${runs.length === 1 ? "" : "s"}` }, cell.textContent.trim());
-      button.addEventListener("click", () => openRun(runs[0]));
+      button.addEventListener("click", () => openRuns(runs));
       cell.replaceChildren(button);
     }
   });

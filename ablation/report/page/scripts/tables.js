@@ -5,12 +5,16 @@ function quantity(text) {
   return found ? +found[1] : null;
 }
 
+function blank(text) {
+  return text === "" || text === "–";
+}
+
 function compared(one, other) {
   if (one === other) return 0;
-  if (one === "") return 1; // What is not there comes last.
-  if (other === "") return -1;
+  if (blank(one)) return 1; // What is not there comes last.
+  if (blank(other)) return -1;
   const [a, b] = [quantity(one), quantity(other)];
-  if (a !== null && b !== null) return a - b;
+  if (a !== null && b !== null && a !== b) return a - b;
   return one.localeCompare(other, "en", { numeric: true });
 }
 
@@ -23,12 +27,12 @@ function dress(table) {
 
   function sort(place, downwards) {
     for (const row of body.querySelectorAll("tr.detail")) row.remove();
+    for (const button of body.querySelectorAll("[aria-expanded=true]")) button.setAttribute("aria-expanded", "false");
     const rows = [...original];
     if (place !== null) {
       rows.sort((a, b) => {
         const [one, other] = [text(a, place), text(b, place)];
-        const blank = one === "" || other === "";
-        return compared(one, other) * (downwards && !blank ? -1 : 1);
+        return compared(one, other) * (downwards && !blank(one) && !blank(other) ? -1 : 1);
       });
     }
     body.append(...rows);
@@ -47,7 +51,7 @@ function dress(table) {
 
   heads.forEach((head, place) => {
     if ("plot" in head.dataset) return;
-    const button = element("button", { type: "button", title: "Sort" }, head.textContent);
+    const button = element("button", { type: "button", title: "Sort" }, ...head.childNodes);
     button.addEventListener("click", () => {
       const now = head.getAttribute("aria-sort");
       const next = now === null ? `${place}` : now === "ascending" ? `-${place}` : "";
@@ -65,7 +69,7 @@ function dress(table) {
   }
   if (heads.length > 3) {
     const boxes = heads.map((head, place) =>
-      tick(head.textContent.trim() || "plot", !hidden().has(place), (shown) => {
+      tick("plot" in head.dataset ? "plot" : head.textContent.trim(), !hidden().has(place), (shown) => {
         const now = hidden();
         if (shown) now.delete(place);
         else now.add(place);
@@ -76,5 +80,6 @@ function dress(table) {
     const chooser = element("details", { class: "columns" }, element("summary", {}, "Columns"), ...boxes);
     table.closest(".scroll").before(chooser);
   }
+  table.addEventListener("address", apply);
   apply();
 }
