@@ -243,6 +243,8 @@ def _directory(dataset: DatasetConfig, cache_dir: str | Path) -> Path:
         for key, value in vars(dataset).items()
         if key not in (*keys, *PLACES, *_AFTERWARDS) and value != getattr(sources.keys(), key)
     )
+    # The same name of a file is another file in another folder.
+    facts += [str(file) for kind in KINDS.values() for file in kind.files(dataset)]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
     name = beginning(dataset.name.replace("/", "_").replace(":", "_"))
     size = "own" if dataset.size is None else "x".join(map(str, dict.fromkeys(dataset.size)))

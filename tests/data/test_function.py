@@ -1,4 +1,5 @@
 import os
+import sys
 import textwrap
 
 import numpy as np
@@ -110,6 +111,23 @@ def test_a_file_that_the_function_reads_is_watched(function, tmp_path):
     assert not cache.is_ready(dataset, tmp_path / "cache")
     again = cache.prepare(dataset, tmp_path / "cache", no_progress)
     assert again.fingerprint != built.fingerprint
+
+
+@pytest.mark.parametrize("where", ["'data.npz'", "__file__.replace('my_beside.py', 'data.npz')"])
+def test_equal_code_in_two_folders_reads_what_lies_in_each(where, tmp_path, monkeypatch):
+    code = f"import numpy as np\ndef load():\n    a = np.load({where})\n    return a['x'], a['y']\n"
+    found = []
+    for folder, count in (("a", 20), ("b", 50)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "my_beside.py").write_text(code)
+        x, y = np.zeros((count, 4, 3), np.uint8), np.arange(count) % 2
+        np.savez(tmp_path / folder / "data.npz", x=x, y=y)
+        monkeypatch.chdir(tmp_path / folder)
+        monkeypatch.delitem(sys.modules, "my_beside", raising=False)
+        dataset = config("function", name="my_beside.py:load")
+        built = cache.prepare(dataset, tmp_path / "cache", no_progress)
+        found.append(sum(map(built.count, sources.SPLITS)))
+    assert found == [20, 50]
 
 
 def test_chance_in_a_function_draws_the_same_every_time(function, tmp_path):

@@ -101,6 +101,18 @@ def test_a_vocabulary_that_changes_is_read_anew(prepared, tmp_path):
         assert prepared({"vocabulary": str(file)}, x=TEXTS, y=Y).meta["vocabulary"] == size
 
 
+def test_words_of_one_name_in_two_folders_are_two_files(tmp_path, monkeypatch):
+    np.savez(tmp_path / "data.npz", x=TEXTS, y=Y)
+    dataset = config("arrays", path=str(tmp_path / "data.npz"), vocabulary="words.txt")
+    built = []
+    for folder, words in (("a", "_abcdefgh"), ("b", "_abcdefghijk")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "words.txt").write_text("\n".join(words))
+        monkeypatch.chdir(tmp_path / folder)
+        built.append(cache.prepare(dataset, tmp_path / "cache", no_progress))
+    assert [data.meta["vocabulary"] for data in built] == [9, 12]
+
+
 def test_what_normalises_and_the_kind_are_part_of_what_identifies_the_data(prepared):
     found = [
         prepared(**split(ROWS)),

@@ -71,7 +71,7 @@ class Tokens(InMemory):
 
     def files(self, dataset: Any) -> tuple[Path, ...]:
         """Returns that of the vocabulary."""
-        given = dataset.vocabulary
+        given = getattr(dataset, "vocabulary", None)  # Not of a source that has no tokens.
         return () if given is None or given.isdigit() else (_file(given),)
 
     def facts(

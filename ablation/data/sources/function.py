@@ -54,9 +54,13 @@ class Function(Held):
 
     @staticmethod
     def state(dataset: FunctionConfig) -> str:
-        """Returns a digest of the function's code and of the local modules that it imports."""
+        """Returns a digest of the function's code and its local modules, and where it is called.
+
+        Equal code in two folders may read what lies beside it, or in the working folder.
+        """
         located = source.locate(dataset.name, _KEY)
-        return f"{source.digest(located)} {located.function}"
+        places = [os.path.realpath(place) for place in (located.path, os.curdir)]
+        return f"{source.digest(located)} {located.function} {places}"
 
     @staticmethod
     def unused(dataset: FunctionConfig) -> tuple[LeftOut, ...]:
