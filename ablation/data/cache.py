@@ -149,6 +149,7 @@ def is_ready(dataset: DatasetConfig, cache_dir: str | Path) -> bool:
         found is not None
         and "shared" in found.meta  # Not in older ones, of which it is counted once.
         and found.meta["left_out"] == grouped(sources.unused(dataset))
+        and _lists_the_same(found)
     )
 
 
@@ -190,7 +191,7 @@ def prepare(dataset: DatasetConfig, cache_dir: str | Path, progress: Progress) -
     lock = directory.with_name(f"{directory.name.rpartition('-')[0]}.lock")
     with _alone(lock, dataset.name):
         ready = find(dataset, cache_dir)
-        if ready:
+        if ready and _lists_the_same(ready):
             # The images are as they were, what lies beside them is not.
             facts: dict[str, Any] = {
                 "left_out": grouped(sources.unused(dataset)),
@@ -291,7 +292,8 @@ def _build(
         "broken": grouped(broken),
         "lost": source.lost,
         "shared": shared_inputs(directory),
-        "read": _read(source.read),
+        "read": _read(path for path in source.read if not path.is_dir()),
+        "listed": _listed(path for path in source.read if path.is_dir()),
         "bytes": _bytes(directory),
     }
     if target.is_row:
@@ -331,6 +333,28 @@ def _bytes(directory: Path) -> dict[str, int]:
 def _read(files: Iterable[str | Path]) -> dict[str, list[int]]:
     """Returns the size and the time of each file that a source has read."""
     return {str(file): list(size_and_time(Path(file))) for file in files}
+
+
+def _listed(folders: Iterable[str | Path]) -> dict[str, str]:
+    """Returns a digest of the names in each folder that a source has listed."""
+    return {str(folder): _digest_of_names(folder) for folder in folders}
+
+
+def _digest_of_names(folder: str | Path) -> str:
+    try:
+        names = sorted(path.name for path in Path(folder).iterdir())
+    except OSError:
+        return ""
+    return hashlib.sha256(repr(names).encode(errors="surrogateescape")).hexdigest()
+
+
+def _lists_the_same(found: Cache) -> bool:
+    """Returns whether the folders that its source has listed hold what they held.
+
+    `find` does not ask this: a folder may be the working one, where a command's own runs appear.
+    """
+    listed = found.meta.get("listed", {})
+    return bool(listed == _listed(listed))
 
 
 def _write_split(

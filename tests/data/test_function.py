@@ -113,6 +113,33 @@ def test_a_file_that_the_function_reads_is_watched(function, tmp_path):
     assert again.fingerprint != built.fingerprint
 
 
+@pytest.mark.parametrize(
+    "lists", ["Path('x').glob('*.npy')", "map(Path('x').joinpath, listdir('x'))"]
+)
+def test_a_file_that_appears_in_a_folder_that_the_function_lists_is_read(lists, function, tmp_path):
+    (tmp_path / "x").mkdir()
+    body = "from os import listdir\nfrom pathlib import Path\n"
+    body += f"x = np.concatenate([np.load(one) for one in sorted({lists})])\n"
+    dataset = function(f"{body}return x, np.arange(len(x)) % 2", "lister")
+    for count in (20, 40):
+        np.save(tmp_path / "x" / f"{count}.npy", np.zeros((20, 4, 3), np.uint8))
+        assert not cache.is_ready(dataset, tmp_path / "cache")
+        built = cache.prepare(dataset, tmp_path / "cache", no_progress)
+        assert sum(map(built.count, sources.SPLITS)) == count
+        assert list(built.meta["listed"]) == [os.path.realpath(tmp_path / "x")]
+        assert cache.is_ready(dataset, tmp_path / "cache")
+
+
+def test_what_appears_while_runs_train_in_a_folder_that_was_listed_takes_no_data_away(
+    function, tmp_path
+):
+    dataset = function("from pathlib import Path\nlist(Path().iterdir())\nreturn X, Y", "here")
+    cache.prepare(dataset, tmp_path / "cache", no_progress)
+    (tmp_path / "runs").mkdir()
+    assert cache.find(dataset, tmp_path / "cache")
+    assert not cache.is_ready(dataset, tmp_path / "cache")
+
+
 @pytest.mark.parametrize("where", ["'data.npz'", "__file__.replace('my_beside.py', 'data.npz')"])
 def test_equal_code_in_two_folders_reads_what_lies_in_each(where, tmp_path, monkeypatch):
     code = f"import numpy as np\ndef load():\n    a = np.load({where})\n    return a['x'], a['y']\n"

@@ -61,7 +61,8 @@ class Source(Protocol):
         kind: of its inputs.
         channels: of its images, 1 for grey, 3 for RGB.
         lost: folders that would be classes if they held an image.
-        read: files that an opened source has read and that its state does not speak of.
+        read: files that an opened source has read and folders that it has listed, of which its
+            state does not speak.
     """
 
     options: type[DatasetConfig]

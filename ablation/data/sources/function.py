@@ -1,11 +1,13 @@
 """Arrays that a function of the user's own returns.
 
 It is called in the process that prepares data, never in that of a command. It is called again when
-its code or a file that it read has changed.
+its code, a file that it read or what a folder holds that it listed has changed.
 """
 
 import contextlib
+import importlib
 import os
+import pkgutil
 import random
 import sys
 import sysconfig
@@ -25,6 +27,9 @@ _KEY = "dataset.name"
 _SHAPES = {2: ("x", "y"), 4: ("x_train", "y_train", "x_val", "y_val")}
 _NOT_DATA = ("/proc/", "/sys/", "/dev/")
 _WRITES = os.O_WRONLY | os.O_RDWR
+_LISTS = ("os.listdir", "os.scandir")
+_IMPORTING = ("<frozen importlib", *importlib.__path__, pkgutil.__file__)
+"""How files of Python begin that list folders to find modules."""
 
 
 @dataclass
@@ -137,7 +142,7 @@ def _by_name(returned: Any, name: str, group: str | None) -> dict[str, np.ndarra
 
 @contextlib.contextmanager
 def _watched(read: dict[Path, bool]) -> Iterator[None]:
-    """Notes which files are opened meanwhile, and whether none of it was for writing.
+    """Notes which files are opened and which folders listed, and whether all of it only reads.
 
     What Python itself does not open, such as what a library in C reads, it does not see; nor is
     what belongs to Python or a package noted.
@@ -147,13 +152,22 @@ def _watched(read: dict[Path, bool]) -> Iterator[None]:
     installed = tuple(os.path.realpath(path) + os.sep for path in {*paths.values(), sys.prefix})
 
     def see(event: str, arguments: tuple[Any, ...]) -> None:
-        if not watching or event != "open" or not isinstance(arguments[0], str | bytes):
+        if not watching or event not in ("open", *_LISTS):
             return
-        path, mode, flags = arguments
+        writes = False
+        if event == "open":
+            path, mode, flags = arguments
+            writes = bool((flags or 0) & _WRITES) or any(one in (mode or "") for one in "wax+")
+        else:
+            path = os.curdir if arguments[0] is None else arguments[0]
+            caller = sys._getframe().f_back
+            if caller and caller.f_code.co_filename.startswith(_IMPORTING):
+                return
+        if not isinstance(path, str | bytes):  # A number is of a file that was opened before.
+            return
         real = os.path.realpath(os.fsdecode(path))
-        if real.startswith((*_NOT_DATA, *installed)) or real.endswith((".py", ".pyc")):
+        if f"{real}{os.sep}".startswith((*_NOT_DATA, *installed)) or real.endswith((".py", ".pyc")):
             return
-        writes = bool((flags or 0) & _WRITES) or any(one in (mode or "") for one in "wax+")
         read[Path(real)] = read.get(Path(real), True) and not writes
 
     sys.addaudithook(see)  # It stays, and sees nothing any more.
@@ -161,7 +175,7 @@ def _watched(read: dict[Path, bool]) -> Iterator[None]:
         yield
     finally:
         watching = False
-    for path in [path for path in read if not path.is_file()]:
+    for path in [path for path in read if not path.is_file() and not path.is_dir()]:
         del read[path]
 
 
