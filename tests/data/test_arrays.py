@@ -80,8 +80,14 @@ def test_images_of_any_number_of_channels_come_into_the_cache(channels, size, ar
 )
 def test_pixels_of_other_types_become_8_bits_by_the_whole_set(stored, shown, archive):
     x = np.tile(stored, (20, 2, 1))
+    x[1::2, 0] = x[1::2, 0, ::-1]
     found = pixels(opened(archive(x=x, y=Y)), "train")
     assert found[0, 0, :, 0].tolist() == pytest.approx(shown, abs=1)
+
+
+def test_a_split_may_be_darker_than_the_other(archive):
+    arrays = SPLIT | {"x_train": np.uint16(X[:14]) * 16, "x_val": np.uint16(X[14:]) * 4}
+    assert pixels(opened(archive(**arrays)), "val").max() == X[14:].max() // 4
 
 
 def test_classes_have_the_names_that_are_given_or_their_labels(archive):
@@ -150,6 +156,16 @@ HOLE = np.where(np.arange(20)[:, None, None, None] == 3, np.nan, X / 255)
         (SPLIT | {"x_val": X[:0], "y_val": Y[:0]}, ["x_val holds no images"]),
         (SPLIT | {"x_val": X[14:, ..., :1]}, ["x_train has 3 channels, x_val 1"]),
         (SPLIT | {"x_val": X[14:] / 255}, ["uint8", "float64", "the same type"]),
+        (
+            SPLIT | {"x_train": X[:14] / 255, "x_val": X[14:] / 1},
+            ["x_train from 0 to 1 and x_val from 0 to 255", "one scale"],
+        ),
+        (SPLIT | {"x_train": X[:14] // 128}, ["x_train from 0 to 1 and x_val from 0 to 255"]),
+        (
+            SPLIT | {"x_train": np.uint16(X[:14]), "x_val": np.uint16(X[14:]) * 257},
+            ["x_train from 0 to 255 and x_val from 0 to 65535"],
+        ),
+        ({"x": np.tile(X[:1], (20, 1, 1, 1)), "y": Y}, ["all images of x are one and the same"]),
         (SPLIT | {"y_train": 0 * Y[:14]}, ["no training examples of 1"]),
         (SPLIT | {"y_val": np.array(["a"] * 6)}, ["of one split are texts"]),
         ({"x": X, "y": Y, "classes": np.array(["a"])}, ["the label 1 has no name"]),

@@ -101,13 +101,13 @@ def test_code_that_changes_is_called_again_and_a_comment_is_not(function):
 
 
 def test_a_file_that_the_function_reads_is_watched(function, tmp_path):
-    np.save(tmp_path / "x.npy", np.zeros((20, 4, 3), np.uint8))
+    np.save(tmp_path / "x.npy", np.arange(240, dtype=np.uint8).reshape(20, 4, 3))
     body = "open('log.txt', 'w').write('here')\nreturn np.load('x.npy'), Y"
     dataset = function(body, "reader")
     built = cache.prepare(dataset, tmp_path / "cache", no_progress)
     assert list(built.meta["read"]) == [os.path.realpath(tmp_path / "x.npy")]
     assert cache.is_ready(dataset, tmp_path / "cache")
-    np.save(tmp_path / "x.npy", np.ones((20, 4, 3), np.uint8))
+    np.save(tmp_path / "x.npy", np.arange(240, dtype=np.uint8)[::-1].reshape(20, 4, 3))
     assert not cache.is_ready(dataset, tmp_path / "cache")
     again = cache.prepare(dataset, tmp_path / "cache", no_progress)
     assert again.fingerprint != built.fingerprint
@@ -122,7 +122,7 @@ def test_a_file_that_appears_in_a_folder_that_the_function_lists_is_read(lists, 
     body += f"x = np.concatenate([np.load(one) for one in sorted({lists})])\n"
     dataset = function(f"{body}return x, np.arange(len(x)) % 2", "lister")
     for count in (20, 40):
-        np.save(tmp_path / "x" / f"{count}.npy", np.zeros((20, 4, 3), np.uint8))
+        np.save(tmp_path / "x" / f"{count}.npy", np.arange(240, dtype=np.uint8).reshape(20, 4, 3))
         assert not cache.is_ready(dataset, tmp_path / "cache")
         built = cache.prepare(dataset, tmp_path / "cache", no_progress)
         assert sum(map(built.count, sources.SPLITS)) == count
@@ -147,7 +147,7 @@ def test_equal_code_in_two_folders_reads_what_lies_in_each(where, tmp_path, monk
     for folder, count in (("a", 20), ("b", 50)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "my_beside.py").write_text(code)
-        x, y = np.zeros((count, 4, 3), np.uint8), np.arange(count) % 2
+        x, y = np.arange(count * 12).reshape(count, 4, 3), np.arange(count) % 2
         np.savez(tmp_path / folder / "data.npz", x=x, y=y)
         monkeypatch.chdir(tmp_path / folder)
         monkeypatch.delitem(sys.modules, "my_beside", raising=False)

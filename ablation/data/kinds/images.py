@@ -21,6 +21,8 @@ from ablation.data.resize import resized
 
 CHANNELS_AT_MOST = 16
 _SMALL_PIXELS = 64
+_BLACK, _BRIGHT = 16, 128
+"""Of 255: a split without a brighter pixel is black, where the other has bright ones."""
 
 
 def _has_channels_in_front(shape: tuple[int, ...]) -> bool:
@@ -83,16 +85,29 @@ class Images:
                     f"{where}: the images of one split are {one.dtype}, of the other "
                     f"{other.dtype}; give both the same type."
                 )
+        if len(one) > 1 and all(np.array_equal(image, one[0]) for image in one):
+            raise UserError(
+                f"{where}: all images of {first} are one and the same, so there is nothing to "
+                "learn; look at how they were read."
+            )
         if one.dtype.kind == "b":
             return lambda pixels: pixels.astype(np.uint8) * 255
-        least = min(array.min() for array in arrays.values())
-        greatest = max(array.max() for array in arrays.values())
+        spans = {name: (array.min(), array.max()) for name, array in arrays.items()}
+        least, greatest = min(low for low, _ in spans.values()), max(h for _, h in spans.values())
         if one.dtype.kind == "i" and least < 0:
             raise UserError(f"{where}: pixels are 0 or more; the least is {least}.")
         try:
-            return to_8_bits(one.dtype, float(least), float(greatest))
+            convert = to_8_bits(one.dtype, float(least), float(greatest))
         except UnsuitableError as error:
             raise UserError(f"{where}: {error}.") from None
+        brightest = [int(convert(high)) for _, high in spans.values()]
+        if min(brightest) < _BLACK and max(brightest) >= _BRIGHT:
+            said = " and ".join(f"{name} from {a:g} to {b:g}" for name, (a, b) in spans.items())
+            raise UserError(
+                f"{where}: pixels have one scale in both splits, and here are {said}; divide or "
+                "multiply one of them."
+            )
+        return convert
 
     def files(self, dataset: Any) -> tuple[Path, ...]:
         """Returns none."""
