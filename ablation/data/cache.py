@@ -281,6 +281,10 @@ def _build(
         # The same numbers are other inputs if they are of another kind or normalised otherwise.
         decides = [source.kind.name, *(facts.get(key) for key in _DECIDE)]
         fingerprints += json.dumps(decides)
+    every = np.concatenate([np.load(directory / f"{s}_labels.npy") for s in sources.SPLITS])
+    if not target.is_row and outputs > every.max() + 1:
+        # A network has an output for a class too that no example has.
+        fingerprints += f" {outputs} outputs"
     meta = {
         "name": dataset.name,
         "classes": source.classes,

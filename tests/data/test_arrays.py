@@ -100,6 +100,17 @@ def test_classes_have_the_names_that_are_given_or_their_labels(archive):
     assert opened(archive(x=X, y=texts, classes=np.array(["dog", "ant"]))).classes[0] == "dog"
 
 
+def test_the_number_of_classes_is_part_of_what_identifies_the_data(archive, tmp_path):
+    names = [["0", "1"], ["a", "b"], ["a", "b", "c"], ["a", "b", "c", "d"]]
+    found = [
+        cache.prepare(archive(x=X, y=Y, classes=of), tmp_path / "cache", no_progress).fingerprint
+        for of in names
+    ]
+    unnamed = cache.prepare(archive(x=X, y=Y), tmp_path / "cache", no_progress)
+    assert found[0] == found[1] == unnamed.fingerprint
+    assert len(set(found[1:])) == 3
+
+
 @pytest.mark.parametrize("key", ["group", "patient"])
 def test_nobody_is_in_both_splits(key, archive):
     who = np.arange(20) // 4
