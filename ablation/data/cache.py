@@ -38,6 +38,7 @@ from ablation.data.sources import Example, LeftOut
 from ablation.data.sources.common import size_and_time
 from ablation.records import store
 from ablation.targets.common import Target
+from ablation.targets.value import Value
 from ablation.text import beginning
 
 _FORMAT = 2
@@ -285,6 +286,9 @@ def _build(
     if not target.is_row and outputs > every.max() + 1:
         # A network has an output for a class too that no example has.
         fingerprints += f" {outputs} outputs"
+    if target is Value and targets.are_labels(every):
+        # With a loss of one's own, nothing else tells such values from several labels.
+        fingerprints += f" {target.kind}"
     meta = {
         "name": dataset.name,
         "classes": source.classes,

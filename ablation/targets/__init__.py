@@ -62,7 +62,7 @@ def guessed(found: Iterable[tuple[str, np.ndarray]], where: str) -> type[Target]
     arrays = list(found)
     if any(array.dtype.kind == "f" and not is_whole(array) for _, array in arrays):
         return Value
-    if all(_are_labels(array) for _, array in arrays):
+    if all(are_labels(array) for _, array in arrays):
         if any((array.sum(axis=1) != 1).any() for _, array in arrays):
             return Labels
         raise UserError(
@@ -96,7 +96,7 @@ def guessed_of_cells(cells: Cells) -> type[Target]:
         array = cells.numbers()[:, 0] if cells.are_numbers else cells.texts
         return guessed([(cells.names[0], array)], cells.where)
     array = cells.numbers()
-    if not _are_labels(array):
+    if not are_labels(array):
         return Value
     if (array.sum(axis=1) == 1).all():
         raise UserError(
@@ -106,7 +106,7 @@ def guessed_of_cells(cells: Cells) -> type[Target]:
     return Labels
 
 
-def _are_labels(array: np.ndarray) -> bool:
+def are_labels(array: np.ndarray) -> bool:
     """Returns whether an array is rows of 0 and 1."""
     rows = array.ndim == 2 and array.shape[1] > 1 and array.dtype.kind in "buif"
     return bool(rows and ((array == 0) | (array == 1)).all())

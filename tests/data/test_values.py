@@ -112,6 +112,15 @@ def test_another_unit_and_the_target_by_name_are_the_same_data(archive, tmp_path
     assert named.fingerprint == plain.fingerprint
 
 
+def test_rows_of_0_and_1_are_other_data_as_values_than_as_labels(archive, tmp_path):
+    rows = archive(x=X, y=np.array([[0, 1], [1, 1], [1, 0], [0, 0]] * 10))
+    found = {
+        cache.prepare(replace(rows, target=kind), tmp_path / "cache", no_progress).fingerprint
+        for kind in ("labels", "value")
+    }
+    assert len(found) == 2
+
+
 def test_a_number_of_a_table_is_a_value(tmp_path):
     from PIL import Image
 
