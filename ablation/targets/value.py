@@ -18,6 +18,9 @@ from ablation.terminal import counted
 from ablation.text import readable
 
 _FACTS = ("least", "greatest", "mean", "std")
+_ROUNDING = 1e-3
+"""Of the standard deviation, that by which single precision may round a value."""
+
 _DIGITS = 4
 """Of a standard deviation of the training values, when a table shows it."""
 
@@ -119,6 +122,8 @@ class Value(Target):
             raise UserError(
                 f"{where}: classes names {len(known)} values, and an example has {counts[0]}."
             )
+        wide = np.concatenate([one.reshape(-1, counts[0]).astype(float) for _, one in found])
+        _check_digits(known, wide, np.concatenate(arrays), where)
         for name, column in zip(known, arrays[0].T, strict=True):
             if column.min() == column.max():
                 of = "" if name == found[0][0] else f" {found[0][0]}"
@@ -283,3 +288,21 @@ def _values(name: str, array: np.ndarray, where: str) -> np.ndarray:
             "a value."
         )
     return found
+
+
+def _check_digits(names: Sequence[str], wide: np.ndarray, kept: np.ndarray, where: str) -> None:
+    """Raises UserError if single precision rounds a value by a good part of what it varies by.
+
+    Args:
+        names: of the values.
+        wide: float64 (images, values).
+        kept: the same, float32.
+        where: what to call the data set in a message.
+    """
+    rounding, std = np.abs(wide - kept).max(axis=0), wide.std(axis=0)
+    for place in map(int, np.flatnonzero((std > 0) & (rounding > _ROUNDING * std))):
+        raise UserError(
+            f"{where}: {names[place]} varies by {std[place]:.3g} around "
+            f"{wide[:, place].mean():.9g}, which single precision cannot tell apart; subtract a "
+            "constant from it, such as the least of the values."
+        )

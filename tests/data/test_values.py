@@ -72,6 +72,8 @@ def test_whole_floats_that_occur_once_are_asked_about():
         ({"y": np.where(Y > 0, np.nan, Y)}, ["is NaN or infinite", "Leave out examples without"]),
         ({"y": np.full(40, 2.5)}, ["value is 2.5 throughout y", "nothing to learn"]),
         ({"y": np.append(Y[:39], 1e40)}, ["y[39] is beyond single precision", "larger unit"]),
+        ({"y": 1.7e9 + Y}, ["value varies by", "around 1.7", "subtract a constant"]),
+        ({"y": np.stack([Y, 1.7e9 + Y], axis=1)}, ["value 2 varies by"]),
         ({"y": Y[:, None, None]}, ["one value an example or a row", "(40, 1, 1)"]),
         ({"y": Y, "classes": ["a", "b"]}, ["classes names 2 values, and an example has 1"]),
         ({"y": Y.astype(complex)}, ["must be", "complex128"]),
@@ -82,6 +84,12 @@ def test_what_is_no_value_is_refused_in_one_line(arrays, words, archive, tmp_pat
     dataset = archive(x=X, **arrays)
     said = one_line(lambda: cache.prepare(dataset, tmp_path / "cache", no_progress))
     assert all(word in said for word in words)
+
+
+def test_validation_values_that_are_nearly_equal_are_judged_by_the_spread_of_all(archive, tmp_path):
+    val = 30 + np.linspace(0, 1e-6, 10)
+    dataset = archive(x_train=X[:30], y_train=Y[:30], x_val=X[30:], y_val=val)
+    assert cache.prepare(dataset, tmp_path / "cache", no_progress).count("val") == 10
 
 
 def test_a_value_that_never_changes_in_training_is_refused(tmp_path):
