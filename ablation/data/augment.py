@@ -6,6 +6,7 @@ happened, and two runs that share a trick draw the same. NumPy and Pillow comput
 every backend.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
@@ -270,6 +271,7 @@ class OwnAugmentation:
 
     def __init__(self, name: str, kind: Kind = KINDS[IMAGES], meta: Meta | None = None):
         self.error: UserError | None = None
+        self._is_checked = False
         self._name, self._kind, self._meta = name, kind, meta or {}
         located = source.locate(name, "dataset.augment")
         self._files = source.local_modules(located)
@@ -286,23 +288,39 @@ class OwnAugmentation:
         Of images these are uint8 (batch, height, width, channels), which may become float.
 
         Raises:
-            UserError: the function raised something, or returned no such inputs.
+            UserError: the function raised something, returned no such inputs, or draws from
+                elsewhere than `rng`.
         """
-        try:
-            found = self._function(np.array(pixels), rng)
-        except Exception as error:
-            self.error = UserError(f"{self._key}: {source.user_error(error, self._files)}")
-            raise self.error from error
+        again = None if self._is_checked else copy.deepcopy(rng)
+        found = self._called(pixels, rng)
         wrong = self._what_is_wrong(found, pixels.shape)
         if wrong:
-            self.error = UserError(
+            raise self._failed(
                 f"{self._key} returned {wrong}; it returns the {self._kind.noun.many} that it "
                 f"gets, {pixels.shape} with {self._kind.numbers}."
             )
-            raise self.error
+        if again and not np.array_equal(found, self._called(pixels, again)):
+            # Of the first batch only. A run that is resumed would draw others.
+            raise self._failed(
+                f"{self._key} returned two results for one batch and the same rng, so it draws "
+                "from elsewhere too; draw from rng alone, such as rng.normal(0, 8, images.shape)."
+            )
+        self._is_checked = True
         if found.dtype == pixels.dtype:
             return found
         return found.astype(np.float32 if pixels.dtype == np.uint8 else pixels.dtype)
+
+    def _called(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns what the function returns."""
+        try:
+            return self._function(np.array(pixels), rng)
+        except Exception as error:
+            raise self._failed(f"{self._key}: {source.user_error(error, self._files)}") from error
+
+    def _failed(self, says: str) -> UserError:
+        """Returns what it could not do, which it keeps."""
+        self.error = UserError(says)
+        return self.error
 
     def _what_is_wrong(self, found: object, shape: tuple[int, ...]) -> str | None:
         """Returns what inputs must not be, None if nothing."""

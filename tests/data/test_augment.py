@@ -344,6 +344,10 @@ def test_the_user_may_change_what_is_handed_over(own):
         ("def f(images, rng):\n    return images / 255 - 1\n", ["from -0.6", "from 0 to 255"]),
         ("def f(images, rng):\n    return images * float('nan')\n", ["nan"]),
         ("def f(images, rng):\n    return images > 3\n", ["bool"]),
+        (
+            "import random\ndef f(images, rng):\n    return images + random.random()\n",
+            ["the same rng", "draw from rng alone"],
+        ),
         ("def f(images, rng):\n    return images.astype(str)\n", ["array of <U"]),
     ],
 )
