@@ -32,6 +32,7 @@ def function(tmp_path, monkeypatch):
         ("X[:14], Y[:14], X[14:], Y[14:]", (14, 6)),
         ("(X[:14], Y[:14]), (X[14:], Y[14:])", (14, 6)),
         ("X.tolist(), ['cat' if y else 'dog' for y in Y]", (16, 4)),
+        ("X, np.array(['cat' if y else 'dog' for y in Y], object)", (16, 4)),
     ],
 )
 def test_what_a_function_returns_is_the_data_set(returned, counts, function, request):
@@ -57,7 +58,8 @@ def test_what_a_function_returns_is_the_data_set(returned, counts, function, req
         ("return X, Y - 1", ["y[0] is -1"]),
         ("return X / np.nan, Y", ["x[0] holds NaN"]),
         ("return X, Y * 0", ["two classes"]),
-        ("return X, [object()] * 20", ["y holds Python objects"]),
+        ("return X, [object()] * 20", ["y holds Python objects", "[0] is <object object"]),
+        ("return X, np.array(['a', None] * 10, object)", ["[1] is None (NoneType)"]),
         ("return [[1], [2, 3]], Y", ["x is no array"]),
         ("return X[:0], Y[:0]", ["x holds no images"]),
     ],

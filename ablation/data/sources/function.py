@@ -22,6 +22,7 @@ from ablation import source
 from ablation.config import UserError, first_line
 from ablation.data.sources.common import LeftOut
 from ablation.data.sources.held import Held, HeldConfig, names_read
+from ablation.text import visible
 
 _KEY = "dataset.name"
 _SHAPES = {2: ("x", "y"), 4: ("x_train", "y_train", "x_val", "y_val")}
@@ -134,10 +135,24 @@ def _by_name(returned: Any, name: str, group: str | None) -> dict[str, np.ndarra
         except Exception as error:  # Of whatever library it is from.
             raise UserError(f"{_KEY}={name}: {key} is no array: {first_line(error)}.") from None
         if arrays[str(key)].dtype == object:
-            raise UserError(
-                f"{_KEY}={name}: {key} holds Python objects (dtype object), not numbers or texts."
-            )
+            arrays[str(key)] = _texts(arrays[str(key)], f"{_KEY}={name}: {key}")
     return arrays
+
+
+def _texts(array: np.ndarray, what: str) -> np.ndarray:
+    """Returns an array of Python objects, as a column of pandas is, as one of texts.
+
+    Raises:
+        UserError: one of them is no text.
+    """
+    for place, one in np.ndenumerate(array):
+        if not isinstance(one, str):
+            raise UserError(
+                f"{what} holds Python objects (dtype object), and {list(place)} is "
+                f"{visible(repr(one)):.40} ({type(one).__name__}); give "
+                "numbers, such as np.asarray(x, float), or texts."
+            )
+    return array.astype(str)
 
 
 @contextlib.contextmanager
