@@ -1,3 +1,5 @@
+import unicodedata
+
 import numpy as np
 import pytest
 
@@ -94,6 +96,11 @@ def test_classes_have_the_names_that_are_given_or_their_labels(archive):
     texts = np.array(["dog", "ant"])[Y]
     assert opened(archive(x=X, y=texts)).classes == ("ant", "dog")
     assert opened(archive(x=X, y=10 - 8 * Y)).classes == ("2", "10")
+    forms = [unicodedata.normalize(form, "âne") for form in ("NFC", "NFD")]
+    assert opened(archive(x=X, y=np.array([*forms, "chat", "chat"] * 5))).classes == (
+        "chat",
+        forms[0],
+    )
     named = opened(archive(x=X, y=Y, classes=np.array(["b", "a"])))
     assert named.classes == ("b", "a")
     assert sorted(labels(named, "val")) == [0, 0, 1, 1]

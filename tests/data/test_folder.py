@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -390,6 +391,18 @@ def test_a_class_without_validation_images_is_kept_and_one_without_training_imag
     save(tmp_path / "val" / "apes" / "1.png")
     with pytest.raises(UserError, match="no training images of apes; apes may be Apes"):
         open_folder(tmp_path)
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_two_unicode_forms_of_a_name_are_one_class(forms, tmp_path):
+    for split, form in zip(("train", "val"), forms, strict=True):
+        for label in ("zèbre", "âne"):
+            save(tmp_path / split / unicodedata.normalize(form, label) / "1.png")
+    source = open_folder(tmp_path)
+    # In the order that the form of the training folders has, as ever.
+    expected = sorted(unicodedata.normalize(forms[0], label) for label in ("zèbre", "âne"))
+    assert list(source.classes) == expected
+    assert sorted(row.label for row in examples(source, "val")) == [0, 1]
 
 
 def test_a_name_that_is_no_utf_8_is_read(folder):

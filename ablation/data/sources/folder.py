@@ -12,7 +12,7 @@ from pathlib import Path
 from ablation.config import DatasetConfig, UserError, expanded
 from ablation.data.facts import named
 from ablation.data.kinds import IMAGES, KINDS
-from ablation.data.naming import in_order
+from ablation.data.naming import first_form, in_order
 from ablation.data.sources.common import NO_FILE, SPLITS, Example, LeftOut, digest_of, option
 from ablation.data.sources.decode import MAYBE_DEEP, deepest, example, suffixes, unreadable
 
@@ -154,6 +154,7 @@ class _Listing:
         self.left_out: list[LeftOut] = []
         self.folders: set[str] = set()
         self._root = root
+        self._seen: dict[str, str] = {}
         entries = self._entries(root)
         folders = [entry.name for entry in entries if self._is_folder(entry)]
         if not set(SPLITS) <= set(folders):
@@ -172,10 +173,11 @@ class _Listing:
             if not self._is_folder(entry):
                 self._leave_out(entry, _OUTSIDE)
                 continue
-            self.folders.add(entry.name)
+            label = first_form(entry.name, self._seen)
+            self.folders.add(label)
             before = len(self.images)
             above = {self._root, *self._root.parents, parent.resolve()}
-            self._walk(entry, Path(os.path.realpath(entry.path)), above, (split, entry.name))
+            self._walk(entry, Path(os.path.realpath(entry.path)), above, (split, label))
             if len(self.images) == before:
                 self._leave_out(entry, "a folder without an image, so no class")
 
