@@ -107,7 +107,7 @@ def test_the_order_of_columns_is_that_which_is_asked_for(table):
 
 
 def test_features_are_the_columns_that_are_no_labels(table):
-    columns = {"a": np.arange(20), "b": np.arange(20) / 3} | flags()
+    columns = {"a": np.arange(20) * 2, "b": np.arange(20) / 3} | flags()
     source, labels = read(table(columns, SEVERAL, images=False))
     assert source.kind.name == "features" and source.classes == NAMES
     assert examples(source, "train")[0].image.shape == (2,)

@@ -1,3 +1,4 @@
+import io
 import os
 
 import numpy as np
@@ -256,7 +257,8 @@ def test_images_that_both_splits_show_are_counted(table, tmp_path):
 
 
 FEATURES = "a,b,label,split\n" + "\n".join(
-    f"{i},{i / 3},{'xy'[i % 2]},{'train' if i < 8 else 'val'}" for i in range(12)
+    f"{i},{i / 3},{'xy'[i % 2]},{'train' if i < 8 else 'val'}"
+    for i in (1, 0, *range(2, 12))  # In order it would be a column that counts the rows.
 )
 
 
@@ -295,6 +297,32 @@ def test_the_index_that_pandas_writes_is_no_feature_and_told(chosen, tmp_path):
     assert examples(sources.open_source(dataset), "train")[0].image.shape == (2,)
     (told,) = sources.unused(dataset)
     assert told == ("a column that numbers the rows", "Unnamed: 0")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_column_that_counts_the_rows_is_no_feature_and_told(first, tmp_path):
+    frame = pd.read_csv(io.StringIO(FEATURES)).sort_values("label")
+    frame["Id"] = range(first, first + len(frame))
+    frame.to_csv(tmp_path / "counted.csv", index=False)
+    dataset = config("table", path=str(tmp_path / "counted.csv"))
+    assert examples(sources.open_source(dataset), "train")[0].image.shape == (2,)
+    assert [*sources.unused(dataset)] == [("a column that numbers the rows", "Id")]
+
+
+@pytest.mark.parametrize(
+    ("head", "keys"),
+    [
+        ("a,b,t,label", {"label_column": "t", "target": "value"}),
+        ("a,b,t,label", {"group": "t"}),
+        ("split,group,t,label", {"group": "group", "split_column": "split"}),
+    ],
+    ids=["the label", "the group", "the only feature"],
+)
+def test_a_column_that_counts_the_rows_and_is_needed_is_kept(head, keys, tmp_path):
+    rows = "".join(f"{'train' if i < 8 else 'val'},{i // 2},{i},{i % 2}\n" for i in range(12))
+    rows = rows if head.startswith("split") else rows.replace("train", "1.5").replace("val", "2")
+    (tmp_path / "rows.csv").write_text(f"{head}\n{rows}")
+    assert not sources.unused(config("table", path=str(tmp_path / "rows.csv"), **keys))
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path):

@@ -114,7 +114,7 @@ class Table:
 
     @staticmethod
     def unused(dataset: TableConfig) -> list[LeftOut]:
-        """Returns the rows of a third split, and a column that numbers the rows."""
+        """Returns the rows of a third split, and columns that number the rows."""
         return _Listed(dataset).left_out
 
 
@@ -130,7 +130,7 @@ class _Listed:
         cells: of the labels.
         groups: whom each is of, None if nobody asks.
         is_val: whether each validates, None if the table does not say.
-        left_out: the rows that are not used, and the index that pandas has written.
+        left_out: the rows that are not used, and the columns that number them.
     """
 
     def __init__(self, dataset: TableConfig):
@@ -152,7 +152,13 @@ class _Listed:
             named.append(("split_column", dataset.split_column))
         for key, column in named:
             self._check_column(frame, key, column)
-        if counting := _index(frame):
+        others = {*labels, dataset.split_column, dataset.group}
+        counting = _index(frame)
+        if self.kind.name != IMAGES:
+            rest = [str(one) for one in frame if one not in {*others, *counting}]
+            counts = [one for one in rest if _counts(frame[one])]
+            counting += counts if len(counts) < len(rest) else []
+        if counting:
             frame = frame.drop(columns=counting)
         self.left_out = [LeftOut("a column that numbers the rows", one) for one in counting]
         self.left_out += [LeftOut("an empty row", f"row {row}") for row in empty]
@@ -186,7 +192,6 @@ class _Listed:
             self._check_files(path.parent, dataset.files or "{}")
         else:
             self.names = [f"row {row}" for row in self._rows]
-            others = {*labels, dataset.split_column, dataset.group}
             self.numbers = self._features(frame[[one for one in frame if one not in others]])
 
     def _labels(self, frame: "pd.DataFrame", dataset: TableConfig) -> list[str]:
@@ -362,6 +367,14 @@ def _index(frame: "pd.DataFrame") -> list[str]:
     return [
         one for one in unnamed if frame[one].str.fullmatch(r"\d+").all() and frame[one].is_unique
     ]
+
+
+def _counts(column: "pd.Series[Any]") -> bool:
+    """Returns whether a column counts the rows in their order from 0 or 1, as an Id does."""
+    if not column.str.fullmatch(r"\d+").all():
+        return False
+    found = [int(cell) for cell in column]
+    return found in [list(range(first, first + len(found))) for first in (0, 1)]
 
 
 def _without_lists(column: "pd.Series[Any]") -> "pd.Series[Any]":
