@@ -18,6 +18,7 @@ from ablation.targets.common import Found, Target
 from ablation.text import readable
 
 _ROWS_AT_MOST = 20
+_BEYOND = 2.0**63  # What an int64 does not hold.
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,12 @@ def _labels(name: str, array: np.ndarray, where: str) -> np.ndarray:
             f"{where}: {name} must be one label an example; its shape is {array.shape}.{hint}"
         )
     if is_whole(array):
+        beyond = np.flatnonzero(np.abs(array) >= _BEYOND)
+        if len(beyond):
+            raise UserError(
+                f"{where}: {name}[{beyond[0]}] is {array[beyond[0]]:g}; labels are whole numbers "
+                f"below {_BEYOND:.2g}. A number to predict is dataset.target=value."
+            )
         array = array.astype(np.int64)
     if array.dtype.kind not in "buiSU":
         raise UserError(

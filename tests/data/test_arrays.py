@@ -161,6 +161,7 @@ HOLE = np.where(np.arange(20)[:, None, None, None] == 3, np.nan, X / 255)
         ({"x": X, "y": np.eye(2)[Y]}, ["one label an example", "argmax"]),
         ({"x": X, "y": np.zeros(20, int)}, ["at least two classes", "only '0'"]),
         ({"x": X, "y": np.array(["a", ""])[Y]}, ["y[1] is empty"]),
+        ({"x": X, "y": np.array([1.0, 1e20])[Y]}, ["y[1] is 1e+20", "target=value"]),
         ({"x": HOLE, "y": Y}, ["x[3] holds NaN"]),
         ({"x": X / 255 - 0.5, "y": Y}, ["floats from", "0 to 1 and 0 to 255"]),
         ({"x": X.astype(int) - 100, "y": Y}, ["pixels are 0 or more"]),
