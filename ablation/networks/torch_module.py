@@ -79,8 +79,18 @@ class _Buffer:
         return kept and self.variable.value.is_floating_point()
 
     def take_over(self) -> None:
-        """Brings the variable up to date if the module has replaced the tensor."""
+        """Brings the variable up to date if the module has replaced the tensor.
+
+        Raises:
+            ValueError: by one of another shape, which no checkpoint could hold.
+        """
         now, then = getattr(self.owner, self.name), self.variable.value
+        if now.shape != then.shape:
+            raise ValueError(
+                f"{type(self.owner).__name__} replaced its buffer {self.name} by one of another "
+                "shape, which a checkpoint cannot hold; register it in the shape that it keeps. "
+                f"Received: {tuple(now.shape)} for {tuple(then.shape)}"
+            )
         if now.data_ptr() != then.data_ptr():
             then.copy_(now)
             setattr(self.owner, self.name, then.data)

@@ -81,10 +81,13 @@ def test_only_training_moves_statistics_and_drops_units(answers):
 
 
 def test_a_module_that_does_not_fit_is_refused(answers):
-    seven, images, three = answers["refusals"]
+    seven, images, three, *grown = answers["refusals"]
     assert "logits of shape (batch, 10)" in seven and "(2, 7)" in seven
     assert "(2, 64)" in images
     assert "(2, 3)" in three
+    for said, shape in zip(grown, ("(3,)", "(1, 1)"), strict=True):
+        assert "Grows replaced its buffer seen by one of another shape" in said
+        assert f"Received: {shape} for (1,)" in said
 
 
 def test_a_stopped_run_of_a_module_goes_on_as_if_nothing_had_happened(

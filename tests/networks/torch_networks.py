@@ -40,6 +40,21 @@ class Net(nn.Module):
         return self.head(self.dropout(x.view(len(x), -1)))
 
 
+class Grows(nn.Module):
+    """Has a buffer that gets another shape in training."""
+
+    def __init__(self, grown):
+        super().__init__()
+        self.head = nn.Linear(64, 10)
+        self.grown = grown
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, x):
+        if self.training:
+            self.seen = self.grown
+        return self.head(x.flatten(1))
+
+
 class Rows(nn.Module):
     """Reads each row of pixels as a step, or a token."""
 
@@ -162,6 +177,11 @@ def refusals():
     ):
         try:
             wrap(module, (8, 8, 1), 10)
+        except ValueError as error:
+            said.append(str(error))
+    for grown in (torch.zeros(3), torch.zeros(1, 1)):  # One that memory would hold, too.
+        try:
+            wrap(Grows(grown), (8, 8, 1), 10)(np.zeros((2, 8, 8, 1), np.float32), training=True)
         except ValueError as error:
             said.append(str(error))
     return said
