@@ -83,8 +83,8 @@ def _said(model: keras.Model, batches: Iterable[Batch]) -> Iterator[tuple[np.nda
         count = len(images)
         size = size or count
         if count < size:
-            # Another shape would be traced, or compiled, anew.
-            rest = np.zeros((size - count, *images.shape[1:]), images.dtype)
-            images = np.concatenate([images, rest])
+            # Another shape would be traced, or compiled, anew. It is filled with its own images, so
+            # that a network that looks at the whole batch sees no others.
+            images = np.resize(images, (size, *images.shape[1:]))
         outputs = keras.ops.convert_to_numpy(model.predict_on_batch(images))
         yield labels, outputs[:count].astype(np.float32, copy=False)

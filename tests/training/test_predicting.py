@@ -57,3 +57,23 @@ def test_a_smaller_last_batch_is_not_traced_anew(model):
     for _ in range(2):
         judging.predict()
     assert model.predict_function.experimental_get_tracing_count() == 1
+
+
+class LessTheMean(keras.layers.Layer):
+    """Takes the mean of the batch away, in validation too."""
+
+    def call(self, x):
+        return x - keras.ops.mean(x, axis=0, keepdims=True)
+
+
+def test_what_fills_a_smaller_last_batch_is_of_its_own_images(model):
+    image = keras.Input((4, 4, 1))
+    of_batch = keras.Model(image, model(LessTheMean()(image)))
+    of_batch.compile("sgd")
+    images = np.arange(8, dtype=np.float32)[:, None, None, None] + np.ones((1, 4, 4, 1), np.float32)
+    labels = np.zeros(8, np.int32)
+    # Two images in a batch of six: filled thrice, they have their own mean.
+    judging = Validation([(images[:6], labels[:6]), (images[6:], labels[6:])])
+    judging.set_model(of_batch)
+    _, outputs = judging.predict()
+    np.testing.assert_allclose(outputs[6:], of_batch(images[6:]), rtol=1e-4, atol=1e-5)
