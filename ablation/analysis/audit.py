@@ -1,7 +1,7 @@
 """Whether the runs of one comparison may be compared: equal budget, confounds, holes."""
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -24,6 +24,7 @@ _BUDGET = {
     "val_fingerprint": "validation {}",
 }
 
+_SIZES = {"trainable": "trainable parameters", "total": "parameters"}
 _IMAGES = ("train_fingerprint", "val_fingerprint")
 _LISTED_AT_MOST = 10
 
@@ -70,9 +71,10 @@ def audit(comparison: Comparison) -> Audit:
     """Checks a comparison.
 
     Equal budget: epochs, optimizer steps, examples, the end of the schedule, no early stop, the
-    same images and, for each seed, the same order. Confounds: everything in `provenance.json` that
-    can change a result. Keys of the configuration cannot differ here but for factors and seed,
-    because runs that differ in another key are another comparison.
+    same images and, for each seed, the same order; and of each arm one network. Confounds:
+    everything in `provenance.json` that can change a result. Keys of the configuration cannot
+    differ here but for factors and seed, because runs that differ in another key are another
+    comparison.
     """
     complete = comparison.checked
     unequal = _unequal(complete, comparison.noun)
@@ -90,6 +92,8 @@ def audit(comparison: Comparison) -> Audit:
         _unequal(runs, comparison.noun) for _, runs in complete.groupby(list(within), dropna=False)
     ):
         within = ()
+    if several := _networks(comparison):
+        unequal, within = unequal | several, ()
     titles = {key: name for name, key in names.items()}
     within = tuple(titles.get(key, key.removeprefix("tuned.")) for key in within)
     facts = [key for key in complete.columns if key.startswith("provenance.")]
@@ -128,6 +132,31 @@ def _unequal(runs: pd.DataFrame, noun: Noun) -> Differences:
     return found
 
 
+def _networks(comparison: Comparison) -> Differences:
+    """Returns in which cells the networks of several seeds differ in their parameters.
+
+    A cell would average over several networks, such as if they are built by what a file says that
+    was edited meanwhile, which is no part of the code.
+    """
+    found: Differences = {}
+    for key, runs in comparison.complete.groupby([*comparison.rows, "column"], sort=False):
+        factors = dict(zip(comparison.rows, key, strict=False))
+        cell = ", ".join(filter(None, (_row(factors), f"{comparison.prefix}{readable(key[-1])}")))
+        found |= {
+            f"{name} of {cell}": _by_value(runs, size)
+            for size, name in _SIZES.items()
+            if runs[size].nunique() > 1
+        }
+    return found
+
+
+def _row(factors: Mapping[str, object]) -> str:
+    """Returns what a row is called by its levels."""
+    return ", ".join(
+        f"{name} {readable(str(value))}" for name, value in factors.items() if not is_absent(value)
+    )
+
+
 def _by_value(runs: pd.DataFrame, key: str) -> dict[str, list[str]]:
     return {
         _said(value, group, key): list(group["run"])
@@ -160,11 +189,7 @@ def _holes(comparison: Comparison) -> Iterable[str]:
     there = {key[:-1] for key in groups}
     for key in itertools.product(*(levels(runs[name]) for name in rows)):
         factors = dict(zip(rows, key, strict=True))
-        row = ", ".join(
-            f"{name} {readable(str(value))}"
-            for name, value in factors.items()
-            if not is_absent(value)
-        )
+        row = _row(factors)
         columns = [column for column in comparison.columns if comparison.exists(factors, column)]
         if key not in there:
             if columns:

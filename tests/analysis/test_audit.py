@@ -83,6 +83,15 @@ def test_whatever_else_differs_is_a_confound_and_no_failure(stored_run, tmp_path
     assert values[str(facts[name])] == [different.name]
 
 
+def test_networks_of_one_arm_that_differ_in_their_parameters_fail(stored_run, tmp_path):
+    stored_run("plain=true", trainable=700, total=800)
+    runs = [stored_run("plain=false", f"seed={s}", total=1100 + s) for s in (0, 1)]
+    found = _audit(tmp_path)
+    name = "parameters of arch 34, residual"
+    assert found.unequal == {name: {str(1100 + s): [run.name] for s, run in enumerate(runs)}}
+    assert f"{name} 1100: {runs[0].name}" in markdown.certificate(found)
+
+
 def test_package_versions_are_compared_one_by_one(stored_run, tmp_path):
     stored_run("plain=true", provenance={"packages": {"keras": "3.15.1", "numpy": "2.4.6"}})
     stored_run("plain=false", provenance={"packages": {"keras": "3.14.0", "numpy": "2.4.6"}})
