@@ -1,5 +1,8 @@
 """A network of the user's own, from the command line, in a folder outside the checkout."""
 
+import hashlib
+import json
+
 import pandas as pd
 import pytest
 import yaml
@@ -10,6 +13,8 @@ from ablation.records import store
 from support import TINY
 
 NETS = """
+import json
+from pathlib import Path
 from typing import Literal
 
 import keras
@@ -21,7 +26,7 @@ def build(input_shape, classes, *, se: bool = True, norm: Literal["batch", "none
     if norm == "none" and not se:
         raise ValueError("nothing is left to learn")
     x = inputs = keras.Input(input_shape)
-    for _ in range(2):
+    for _ in range(json.loads(Path(__file__).with_name("cfg.json").read_text())):
         x = conv(x, 8)
         if norm == "batch":
             x = layers.BatchNormalization()(x)
@@ -65,6 +70,7 @@ SWEEP = ("-m", "arch=nets.py:build", "parts.se=true,false", "parts.norm=batch,no
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("user")
     (folder / "nets.py").write_text(NETS)
+    (folder / "cfg.json").write_text("2")
     (folder / "helpers").mkdir()
     (folder / "helpers" / "convolutions.py").write_text(HELPER)
     return folder
@@ -92,6 +98,14 @@ def test_parts_are_compared_and_a_refused_arm_is_neither_hole_nor_failure(swept)
     assert "nothing is left to learn" in done.stderr
     notes = pd.DataFrame(loaded.table()).set_index("norm")["false note"]
     assert notes.to_dict() == {"batch": "", "none": "–"}
+
+
+def test_a_file_that_a_network_reads_is_on_record(swept):
+    digest = hashlib.sha256(b"2").hexdigest()
+    for status in swept[0].glob("*/status.json"):
+        if json.loads(status.read_text())["state"] == store.COMPLETE:
+            provenance = json.loads(status.with_name("provenance.json").read_text())
+            assert provenance["read"] == {"cfg.json": digest}
 
 
 def test_a_network_that_ends_in_a_softmax_is_trained_on_its_probabilities(swept):

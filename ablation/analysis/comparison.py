@@ -37,6 +37,9 @@ from ablation.text import utf8
 LOCATIONS = tuple(f"dataset.{place}" for place in PLACES)
 """Where images lie: a name for them in headings and rows. What they are is their fingerprint."""
 
+READ = "read."
+"""What a column begins with that has the digest of a file which the user's own code has read."""
+
 _GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""
 

@@ -15,6 +15,7 @@ import yaml
 from ablation import source, targets
 from ablation.analysis.comparison import (
     LOCATIONS,
+    READ,
     key_of,
     level_column,
     protocol_columns,
@@ -324,6 +325,8 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
         facts_of_target, outputs = provenance.get("target"), provenance.get("classes") or ()
         facts = flatten({key: provenance.get(key) or "" for key in (*CONFOUNDS, "earlier")})
         row |= {f"provenance.{key}": str(value) for key, value in facts.items()}
+        read = provenance.get("read") or {}
+        row |= {f"{READ}{file}": str(digest) for file, digest in read.items()}
     target = targets.of(facts_of_target, outputs, (facts_of_target or {}).get("unit", ""))
     row |= {"target": target.kind, "_target": target}
     if status.state == store.COMPLETE:

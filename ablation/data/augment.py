@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ablation import source
+from ablation import opened, source
 from ablation.config import RecipeConfig, UserError
 from ablation.data import trivial
 from ablation.data.kinds import IMAGES, KINDS, Affine, Kind, Meta
@@ -276,7 +276,8 @@ class OwnAugmentation:
         located = source.locate(name, "dataset.augment")
         self._files = source.local_modules(located)
         try:
-            self._function: Function = source.load(located)
+            with opened.noted():
+                self._function: Function = source.load(located)
         except UserError:
             raise
         except Exception as error:

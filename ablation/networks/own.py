@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ablation import source
+from ablation import opened, source
 from ablation.config import UserError
 from ablation.networks.layers import LogProbabilities
 from ablation.networks.pairing import pair
@@ -57,8 +57,9 @@ def own(
     located = source.locate(network.arch)
     files = source.local_modules(located)
     try:
-        function = source.load(located)
-        model = _seeded(function, inputs, classes, seed, parts | told)
+        with opened.noted():
+            function = source.load(located)
+            model = _seeded(function, inputs, classes, seed, parts | told)
     except UserError:
         raise
     except ValueError as error:

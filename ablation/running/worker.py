@@ -13,10 +13,11 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 from filelock import Timeout
 
-from ablation import source
+from ablation import opened, source
 from ablation.config import UserError, first_line
 from ablation.networks import registry
 from ablation.orders import TrainOrder, obey, read_train_order
@@ -196,8 +197,20 @@ def _train(run: Run, command: str) -> tuple[str, str | None]:
         if cache.find(run.config.dataset, run.config.cache_dir):
             raise
         return _WITHOUT_DATA
+    _record_read(directory, facts)
     store.write_json(directory / "result.json", result | {"files": store.file_digests(directory)})
     return store.COMPLETE, None
+
+
+def _record_read(directory: Path, facts: dict[str, Any]) -> None:
+    """Adds to the provenance which files the user's code has read, which is known only afterwards.
+
+    Args:
+        directory: of the run.
+        facts: its provenance.
+    """
+    if read := opened.digests(Path.cwd()):
+        store.write_json(directory / "provenance.json", facts | {"read": read})
 
 
 def _die_first() -> None:

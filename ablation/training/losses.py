@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ablation import source
+from ablation import opened, source
 from ablation.config import RecipeConfig, UserError
 from ablation.data.augment import Tricks
 from ablation.recipes.losses import LOSSES
@@ -77,7 +77,8 @@ class OwnLoss(keras.losses.Loss):
         located = source.locate(name, "recipe.loss")
         self._files = source.local_modules(located)
         try:
-            self._function = source.load(located)
+            with opened.noted():
+                self._function = source.load(located)
         except UserError:
             raise
         except Exception as error:

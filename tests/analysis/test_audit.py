@@ -92,6 +92,17 @@ def test_networks_of_one_arm_that_differ_in_their_parameters_fail(stored_run, tm
     assert f"{name} 1100: {runs[0].name}" in markdown.certificate(found)
 
 
+def test_a_file_that_runs_read_and_that_was_edited_is_a_confound(stored_run, tmp_path):
+    one, other = (
+        stored_run(f"plain={plain}", provenance={"read": {"cfg.json": digest, "same": "s"}})
+        for plain, digest in (("true", "a1"), ("false", "b2"))
+    )
+    stored_run("plain=true", "seed=1", provenance={"read": {"of a part": "c3"}})
+    found = _audit(tmp_path)
+    assert found.passes
+    assert found.confounds == {"the file cfg.json": {"a1": [one.name], "b2": [other.name]}}
+
+
 def test_package_versions_are_compared_one_by_one(stored_run, tmp_path):
     stored_run("plain=true", provenance={"packages": {"keras": "3.15.1", "numpy": "2.4.6"}})
     stored_run("plain=false", provenance={"packages": {"keras": "3.14.0", "numpy": "2.4.6"}})

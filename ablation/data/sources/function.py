@@ -4,21 +4,16 @@ It is called in the process that prepares data, never in that of a command. It i
 its code, a file that it read or what a folder holds that it listed has changed.
 """
 
-import contextlib
-import importlib
 import os
-import pkgutil
 import random
-import sys
-import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ablation import source
+from ablation import opened, source
 from ablation.config import UserError, first_line
 from ablation.data.sources.common import LeftOut
 from ablation.data.sources.held import Held, HeldConfig, names_read
@@ -26,11 +21,6 @@ from ablation.text import visible
 
 _KEY = "dataset.name"
 _SHAPES = {2: ("x", "y"), 4: ("x_train", "y_train", "x_val", "y_val")}
-_NOT_DATA = ("/proc/", "/sys/", "/dev/")
-_WRITES = os.O_WRONLY | os.O_RDWR
-_LISTS = ("os.listdir", "os.scandir")
-_IMPORTING = ("<frozen importlib", *importlib.__path__, pkgutil.__file__)
-"""How files of Python begin that list folders to find modules."""
 
 
 @dataclass
@@ -52,7 +42,7 @@ class Function(Held):
     def __init__(self, dataset: FunctionConfig):
         located = source.locate(dataset.name, _KEY)
         read: dict[Path, bool] = {}
-        with _watched(read):
+        with opened.watched(read):
             returned = _called(located, dataset.name)
         self.read = tuple(sorted(path for path, is_only_read in read.items() if is_only_read))
         arrays = _by_name(returned, dataset.name, dataset.group)
@@ -153,45 +143,6 @@ def _texts(array: np.ndarray, what: str) -> np.ndarray:
                 "numbers, such as np.asarray(x, float), or texts."
             )
     return array.astype(str)
-
-
-@contextlib.contextmanager
-def _watched(read: dict[Path, bool]) -> Iterator[None]:
-    """Notes which files are opened and which folders listed, and whether all of it only reads.
-
-    What Python itself does not open, such as what a library in C reads, it does not see; nor is
-    what belongs to Python or a package noted.
-    """
-    watching = True
-    paths = sysconfig.get_paths()
-    installed = tuple(os.path.realpath(path) + os.sep for path in {*paths.values(), sys.prefix})
-
-    def see(event: str, arguments: tuple[Any, ...]) -> None:
-        if not watching or event not in ("open", *_LISTS):
-            return
-        writes = False
-        if event == "open":
-            path, mode, flags = arguments
-            writes = bool((flags or 0) & _WRITES) or any(one in (mode or "") for one in "wax+")
-        else:
-            path = os.curdir if arguments[0] is None else arguments[0]
-            caller = sys._getframe().f_back
-            if caller and caller.f_code.co_filename.startswith(_IMPORTING):
-                return
-        if not isinstance(path, str | bytes):  # A number is of a file that was opened before.
-            return
-        real = os.path.realpath(os.fsdecode(path))
-        if f"{real}{os.sep}".startswith((*_NOT_DATA, *installed)) or real.endswith((".py", ".pyc")):
-            return
-        read[Path(real)] = read.get(Path(real), True) and not writes
-
-    sys.addaudithook(see)  # It stays, and sees nothing any more.
-    try:
-        yield
-    finally:
-        watching = False
-    for path in [path for path in read if not path.is_file() and not path.is_dir()]:
-        del read[path]
 
 
 SOURCE = Function
