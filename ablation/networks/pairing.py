@@ -39,7 +39,8 @@ class _Entry:
     """A layer with variables of its own, as it stands in a network.
 
     Attributes:
-        layer: the layer.
+        layer: the layer, of Keras or of PyTorch.
+        title: what a reader knows it by.
         name: the name that its author gave it, None if it is Keras's.
         core: what its initial values are drawn from: class, initializers and shapes of kernels.
         features: what tells apart layers of one core: its configuration, what it is in, what comes
@@ -47,7 +48,8 @@ class _Entry:
         variables: those of its own, not of layers inside it.
     """
 
-    layer: keras.Layer
+    layer: Any
+    title: str
     name: str | None
     core: str
     features: tuple[str, ...]
@@ -74,7 +76,8 @@ def pair(model: keras.Model, reference: keras.Model, seed: int) -> None:
 
     What the reference lacks is drawn anew, from `seed`, from what is drawn and from how many such
     layers came before: two models of one seed agree in what both have beyond the reference. Of a
-    shared layer, this holds for a variable that the reference's layer lacks.
+    shared layer, this holds for a variable that the reference's layer lacks. A layer of PyTorch
+    that the reference lacks stays as it was built.
 
     Values that are all equal, as zeros and ones, stay as they are. The states of random
     generators, such as those of dropout, are shared like weights.
@@ -132,7 +135,7 @@ def transplant(model: keras.Model, trained: keras.Model) -> list[str]:
             if key in there:
                 variable.assign(_value(there[key]))
             elif "seed" not in key[0]:
-                missing.append(f"{entry.layer.name} {key[0]}")
+                missing.append(f"{entry.title} {key[0]}")
     return missing
 
 
@@ -171,12 +174,51 @@ def _entries(model: keras.Model) -> list[_Entry]:
             waiting.pop()
         elif id(layer) not in seen:
             seen.add(id(layer))
-            if variables := _variables(layer):
-                features = (_kind(layer), *surroundings)
-                found.append(_Entry(layer, _own_name(layer), _core(layer), features, variables))
+            if _wraps_module(layer):
+                found += _of_module(layer)
+            elif variables := _variables(layer):
+                name, features = _own_name(layer), (_kind(layer), *surroundings)
+                found.append(_Entry(layer, layer.name, name, _core(layer), features, variables))
             waiting.append(_inside(layer))
     if own := _variables(model):
-        found.append(_Entry(model, None, _core(model), ("",) * (2 * _STEPS + 2), own))
+        features = ("",) * (2 * _STEPS + 2)
+        found.append(_Entry(model, model.name, None, _core(model), features, own))
+    return found
+
+
+def _wraps_module(layer: Any) -> bool:
+    import keras
+
+    return isinstance(layer, keras.layers.TorchModuleWrapper)
+
+
+def _word(path: str) -> str:
+    """Returns the last name in the path of a module, "" if that is a number."""
+    last = path.rpartition(".")[2]
+    return "" if last.isdigit() else last
+
+
+def _of_module(wrapper: Any) -> list[_Entry]:
+    """Returns the layers inside a module of PyTorch that have variables of their own.
+
+    They come in the order in which the module has them. Their author named those whose path has no
+    number in it, which would shift with what stands before.
+    """
+    from ablation.networks.torch_module import own_variables
+
+    inside = own_variables(wrapper)
+    labels = [
+        f"{_word(path) or type(one).__name__} {_shapes(variables)}"
+        for path, one, variables in inside
+    ]
+    edge, found = [""] * _STEPS, []
+    for place, (path, one, own) in enumerate(inside):
+        after, before = labels[place + 1 :] + edge, labels[:place][::-1] + edge
+        owner = type(wrapper.module.get_submodule(path.rpartition(".")[0])).__name__
+        core = f"{_class(one)} {_shapes(own)}"
+        features = f"{core} {one.extra_repr()}", owner, *after[:_STEPS], *before[:_STEPS]
+        name = None if any(map(str.isdigit, path.split("."))) else path or None
+        found.append(_Entry(one, path or type(one).__name__, name, core, features, own))
     return found
 
 

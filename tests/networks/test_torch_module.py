@@ -36,7 +36,7 @@ def ask(cli, tmp_path_factory):
 def answers(ask, tmp_path_factory):
     """To every question that needs no environment of its own, from one process."""
     path = tmp_path_factory.mktemp("diagnosed") / "diagnostics.csv"
-    questions = dict.fromkeys(("counts", "parameters", "modes", "refusals"), ())
+    questions = dict.fromkeys(("counts", "parameters", "modes", "refusals", "paired"), ())
     return ask(questions | {"diagnosed": [str(path)]})
 
 
@@ -78,6 +78,25 @@ def test_only_training_moves_statistics_and_drops_units(answers):
     assert found["variable"] == found["after_fit"]
     assert found["predictions_differ"] == 0
     assert found["training_differs"] > 0.01
+
+
+def test_layers_inside_a_module_start_as_in_the_full_network(answers):
+    found = answers["paired"]
+    dense, block, others = 64 * 65, 64 * 65 + 64 * 2, 64 * 65 + 64 + 64 * 10 + 10
+    assert found["alike"]["before"] == 3 * 64 * 2  # Constants of the norms.
+    sizes = {
+        "alike": dense + 3 * block + others,
+        "no stem": 3 * block + others,
+        "one block": dense + block + others,
+    }
+    for name, size in sizes.items():
+        one = found[name]
+        assert one["after"] == one["parameters"] == size
+        assert one["buffer"] and not one["missing"]
+    # The second weight is no longer the first's, and the full network has no such.
+    assert found["untied"]["parameters"] - found["untied"]["after"] == 64 * 64 + 64
+    assert found["no stem"]["surplus"] == ["stem variable", "stem variable"]
+    assert found["alike"]["surplus"] == []
 
 
 def test_a_module_that_does_not_fit_is_refused(answers):

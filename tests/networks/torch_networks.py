@@ -17,7 +17,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from ablation.analysis.starts import shared
 from ablation.networks import cost
+from ablation.networks.pairing import initial_digests, pair, transplant
 from ablation.networks.torch_module import wrap
 from ablation.records.saves import BEGINNING
 
@@ -165,6 +167,57 @@ def modes():
         "predictions_differ": float(np.abs(first - second).max()),
         "training_differs": float((model(images, training=True) - model(images)).abs().max()),
     }
+
+
+class Stages(nn.Module):
+    """Has named layers, numbered ones, a drawn buffer, and a weight that two layers share."""
+
+    def __init__(self, stem=True, blocks=3, tied=True):
+        super().__init__()
+        self.stem = nn.Linear(64, 64) if stem else nn.Identity()
+        self.blocks = nn.Sequential(
+            *(nn.Sequential(nn.Linear(64, 64), nn.LayerNorm(64), nn.ReLU()) for _ in range(blocks))
+        )
+        self.first, self.second = nn.Linear(64, 64), nn.Linear(64, 64)
+        if tied:
+            self.second.weight = self.first.weight
+        self.register_buffer("frequencies", torch.randn(64))
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x):
+        x = self.blocks(self.stem(x.flatten(1) * self.frequencies))
+        return self.head(self.second(self.first(x)))
+
+
+def paired():
+    """How many parameters of arms start as in the full network, and how many there are.
+
+    And whether a buffer does, and what a trained network has no values for.
+    """
+    found = {}
+    for name, parts in {
+        "alike": {},
+        "no stem": {"stem": False},
+        "one block": {"blocks": 1},
+        "untied": {"tied": False},
+    }.items():
+        torch.manual_seed(0)
+        reference = wrap(Stages(), (8, 8, 1), 10)
+        torch.manual_seed(1)
+        model = wrap(Stages(**parts), (8, 8, 1), 10)
+        before = shared(initial_digests(model), initial_digests(reference))
+        pair(model, reference, 0)
+        digests = initial_digests(model)
+        buffers = [net.layers[-1].module.frequencies.tolist() for net in (model, reference)]
+        found[name] = {
+            "before": before,
+            "after": shared(digests, initial_digests(reference)),
+            "parameters": sum(size for _, size in digests),
+            "buffer": buffers[0] == buffers[1],
+            "missing": transplant(model, reference),
+            "surplus": transplant(reference, model),
+        }
+    return found
 
 
 def refusals():
