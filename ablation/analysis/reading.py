@@ -38,6 +38,7 @@ from ablation.text import utf8
 
 _OF_THE_RUN = (
     "initial",
+    "starts",
     "skill",
     "chance",
     "by_chance",
@@ -335,6 +336,7 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
         row |= {key: result[key] for key in judged if key in result}
         row |= target.standing(result, noun_of([result.get("kind", IMAGES)]))
         row["initial"] = result.get("initial")
+        row["starts"] = result.get("starts", [])
         row["uncounted"] = ", ".join(result.get("uncounted", ()))
         row["kind"] = result.get("kind", IMAGES)
     return {key: utf8(value) if type(value) is str else value for key, value in row.items()}

@@ -10,11 +10,15 @@ import numpy as np
 from ablation import opened, source
 from ablation.config import UserError
 from ablation.networks.layers import LogProbabilities
-from ablation.networks.pairing import pair
+from ablation.networks.pairing import pair, set_by_author
 from ablation.networks.registry import Network
 from ablation.networks.signature import VOCABULARY
 
+STARTS = "starts"
+"""The attribute of a model that says why layers do not start as in the full network."""
+
 _PROBED = 4
+_NAMED = 3
 
 
 class RefusedError(ValueError):
@@ -56,10 +60,21 @@ def own(
     inputs = keras.KerasTensor((None, *input_shape), "float32" if vocabulary is None else "int32")
     located = source.locate(network.arch)
     files = source.local_modules(located)
+    defaults = network.settled({})
+
+    def built(levels: dict) -> tuple[Any, set[int]]:
+        """Returns a network and the variables that its author has set, where that matters."""
+        if parts == defaults:
+            return _seeded(function, inputs, classes, seed, levels | told), set()
+        # The twin comes first, so that random states are those behind the network itself.
+        twin = _seeded(function, inputs, classes, seed + 1, levels | told)
+        model = _seeded(function, inputs, classes, seed, levels | told)
+        return model, set_by_author(model, twin)
+
     try:
         with opened.noted():
             function = source.load(located)
-            model = _seeded(function, inputs, classes, seed, parts | told)
+            model, kept = built(parts)
     except UserError:
         raise
     except ValueError as error:
@@ -68,15 +83,25 @@ def own(
         raise UserError(source.user_error(error, files)) from error
     except Exception as error:
         raise UserError(source.user_error(error, files)) from error
-    defaults = network.settled({})
+    remarks = []
     if parts != defaults:
         try:
-            reference = _seeded(function, inputs, classes, seed, defaults | told)
+            reference, its_kept = built(defaults)
         except Exception:
             print("The full network cannot be built, so weights are not paired with it.")
         else:
-            pair(model, reference, seed)
-    return _logits(model, inputs, classes, vocabulary, network.arch)
+            remarks = _of_author(pair(model, reference, seed, kept | its_kept))
+    model = _logits(model, inputs, classes, vocabulary, network.arch)
+    setattr(model, STARTS, remarks)
+    return model
+
+
+def _of_author(layers: list[str]) -> list[str]:
+    """Returns that a network's author has set weights of some layers, if of any."""
+    if not layers:
+        return []
+    more = f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else ""
+    return [f"the function itself sets weights of {', '.join(layers[:_NAMED])}{more}"]
 
 
 def _seeded(function: Any, inputs: keras.KerasTensor, classes: int, seed: int, parts: dict) -> Any:

@@ -16,7 +16,7 @@ import json
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,12 @@ _STEPS = 3
 
 _WEIGHTS = np.array([2, 2, 4, 2, 1, 4, 2, 1]) / 18
 """Of an entry's features; what stands nearest counts most."""
+
+_TOLD = 8
+"""So many values tell whether two variables are of one draw, or drawn from one distribution."""
+
+_SURE = 5
+"""Standard errors by which two spreads must differ to be no chance among thousands of layers."""
 
 _NOT_KIND = ("name", "seed", "dtype", "trainable", "build_config")
 
@@ -65,7 +71,29 @@ class _Graph:
     after: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
 
 
-def pair(model: keras.Model, reference: keras.Model, seed: int) -> None:
+def set_by_author(model: keras.Model, twin: keras.Model) -> set[int]:
+    """Returns which variables of a network are set by its author, as pretrained weights are.
+
+    Args:
+        model: the network.
+        twin: the same, built from another random state.
+
+    Returns:
+        The ids of the variables that are not all of one value and nevertheless equal in both.
+    """
+    ours, theirs = model.variables, twin.variables
+    if [one.shape for one in ours] != [one.shape for one in theirs]:
+        return set()
+    return {
+        id(one)
+        for one, other in zip(ours, theirs, strict=True)
+        if _is_drawn(one) and np.array_equal(_value(one), _value(other))
+    }
+
+
+def pair(
+    model: keras.Model, reference: keras.Model, seed: int, kept: Collection[int] = ()
+) -> list[str]:
     """Gives a model the reference's initial weights in every layer that the two share.
 
     Layers are shared that have the same name, if their author named them, and are drawn alike:
@@ -87,6 +115,10 @@ def pair(model: keras.Model, reference: keras.Model, seed: int) -> None:
         reference: the network of the reference levels, built from the same random state in every
             run of a seed.
         seed: the run's.
+        kept: the ids of variables of both that their author has set; see `set_by_author`.
+
+    Returns:
+        The layers that the two would share, had their author not set weights of one of them.
 
     Raises:
         ValueError: one of them is not built, so that it has no weights yet.
@@ -100,12 +132,17 @@ def pair(model: keras.Model, reference: keras.Model, seed: int) -> None:
     entries, theirs = _entries(model), _entries(reference)
     partners = {id(entry): partner for entry, partner in _aligned(entries, theirs)}
     counts: Counter[str] = Counter()
+    own = []
     for entry in entries:
-        left = _copy(partners.get(id(entry)), entry)
+        partner = partners.get(id(entry))
+        left, stays = _copy(partner, entry, kept)
+        if stays and partner:
+            own.append(entry.title)
         if left:
             key = f"{entry.core} {[_variable_name(entry.variables[place]) for place in left]}"
             _redraw(entry, left, f"{seed} {counts[key]} {key}")
             counts[key] += 1
+    return own
 
 
 def transplant(model: keras.Model, trained: keras.Model) -> list[str]:
@@ -434,18 +471,44 @@ def _scores(ours: list[_Entry], theirs: list[_Entry]) -> Iterator[np.ndarray]:
         yield np.where(cores == coded([entry.core]), worth, 0)
 
 
-def _copy(source: _Entry | None, entry: _Entry) -> list[int]:
-    """Copies drawn values from the source; returns the places of those that it does not have."""
+def _copy(source: _Entry | None, entry: _Entry, kept: Collection[int]) -> tuple[list[int], bool]:
+    """Copies drawn values from the source.
+
+    Returns:
+        The places of those that it does not have, and whether any are not shared because an author
+        has set them.
+    """
     there = _keyed(source.variables) if source else {}
-    left = []
+    left, stays = [], False
     for place, (key, variable) in enumerate(_keyed(entry.variables).items()):
-        drawn = _is_drawn(variable)
-        if drawn and key in there:
-            if _is_drawn(there[key]):
-                variable.assign(_value(there[key]))
-        elif drawn:
+        theirs = there.get(key)
+        if not _is_drawn(variable):
+            continue
+        if id(variable) in kept:
+            stays |= theirs is None or not np.array_equal(_value(variable), _value(theirs))
+        elif theirs is None or id(theirs) in kept:
             left.append(place)
-    return left
+            stays |= theirs is not None
+        elif _is_drawn(theirs):
+            if _are_drawn_alike(_value(variable), _value(theirs)):
+                variable.assign(_value(theirs))
+            else:
+                stays = True
+    return left, stays
+
+
+def _are_drawn_alike(one: np.ndarray, other: np.ndarray) -> bool:
+    """Returns whether two arrays may be two draws, or the same one, of one distribution."""
+    if one.size < _TOLD or np.array_equal(one, other):
+        return True
+    values = [x.ravel().astype(np.float64) for x in (one, other)]
+    scaled = [(x - x.mean()) / x.std() for x in values]
+    if abs(np.mean(scaled[0] * scaled[1])) > 0.99:
+        return False  # One is the other, multiplied.
+    # Of the logarithm of a standard deviation, from the fourth moment.
+    variance = sum((np.mean(x**4) - 1) / (4 * x.size) for x in scaled)
+    ratio = values[0].std() / values[1].std()
+    return bool(abs(np.log(ratio)) < _SURE * np.sqrt(variance))
 
 
 def _keyed(variables: list[Any]) -> dict[tuple[str, tuple[int, ...], int], Any]:

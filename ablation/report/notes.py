@@ -401,6 +401,14 @@ def starts(comparison: Comparison) -> list[Note]:
         f"Trainable parameters that begin as in {comparison.prefix}"
         f"{comparison.reference}, seed by seed: {'; '.join(map(visible, said))}{more}."
     )
+    complete = comparison.complete
+    remarks = dict.fromkeys(
+        f"in {comparison.prefix}{column}, {remark}"
+        for column, ones in zip(complete["column"], complete["starts"], strict=True)
+        for remark in ones
+    )
+    if remarks:
+        text += f" Not as in the full network: {'; '.join(map(visible, remarks))}."
     return [Note(text, "Started alike.")]
 
 

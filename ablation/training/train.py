@@ -22,6 +22,7 @@ from ablation.data.tuning_split import of_run
 from ablation.networks import cost
 from ablation.networks.build import build
 from ablation.networks.layers import LogProbabilities
+from ablation.networks.own import STARTS
 from ablation.networks.pairing import initial_digests
 from ablation.records import saves, store
 from ablation.targets.common import Target
@@ -118,6 +119,7 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
     return {
         **result,
         "initial": initial,
+        "starts": list(getattr(model, STARTS, ())),
         "schedule_completed": _steps_taken(model, epochs * steps) / (epochs * steps),
         "resumed_from_epoch": start.position.epochs,
         "resumed_from_step": start.position.steps,

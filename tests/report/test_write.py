@@ -103,3 +103,12 @@ def test_layers_that_cannot_be_counted_are_named_below_the_cost(stored_run, tmp_
     write_report(tmp_path / "main")
     text = (tmp_path / "main" / "report.md").read_text()
     assert "**Not counted** in the multiply-adds, because nobody can tell them: odd (Odd)." in text
+
+
+def test_what_does_not_start_as_in_the_full_network_is_said(stored_run, tmp_path):
+    stored_run("plain=true", initial=[["0f", 9]])
+    stored_run("plain=false", initial=[["0f", 9]], starts=["the function itself sets x"])
+    write_report(tmp_path / "main")
+    text = (tmp_path / "main" / "report.md").read_text()
+    assert "9 of 9 in residual" in text
+    assert "Not as in the full network: in residual, the function itself sets x." in text

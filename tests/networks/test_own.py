@@ -1,0 +1,79 @@
+"""A network of the user's own as it is built, in this process."""
+
+import numpy as np
+import pytest
+
+from ablation.analysis.starts import shared
+from ablation.networks.build import build
+from ablation.networks.own import STARTS
+from ablation.networks.pairing import initial_digests
+
+HEAD = """
+import keras
+import numpy as np
+from keras import layers
+"""
+
+
+@pytest.fixture
+def built(tmp_path, monkeypatch):
+    """Writes a file of networks; returns what builds its function `build` for 8x8 images."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(code):
+        (tmp_path / "nets.py").write_text(HEAD + code)
+        return lambda **parts: build("nets.py:build", (8, 8, 1), 3, **parts)
+
+    return write
+
+
+PRETRAINED = """
+def build(input_shape, classes, *, units: int = 8, pretrained: bool = True, gain: float = 1.0,
+          deep: bool = True):
+    x = inputs = keras.Input(input_shape)
+    x = features = layers.Dense(units, name="features")(layers.Flatten()(x))
+    x = layers.Dense(16, name="middle")(x)
+    x = layers.Dense(16)(x) if deep else x
+    model = keras.Model(inputs, layers.Dense(classes, name="head")(x))
+    if pretrained:
+        kernel = np.random.default_rng(units).normal(size=(64, units))
+        model.get_layer("features").kernel.assign(kernel)
+    kernel = model.get_layer("middle").kernel
+    kernel.assign(kernel * gain)
+    return model
+"""
+
+
+def _kernel(model, layer):
+    return model.get_layer(layer).kernel.numpy()
+
+
+def test_weights_that_the_function_sets_stay_and_are_no_other_arms(built):
+    network = built(PRETRAINED)
+    full, large, drawn = network(), network(units=16), network(pretrained=False)
+    expected = np.random.default_rng(16).normal(size=(64, 16))
+    np.testing.assert_allclose(_kernel(large, "features"), expected, rtol=1e-6)
+    assert abs(_kernel(drawn, "features")).max() < np.sqrt(6 / (64 + 8))
+    for model in (large, drawn):
+        np.testing.assert_array_equal(_kernel(model, "head"), _kernel(full, "head"))
+    said = "the function itself sets weights of features"
+    assert [list(getattr(one, STARTS)) for one in (full, large, drawn)] == [[], [], [said]]
+
+
+@pytest.mark.parametrize("deep", [True, False])
+def test_weights_that_were_changed_after_their_draw_stay(deep, built):
+    network = built(PRETRAINED)
+    full, scaled = network(), network(gain=5.0, deep=deep)
+    assert _kernel(scaled, "middle").std() == pytest.approx(
+        5 * _kernel(full, "middle").std(), rel=0 if deep else 0.2, abs=1e-6
+    )
+    np.testing.assert_array_equal(_kernel(scaled, "head"), _kernel(full, "head"))
+    assert list(getattr(scaled, STARTS)) == ["the function itself sets weights of middle"]
+
+
+def test_nothing_is_said_of_networks_whose_weights_are_all_drawn(built):
+    network = built(PRETRAINED.replace("pretrained: bool = True", "pretrained: bool = False"))
+    full, other = network(), network(deep=False)
+    assert list(getattr(other, STARTS)) == []
+    digests = initial_digests(other)
+    assert shared(initial_digests(full), digests) == sum(size for _, size in digests)
