@@ -17,6 +17,9 @@ from ablation.networks.signature import VOCABULARY
 STARTS = "starts"
 """The attribute of a model that says why layers do not start as in the full network."""
 
+_STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
+"""What a model may do its own way in Keras, and none that is trained here."""
+
 _PROBED = 4
 _NAMED = 3
 
@@ -116,6 +119,12 @@ def _seeded(function: Any, inputs: keras.KerasTensor, classes: int, seed: int, p
     input_shape = tuple(inputs.shape[1:])
     built = function(input_shape, classes, **parts)
     if isinstance(built, keras.Model):
+        for step in _STEPS:
+            if _is_own(built, step):
+                raise TypeError(
+                    f"{type(built).__name__} has its own {step}, which is not used here; give a "
+                    "loss by recipe.loss or a layer's add_loss, and leave it out"
+                )
         if not isinstance(built, keras.src.models.functional.Functional) or not built.built:
             built(np.zeros((1, *input_shape), inputs.dtype))
         return built
@@ -130,6 +139,12 @@ def _seeded(function: Any, inputs: keras.KerasTensor, classes: int, seed: int, p
         f"the function returned {type(built).__name__}; a network is a keras.Model, or with "
         "backend=torch a torch.nn.Module"
     )
+
+
+def _is_own(model: keras.Model, method: str) -> bool:
+    """Returns whether a model's class, or one between it and those of Keras, defines a method."""
+    definer = next(one for one in type(model).__mro__ if method in vars(one))
+    return definer.__module__.partition(".")[0] != "keras"
 
 
 def _logits(
@@ -150,8 +165,10 @@ def _logits(
             f"arch={arch} puts out {shape}; a network puts out (batch, classes), here "
             f"(batch, {classes})."
         )
-    inputs = model.inputs[0] if getattr(model, "inputs", None) else images
-    outputs = model.outputs[0] if getattr(model, "outputs", None) else outputs
+    if getattr(model, "inputs", None) and not _is_own(model, "call"):
+        inputs, outputs = model.inputs[0], model.outputs[0]
+    else:
+        inputs = images
     rng = np.random.default_rng(0)
     if vocabulary is None:
         probe = rng.random((_PROBED, *input_shape), np.float32)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ablation.analysis.starts import shared
+from ablation.config import UserError
 from ablation.networks.build import build
 from ablation.networks.own import STARTS
 from ablation.networks.pairing import initial_digests
@@ -77,3 +78,35 @@ def test_nothing_is_said_of_networks_whose_weights_are_all_drawn(built):
     assert list(getattr(other, STARTS)) == []
     digests = initial_digests(other)
     assert shared(initial_digests(full), digests) == sum(size for _, size in digests)
+
+
+OF_ITS_OWN = """
+class Net(keras.Model):
+    def METHOD(self, *args, **kwargs):
+        return RETURNED
+
+def build(input_shape, classes):
+    inputs = keras.Input(input_shape)
+    outputs = layers.Dense(classes)(layers.Flatten()(inputs))
+    return Net(inputs, outputs)
+"""
+
+
+@pytest.mark.parametrize("method", ["train_step", "test_step", "predict_step", "compute_loss"])
+def test_a_model_with_its_own_step_is_refused(method, built):
+    network = built(OF_ITS_OWN.replace("METHOD", method).replace("RETURNED", "None"))
+    with pytest.raises(UserError, match=f"Net has its own {method}, which is not used here"):
+        network()
+
+
+def test_a_functional_model_with_its_own_call_does_what_that_says(built):
+    code = OF_ITS_OWN.replace("METHOD", "call")
+    returned = "keras.ops.softmax(2 * super().call(*args, **kwargs))"
+    model = built(code.replace("RETURNED", returned))()
+    images = np.random.default_rng(0).random((4, 8, 8, 1), np.float32)
+    layer = next(one for one in model.layers if type(one).__name__ == "Net")
+    dense = next(one for one in layer.layers if one.weights)
+    expected = 2 * images.reshape(4, -1) @ dense.kernel.numpy()
+    found = model(images).numpy()
+    expected -= np.log(np.exp(expected).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
