@@ -176,10 +176,19 @@ def load(located: Located) -> Callable[..., Any]:
 
 
 def is_raised_in(error: BaseException, files: Collection[Path]) -> bool:
-    """Returns whether a user's own code raised an error, and not a library that it called."""
+    """Returns whether a user's own code raised an error by `raise`.
+
+    Neither did a library that it called, nor Python itself, such as for a tuple that is too short.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     known = {os.path.realpath(file) for file in files}
-    return bool(frames) and os.path.realpath(frames[-1].filename) in known
+    if not frames or os.path.realpath(frames[-1].filename) not in known:
+        return False
+    line = frames[-1].lineno or 0
+    return any(
+        isinstance(node, ast.Raise) and node.lineno <= line <= (node.end_lineno or node.lineno)
+        for node in ast.walk(_parse(Path(frames[-1].filename)))
+    )
 
 
 def user_error(error: BaseException, files: Collection[Path]) -> str:

@@ -4,7 +4,15 @@ import sys
 import pytest
 
 from ablation.config import UserError
-from ablation.source import digest, digests, load, local_modules, locate, user_error
+from ablation.source import (
+    digest,
+    digests,
+    is_raised_in,
+    load,
+    local_modules,
+    locate,
+    user_error,
+)
 
 
 @pytest.fixture
@@ -255,6 +263,28 @@ def test_an_error_is_told_with_the_users_own_line(folder):
     assert "\n" not in user_error(error, files)
     assert user_error(error, [located.path]).startswith("raising.py, line 3: ValueError")
     assert user_error(ValueError(), files) == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("line", "refuses"),
+    [
+        ('raise ValueError("no such net")', True),
+        ('raise ValueError(\n        "no such net"\n    )', True),
+        ('if classes: raise ValueError("no such net")', True),
+        ("height, width = input_shape", False),
+        ('int("x")', False),
+        ('__import__("json").loads("{")', False),
+    ],
+)
+def test_a_refusal_is_what_the_code_itself_raises(line, refuses, folder):
+    _write(folder, refusing=f"def build(input_shape, classes):\n    {line}\n")
+    located = locate("refusing.py:build")
+    try:
+        load(located)((1, 2, 3), 2)
+    except ValueError as error:
+        assert is_raised_in(error, local_modules(located)) == refuses
+    else:
+        raise AssertionError
 
 
 def test_an_error_on_import_has_its_line_too(folder):

@@ -54,7 +54,7 @@ def own(
         a network that puts out probabilities, their logarithms.
 
     Raises:
-        RefusedError: a ValueError that the user's own code has raised.
+        RefusedError: a ValueError that the user's own code has raised by `raise`.
         UserError: anything else that the user's code raised, in one line with file and line, or
             what it returned is no such network.
     """
