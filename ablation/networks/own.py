@@ -141,6 +141,21 @@ def _seeded(function: Any, inputs: keras.KerasTensor, classes: int, seed: int, p
     )
 
 
+def _check_input(model: keras.Model, vocabulary: int | None, arch: str) -> None:
+    """Raises UserError if a model declares an input that changes what it is given."""
+    for declared in getattr(model, "inputs", None) or ():
+        dtype = keras.backend.standardize_dtype(declared.dtype)
+        if vocabulary is None:
+            keeps, wanted = "float" in dtype, "floats, normalised: leave dtype out of keras.Input"
+        else:
+            tokens = np.arange(vocabulary, dtype=np.int32)
+            kept = keras.ops.cast(keras.ops.cast(tokens, dtype), "int32")
+            keeps = np.array_equal(keras.ops.convert_to_numpy(kept), tokens)
+            wanted = f'{vocabulary} tokens: use keras.Input(..., dtype="int32")'
+        if not keeps:
+            raise UserError(f"arch={arch} has an input of {dtype}, which cannot hold {wanted}.")
+
+
 def _is_own(model: keras.Model, method: str) -> bool:
     """Returns whether a model's class, or one between it and those of Keras, defines a method."""
     definer = next(one for one in type(model).__mro__ if method in vars(one))
@@ -155,6 +170,7 @@ def _logits(
     arch: str,
 ) -> keras.Model:
     """Returns the model from one batch of inputs like some to float32 logits."""
+    _check_input(model, vocabulary, arch)
     input_shape = tuple(like.shape[1:])
     name = "images" if len(input_shape) == 3 else "inputs"
     images = keras.Input(input_shape, name=name, dtype=like.dtype)

@@ -110,3 +110,40 @@ def test_a_functional_model_with_its_own_call_does_what_that_says(built):
     found = model(images).numpy()
     expected -= np.log(np.exp(expected).sum(axis=1, keepdims=True))
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+DECLARED = """
+def build(input_shape, classes, *, vocabulary: int = 0):
+    inputs = keras.Input(input_shape, dtype="DTYPE")
+    x = layers.Embedding(vocabulary, 4)(inputs) if vocabulary else inputs
+    return keras.Model(inputs, layers.Dense(classes)(layers.Flatten()(x)))
+"""
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "bool"])
+def test_an_input_that_would_cut_off_decimals_is_refused(dtype, built):
+    with pytest.raises(UserError, match=f"has an input of {dtype}, which cannot hold floats, norm"):
+        built(DECLARED.replace("DTYPE", dtype))()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "vocabulary", "holds"),
+    [
+        ("uint8", 256, True),
+        ("uint8", 257, False),
+        ("int32", 1000, True),
+        ("float32", 1000, True),
+        ("bfloat16", 1000, False),
+    ],
+)
+def test_an_input_of_tokens_holds_all_of_them(dtype, vocabulary, holds, built):
+    built(DECLARED.replace("DTYPE", dtype))
+
+    def network():
+        return build("nets.py:build", (6,), 3, vocabulary=vocabulary)
+
+    if holds:
+        assert network().output_shape == (None, 3)
+    else:
+        with pytest.raises(UserError, match=f"{dtype}, which cannot hold {vocabulary} tokens"):
+            network()
