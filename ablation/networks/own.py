@@ -21,6 +21,7 @@ _STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_me
 """What a model may do its own way in Keras, and none that is trained here."""
 
 _PROBED = 4
+_DRAWS = 16
 _NAMED = 3
 
 
@@ -141,6 +142,31 @@ def _seeded(function: Any, inputs: keras.KerasTensor, classes: int, seed: int, p
     )
 
 
+def _stays_from_0_to_1(model: keras.Model, values: np.ndarray, inputs: np.ndarray) -> bool:
+    """Returns whether a network puts out nothing else, with other weights too.
+
+    With its own alone, logits of one sign may do so by chance.
+
+    Args:
+        model: the network.
+        values: that it has put out.
+        inputs: some inputs.
+    """
+    rng, variables = np.random.default_rng(0), model.trainable_variables
+    before = [keras.ops.convert_to_numpy(one.value).astype("float32") for one in variables]
+    try:
+        for _ in range(_DRAWS if variables else 0):
+            if not ((values >= 0) & (values <= 1)).all():
+                return False
+            for variable, old in zip(variables, before, strict=True):
+                variable.assign(old + rng.normal(size=old.shape) * (old.std() or 1))
+            values = keras.ops.convert_to_numpy(model(inputs, training=False))
+        return bool(variables)
+    finally:
+        for variable, old in zip(variables, before, strict=True):
+            variable.assign(old)
+
+
 def _check_input(model: keras.Model, vocabulary: int | None, arch: str) -> None:
     """Raises UserError if a model declares an input that changes what it is given."""
     for declared in getattr(model, "inputs", None) or ():
@@ -193,6 +219,11 @@ def _logits(
     values = keras.ops.convert_to_numpy(keras.ops.cast(model(probe, training=False), "float32"))
     if classes > 1 and (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=0.01):
         outputs = LogProbabilities(dtype="float32", name="log_probabilities")(outputs)
+    elif _stays_from_0_to_1(model, values, probe):
+        raise UserError(
+            f"arch={arch} puts out numbers from 0 to 1 whatever its weights are, as behind a "
+            "sigmoid. A network ends in a linear layer, or for classes in a softmax."
+        )
     elif keras.backend.standardize_dtype(outputs.dtype) != "float32":
         # Logits stay float32 under mixed precision, for the sake of the softmax.
         outputs = keras.layers.Activation("linear", dtype="float32", name="logits_float32")(outputs)

@@ -268,12 +268,10 @@ def compiled_model(config: Config, cache: Cache, total_steps: int) -> keras.Mode
 
 def _check_end(model: keras.Model, arch: str, target: Target) -> None:
     """Raises UserError if a network puts out probabilities where none are learned."""
-    last = model.outputs[0]._keras_history.operation
-    ends = getattr(getattr(last, "activation", None), "__name__", "")
-    if ends in ("sigmoid", "softmax") or isinstance(last, LogProbabilities):
+    if isinstance(model.outputs[0]._keras_history.operation, LogProbabilities):
         raise UserError(
-            f"arch={arch} ends in a {ends or 'softmax'}; with dataset.target={target.kind} a "
-            "network ends in a linear layer."
+            f"arch={arch} ends in a softmax; with dataset.target={target.kind} a network ends in a "
+            "linear layer."
         )
 
 

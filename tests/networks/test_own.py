@@ -147,3 +147,55 @@ def test_an_input_of_tokens_holds_all_of_them(dtype, vocabulary, holds, built):
     else:
         with pytest.raises(UserError, match=f"{dtype}, which cannot hold {vocabulary} tokens"):
             network()
+
+
+ENDS = """
+class Subclassed(keras.Model):
+    def __init__(self, classes):
+        super().__init__()
+        self.flatten, self.head = layers.Flatten(), layers.Dense(classes)
+
+    def call(self, x):
+        return keras.ops.sigmoid(self.head(self.flatten(x)))
+
+def build(input_shape, classes, *, end: str = ""):
+    if end == "subclassed":
+        return Subclassed(classes)
+    inputs = keras.Input(input_shape)
+    x = layers.Flatten()(inputs)
+    x = layers.LayerNormalization()(layers.Dense(4, activation="relu")(x))
+    if end == "zero":
+        x = layers.Dense(classes, kernel_initializer="zeros")(x)
+    elif end == "positive":
+        small, half = keras.initializers.RandomNormal(0, 1e-3), keras.initializers.Constant(0.5)
+        x = layers.Dense(classes, kernel_initializer=small, bias_initializer=half)(x)
+    else:
+        x = layers.Dense(classes)(x)
+    if end == "activation":
+        x = layers.Activation("sigmoid")(x)
+    elif end == "operation":
+        x = keras.ops.sigmoid(x)
+    elif end == "nested":
+        x = keras.Sequential([keras.Input((classes,)), layers.Activation("hard_sigmoid")])(x)
+    elif end == "relu":
+        x = layers.ReLU()(x)
+    return keras.Model(inputs, x)
+"""
+
+
+@pytest.mark.parametrize("end", ["activation", "operation", "nested", "subclassed"])
+@pytest.mark.parametrize("classes", [1, 3])
+def test_a_network_that_ends_in_a_sigmoid_is_refused(end, classes, built):
+    built(ENDS)
+    with pytest.raises(UserError, match="as behind a sigmoid"):
+        build("nets.py:build", (8, 8, 1), classes, end=end)
+
+
+@pytest.mark.parametrize("end", ["linear", "zero", "positive", "relu"])
+@pytest.mark.parametrize("classes", [1, 3])
+def test_logits_that_are_small_by_chance_are_no_probabilities(end, classes, built):
+    built(ENDS)
+    model = build("nets.py:build", (8, 8, 1), classes, end=end)
+    head = [one for one in model.layers if one.weights][-1]
+    biases = head.bias.numpy()
+    assert (biases == (0.5 if end == "positive" else 0)).all()  # Weights are as before.
