@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import keras
 import tensorflow as tf
 
+from ablation.backends import step_seed
 from ablation.config import Config
 from ablation.data.pipeline import Batch
 
@@ -42,7 +43,8 @@ def set_up(config: Config) -> None:
 
 
 def begin_step(seed: int, epoch: int, step: int) -> None:
-    """Does nothing: all random numbers come from the model's variables."""
+    """Seeds `keras.random`; layers with generators of their own draw from the model's variables."""
+    step_seed.seed_keras(step_seed.of_step(seed, epoch, step))
 
 
 def dataset(stream: Callable[[], Iterator[Batch]], steps: int) -> tf.data.Dataset:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
+from ablation.backends import step_seed
 from ablation.backends.in_order import InOrder
 from ablation.config import Config
 from ablation.data.pipeline import Batch
@@ -39,7 +40,9 @@ def set_up(config: Config) -> None:
 
 def begin_step(seed: int, epoch: int, step: int) -> None:
     """Seeds what modules draw from, such as `torch.nn.Dropout`; see `Backend.begin_step`."""
-    _seed(int(np.random.SeedSequence([seed, epoch, step]).generate_state(1)[0]))
+    number = step_seed.of_step(seed, epoch, step)
+    _seed(number)
+    step_seed.seed_keras(number)
 
 
 def dataset(stream: Callable[[], Iterator[Batch]], steps: int) -> InOrder:

@@ -20,6 +20,9 @@ SMALL = "arch=own.py:build"
 
 KEPT = ("diagnostics=true", "keep_checkpoints=1")
 
+DROP_PATH = "parts.drop_path=true"
+"""On JAX keras.random needs a seed."""
+
 OWN = ("dataset.augment=own.py:noise", "recipe.loss=own.py:brier")
 
 CODE = """
@@ -28,11 +31,20 @@ import numpy as np
 from keras import ops
 
 
-def build(input_shape, classes, *, plain: bool = True):
+class DropPath(keras.layers.Layer):
+    def call(self, x, training=False):
+        if not training:
+            return x
+        kept = keras.random.uniform((ops.shape(x)[0], 1)) > 0.3  # No seed of its own.
+        return x * ops.cast(kept, x.dtype) / 0.7
+
+
+def build(input_shape, classes, *, plain: bool = True, drop_path: bool = False):
     image = keras.Input(input_shape)
     x = keras.layers.Conv2D(4, 3)(keras.layers.Rescaling(1 / 255)(image))
     x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
     x = keras.layers.Dropout(0.5)(keras.layers.Flatten()(x))
+    x = DropPath()(x) if drop_path else x
     return keras.Model(image, keras.layers.Dense(classes)(x))
 
 
@@ -50,8 +62,11 @@ def brier(labels, logits):
         # One is stopped after its second epoch and goes on after the first.
         ("tensorflow", (*TRICKS, *KEPT, "parts.dropout=0.2", "epochs=3")),
         ("jax", (SMALL, *TRICKS)),
-        ("torch", (SMALL, *TRICKS)),
-        ("tensorflow", (SMALL, *OWN, "recipe.schedule=one_cycle", "recipe.optimizer=lion")),
+        ("torch", (SMALL, *TRICKS, DROP_PATH)),
+        (
+            "tensorflow",
+            (SMALL, *OWN, DROP_PATH, "recipe.schedule=one_cycle", "recipe.optimizer=lion"),
+        ),
         (
             "tensorflow",
             (SMALL, "recipe.optimizer=schedulefreeadamw", "recipe.schedule=linear"),
