@@ -4,6 +4,7 @@ Nothing but `load` runs any of it, and nothing here loads Keras.
 """
 
 import ast
+import contextlib
 import hashlib
 import importlib
 import os
@@ -12,12 +13,13 @@ import sys
 import sysconfig
 import tokenize
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ablation.config import CODE_KEY, OWN_KEYS, RECORD_KEY, Config, UserError, flatten
+from ablation.text import readable
 
 _SPELLING = "a function of one's own is written path/to/file.py:name or package.module:name"
 _INSTALLED = ("site-packages", "dist-packages")
@@ -158,11 +160,13 @@ def load(located: Located) -> Callable[..., Any]:
     folder to its end.
 
     Raises:
-        UserError: another module of that name is there already, or there is no such function.
+        UserError: another module of that name is there already, or there is no such function; or
+            see `seen_imports`.
     """
     sys.path[:] = _search_path(located.root)
     importlib.invalidate_caches()
-    module = importlib.import_module(located.module)
+    with seen_imports(located):
+        module = importlib.import_module(located.module)
     found = Path(getattr(module, "__file__", None) or "")
     if os.path.realpath(found) != os.path.realpath(located.path):
         raise UserError(
@@ -173,6 +177,37 @@ def load(located: Located) -> Callable[..., Any]:
     if not callable(function):
         raise UserError(f"{located.path.name} has no function '{located.function}'.")
     return function
+
+
+@contextlib.contextmanager
+def seen_imports(located: Located) -> Iterator[None]:
+    """Raises UserError if a user's code imports in here what `local_modules` does not find.
+
+    An edit of that would change no digest, and so leave runs in place that it has made obsolete.
+    """
+    before, entries = set(sys.modules), list(sys.path)
+    yield
+    found, own = None, os.path.realpath(located.path)
+    folders = {os.path.realpath(entry) for entry in sys.path}
+    for name in sorted(set(sys.modules) - before):
+        # Asked of the dictionary, because a lazy module would be imported by the question.
+        file = getattr(sys.modules[name], "__dict__", {}).get("__file__")
+        path = Path(os.path.realpath(file or ""))
+        if path.suffix != ".py" or str(path) == own or not _is_local(name, path, ""):
+            continue
+        inside = path.parent if path.name == "__init__.py" else path
+        root = ([path, *inside.parents][: name.count(".") + 2])[-1]
+        if str(root) not in folders:  # What a library writes and loads, as TensorFlow does.
+            continue
+        if found is None:  # By the entries before: the code may have added some.
+            modules = _modules(located, entries)
+            found = {os.path.realpath(known) for known, _ in modules.values()}
+        if str(path) not in found:
+            raise UserError(
+                f"{located.path.name} imports {name} from {readable(str(root))}, which is not seen "
+                "by reading the code, so an edit of it would go unnoticed. Import it by its name, "
+                f"from beside {located.path.name} or from a package there."
+            )
 
 
 def is_raised_in(error: BaseException, files: Collection[Path]) -> bool:
@@ -256,9 +291,10 @@ def _find(module: str, folders: list[Path]) -> Path | None:
     return _find(rest, without_init) if rest and without_init else None
 
 
-def _search_path(root: Path) -> list[str]:
+def _search_path(root: Path, entries: Sequence[str] | None = None) -> list[str]:
     """Returns `sys.path` with the root behind the standard library and the working folder last."""
-    entries = [entry for entry in sys.path if entry and Path(entry) != root]
+    entries = sys.path if entries is None else entries
+    entries = [entry for entry in entries if entry and Path(entry) != root]
     library = [entry for entry in entries if _is_library(Path(entry)) or entry.endswith(".zip")]
     others = [entry for entry in entries if entry not in library]
     return list(dict.fromkeys([*library, str(root), *others, str(Path.cwd())]))
@@ -274,9 +310,16 @@ def _is_installed(path: Path) -> bool:
     return any(part in _INSTALLED for part in path.parts)
 
 
-def _modules(located: Located) -> dict[str, tuple[Path, ast.Module]]:
-    """Returns file and code of the local modules by the names that they are imported as."""
-    folders = list(map(Path, _search_path(located.root)))
+def _modules(
+    located: Located, entries: Sequence[str] | None = None
+) -> dict[str, tuple[Path, ast.Module]]:
+    """Returns file and code of the local modules by the names that they are imported as.
+
+    Args:
+        located: the code.
+        entries: instead of `sys.path`.
+    """
+    folders = list(map(Path, _search_path(located.root, entries)))
     top = located.module.partition(".")[0]
     found: dict[str, tuple[Path, ast.Module]] = {}
     seen: set[str] = set()

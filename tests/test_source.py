@@ -266,6 +266,29 @@ def test_an_error_is_told_with_the_users_own_line(folder):
 
 
 @pytest.mark.parametrize(
+    "code",
+    [
+        "import sys\nsys.path.insert(0, FOLDER)\nimport far\n",
+        "import importlib\nimportlib.import_module('ne' + 'ar')\n",
+    ],
+)
+def test_a_module_that_reading_the_code_does_not_find_is_refused(code, folder):
+    code = code.replace("FOLDER", repr(str(folder / "lib")))
+    _write(folder, user=f"{code}{NET}", near="", lib__far="")
+    with pytest.raises(
+        UserError, match=r"user\.py imports (near|far) from .*Import it by its name"
+    ):
+        load(locate("user.py:build"))
+
+
+def test_a_module_that_reading_the_code_finds_is_none_of_them(folder):
+    _package(folder, nets__deep="from . import blocks\n" + NET, nets__blocks__conv="")
+    (folder / "nets" / "blocks" / "__init__.py").write_text("from nets.blocks import conv\n")
+    _write(folder, user=f"import json.tool\nfrom nets import deep\nimport numpy.fft\n{NET}")
+    load(locate("user.py:build"))
+
+
+@pytest.mark.parametrize(
     ("line", "refuses"),
     [
         ('raise ValueError("no such net")', True),

@@ -76,7 +76,7 @@ def own(
         return model, set_by_author(model, twin)
 
     try:
-        with opened.noted():
+        with opened.noted(), source.seen_imports(located):
             function = source.load(located)
             model, kept = built(parts)
     except UserError:

@@ -199,3 +199,15 @@ def test_logits_that_are_small_by_chance_are_no_probabilities(end, classes, buil
     head = [one for one in model.layers if one.weights][-1]
     biases = head.bias.numpy()
     assert (biases == (0.5 if end == "positive" else 0)).all()  # Weights are as before.
+
+
+def test_a_module_that_is_imported_while_a_network_is_built_belongs_to_the_code(built, tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "units_of_a_net.py").write_text("UNITS = 3")
+    network = built(
+        "import sys\ndef build(input_shape, classes):\n"
+        f"    sys.path.append({str(tmp_path / 'far')!r})\n    import units_of_a_net\n"
+        "    return keras.Sequential([layers.Flatten(), layers.Dense(units_of_a_net.UNITS)])\n"
+    )
+    with pytest.raises(UserError, match=r"nets\.py imports units_of_a_net from"):
+        network()
