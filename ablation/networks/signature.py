@@ -9,7 +9,7 @@ import ast
 import contextlib
 import functools
 import tokenize
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,13 @@ class Part:
             return value
         raise ValueError(f"{spelled(value)} is not allowed")
 
+    def has(self, level: Any) -> bool:
+        """Returns whether a value is a level as it stands, not only as a command spells one."""
+        try:
+            return bool(self.level(level) == level)
+        except ValueError:
+            return False
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -145,14 +152,7 @@ def read(path: Path, function: str, arguments: tuple[str, ...] = ()) -> Signatur
 
 @functools.lru_cache(maxsize=64)
 def _read(path: Path, function: str, arguments: tuple[str, ...], modified: int) -> Signature:
-    try:
-        with tokenize.open(path) as file:
-            tree = ast.parse(file.read(), str(path))
-    except SyntaxError as error:
-        place = f", line {error.lineno}" if error.lineno else ""
-        raise UserError(f"{path.name}{place}: SyntaxError: {error.msg}") from None
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
+    tree = _parsed(path)
     constants = _constants(tree)
     definition = _definition(tree, function, path)
     given = definition.args
@@ -178,11 +178,27 @@ def _read(path: Path, function: str, arguments: tuple[str, ...], modified: int) 
         else:
             where = f"{path.name}, line {argument.lineno}: part {argument.arg} of {function}"
             parts[argument.arg] = _part(argument, default, constants, where)
+    where, anywhere = f"{path.name}: PARTS", _keywords(tree)
     for name, facts in declared.items():
-        parts = _with_facts(parts, name, facts, f"{path.name}: PARTS")
+        if name not in anywhere:
+            raise UserError(f"{where} names {_unknown(name, anywhere)}")
+        parts = _with_facts(parts, name, facts, where)
+    for name in declared.keys() & parts.keys():
+        _check_facts(parts[name], parts, arguments, f'{where}["{name}"]')
     smallest = _declared("SMALLEST_IMAGE", 1, (int, dict), constants, path)
     others = tuple(one.arg for one in [*given.posonlyargs, *given.args][2:])
     return Signature(parts, smallest, asks, needs, others)
+
+
+def _parsed(path: Path) -> ast.Module:
+    try:
+        with tokenize.open(path) as file:
+            return ast.parse(file.read(), str(path))
+    except SyntaxError as error:
+        place = f", line {error.lineno}" if error.lineno else ""
+        raise UserError(f"{path.name}{place}: SyntaxError: {error.msg}") from None
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
 
 
 def _declared(
@@ -347,11 +363,55 @@ def _with_facts(parts: dict[str, Part], name: str, facts: Any, where: str) -> di
     return parts | {name: part}
 
 
+def _keywords(tree: ast.Module) -> list[str]:
+    """Returns the keyword-only arguments of all functions of a module."""
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [one.arg for function in functions for one in function.args.kwonlyargs]
+
+
+def _unknown(name: Any, parts: Iterable[str]) -> str:
+    """Returns in words that a part is none of some."""
+    names = list(dict.fromkeys(parts))
+    hint = did_you_mean(str(name), names)
+    return f"{name!r}, which is no part.{hint} Parts: {', '.join(names) or 'none'}."
+
+
+def _check_facts(
+    part: Part, parts: Mapping[str, Part], arguments: Collection[str], where: str
+) -> None:
+    """Raises UserError if `PARTS` names parts or levels that there are none of."""
+    said: list[tuple[str, Any, Iterable[Any]]] = [
+        ("reference", part.name, [part.reference]),
+        ("labels", part.name, [level for level, _ in part.labels]),
+        *(("applies", name, levels) for name, levels in part.applies.items()),
+    ]
+    if part.usual:
+        name, stands_for = part.usual
+        said += [("usual", name, stands_for), ("usual", part.name, stands_for.values())]
+    for fact, name, levels in said:
+        if name in arguments:
+            continue
+        if name not in parts:
+            raise UserError(f'{where}: "{fact}" names {_unknown(name, parts)}')
+        for level in levels:
+            if not parts[name].has(level):
+                raise UserError(
+                    f'{where}: "{fact}" has {level!r}, which is no level of {name}. Allowed: '
+                    f"{parts[name].allowed()}."
+                )
+    if part.usual and (other := parts.get(part.usual[0])):
+        for level in other.levels or (other.default,):
+            if level not in part.usual[1]:
+                raise UserError(f'{where}: "usual" says nothing of {other.name}={spelled(level)}.')
+
+
 def _pairs(labels: Mapping[Any, str]) -> tuple[tuple[Any, str], ...]:
     return tuple(labels.items())
 
 
 def _conditions(applies: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    if not all(isinstance(levels, list | tuple | set) for levels in applies.values()):
+        raise TypeError
     return {key: tuple(levels) for key, levels in applies.items()}
 
 

@@ -183,7 +183,57 @@ def test_a_seed_is_the_commands(tmp_path):
         signature.read(tmp_path / "nets.py", "build")
 
 
-@pytest.mark.parametrize("fact", ["'within': 5", "'within': ('a', 'b')", "'applies': 3"])
+@pytest.mark.parametrize(
+    "fact",
+    [
+        *("'within': 5", "'within': ('a', 'b')", "'applies': 3"),
+        "'applies': {'share': '0.0'}",
+        "'applies': {'share': 0.0}",
+    ],
+)
 def test_a_fact_of_another_form_is_named(fact, parts_of):
     with pytest.raises(UserError, match=r'PARTS\["share"\] is not of the form'):
         parts_of("share: float = 0.0", f"PARTS = {{'share': {{{fact}}}}}")
+
+
+TWO = "se: bool = True, norm: Literal['batch', 'auto', 'none'] = 'batch'"
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        ("'nrom': {'title': 'x'}", "PARTS names 'nrom', which is no part. Did you mean norm?"),
+        (
+            "'se': {'applies': {'nrom': ['batch']}}",
+            "\"applies\" names 'nrom', which is no part. Did",
+        ),
+        (
+            "'se': {'applies': {'norm': ['bath']}}",
+            "\"applies\" has 'bath', which is no level of norm",
+        ),
+        (
+            "'norm': {'applies': {'se': ['true']}}",
+            "has 'true', which is no level of se. Allowed: true",
+        ),
+        (
+            "'norm': {'reference': 'no'}",
+            "\"reference\" has 'no', which is no level of norm. Allowed: b",
+        ),
+        ("'se': {'labels': {'yes': 'a'}}", "\"labels\" has 'yes', which is no level of se"),
+        ("'norm': {'usual': ('depth', {1: 'batch'})}", "\"usual\" names 'depth', which is no part"),
+        (
+            "'norm': {'usual': ('se', {True: 'bath'})}",
+            "\"usual\" has 'bath', which is no level of no",
+        ),
+        ("'norm': {'usual': ('se', {True: 'none'})}", '"usual" says nothing of se=false'),
+    ],
+)
+def test_parts_and_levels_that_there_are_none_of_are_named(parts, told, parts_of):
+    with pytest.raises(UserError) as error:
+        parts_of(TWO, f"PARTS = {{{parts}}}")
+    assert str(error.value).startswith("nets.py: PARTS") and told in str(error.value)
+
+
+def test_what_is_said_of_another_function_in_the_file_is_no_mistake(parts_of):
+    before = "def other(shape, classes, *, deep=1): ...\nPARTS = {'deep': {'title': 'x'}}"
+    assert list(parts_of(TWO, before)) == ["se", "norm"]
