@@ -82,11 +82,14 @@ class Network:
             if part.usual and levels[name] == AUTO:
                 argument, stands_for = part.usual
                 levels[name] = arguments[name] = stands_for[arguments[argument]]
-        return {
-            name: level
-            for name, level in levels.items()
-            if all(arguments[key] in known for key, known in self.parts[name].applies.items())
-        }
+        while idle := {name for name in levels if not self._applies(name, self.bound | levels)}:
+            levels = {name: level for name, level in levels.items() if name not in idle}
+        return levels
+
+    def _applies(self, name: str, arguments: Mapping[str, Any]) -> bool:
+        """Returns whether a part changes something beside the arguments that do."""
+        conditions = self.parts[name].applies.items()
+        return all(key in arguments and arguments[key] in known for key, known in conditions)
 
     def where(self, name: str) -> str:
         """Returns at which levels of other parts a part changes something, in words."""

@@ -47,3 +47,26 @@ def test_importing_it_loads_neither_tensorflow_nor_keras(module):
         [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True
     )
     assert child.stdout.strip() == "none"
+
+
+CHAIN = """
+def build(shape, classes, *, deep: bool = True, se: bool = True, ratio: int = 4, odd: bool = True):
+    ...
+
+PARTS = {
+    "ratio": {"applies": {"se": [True]}},
+    "odd": {"applies": {"ratio": [4]}},
+    "se": {"applies": {"deep": [True]}},
+}
+"""
+
+
+def test_a_part_of_a_part_that_changes_nothing_changes_nothing(tmp_path):
+    (tmp_path / "chain.py").write_text(CHAIN)
+    network = find(f"{tmp_path / 'chain.py'}:build")
+    everything = {"deep": True, "se": True, "ratio": 4, "odd": True}
+    assert network.settled({}) == everything
+    assert network.settled({"ratio": 8}) == {"deep": True, "se": True, "ratio": 8}
+    assert network.settled({"se": False, "ratio": 8}) == {"deep": True, "se": False}
+    for ratio in (4, 8):
+        assert network.settled({"deep": False, "ratio": ratio}) == {"deep": False}
