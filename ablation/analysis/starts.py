@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from ablation.analysis.comparison import Comparison, combinations
+from ablation.analysis.comparison import Comparison, ControlArm, combinations
+from ablation.records import store
 
 
 def shared(a: Iterable[Sequence], b: Iterable[Sequence]) -> int:
@@ -54,3 +55,33 @@ def starts_table(comparison: Comparison) -> pd.DataFrame:
                     }
                 )
     return pd.DataFrame(records)
+
+
+def is_of_one_start(comparison: Comparison, control: ControlArm) -> bool:
+    """Returns whether every run of a control starts from the weights of its arm's at that seed."""
+    of_arm = pd.Series(True, comparison.runs.index)
+    for name, level in zip((*comparison.rows, "column"), control.of, strict=True):
+        of_arm &= comparison.runs[name] == level
+    arms, controls = _by_seed(comparison.runs[of_arm]), _by_seed(control.runs)
+    both = arms.keys() & controls.keys()
+    return bool(both) and all(arms[seed] == controls[seed] for seed in both)
+
+
+def of_one_start(comparison: Comparison) -> list[str]:
+    """Returns the columns with an arm that starts from the same weights at every seed."""
+    found = comparison.complete
+    alike = []
+    for (*_, column), runs in found.groupby([*comparison.rows, "column"], sort=False):
+        initial = list(_by_seed(runs).values())
+        if len(initial) > 1 and all(one == initial[0] for one in initial):
+            alike.append(column)
+    return [column for column in comparison.columns if column in alike]
+
+
+def _by_seed(runs: pd.DataFrame) -> dict[int, list]:
+    """Returns the initial digests of complete runs that have trainable weights."""
+    complete = runs[runs["state"] == store.COMPLETE]
+    if "initial" not in complete:
+        return {}
+    pairs = zip(complete["seed"], complete["initial"], strict=True)
+    return {seed: list(map(tuple, one)) for seed, one in pairs if isinstance(one, list) and one}

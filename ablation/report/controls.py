@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from ablation.analysis.comparison import Comparison, ControlArm
 from ablation.analysis.controls import arm_effect, cell_name, control_effects
 from ablation.analysis.effects import Effect
+from ablation.analysis.starts import is_of_one_start
 from ablation.designs.controls import CAPACITY, LESION, SHAM
 from ablation.terminal import counted
 
@@ -38,6 +39,12 @@ def _sham(comparison: Comparison, control: ControlArm, effect: Effect) -> Iterat
     name = cell_name(comparison, control.of)
     if not effect.n:
         yield f"The sham of {name} has no complete run beside one of {name}."
+        return
+    if is_of_one_start(comparison, control):
+        yield (
+            f"The sham of {name} started from the same weights as {name}, because the network sets "
+            "them itself. So it does not show what their draw changes."
+        )
         return
     text = f"By the draw of the initial weights alone, {name} changes by {_size(effect)}"
     if effect.concludes:

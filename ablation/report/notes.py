@@ -11,7 +11,7 @@ from ablation.analysis.effects import NEAR_CHANCE_SHARE, Effect, foremost
 from ablation.analysis.equal_tuning import EqualTuning
 from ablation.analysis.per_image import OfImages
 from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS
-from ablation.analysis.starts import starts_table
+from ablation.analysis.starts import of_one_start, starts_table
 from ablation.analysis.study import Study
 from ablation.data.facts import VERY_UNEQUAL, shared_inputs
 from ablation.designs.registry import GRID
@@ -409,6 +409,9 @@ def starts(comparison: Comparison) -> list[Note]:
     )
     if remarks:
         text += f" Not as in the full network: {'; '.join(map(visible, remarks))}."
+    if alike := of_one_start(comparison):
+        named = ", ".join(f"{comparison.prefix}{visible(str(column))}" for column in alike)
+        text += f" The same weights at every seed, because the network sets them itself: {named}."
     return [Note(text, "Started alike.")]
 
 

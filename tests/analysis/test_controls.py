@@ -30,13 +30,22 @@ def _noise(*key):
 def study(stored_design, stored_run, tmp_path):
     """Writes a design whose first arm has a sham: without se it is 5 points worse."""
 
-    def write(design, named, first, *, missing=(), state=store.COMPLETE, noise=1.0):
+    def write(design, named, first, *, missing=(), state=store.COMPLETE, noise=1.0, initial=None):
+        """`initial` takes a seed and whether a run is the sham's."""
+        digests = initial or (lambda seed, sham: [[f"{seed}{sham}", 9]])
+
         def accuracy(levels, seed):
             worse = (0.05 + 0.001 * (seed % 2)) * (levels.get("parts.se") == "false")
             drawn = _noise(seed, len(levels), levels.get("parts.plain") == "true")
             return 0.8 - worse + noise * drawn
 
-        folder = stored_design(design, named, accuracy, seeds=SEEDS)
+        folder = stored_design(
+            design,
+            named,
+            accuracy,
+            seeds=SEEDS,
+            result=lambda _, seed: {"initial": digests(seed, False)},
+        )
         beside = []
         for seed in SEEDS:
             of = next(
@@ -47,7 +56,8 @@ def study(stored_design, stored_run, tmp_path):
             if seed not in missing:
                 words = [*(f"{key}={level}" for key, level in first.items()), f"seed={seed}"]
                 score = 0.8 + noise * _noise(seed, 7, 7)
-                run = stored_run(*words, "draw=1", val_accuracy=score, state=state)
+                start = {"initial": digests(seed, True)}
+                run = stored_run(*words, "draw=1", val_accuracy=score, state=state, **start)
                 beside.append(Control("sham", run.name, of))
         controls.put(folder, beside)
         return folder
@@ -115,6 +125,19 @@ def test_the_report_says_it_once_at_the_top_and_shows_it_as_a_control(study):
     # It helps and hurts nobody.
     lines = [line for line in written.splitlines() if "sham" in line]
     assert lines and not any(word in line for line in lines for word in ("helps", "hurts"))
+
+
+@pytest.mark.parametrize("fixed", [True, False], ids=["by the network", "by the seed"])
+def test_a_sham_that_starts_from_the_same_weights_says_nothing_of_their_draw(fixed, study):
+    first = {"parts.plain": "false", "parts.se": "true"}
+    initial = (lambda seed, sham: [["0f", 9]]) if fixed else (lambda seed, sham: [[f"{seed}", 9]])
+    folder = study("leave_one_out", LEAVE_ONE_OUT, first, initial=initial)
+    write_report(folder)
+    text = (folder / "report.md").read_text()
+    assert "The sham of reference started from the same weights as reference, because" in text
+    assert "By the draw of the initial weights alone" not in text
+    said = "The same weights at every seed, because the network sets them itself: reference, "
+    assert (said in text) == fixed
 
 
 def test_a_sham_has_one_budget_with_the_arms_and_leaves_holes(study):
