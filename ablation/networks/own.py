@@ -1,7 +1,10 @@
 """Builds a network of the user's own, for a process that may load Keras and run their code."""
 
+import contextlib
 import random
 import sys
+from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -75,29 +78,34 @@ def own(
         model = _seeded(function, inputs, classes, seed, levels | told)
         return model, set_by_author(model, twin)
 
-    try:
-        with opened.noted(), source.seen_imports(located):
-            function = source.load(located)
-            model, kept = built(parts)
-    except UserError:
-        raise
-    except ValueError as error:
-        if source.is_raised_in(error, files):
-            raise RefusedError(" ".join(str(error).split())) from error
-        raise UserError(source.user_error(error, files)) from error
-    except Exception as error:
-        raise UserError(source.user_error(error, files)) from error
+    with _told(files), opened.noted(), source.seen_imports(located):
+        function = source.load(located)
+        model, kept = built(parts)
     remarks = []
     if parts != defaults:
         try:
-            reference, its_kept = built(defaults)
-        except Exception:
-            print("The full network cannot be built, so weights are not paired with it.")
+            with _told(files, "the full network, whose weights arms start from: "):
+                reference, its_kept = built(defaults)
+        except RefusedError as error:
+            remarks = [f"no layer: the function refuses the full network ({error})"]
         else:
             remarks = _of_author(pair(model, reference, seed, kept | its_kept))
     model = _logits(model, inputs, classes, vocabulary, network.arch)
     setattr(model, STARTS, remarks)
     return model
+
+
+@contextlib.contextmanager
+def _told(files: Collection[Path], what: str = "") -> Iterator[None]:
+    """Raises RefusedError or UserError for what a user's code raises; see `own`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and source.is_raised_in(error, files):
+            raise RefusedError(" ".join(str(error).split())) from error
+        raise UserError(f"{what}{source.user_error(error, files)}") from error
 
 
 def _of_author(layers: list[str]) -> list[str]:

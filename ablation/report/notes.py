@@ -387,20 +387,20 @@ def uncounted(comparison: Comparison) -> list[Note]:
 
 
 def starts(comparison: Comparison) -> list[Note]:
-    """Returns how many parameters start equal in the nets that are compared."""
+    """Returns how many parameters start equal in the nets that are compared, and why no more."""
     found = starts_table(comparison).to_dict("records")
-    if not found:
-        return []
     said = [
         f"{row['shared']:,} of {row['parameters']:,} in {comparison.prefix}{row['column']} "
         f"({', '.join(f'{name} {row[name]}' for name in comparison.rows)})"
         for row in found[:_NAMED_AT_MOST]
     ]
     more = f" and {len(found) - len(said):,} more" if len(found) > len(said) else ""
-    text = (
-        f"Trainable parameters that begin as in {comparison.prefix}"
-        f"{comparison.reference}, seed by seed: {'; '.join(map(visible, said))}{more}."
-    )
+    sentences = []
+    if found:
+        sentences.append(
+            f"Trainable parameters that begin as in {comparison.prefix}"
+            f"{comparison.reference}, seed by seed: {'; '.join(map(visible, said))}{more}."
+        )
     complete = comparison.complete
     remarks = dict.fromkeys(
         f"in {comparison.prefix}{column}, {remark}"
@@ -408,11 +408,13 @@ def starts(comparison: Comparison) -> list[Note]:
         for remark in ones
     )
     if remarks:
-        text += f" Not as in the full network: {'; '.join(map(visible, remarks))}."
+        sentences.append(f"Not as in the full network: {'; '.join(map(visible, remarks))}.")
     if alike := of_one_start(comparison):
         named = ", ".join(f"{comparison.prefix}{visible(str(column))}" for column in alike)
-        text += f" The same weights at every seed, because the network sets them itself: {named}."
-    return [Note(text, "Started alike.")]
+        sentences.append(
+            f"The same weights at every seed, because the network sets them itself: {named}."
+        )
+    return [Note(" ".join(sentences), "Started alike.")] if sentences else []
 
 
 def first(lines: Sequence[str], at_most: int) -> tuple[str, ...]:

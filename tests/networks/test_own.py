@@ -211,3 +211,23 @@ def test_a_module_that_is_imported_while_a_network_is_built_belongs_to_the_code(
     )
     with pytest.raises(UserError, match=r"nets\.py imports units_of_a_net from"):
         network()
+
+
+FULL = """
+def build(input_shape, classes, *, res: bool = True, deep: bool = True):
+    if res and deep:
+        WRONG
+    return keras.Sequential([layers.Flatten(), layers.Dense(classes)])
+"""
+
+
+def test_a_full_network_that_is_refused_is_said(built):
+    model = built(FULL.replace("WRONG", 'raise ValueError("not both")'))(res=False)
+    said = "no layer: the function refuses the full network (not both)"
+    assert list(getattr(model, STARTS)) == [said]
+
+
+def test_an_error_in_the_full_network_is_no_refusal(built):
+    network = built(FULL.replace("WRONG", "undefined"))
+    with pytest.raises(UserError, match=r"the full network, .*: nets\.py, line 8: NameError"):
+        network(res=False)

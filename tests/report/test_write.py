@@ -112,3 +112,14 @@ def test_what_does_not_start_as_in_the_full_network_is_said(stored_run, tmp_path
     text = (tmp_path / "main" / "report.md").read_text()
     assert "9 of 9 in residual" in text
     assert "Not as in the full network: in residual, the function itself sets x." in text
+
+
+def test_what_starts_as_in_no_network_is_said_too(stored_run, tmp_path):
+    stored_run("plain=true", starts=["no layer: the function refuses x"])
+    stored_run("plain=false")
+    write_report(tmp_path / "main")
+    text = (tmp_path / "main" / "report.md").read_text()
+    said = (
+        "**Started alike.** Not as in the full network: in plain, no layer: the function refuses x."
+    )
+    assert said in text
