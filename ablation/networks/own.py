@@ -176,8 +176,11 @@ def _stays_from_0_to_1(model: keras.Model, values: np.ndarray, inputs: np.ndarra
 
 
 def _check_input(model: keras.Model, vocabulary: int | None, arch: str) -> None:
-    """Raises UserError if a model declares an input that changes what it is given."""
-    for declared in getattr(model, "inputs", None) or ():
+    """Raises UserError if a model has several inputs, or one that changes what it is given."""
+    inputs = getattr(model, "inputs", None) or ()
+    if len(inputs) > 1:
+        raise UserError(f"arch={arch} has {len(inputs)} inputs; a network has one.")
+    for declared in inputs:
         dtype = keras.backend.standardize_dtype(declared.dtype)
         if vocabulary is None:
             keeps, wanted = "float" in dtype, "floats, normalised: leave dtype out of keras.Input"

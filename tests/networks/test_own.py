@@ -231,3 +231,14 @@ def test_an_error_in_the_full_network_is_no_refusal(built):
     network = built(FULL.replace("WRONG", "undefined"))
     with pytest.raises(UserError, match=r"the full network, .*: nets\.py, line 8: NameError"):
         network(res=False)
+
+
+def test_a_network_has_one_input(built):
+    network = built(
+        "def build(input_shape, classes):\n"
+        "    inputs = [keras.Input(input_shape), keras.Input((3,))]\n"
+        "    x = layers.Concatenate()([layers.Flatten()(one) for one in inputs])\n"
+        "    return keras.Model(inputs, layers.Dense(classes)(x))\n"
+    )
+    with pytest.raises(UserError, match=r"arch=nets\.py:build has 2 inputs; a network has one\."):
+        network()
