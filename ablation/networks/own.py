@@ -126,7 +126,10 @@ def _seeded(function: Any, inputs: keras.KerasTensor, classes: int, seed: int, p
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)
     input_shape = tuple(inputs.shape[1:])
-    built = function(input_shape, classes, **parts)
+    try:
+        built = function(input_shape, classes, **parts)
+    finally:
+        _check_module(function)
     if isinstance(built, keras.Model):
         for step in _STEPS:
             if _is_own(built, step):
@@ -173,6 +176,20 @@ def _stays_from_0_to_1(model: keras.Model, values: np.ndarray, inputs: np.ndarra
     finally:
         for variable, old in zip(variables, before, strict=True):
             variable.assign(old)
+
+
+def _check_module(function: Any) -> None:
+    """Raises UserError if networks share a layer, because it was made when the file was imported.
+
+    It would have the weights of another network, and maybe the name of a layer of this one.
+    """
+    module: Any = sys.modules.get(getattr(function, "__module__", ""))
+    for name, value in vars(module).items() if module else ():
+        if isinstance(value, keras.layers.Layer) and value.weights:
+            raise UserError(
+                f"{Path(module.__file__).name} makes the layer {name} when it is imported, so that "
+                "all networks would share it; make it in the function."
+            )
 
 
 def _check_input(model: keras.Model, vocabulary: int | None, arch: str) -> None:

@@ -242,3 +242,26 @@ def test_a_network_has_one_input(built):
     )
     with pytest.raises(UserError, match=r"arch=nets\.py:build has 2 inputs; a network has one\."):
         network()
+
+
+@pytest.mark.parametrize("name", ["", ', name="head"'])
+def test_a_layer_that_all_networks_would_share_is_refused(name, built):
+    network = built(
+        f"HEAD = layers.Dense(3{name})\nACTIVATION = layers.ReLU()\n\n"
+        "def build(input_shape, classes):\n    inputs = keras.Input(input_shape)\n"
+        "    x = ACTIVATION(layers.Dense(4)(layers.Flatten()(inputs)))\n"
+        "    return keras.Model(inputs, HEAD(x))\n"
+    )
+    with pytest.raises(UserError, match=r"nets\.py makes the layer HEAD when it is imported"):
+        network()
+
+
+def test_a_layer_without_weights_may_be_made_on_import(built):
+    network = built(
+        "ACTIVATION = layers.ReLU()\n\n"
+        "def build(input_shape, classes, *, deep: bool = True):\n"
+        "    inside = [layers.Dense(4)] if deep else []\n"
+        "    inside += [ACTIVATION, layers.Dense(classes)]\n"
+        "    return keras.Sequential([layers.Flatten(), *inside])\n"
+    )
+    assert network(deep=False).output_shape[-1] == 3
