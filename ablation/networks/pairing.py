@@ -255,7 +255,8 @@ def _of_module(wrapper: Any) -> list[_Entry]:
         core = f"{_class(one)} {_shapes(own)}"
         features = f"{core} {one.extra_repr()}", owner, *after[:_STEPS], *before[:_STEPS]
         name = None if any(map(str.isdigit, path.split("."))) else path or None
-        found.append(_Entry(one, path or type(one).__name__, name, core, features, own))
+        title = path if _word(path) else f"{path} ({type(one).__name__})".lstrip()
+        found.append(_Entry(one, title, name, core, features, own))
     return found
 
 

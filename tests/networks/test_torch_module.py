@@ -93,6 +93,10 @@ def test_layers_inside_a_module_start_as_in_the_full_network(answers):
         one = found[name]
         assert one["after"] == one["parameters"] == size
         assert one["buffer"] and not one["missing"]
+        assert not one["said"]
+    one = found["drawn otherwise"]
+    assert one["said"] == ["blocks.0.0 (Linear)", "head"]
+    assert one["parameters"] - one["after"] == 64 * 64 + 64 * 10
     # The second weight is no longer the first's, and the full network has no such.
     assert found["untied"]["parameters"] - found["untied"]["after"] == 64 * 64 + 64
     assert found["no stem"]["surplus"] == ["stem variable", "stem variable"]

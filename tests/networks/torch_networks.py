@@ -172,7 +172,7 @@ def modes():
 class Stages(nn.Module):
     """Has named layers, numbered ones, a drawn buffer, and a weight that two layers share."""
 
-    def __init__(self, stem=True, blocks=3, tied=True):
+    def __init__(self, stem=True, blocks=3, tied=True, drawn=None):
         super().__init__()
         self.stem = nn.Linear(64, 64) if stem else nn.Identity()
         self.blocks = nn.Sequential(
@@ -183,6 +183,8 @@ class Stages(nn.Module):
             self.second.weight = self.first.weight
         self.register_buffer("frequencies", torch.randn(64))
         self.head = nn.Linear(64, 10)
+        for layer in (self.head, self.blocks[0][0]) if drawn else ():
+            drawn(layer.weight)
 
     def forward(self, x):
         x = self.blocks(self.stem(x.flatten(1) * self.frequencies))
@@ -200,13 +202,14 @@ def paired():
         "no stem": {"stem": False},
         "one block": {"blocks": 1},
         "untied": {"tied": False},
+        "drawn otherwise": {"drawn": nn.init.kaiming_normal_},
     }.items():
         torch.manual_seed(0)
         reference = wrap(Stages(), (8, 8, 1), 10)
         torch.manual_seed(1)
         model = wrap(Stages(**parts), (8, 8, 1), 10)
         before = shared(initial_digests(model), initial_digests(reference))
-        pair(model, reference, 0)
+        said = pair(model, reference, 0)
         digests = initial_digests(model)
         buffers = [net.layers[-1].module.frequencies.tolist() for net in (model, reference)]
         found[name] = {
@@ -214,6 +217,7 @@ def paired():
             "after": shared(digests, initial_digests(reference)),
             "parameters": sum(size for _, size in digests),
             "buffer": buffers[0] == buffers[1],
+            "said": said,
             "missing": transplant(model, reference),
             "surplus": transplant(reference, model),
         }
