@@ -38,7 +38,6 @@ from ablation.text import utf8
 
 _OF_THE_RUN = (
     "initial",
-    "starts",
     "skill",
     "chance",
     "by_chance",
@@ -336,7 +335,10 @@ def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
         row |= {key: result[key] for key in judged if key in result}
         row |= target.standing(result, noun_of([result.get("kind", IMAGES)]))
         row["initial"] = result.get("initial")
-        row["starts"] = result.get("starts", [])
+        if result.get(
+            "starts"
+        ):  # Of few networks, so the column is there only if it says anything.
+            row["starts"] = result["starts"]
         row["uncounted"] = ", ".join(result.get("uncounted", ()))
         row["kind"] = result.get("kind", IMAGES)
     return {key: utf8(value) if type(value) is str else value for key, value in row.items()}

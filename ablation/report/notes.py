@@ -403,9 +403,9 @@ def starts(comparison: Comparison) -> list[Note]:
         )
     complete = comparison.complete
     remarks = dict.fromkeys(
-        f"in {comparison.prefix}{column}, {remark}"
-        for column, ones in zip(complete["column"], complete["starts"], strict=True)
-        for remark in ones
+        f"in {comparison.prefix}{row['column']}, {remark}"
+        for row in complete.reindex(columns=["column", "starts"]).dropna().to_dict("records")
+        for remark in row["starts"]
     )
     if remarks:
         sentences.append(f"Not as in the full network: {'; '.join(map(visible, remarks))}.")
