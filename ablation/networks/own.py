@@ -164,12 +164,13 @@ def _stays_from_0_to_1(model: keras.Model, values: np.ndarray, inputs: np.ndarra
         inputs: some inputs.
     """
     rng, variables = np.random.default_rng(0), model.trainable_variables
-    before = [keras.ops.convert_to_numpy(one.value).astype("float32") for one in variables]
+    before = [keras.ops.convert_to_numpy(one.value) for one in variables]
     try:
         for _ in range(_DRAWS if variables else 0):
             if not ((values >= 0) & (values <= 1)).all():
                 return False
-            for variable, old in zip(variables, before, strict=True):
+            for variable, exact in zip(variables, before, strict=True):
+                old = exact.astype("float32")
                 variable.assign(old + rng.normal(size=old.shape) * (old.std() or 1))
             values = keras.ops.convert_to_numpy(model(inputs, training=False))
         return bool(variables)

@@ -32,10 +32,16 @@ _WEIGHTS = np.array([2, 2, 4, 2, 1, 4, 2, 1]) / 18
 """Of an entry's features; what stands nearest counts most."""
 
 _TOLD = 8
-"""So many values tell whether two variables are of one draw, or drawn from one distribution."""
+"""So many values tell whether two variables are of one draw."""
 
-_SURE = 5
+_SPREAD = 64
+"""So many values tell whether two variables are drawn from distributions of unlike spread."""
+
+_SURE = 6
 """Standard errors by which two spreads must differ to be no chance among thousands of layers."""
+
+_NORMAL = 3
+"""The fourth moment of a normal distribution. That of few values is often too small by chance."""
 
 _NOT_KIND = ("name", "seed", "dtype", "trainable", "build_config")
 
@@ -504,10 +510,12 @@ def _are_drawn_alike(one: np.ndarray, other: np.ndarray) -> bool:
         return True
     values = [x.ravel().astype(np.float64) for x in (one, other)]
     scaled = [(x - x.mean()) / x.std() for x in values]
-    if abs(np.mean(scaled[0] * scaled[1])) > 0.99:
+    if abs(np.mean(scaled[0] * scaled[1])) > 0.9999:
         return False  # One is the other, multiplied.
+    if one.size < _SPREAD:
+        return True
     # Of the logarithm of a standard deviation, from the fourth moment.
-    variance = sum((np.mean(x**4) - 1) / (4 * x.size) for x in scaled)
+    variance = sum((max(_NORMAL, np.mean(x**4)) - 1) / (4 * x.size) for x in scaled)
     ratio = values[0].std() / values[1].std()
     return bool(abs(np.log(ratio)) < _SURE * np.sqrt(variance))
 

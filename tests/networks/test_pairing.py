@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from ablation.analysis.starts import shared
+from ablation.networks import pairing
 from ablation.networks.pairing import initial_digests, pair
 
 
@@ -286,3 +287,18 @@ def test_digests_tell_shapes_and_bytes_apart():
     digests = initial_digests(_named())
     assert [size for _, size in digests] == [16, 4] * 3
     assert len({code for code, _ in digests}) == 4  # Three kernels, and biases all alike.
+
+
+@pytest.mark.parametrize("size", [8, 72, 144])
+@pytest.mark.parametrize("draw", ["normal", "uniform", "laplace"])
+def test_two_draws_of_one_distribution_are_no_work_of_an_author(size, draw):
+    rng = np.random.default_rng(0)
+    draws = getattr(rng, draw)(size=(2000, 2, size))
+    assert all(pairing._are_drawn_alike(one, other) for one, other in draws)
+
+
+@pytest.mark.parametrize("factor", [-1, 0.1, 5])
+def test_a_draw_that_was_multiplied_or_widened_is(factor):
+    one, other = np.random.default_rng(0).normal(size=(2, 400)).astype(np.float32)
+    assert not pairing._are_drawn_alike(one, factor * one)
+    assert pairing._are_drawn_alike(one, factor * other) == (factor == -1)
