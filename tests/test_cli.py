@@ -191,9 +191,10 @@ def test_the_report_has_every_table_and_figure(tiny_study):
         "optimizer steps",
         "## Runs",
         "no claim is made",
+        "Below each stands what it is taken for.",  # No "most seeds" of one.
     ):
         assert part in report
-    for name in ("predictions-digits", "examples-digits"):
+    for name in ("predictions-digits", "changed-digits", "examples-digits"):
         assert f"(report/{name}.png)" in report
         assert (study / "report" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
     for name in (

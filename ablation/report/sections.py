@@ -378,11 +378,13 @@ def _changed(
     truth = [classes[labels[place]] for place in places]
     figure = pictures.predictions(pixels, truth, guesses, picture)
     fixed = len(one.changed.most_fixed[:_CHANGED])
+    seeds = one.changed.seeds
+    where = f" at {one.effect.where}" if one.effect.where else ""
+    often = f" most often, of {seeds} seeds" if seeds > 1 else ""
+    said_by = "most seeds take it for, and in how many of them" if seeds > 1 else "it is taken for"
     caption = (
-        f"What {one.effect.named('minus')}{f' at {one.effect.where}' if one.effect.where else ''} "
-        f"changes most often, of {one.changed.seeds} seeds: the first {fixed} {one.noun.many} it "
-        "fixes, the others it breaks. Below each stands what most seeds take it for, and in how "
-        "many of them."
+        f"What {one.effect.named('minus')}{where} changes{often}: the first {fixed} "
+        f"{one.noun.many} it fixes, the others it breaks. Below each stands what {said_by}."
     )
     yield Drawing("changed", figure, caption, forms=("png",))
 
