@@ -11,22 +11,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
-import json
 import random
 import re
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ablation.networks.inventory import Entry, entries_of, variables_of
+
 if TYPE_CHECKING:
     import keras
-
-_STEPS = 3
-"""How far the surroundings reach that tell apart layers of the same kind."""
 
 _WEIGHTS = np.array([2, 2, 4, 2, 1, 4, 2, 1]) / 18
 """Of an entry's features; what stands nearest counts most."""
@@ -42,39 +38,6 @@ _SURE = 6
 
 _NORMAL = 3
 """The fourth moment of a normal distribution. That of few values is often too small by chance."""
-
-_NOT_KIND = ("name", "seed", "dtype", "trainable", "build_config")
-
-
-@dataclass(eq=False)
-class _Entry:
-    """A layer with variables of its own, as it stands in a network.
-
-    Attributes:
-        layer: the layer, of Keras or of PyTorch.
-        title: what a reader knows it by.
-        name: the name that its author gave it, None if it is Keras's.
-        core: what its initial values are drawn from: class, initializers and shapes of kernels.
-        features: what tells apart layers of one core: its configuration, what it is in, what comes
-            behind it, nearest first, and what before.
-        variables: those of its own, not of layers inside it.
-    """
-
-    layer: Any
-    title: str
-    name: str | None
-    core: str
-    features: tuple[str, ...]
-    variables: list[Any]
-
-
-@dataclass
-class _Graph:
-    """What is inside a model or composite layer: operations in order, and who feeds whom."""
-
-    operations: list[Any]
-    before: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
-    after: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
 
 
 def set_by_author(model: keras.Model, twin: keras.Model) -> set[int]:
@@ -135,7 +98,7 @@ def pair(
                 f"The network '{network.name}' has no weights yet; build it, or call it on an "
                 "input, before it is returned."
             )
-    entries, theirs = _entries(model), _entries(reference)
+    entries, theirs = entries_of(model), entries_of(reference)
     partners = {id(entry): partner for entry, partner in _aligned(entries, theirs)}
     counts: Counter[str] = Counter()
     own = []
@@ -161,7 +124,7 @@ def transplant(model: keras.Model, trained: keras.Model) -> list[str]:
         The layers of the model, with their variables, for which the trained one has no values. Then
         the model is not to be judged.
     """
-    entries, theirs = _entries(model), _entries(trained)
+    entries, theirs = entries_of(model), entries_of(trained)
     named = _by_name(theirs)
     pairs = [
         (entry, named[name])
@@ -182,7 +145,7 @@ def transplant(model: keras.Model, trained: keras.Model) -> list[str]:
     return missing
 
 
-def _all_shapes(entry: _Entry) -> list[tuple[int, ...]]:
+def _all_shapes(entry: Entry) -> list[tuple[int, ...]]:
     return [tuple(map(int, variable.shape)) for variable in entry.variables]
 
 
@@ -207,209 +170,7 @@ def _value(variable: Any) -> np.ndarray:
     return keras.ops.convert_to_numpy(variable.value)
 
 
-def _entries(model: keras.Model) -> list[_Entry]:
-    """Returns the layers with variables of their own, each once."""
-    found, seen = [], {id(model)}
-    waiting = [_inside(model)]
-    while waiting:
-        layer, surroundings = next(waiting[-1], (None, ()))
-        if layer is None:
-            waiting.pop()
-        elif id(layer) not in seen:
-            seen.add(id(layer))
-            if _wraps_module(layer):
-                found += _of_module(layer)
-            elif variables := _variables(layer):
-                name, features = _own_name(layer), (_kind(layer), *surroundings)
-                found.append(_Entry(layer, layer.name, name, _core(layer), features, variables))
-            waiting.append(_inside(layer))
-    if own := _variables(model):
-        features = ("",) * (2 * _STEPS + 2)
-        found.append(_Entry(model, model.name, None, _core(model), features, own))
-    return found
-
-
-def _wraps_module(layer: Any) -> bool:
-    import keras
-
-    return isinstance(layer, keras.layers.TorchModuleWrapper)
-
-
-def _word(path: str) -> str:
-    """Returns the last name in the path of a module, "" if that is a number."""
-    last = path.rpartition(".")[2]
-    return "" if last.isdigit() else last
-
-
-def _of_module(wrapper: Any) -> list[_Entry]:
-    """Returns the layers inside a module of PyTorch that have variables of their own.
-
-    They come in the order in which the module has them. Their author named those whose path has no
-    number in it, which would shift with what stands before.
-    """
-    from ablation.networks.torch_module import own_variables
-
-    inside = own_variables(wrapper)
-    labels = [
-        f"{_word(path) or type(one).__name__} {_shapes(variables)}"
-        for path, one, variables in inside
-    ]
-    edge, found = [""] * _STEPS, []
-    for place, (path, one, own) in enumerate(inside):
-        after, before = labels[place + 1 :] + edge, labels[:place][::-1] + edge
-        owner = type(wrapper.module.get_submodule(path.rpartition(".")[0])).__name__
-        core = f"{_class(one)} {_shapes(own)}"
-        features = f"{core} {one.extra_repr()}", owner, *after[:_STEPS], *before[:_STEPS]
-        name = None if any(map(str.isdigit, path.split("."))) else path or None
-        title = path if _word(path) else f"{path} ({type(one).__name__})".lstrip()
-        found.append(_Entry(one, title, name, core, features, own))
-    return found
-
-
-def _inside(owner: Any) -> Iterator[tuple[Any, tuple[str, ...]]]:
-    """Yields the operations directly inside a model or layer, and what stands around each."""
-    if not getattr(owner, "_layers", None):
-        return
-    graph = _graph(owner)
-    labels = {
-        id(operation): _label(operation)
-        for operation in graph.operations
-        if _variables(operation) or len(graph.before[id(operation)]) < 2
-    }
-    for operation in graph.operations:
-        around = [_around(operation, edges, labels) for edges in (graph.after, graph.before)]
-        yield operation, (type(owner).__name__, *around[0], *around[1])
-
-
-def _graph(owner: Any) -> _Graph:
-    """Returns what is inside a functional model, or else its layers one behind another."""
-    outputs: Any = getattr(owner, "outputs", None)
-    functional = isinstance(outputs, list) and all(map(_node, outputs))
-    graph = _traced(outputs, owner.inputs) if functional else _Graph([])
-    there = set(map(id, graph.operations))
-    others = [layer for layer in owner._layers if id(layer) not in there]
-    for first, second in itertools.pairwise(others):
-        graph.after[id(first)].append(second)
-        graph.before[id(second)].append(first)
-    graph.operations += others
-    return graph
-
-
-def _traced(outputs: Sequence[Any], inputs: Sequence[Any]) -> _Graph:
-    """Follows a functional model from its outputs to its inputs.
-
-    A branch comes as a whole, in the order in which the operation behind it takes its inputs. By
-    depth, as Keras has it, parallel branches would change places as soon as one got longer.
-    """
-    graph, ends = _Graph([]), set(map(id, inputs))
-    done: set[int] = set()
-    stack = [(node, False) for node in map(_node, reversed(outputs))]
-    while stack:
-        node, fed = stack.pop()
-        if node is None or (id(node) in done and not fed):
-            continue
-        tensors = [tensor for tensor in node.input_tensors if id(tensor) not in ends]
-        feeding = [other for other in map(_node, tensors) if other is not None]
-        if fed:
-            graph.operations.append(node.operation)
-            for other in feeding:
-                graph.before[id(node.operation)].append(other.operation)
-                graph.after[id(other.operation)].append(node.operation)
-        else:
-            done.add(id(node))
-            stack.append((node, True))
-            stack += [(other, False) for other in reversed(feeding)]
-    graph.operations = list({id(one): one for one in graph.operations}.values())
-    return graph
-
-
-def _node(tensor: Any) -> Any:
-    """Returns the call that put out a tensor of a functional model."""
-    history = getattr(tensor, "_keras_history", None)
-    return history and history.operation._inbound_nodes[history.node_index]
-
-
-def _around(operation: Any, edges: dict[int, list[Any]], labels: dict[int, str]) -> list[str]:
-    """Returns what stands one, two and more steps away in one direction.
-
-    What has no label only joins branches, and comes and goes with them: it is looked through.
-    """
-    steps, ring = [], [operation]
-    for _ in range(_STEPS):
-        near = [other for one in ring for other in edges[id(one)]]
-        near += [far for one in near if id(one) not in labels for far in edges[id(one)]]
-        ring = list({id(one): one for one in near if id(one) in labels}.values())
-        steps.append(" ".join(sorted(labels[id(one)] for one in ring)))
-    return steps
-
-
-def _label(operation: Any) -> str:
-    name = _own_name(operation) or type(operation).__name__
-    return f"{name} {_shapes(_variables(operation))}"
-
-
-def _own_name(operation: Any) -> str | None:
-    """Returns the name that an author gave, None if Keras made it from the class."""
-    words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", type(operation).__name__)
-    automatic = re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
-    return None if re.fullmatch(rf"{automatic}(_\d+)?", operation.name) else operation.name
-
-
-def _variables(operation: Any) -> list[Any]:
-    """Returns the variables of a layer itself, the states of random generators last."""
-    trainable = getattr(operation, "_trainable_variables", [])
-    others = getattr(operation, "_non_trainable_variables", [])
-    generators = getattr(operation, "_seed_generators", [])
-    return [*trainable, *others, *(generator.state for generator in generators)]
-
-
-def _shapes(variables: Iterable[Any]) -> list[tuple[int, ...]]:
-    """Returns the shapes of kernels, which are drawn; those of all variables if there are none."""
-    shapes = [tuple(map(int, variable.shape)) for variable in variables]
-    return [shape for shape in shapes if len(shape) > 1] or shapes
-
-
-def _core(layer: keras.Layer) -> str:
-    """Returns what a layer's initial values are drawn from.
-
-    Of Keras's own layers that is known. Of others every argument may be part of it.
-    """
-    config = _config(layer)
-    if type(layer).__module__.partition(".")[0] == "keras":
-        config = {key: value for key, value in config.items() if key.endswith("initializer")}
-    return f"{_class(layer)} {_shapes(_variables(layer))} {_written(config)}"
-
-
-def _kind(layer: keras.Layer) -> str:
-    shapes = [tuple(variable.shape) for variable in _variables(layer)]
-    return f"{_class(layer)} {shapes} {_written(_config(layer))}"
-
-
-def _class(layer: Any) -> str:
-    return f"{type(layer).__module__}.{type(layer).__qualname__}"
-
-
-def _config(layer: keras.Layer) -> dict[str, Any]:
-    if getattr(layer, "_layers", None):  # What is inside is compared on its own.
-        return {}
-    try:
-        return layer.get_config()
-    except Exception:  # It is the user's own code, and saving a layer is no duty of it.
-        return {}
-
-
-def _written(config: dict[str, Any]) -> str:
-    return json.dumps(_without_names(config), sort_keys=True, default=str)
-
-
-def _without_names(value: Any) -> Any:
-    if isinstance(value, dict):
-        kept = {str(key): _without_names(part) for key, part in value.items()}
-        return {key: part for key, part in kept.items() if key not in _NOT_KIND}
-    return [_without_names(part) for part in value] if isinstance(value, list | tuple) else value
-
-
-def _aligned(ours: list[_Entry], theirs: list[_Entry]) -> Iterator[tuple[_Entry, _Entry]]:
+def _aligned(ours: list[Entry], theirs: list[Entry]) -> Iterator[tuple[Entry, Entry]]:
     """Yields the pairs of layers that two networks share."""
     by_name = _same_name(ours, theirs)
     yield from by_name
@@ -420,24 +181,24 @@ def _aligned(ours: list[_Entry], theirs: list[_Entry]) -> Iterator[tuple[_Entry,
         ours, theirs = _without(found, ours), _without(found, theirs)
 
 
-def _without(pairs: list[tuple[_Entry, _Entry]], entries: list[_Entry]) -> list[_Entry]:
+def _without(pairs: list[tuple[Entry, Entry]], entries: list[Entry]) -> list[Entry]:
     paired = {id(entry) for pair in pairs for entry in pair}
     return [entry for entry in entries if id(entry) not in paired]
 
 
-def _same_name(ours: list[_Entry], theirs: list[_Entry]) -> list[tuple[_Entry, _Entry]]:
+def _same_name(ours: list[Entry], theirs: list[Entry]) -> list[tuple[Entry, Entry]]:
     named = _by_name(theirs)
     both = [(entry, named[name]) for name, entry in _by_name(ours).items() if name in named]
     return [(entry, partner) for entry, partner in both if entry.core == partner.core]
 
 
-def _by_name(entries: list[_Entry]) -> dict[str, _Entry]:
+def _by_name(entries: list[Entry]) -> dict[str, Entry]:
     """Returns the layers whose author gave them a name that no other has."""
     counts = Counter(entry.name for entry in entries)
     return {entry.name: entry for entry in entries if entry.name and counts[entry.name] == 1}
 
 
-def _common_subsequence(ours: list[_Entry], theirs: list[_Entry]) -> list[tuple[_Entry, _Entry]]:
+def _common_subsequence(ours: list[Entry], theirs: list[Entry]) -> list[tuple[Entry, Entry]]:
     """Returns the pairs of the best alignment that crosses itself nowhere.
 
     Best has most layers with kernels, then most layers, then most in common around them.
@@ -461,7 +222,7 @@ def _common_subsequence(ours: list[_Entry], theirs: list[_Entry]) -> list[tuple[
     return pairs[::-1]
 
 
-def _scores(ours: list[_Entry], theirs: list[_Entry]) -> Iterator[np.ndarray]:
+def _scores(ours: list[Entry], theirs: list[Entry]) -> Iterator[np.ndarray]:
     """Yields for each of our layers what a pair with each of theirs is worth, 0 if nothing."""
     codes: dict[str, int] = {}
 
@@ -478,7 +239,7 @@ def _scores(ours: list[_Entry], theirs: list[_Entry]) -> Iterator[np.ndarray]:
         yield np.where(cores == coded([entry.core]), worth, 0)
 
 
-def _copy(source: _Entry | None, entry: _Entry, kept: Collection[int]) -> tuple[list[int], bool]:
+def _copy(source: Entry | None, entry: Entry, kept: Collection[int]) -> tuple[list[int], bool]:
     """Copies drawn values from the source.
 
     Returns:
@@ -542,7 +303,7 @@ def _is_drawn(variable: Any) -> bool:
     return value.size > 0 and bool((value != value.flat[0]).any())
 
 
-def _redraw(entry: _Entry, places: list[int], text: str) -> None:
+def _redraw(entry: Entry, places: list[int], text: str) -> None:
     """Draws some of a layer's variables anew, as the layer itself draws them when it is made.
 
     A layer that Keras cannot make a second time keeps what it has.
@@ -555,7 +316,7 @@ def _redraw(entry: _Entry, places: list[int], text: str) -> None:
                 twin.build_from_config(layer.get_build_config() or {})
         except Exception:  # It is the user's own code, and saving a layer is no duty of it.
             return
-    drawn = _variables(twin)
+    drawn = variables_of(twin)
     if [tuple(one.shape) for one in drawn] == [tuple(one.shape) for one in entry.variables]:
         for place in places:
             entry.variables[place].assign(_value(drawn[place]))
