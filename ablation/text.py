@@ -23,7 +23,7 @@ _FILE_NAME_BYTES = 200
 """At most, of a file name's 255, since prefixes, endings and temporary names come on top."""
 
 
-def spelled(text: str) -> str:
+def spelled_out(text: str) -> str:
     r"""Returns a text with each of its characters spelled out, such as `\u4e2d`."""
     return "".join(map(_spelled, text))
 
@@ -42,12 +42,12 @@ def utf8(text: str) -> str:
 
 def visible(text: str) -> str:
     """Returns a text in one line in which everything can be seen and written as UTF-8."""
-    return _UNSEEN.sub(lambda found: spelled(found[0]), text)
+    return _UNSEEN.sub(lambda found: spelled_out(found[0]), text)
 
 
 def readable(name: str) -> str:
     """Returns a name in which everything can be seen, blanks at its ends too."""
-    return _EDGES.sub(lambda found: spelled(found[0]), visible(name))
+    return _EDGES.sub(lambda found: spelled_out(found[0]), visible(name))
 
 
 def file_name(name: str) -> str:
@@ -86,7 +86,7 @@ def did_you_mean(
 def _spell_out(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return spelled(error.object[error.start : error.end]), error.end
+    return spelled_out(error.object[error.start : error.end]), error.end
 
 
 codecs.register_error(READABLE, _spell_out)

@@ -3,10 +3,13 @@
 import contextlib
 from typing import Any
 
+import pandas as pd
+
 from ablation.analysis.audit import spans
 from ablation.analysis.comparison import Comparison, levels
 from ablation.analysis.study import Study
 from ablation.data.facts import named
+from ablation.factors import spelled
 from ablation.records import store
 from ablation.report.cells import Cells
 
@@ -16,9 +19,13 @@ _NAMED_AT_MOST = 6
 def condition_cells(study: Study, comparison: Comparison) -> Cells:
     """Returns a row for each condition that is known."""
     runs = comparison.runs
-    facts = [("epochs", "config.epochs"), ("optimizer steps", "steps")]
     many = comparison.noun.many
-    facts += [(f"training {many}", "train_images"), (f"validation {many}", "val_images")]
+    counts = [
+        ("epochs", "config.epochs"),
+        ("optimizer steps", "steps"),
+        (f"training {many}", "train_images"),
+        (f"validation {many}", "val_images"),
+    ]
     rows = [["seeds", spans(set(runs["seed"]))]]
     if comparison.looked:
         chosen = f"by looking at the results, at most {comparison.looked.at_most}"
@@ -27,8 +34,10 @@ def condition_cells(study: Study, comparison: Comparison) -> Cells:
     groups = ("config.dataset.", "config.recipe.")
     keys = [key for key in runs.columns if key.startswith(groups)]
     keys += ["config.backend", "config.precision", "config.deterministic"]
-    facts += [(key.removeprefix("config."), key) for key in keys]
-    rows += [[name, ", ".join(map(_plain, levels(runs[key].dropna())))] for name, key in facts]
+    for name, key in counts:
+        rows.append([name, ", ".join(f"{count:,.0f}" for count in _distinct(runs[key]))])
+    for key in keys:
+        rows.append([key.removeprefix("config."), ", ".join(map(_typed, _distinct(runs[key])))])
     for split in ("train", "val"):
         digests = {str(digest)[:8] for digest in runs[f"{split}_fingerprint"].dropna()}
         rows.append([f"{split} {many}, SHA-256", ", ".join(sorted(digests))])
@@ -41,8 +50,18 @@ def _part_levels(comparison: Comparison) -> list[list[str]]:
     found = []
     for key in (part.key for part in comparison.all_parts):
         there = [level for level in levels(comparison.runs[key]) if level.applies]
-        found.append([key, ", ".join(map(_plain, there))])
+        found.append([key, ", ".join(there)])
     return found
+
+
+def _distinct(values: pd.Series) -> list[Any]:
+    """Returns the values that occur, in their natural order, as Python's own types."""
+    return levels(values.dropna().astype(object))
+
+
+def _typed(value: Any) -> str:
+    """Returns a value of the configuration as it is typed; tables keep whole numbers as floats."""
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else spelled(value)
 
 
 def _image_facts(study: Study, comparison: Comparison) -> list[list[str]]:
@@ -72,7 +91,3 @@ def _left_out(result: dict[str, Any]) -> list[dict[str, Any]]:
         "names": result.get("skipped_names", []),
     }
     return result.get("left_out", []) + ([older] if older["count"] else [])
-
-
-def _plain(value: Any) -> str:
-    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)

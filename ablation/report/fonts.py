@@ -19,7 +19,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.ft2font import FT2Font
 from rich.cells import cell_len
 
-from ablation.text import readable, spelled
+from ablation.text import readable, spelled_out
 
 _PARTS = re.compile(r"\\(?:x..|u.{4}|U.{8}|[nrt])|.")
 """Characters, and what is spelled out already, of which no half may be left."""
@@ -93,7 +93,8 @@ def drawn(name: str, longest: int | None = None) -> str:
     # Composed, since Matplotlib sets an accent of its own beside its letter.
     text = unicodedata.normalize("NFC", readable(name))
     parts = [
-        one if len(one) > 1 or ord(one) in known else spelled(one) for one in _PARTS.findall(text)
+        one if len(one) > 1 or ord(one) in known else spelled_out(one)
+        for one in _PARTS.findall(text)
     ]
     if longest is None or sum(map(cell_len, parts)) <= longest:
         return "".join(parts)

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from ablation.report.cells import Cells
-from ablation.text import readable, spelled
+from ablation.text import readable, spelled_out
 
 _NEEDS = r"% Needs \usepackage{booktabs} and, with pdflatex, \usepackage[T1]{fontenc}."
 _UNICODE = (
@@ -81,4 +81,4 @@ def _plain(text: str) -> str:
 
 
 def _foreign(text: str) -> str:
-    return rf"\ablationname{{{text}}}{{{spelled(text).translate(_ESCAPES)}}}"
+    return rf"\ablationname{{{text}}}{{{spelled_out(text).translate(_ESCAPES)}}}"

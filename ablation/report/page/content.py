@@ -17,6 +17,7 @@ from ablation.analysis.comparison import Comparison
 from ablation.analysis.metrics import Metric
 from ablation.analysis.study import Study
 from ablation.analysis.tables import ablation_table
+from ablation.factors import spelled
 from ablation.records import store
 from ablation.records.standing import Standing
 from ablation.report import judged
@@ -332,7 +333,7 @@ def _configurations(runs: pd.DataFrame, comparisons: Sequence[Comparison]) -> di
 
 
 def _said(value: Any) -> str:
-    return "" if value is None else readable(str(value))
+    return "" if value is None else readable(spelled(value))
 
 
 def _references(runs: pd.DataFrame, comparisons: Sequence[Comparison]) -> dict[str, str]:

@@ -242,6 +242,19 @@ def test_the_page_of_two_studies_has_the_runs_of_both(study, tmp_path, stored_ru
     assert shown["difference"] == "+26.23"
 
 
+def test_each_heading_says_of_which_data_set_it_is_where_there_are_several(stored_run, tmp_path):
+    for data in ("cifar10", "digits"):
+        for plain in ("true", "false"):
+            stored_run(f"dataset={data}", f"plain={plain}")
+    write_page(tmp_path / "main", ReportConfig(), (), None)
+    said = re.findall(r"<h2>(.*?)</h2>", (tmp_path / "main" / "report.html").read_text())
+    parts = ("Questions", "Curves", "Final scores", "Cost against score", "Images")
+    for data in ("cifar10", "digits"):
+        of_it = {one for one in said if data in one}
+        assert {data, f"Curves: {data}"} <= of_it <= {data, *(f"{one}: {data}" for one in parts)}
+    assert not set(parts) & set(said)
+
+
 @pytest.mark.parametrize("design", ["leave_one_out", "both", "cumulative"])
 def test_the_arms_of_a_design_are_its_rows(design, stored_design):
     named = {"parts.se": (True, False), "parts.norm": ("batch", "none")}
