@@ -29,6 +29,7 @@ bench: .venv/bench  ## the tables of benchmarks/README.md; half an hour on a mac
 	$(BIN)/python benchmarks/overhead.py --parallel
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/verdicts.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'

@@ -38,6 +38,9 @@ NEAR_CHANCE_SHARE = 0.1
 
 HELPS = "helps"
 HURTS = "hurts"
+LARGER = "larger"
+SMALLER = "smaller"
+"""Of an interaction, which is neither good nor bad: the first of two differences is it."""
 NO_RELEVANT_DIFFERENCE = "no relevant difference"
 OPEN = "open"
 
@@ -46,6 +49,9 @@ DISAGREES = "disagrees"
 AGREES = "agrees"
 
 SEEDS_FOR_A_VERDICT = 3
+
+SEEDS_IF_NETS_FAIL = 5
+"""With fewer, the t test errs too often where nets fail in some of their seeds."""
 
 _ROUNDING = 1e-12
 """Differences vary by rounding alone up to this share of the scores that they are made of."""
@@ -227,7 +233,7 @@ class Effect:
 
     @property
     def verdict(self) -> str:
-        """What may be said: one of four, "" below three seeds and without any spread."""
+        """What may be said, "" below three seeds and without any spread."""
         if self.looked:
             if self.n < 2:
                 return ""
@@ -238,11 +244,13 @@ class Effect:
             return NO_RELEVANT_DIFFERENCE
         if not self.concludes:
             return OPEN
+        if self.kind == "interaction":
+            return LARGER if self.mean > 0 else SMALLER
         return HELPS if (self.mean > 0) == self.metric.higher_is_better else HURTS
 
     @property
     def exact(self) -> str:
-        """What the sign-flip test, which assumes nothing, has to say to the verdict."""
+        """What the sign-flip test has to say to the verdict."""
         if self.n < SEEDS_FOR_A_VERDICT or self.constant or self.looked:
             return ""
         if self.smallest_exact_holm > ALPHA:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ablation.analysis import claims
 from ablation.analysis.claims import Answer
-from ablation.analysis.effects import HELPS, HURTS, NO_RELEVANT_DIFFERENCE, Effect
+from ablation.analysis.effects import OPEN, Effect
 from ablation.analysis.reading import load
 from ablation.analysis.tables import comparison_effects, questions
 from ablation.config import ReportConfig
@@ -71,7 +71,7 @@ def look(directory: Path, options: ReportConfig, design: str, runs: Collection[s
         for question, effect in zip(questions(comparison), found, strict=True):
             if not all(cell in cells for _, cell in question.terms):
                 continue
-            if effect.verdict in (HELPS, HURTS, NO_RELEVANT_DIFFERENCE):
+            if effect.verdict not in ("", OPEN):
                 decided.append(effect)
             elif not effect.n and seeds >= _SEEDS_WITHOUT_A_PAIR:
                 given_up.append(effect)

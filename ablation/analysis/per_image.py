@@ -1,5 +1,6 @@
 """What the validation images say to the questions of a comparison, from stored predictions."""
 
+import contextlib
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ablation.analysis.metrics import ACCURACY
 from ablation.analysis.study import Study
 from ablation.analysis.tables import comparison_effects, questions
 from ablation.data.kinds import NOUN, Noun
+from ablation.records import store
 
 QUESTIONS_AT_MOST = 30
 """So many a report answers from images, the first of a comparison."""
@@ -27,11 +29,13 @@ class OfImages:
     Attributes:
         effect: the answer over seeds.
         differences: those of its differences whose runs have predictions, by seed.
-        spread: the intervals over images, None where the metric is no mean over images.
+        spread: the intervals over images, None where the metric is no mean over images, or several
+            images are of one group, such as a patient, which are no sample of single images.
         changed: which images are fixed and broken, None of what is no difference of two arms.
         predicted: of a difference of two arms what the reference and the other one have said, each
             int (seeds, images).
         noun: what the inputs are called.
+        grouped: whether several images are of one group.
     """
 
     effect: Effect
@@ -40,6 +44,7 @@ class OfImages:
     changed: Changed | None
     predicted: tuple[np.ndarray, np.ndarray] | None
     noun: Noun = NOUN
+    grouped: bool = False
 
     @property
     def n(self) -> int:
@@ -95,6 +100,17 @@ def images_table(found: list[OfImages]) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
+def _are_grouped(study: Study, comparison: Comparison) -> bool:
+    """Returns whether several images of a comparison are of one group, as far as is on record."""
+    runs = comparison.complete
+    if runs.get("config.dataset.group", pd.Series(dtype=object)).notna().any():
+        return True
+    for run in runs["run"].head(1):
+        with contextlib.suppress(OSError, ValueError):  # It may just be trained again.
+            return bool(store.read_json(study.directory / run / "result.json").get("grouped"))
+    return False
+
+
 class _Reader:
     """The scores of every image in the runs of a comparison, each run read once."""
 
@@ -102,6 +118,7 @@ class _Reader:
         self._study = study
         self._metric, self._noun = comparison.metric, comparison.noun
         self._target = comparison.target
+        self._grouped = _are_grouped(study, comparison)
         runs = comparison.complete
         names = [*comparison.rows, "column"]
         self._runs: dict[Hashable, dict[int, str]] = {}
@@ -142,9 +159,10 @@ class _Reader:
             both, predicted = changed(reference == truth, other == truth), (reference, other)
         if total is None and both is None:
             return None
-        spread_of = None if total is None else spread(total, effect.alpha)
+        alone = None if self._grouped else total
+        spread_of = None if alone is None else spread(alone, effect.alpha)
         differences = effect.differences.loc[seeds]
-        return OfImages(effect, differences, spread_of, both, predicted, self._noun)
+        return OfImages(effect, differences, spread_of, both, predicted, self._noun, self._grouped)
 
     def _of(self, run: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         found = self._read(run)

@@ -28,6 +28,7 @@ MANY_SEEDS = 200
 """More seeds than anyone will train to settle a question."""
 
 _SEEDS_OF_EXACT = 64
+_VARIANCES = 1000
 _FLIPS_AT_ONCE = 1024
 
 
@@ -153,7 +154,7 @@ def seeds_to_settle(n: int, mean: float, sd: float, alpha: float, margin: float 
     """Returns about how many seeds would settle a question at the spread that n have shown.
 
     Either the difference is what it seems to be, and a t test at `alpha` finds it with 80% power;
-    or its interval comes to lie within the margin. The smaller number counts.
+    or its interval comes to lie within the margin with 80% power. The smaller number counts.
 
     Args:
         n: seeds so far.
@@ -169,9 +170,7 @@ def seeds_to_settle(n: int, mean: float, sd: float, alpha: float, margin: float 
     if abs(mean) > 0:
         found.append(_first(n, lambda k: detectable_size(k, alpha) * sd <= abs(mean)))
     if margin is not None and abs(mean) < margin:
-        found.append(
-            _first(n, lambda k: _critical(k - 1, alpha) * sd / math.sqrt(k) <= margin - abs(mean))
-        )
+        found.append(_first(n, lambda k: power_within(k, mean, sd, alpha, margin) >= POWER))
     return min((k for k in found if k), default=0)
 
 
@@ -180,6 +179,29 @@ def _first(n: int, holds: Callable[[int], bool]) -> int:
     if not holds(MANY_SEEDS):
         return 0
     return bisect.bisect_left(range(MANY_SEEDS + 1), True, lo=max(n + 1, 3), key=holds)
+
+
+def power_within(n: int, mean: float, sd: float, alpha: float, margin: float) -> float:
+    """Returns the power of concluding that a difference lies within a margin.
+
+    The mean of n pairs is normal and their variance chi-squared, independent of each other
+    (Phillips 1990); of the variance many equally likely values are gone through.
+
+    Args:
+        n: pairs, two or more.
+        mean: the true difference.
+        sd: the true standard deviation of the differences, above 0.
+        alpha: the interval that is to lie within the margin is that at 1 - alpha.
+        margin: above 0.
+    """
+    from scipy.special import chdtri, ndtr
+
+    shares = (np.arange(_VARIANCES) + 0.5) / _VARIANCES
+    errors = sd / math.sqrt(n) * np.sqrt(chdtri(n - 1, shares) / (n - 1))
+    room = np.maximum(0, margin - _critical(n - 1, alpha) * errors)
+    ends = ((end - mean) / (sd / math.sqrt(n)) for end in (room, -room))
+    above, below = map(ndtr, ends)
+    return float((above - below).mean())
 
 
 @functools.cache

@@ -197,6 +197,7 @@ def prepare(dataset: DatasetConfig, cache_dir: str | Path, progress: Progress) -
             facts: dict[str, Any] = {
                 "left_out": grouped(sources.unused(dataset)),
                 "lost": source.lost,
+                "grouped": getattr(source, "grouped", False),
             }
             if "shared" not in ready.meta:  # In older ones it is not.
                 facts["shared"] = shared_inputs(ready.directory)

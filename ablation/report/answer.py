@@ -15,9 +15,12 @@ from ablation.analysis.effects import (
     DISAGREES,
     HELPS,
     HURTS,
+    LARGER,
     NO_RELEVANT_DIFFERENCE,
     OPEN,
     SEEDS_FOR_A_VERDICT,
+    SEEDS_IF_NETS_FAIL,
+    SMALLER,
     Effect,
     is_near_chance,
 )
@@ -27,6 +30,11 @@ from ablation.analysis.tables import comparison_effects
 from ablation.report.controls import of_the_draw
 from ablation.terminal import counted, duration
 from ablation.text import readable
+
+AFTER_A_LOOK = (
+    "Add them by seed=until(N), whose test allows for this look; a t test after more seeds does "
+    "not."
+)
 
 _NAMED_AT_MOST = 3
 _SENTENCES_AT_MOST = 6
@@ -44,7 +52,7 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
     unanswered = list(_unanswered([effect for effect in asked if not effect.n]))
     if not effects:
         return unanswered
-    found = list(_did_not_learn(comparison))
+    found = [*_did_not_learn(comparison), *_too_sure(effects)]
     if max(effect.n for effect in effects) < SEEDS_FOR_A_VERDICT:
         found += _without_verdict(comparison, effects)
     elif comparison.arms:
@@ -58,7 +66,7 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
 
 
 def _exact(effects: Sequence[Effect]) -> Iterator[str]:
-    """Yields what the test that assumes nothing says to the verdicts."""
+    """Yields what the sign-flip test says to the verdicts."""
     if any(effect.looked for effect in effects):
         return  # It must not be looked at twice.
     decided = [effect for effect in effects if effect.concludes]
@@ -68,13 +76,16 @@ def _exact(effects: Sequence[Effect]) -> Iterator[str]:
     if doubted:
         yield f"The exact sign-flip test disagrees with the t test on {_shortly(doubted)}."
     elif decided and not mute:
-        yield "The exact sign-flip test, which assumes nothing, confirms what is concluded."
+        yield "The exact sign-flip test, which assumes symmetry alone, confirms what is concluded."
     elif decided and not confirmed:
         need = max(effect.seeds_needed for effect in mute)
-        yield f"The exact sign-flip test, which assumes nothing, cannot speak below {need} seeds."
+        yield (
+            "The exact sign-flip test, which assumes symmetry alone, cannot speak below "
+            f"{need} seeds."
+        )
     elif decided:
         yield (
-            f"The exact sign-flip test, which assumes nothing, confirms {confirmed} of "
+            f"The exact sign-flip test, which assumes symmetry alone, confirms {confirmed} of "
             f"{counted(len(decided), 'conclusion')} and cannot speak of the others yet."
         )
 
@@ -107,8 +118,8 @@ def _over_images(images: Sequence[OfImages]) -> Iterator[str]:
         if one.n < one.effect.n:
             what += f", over the {counted(one.n, 'seed')} with predictions,"
         yield (
-            f"With other {one.noun.many} than these {one.spread.images:,}, and the same networks, "
-            f"{what} would lie within {low} to {high}."
+            f"These {one.spread.images:,} {one.noun.many} are a sample too: for these very "
+            f"networks {what} is {low} to {high} over all such {one.noun.many}."
         )
 
 
@@ -130,6 +141,24 @@ def _did_not_learn(comparison: Comparison) -> Iterator[str]:
         yield (
             f"Not every seed learns: {_shortly(parted)} and stayed near chance in the others, "
             "so a mean over its seeds says little."
+        )
+
+
+def _too_sure(effects: Sequence[Effect]) -> Iterator[str]:
+    """Yields which conclusions of few seeds hang on nets that did not learn.
+
+    If nets fail now and then, three seeds of one arm may all fail and those of another all learn by
+    chance, with differences so alike that no correction for many questions helps.
+    """
+    told = [
+        _named(effect)
+        for effect in effects
+        if effect.concludes and effect.near_chance and effect.n < SEEDS_IF_NETS_FAIL
+    ]
+    if told:
+        yield (
+            f"Nets near chance are behind what is concluded of {_shortly(told)}: where nets fail "
+            f"by chance, a t test is too sure with fewer than {SEEDS_IF_NETS_FAIL} seeds."
         )
 
 
@@ -194,7 +223,7 @@ def _of_grid(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]
     if len(pairs) > 2:
         yield f"Of all {len(contrasts)} differences between levels {_counts(contrasts)}."
     interactions = [effect for effect in effects if effect.kind == "interaction"]
-    told = [one for one in interactions if one.verdict in (HELPS, HURTS)]
+    told = [one for one in interactions if one.verdict in (LARGER, SMALLER)]
     for one in sorted(told, key=lambda effect: -abs(effect.mean))[:2]:
         yield _interaction(one)
     yield from _open([*contrasts, *mains, *interactions])
@@ -230,7 +259,7 @@ def _of_design(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[st
         if of_kind:
             yield from _ranked(of_kind, f"Of {counted(len(of_kind), word)}{whose}")
     interactions = [effect for effect in effects if effect.kind == "interaction"]
-    disagree = [effect for effect in interactions if effect.verdict in (HELPS, HURTS)]
+    disagree = [effect for effect in interactions if effect.verdict in (LARGER, SMALLER)]
     if disagree:
         named = _shortly([f"{one.minuend} ({_interval(one)})" for one in disagree])
         yield f"The parts do not add up: added alone and left out, they differ for {named}."
@@ -306,6 +335,8 @@ def _open(effects: Sequence[Effect]) -> Iterator[str]:
             f" At the spread seen about {seeds} seeds would settle {which}: {seeds - nearest.n} "
             f"more, about {duration(seconds)} of training."
         )
+        if not nearest.looked:
+            text += f" {AFTER_A_LOOK}"
     else:
         text += " At the spread seen no number of seeds that anyone would train settles it."
     yield text

@@ -14,7 +14,15 @@ from matplotlib.ticker import MaxNLocator
 from rich.cells import cell_len
 
 from ablation.analysis.comparison import combinations
-from ablation.analysis.effects import HELPS, HURTS, NO_RELEVANT_DIFFERENCE, OPEN, Effect
+from ablation.analysis.effects import (
+    HELPS,
+    HURTS,
+    LARGER,
+    NO_RELEVANT_DIFFERENCE,
+    OPEN,
+    SMALLER,
+    Effect,
+)
 from ablation.analysis.metrics import ACCURACY, Metric
 from ablation.analysis.significance import t_half_width
 from ablation.factors import is_absent
@@ -50,6 +58,8 @@ _ARROW = 0.05  # How far an interval without an end is drawn, as a share of all 
 _VERDICTS = {
     HELPS: ("#009E73", "^"),
     HURTS: ("#D55E00", "v"),
+    LARGER: ("#000000", "^"),
+    SMALLER: ("#000000", "v"),
     NO_RELEVANT_DIFFERENCE: ("#0072B2", "s"),
     OPEN: ("#666666", "o"),
     "": ("#CC79A7", "d"),

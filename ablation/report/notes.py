@@ -18,7 +18,7 @@ from ablation.designs.registry import GRID
 from ablation.factors import ABSENT, spelled
 from ablation.records import store
 from ablation.report import judged
-from ablation.report.answer import answer
+from ablation.report.answer import AFTER_A_LOOK, answer
 from ablation.targets.common import Target
 from ablation.terminal import counted
 from ablation.text import readable, visible
@@ -350,9 +350,9 @@ def family(found: Sequence[Effect]) -> str:
         f"{asked}the "
         "paired t test, corrected by Holm over all of them, decides from three seeds on; the "
         f"intervals hold all at once with 95%.{cut(found)} Beside it the exact sign-flip test, "
-        f"which assumes nothing: {exact}. "
+        f"which assumes symmetry alone: {exact}. "
         "To settle: about how many seeds in all would settle what is open, at the spread seen, and "
-        "how long training those to come takes."
+        f"how long training those to come takes. {AFTER_A_LOOK}"
     )
 
 
@@ -360,11 +360,17 @@ def over_images(found: Sequence[OfImages]) -> str:
     """Returns how to read the table of what the images say."""
     count = next((one.spread.images for one in found if one.spread), 0)
     noun = found[0].noun
-    text = (
-        f"The validation {noun.many} are a sample too. Over {noun.many}: had there been other "
-        f"{noun.many}, for these very networks. Over seeds and {noun.many}: had both been others. "
-        "The intervals hold all at once, like those over seeds."
-    )
+    if any(one.grouped for one in found):
+        text = (
+            f"Several {noun.many} are of one group (dataset.group) and alike, so that they are no "
+            f"sample of single {noun.many}: there is no interval over {noun.many}."
+        )
+    else:
+        text = (
+            f"The validation {noun.many} are a sample too. Over {noun.many}: had there been other "
+            f"{noun.many}, for these very networks. Over seeds and {noun.many}: had both been "
+            "others. The intervals hold all at once, like those over seeds."
+        )
     if any(one.effect.looked for one in found):
         text += " They do not allow for seeds that were chosen by looking."
     if alone([one.effect for one in found]):

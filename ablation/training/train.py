@@ -323,6 +323,7 @@ def _result(
         **labels,
         "left_out": cache.left_out,
         "lost": cache.meta["lost"],
+        "grouped": cache.meta.get("grouped", False),
         "shared_images": cache.meta.get("shared"),
         "weights_sha256": weights_digest(model),
         "seconds_per_epoch": statistics.median(row["seconds"] for row in rows),

@@ -16,7 +16,7 @@ from ablation.analysis.effects import (
     is_near_chance,
     with_p_values,
 )
-from ablation.analysis.significance import seeds_to_settle, smallest_p
+from ablation.analysis.significance import power_within, seeds_to_settle, smallest_p
 from ablation.records import store
 from ablation.report import notes
 from ablation.report.axes import drawn_interval
@@ -386,8 +386,16 @@ def test_what_would_settle_an_open_question():
     # 0.01 at an sd of 0.01 is d = 1: a paired t test finds it with 80% power at n = 10.
     assert seeds_to_settle(4, 0.01, 0.01, 0.05, None) == 10
     assert seeds_to_settle(4, 0.01, 1.0, 0.05, None) == 0
-    # t(0.975, n - 1) / sqrt(n) <= 1 first at n = 7.
-    assert seeds_to_settle(3, 0.0, 0.01, 0.05, 0.01) == 7
+    # Half of the studies of 7 pairs have an interval that is short enough, 80% of those of 13.
+    assert seeds_to_settle(3, 0.0, 0.01, 0.05, 0.01) == 13
+
+
+@pytest.mark.parametrize(("n", "margin", "mean"), [(7, 1.0, 0.0), (13, 1.0, 0.0), (24, 0.7, 0.2)])
+def test_the_power_to_find_no_relevant_difference_is_that_of_a_simulation(n, margin, mean):
+    differences = np.random.default_rng(n).normal(mean, 1, (20_000, n))
+    half = stats.t.ppf(0.975, n - 1) * differences.std(axis=1, ddof=1) / math.sqrt(n)
+    within = (np.abs(differences.mean(axis=1)) + half <= margin).mean()
+    assert power_within(n, mean, 1, 0.05, margin) == pytest.approx(within, abs=0.01)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -466,6 +474,11 @@ def _failing(share):
     return net
 
 
+def _three_errors(share):
+    """Three standard errors of a share of so many studies."""
+    return 3 * math.sqrt(share * (1 - share) / STUDIES)
+
+
 NULLS = {
     "normal": lambda rng, n: rng.standard_normal(n),
     "t with 3 degrees": lambda rng, n: rng.standard_t(3, n),
@@ -488,9 +501,26 @@ def test_two_questions_are_answered_wrongly_in_at_most_five_percent(null, n, fro
         bounds = [effect.interval for effect in found if not effect.constant]
         covered += all(low <= 0 <= high for low, high in bounds)
     limit = ADMITTED.get((null, n), 0.05)
-    # Binomial: three standard errors.
-    assert wrong / STUDIES <= limit + 3 * math.sqrt(limit * (1 - limit) / STUDIES)
-    assert covered / STUDIES >= 1 - limit - 3 * math.sqrt(limit * (1 - limit) / STUDIES)
+    assert wrong / STUDIES <= limit + _three_errors(limit)
+    assert covered / STUDIES >= 1 - limit - _three_errors(limit)
+
+
+@pytest.mark.parametrize(
+    ("n", "least", "most"), [(3, 0.08, 0.13), (4, 0.0, 0.05), (5, 0.0, 0.05), (7, 0.0, 0.05)]
+)
+def test_a_grid_of_nets_that_fail_by_chance_wants_more_than_three_seeds(
+    n, least, most, frozen_garbage
+):
+    """Four arms that differ in nothing and fail in 30% of their seeds; `docs/verdicts.md`."""
+    rng = np.random.default_rng(n)
+    wrong = 0
+    for _ in range(STUDIES):
+        fails = rng.random((4, n)) < 0.3
+        a, b, c, d = np.where(fails, 0.1, 0.9) + 0.01 * rng.standard_normal((4, n))
+        asked = (a - b, c - d, (a - b + c - d) / 2, (a + b - c - d) / 2, a - b - c + d)
+        found = with_p_values([_contrast(differences) for differences in asked])
+        wrong += any(effect.concludes for effect in found)
+    assert least - _three_errors(least) <= wrong / STUDIES <= most + _three_errors(most)
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
@@ -503,7 +533,7 @@ def test_all_intervals_cover_the_truth_at_once_in_95_percent_of_studies(n, froze
         found = with_p_values([_contrast(mean + rng.standard_normal(n)) for mean in truth])
         bounds = [effect.interval for effect in found]
         covered += all(low <= one <= high for one, (low, high) in zip(truth, bounds, strict=True))
-    assert covered / STUDIES >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / STUDIES)
+    assert covered / STUDIES >= 0.95 - _three_errors(0.05)
 
 
 def test_beside_sure_effects_an_end_that_is_cut_off_is_the_tests(frozen_garbage):

@@ -9,6 +9,7 @@ from ablation.analysis.per_image import images_table, of_images
 from ablation.analysis.reading import load
 from ablation.config import ReportConfig
 from ablation.records.predictions import packed
+from ablation.report import notes
 from ablation.report.answer import answer
 from ablation.report.cells import image_cells
 from ablation.report.write import write_report
@@ -86,6 +87,7 @@ def test_what_is_open_says_what_would_settle_it(grid):
     # So many seeds of two runs of 9 s each.
     minutes, seconds = int(found[2]) * 18 // 60, int(found[2]) * 18 % 60
     assert found[3] == f"0:{minutes:02}:{seconds:02}"
+    assert "Add them by seed=until(N), whose test allows for this look" in text
 
 
 def test_within_the_margin_there_is_no_relevant_difference(grid):
@@ -166,7 +168,10 @@ def test_one_seed_of_both_is_told_from_both_ends(stored_design):
 def test_the_exact_test_and_the_images_close_the_answer(grid):
     study = grid({key: [*values, *values[:2]] for key, values in SIX.items()}, 8)
     text = _answer(study)
-    assert "The exact sign-flip test, which assumes nothing, confirms what is concluded." in text
+    assert (
+        "The exact sign-flip test, which assumes symmetry alone, confirms what is concluded."
+        in text
+    )
 
 
 def test_a_roadmap_counts_the_steps_that_were_kept(stored_design):
@@ -228,10 +233,55 @@ def test_other_images_speak_of_the_seeds_that_have_predictions(stored_run, tmp_p
     low, high = found.spread.over_images
     assert (low + high) / 2 == pytest.approx(found.mean)
     text = " ".join(answer(comparison, [found]))
-    assert "same networks, it, over the 3 seeds with predictions, would lie within" in text
+    assert "These 360 images are a sample too: for these very networks it, over the 3 seeds" in text
     row = images_table([found]).iloc[0]
     assert (row["n"], row["mean"]) == (3, pytest.approx(0.25 / 3))
     assert image_cells([found]).rows[0][2:4] == ["3", "+8.33"]
+
+
+@pytest.mark.parametrize("told", [["dataset.group=patient"], []])
+def test_images_of_one_group_are_no_sample_of_single_images(stored_run, tmp_path, told):
+    """A key says so, or the result of a run whose data set has an array of groups by itself."""
+    np.savez(tmp_path / "data.npz", x=np.zeros((4, 8, 8), np.uint8), y=[0, 1, 0, 1])
+    keys = ["dataset=arrays", f"dataset.path={tmp_path / 'data.npz'}", "arch=20", *told]
+    labels = np.repeat(np.arange(10, dtype=np.int32), 36)
+    for seed in range(3):
+        for plain in ("true", "false"):
+            right = np.random.default_rng([seed, plain == "true"]).random(360) < 0.7
+            logits = np.eye(10)[np.where(right, labels, (labels + 1) % 10)]
+            words = *keys, f"plain={plain}", f"seed={seed}"
+            directory = stored_run(*words, val_accuracy=right.mean(), grouped=not told)
+            np.savez(directory / "predictions.npz", **packed(labels, logits))
+    study = load(tmp_path / "main")
+    (comparison,) = study.comparisons()
+    (found,) = of_images(study, comparison)
+    assert found.spread is None and found.changed
+    assert "sample too" not in " ".join(answer(comparison, [found]))
+    assert "are of one group (dataset.group) and alike" in notes.over_images([found])
+
+
+def test_few_seeds_of_nets_near_chance_are_said_to_make_the_test_too_sure(grid):
+    words = "t test is too sure with fewer than 5 seeds"
+    scores = {("50", "true"): [0.10, 0.101, 0.10, 0.1, 0.101], ("50", "false"): [0.9] * 5}
+    assert words in _answer(grid(scores, 3))
+
+
+def test_with_five_seeds_nets_near_chance_are_judged_like_others(grid):
+    scores = {("50", "true"): [0.10, 0.101, 0.10, 0.1, 0.101], ("50", "false"): [0.9] * 5}
+    text = _answer(grid(scores, 5))
+    assert "helps" in text and "too sure" not in text
+
+
+def test_an_interaction_is_neither_good_nor_bad(grid):
+    from dataclasses import replace
+
+    from ablation.analysis.metrics import METRICS
+
+    study = load(grid(SIX, 6))
+    lower = replace(METRICS["accuracy"], higher_is_better=False)
+    for found in (study.effects(), replace(study, own_metric=lower).effects()):
+        assert set(found.loc[found["kind"] == "interaction", "verdict"]) == {"larger"}
+        assert not set(found.loc[found["kind"] != "interaction", "verdict"]) & {"larger", "smaller"}
 
 
 def test_nothing_is_zero_points_higher(grid):

@@ -63,6 +63,9 @@ class Source(Protocol):
         lost: folders that would be classes if they held an image.
         read: files that an opened source has read and folders that it has listed, of which its
             state does not speak.
+
+    A source whose examples are of somebody, of whom there may be several, has `grouped`, which is
+    true then.
     """
 
     options: type[DatasetConfig]

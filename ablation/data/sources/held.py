@@ -68,6 +68,7 @@ class Held:
         self.target = TARGETS[asked.target] if asked.target else guessed(found, where)
         self.classes, every = self.target.read(found, arrays.get("classes"), where)
         groups = self._groups(arrays, asked.group, pairs, labels)
+        self.grouped = groups is not None
         is_val = np.arange(len(every)) >= len(images[0]) if len(pairs) == 2 else None
         self._places = parted(self.classes, every, groups, is_val, asked, where, self.target)
         self._names = [

@@ -73,6 +73,7 @@ class Huggingface:
         self._every = labels
         self._inputs(dataset, {*of_labels, dataset.group})
         groups = self._groups(dataset.group) if dataset.group else None
+        self.grouped = groups is not None
         is_val = np.arange(len(labels)) >= len(self._sets[0]) if val else None
         self._places = parted(
             self.classes, labels, groups, is_val, dataset, self._where, self.target

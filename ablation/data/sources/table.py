@@ -72,6 +72,7 @@ class Table:
             raise UserError(f"{where} lists no {self.kind.noun.one} to train or validate on.")
         self.target, self.classes, self._labels = dataset.labelled(listed.cells)
         self._listed = listed
+        self.grouped = listed.groups is not None
         self._places = parted(
             self.classes,
             self._labels,

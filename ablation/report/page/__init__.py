@@ -17,7 +17,15 @@ from markupsafe import Markup
 from ablation.analysis.audit import audit
 from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison
-from ablation.analysis.effects import HELPS, HURTS, NO_RELEVANT_DIFFERENCE, OPEN, Effect
+from ablation.analysis.effects import (
+    HELPS,
+    HURTS,
+    LARGER,
+    NO_RELEVANT_DIFFERENCE,
+    OPEN,
+    SMALLER,
+    Effect,
+)
 from ablation.analysis.per_image import OfImages, of_images
 from ablation.analysis.study import Study
 from ablation.analysis.tables import (
@@ -72,6 +80,8 @@ _SCRIPTS = (
 _CLASSES = {
     HELPS: "helps",
     HURTS: "hurts",
+    LARGER: "larger",
+    SMALLER: "smaller",
     NO_RELEVANT_DIFFERENCE: "same",
     OPEN: "open",
 }
