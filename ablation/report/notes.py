@@ -343,17 +343,25 @@ def family(found: Sequence[Effect]) -> str:
             "at after every seed, exact if differences are symmetric; it is corrected by Holm over "
             "all questions. The intervals are of its confidence sequence and hold all at once, at "
             f"every look, with 95%.{cut(found)} The sign-flip test, which must not be looked at "
-            "twice, is left out. To settle: about how many seeds in all would settle what is open, "
-            "at the spread seen, and how long training those to come takes."
+            f"twice, is left out.{_to_settle(found)}"
         )
     return (
         f"{asked}the "
         "paired t test, corrected by Holm over all of them, decides from three seeds on; the "
         f"intervals hold all at once with 95%.{cut(found)} Beside it the exact sign-flip test, "
-        f"which assumes symmetry alone: {exact}. "
-        "To settle: about how many seeds in all would settle what is open, at the spread seen, and "
-        f"how long training those to come takes. {AFTER_A_LOOK}"
+        f"which assumes symmetry alone: {exact}.{_to_settle(found)}"
     )
+
+
+def _to_settle(found: Sequence[Effect]) -> str:
+    """Returns how to read the column that says what would settle a question, "" if it is empty."""
+    if not any(effect.seeds_to_settle for effect in found):
+        return ""
+    text = (
+        " To settle: about how many seeds in all would settle what is open, at the spread seen, "
+        "and how long training those to come takes."
+    )
+    return text if any(effect.looked for effect in found) else f"{text} {AFTER_A_LOOK}"
 
 
 def over_images(found: Sequence[OfImages]) -> str:

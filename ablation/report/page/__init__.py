@@ -319,8 +319,8 @@ def _tried(comparison: Comparison, figures: Sequence[Picture]) -> Tried | None:
 
 
 def _filled(cells: Cells) -> Cells:
-    """Returns a table without the columns in which no row has anything, but for its labels."""
-    always = ("question", "where", "mean", "verdict", "run", "state")
+    """Returns a table without the columns in which no row has anything, but for some of all."""
+    always = ("question", "mean", "verdict", "run", "state")
     kept = [
         place
         for place, name in enumerate(cells.header)
@@ -341,7 +341,7 @@ def _more(study: Study, comparison: Comparison, images: Sequence[OfImages]) -> A
         yield (
             images[0].noun.many.capitalize(),
             [Note(notes.over_images(images))],
-            image_cells(images),
+            _filled(image_cells(images)),
         )
     said = [Note(notes.cost(comparison)), *notes.uncounted(comparison), *notes.starts(comparison)]
     yield "Cost", said, cost_cells(comparison)
