@@ -194,11 +194,7 @@ def prepare(dataset: DatasetConfig, cache_dir: str | Path, progress: Progress) -
         ready = find(dataset, cache_dir)
         if ready and _lists_the_same(ready):
             # The images are as they were, what lies beside them is not.
-            facts: dict[str, Any] = {
-                "left_out": grouped(sources.unused(dataset)),
-                "lost": source.lost,
-                "grouped": getattr(source, "grouped", False),
-            }
+            facts = _beside_images(source, dataset)
             if "shared" not in ready.meta:  # In older ones it is not.
                 facts["shared"] = shared_inputs(ready.directory)
             store.write_json(ready.directory / "meta.json", ready.meta | facts)
@@ -297,9 +293,8 @@ def _build(
         **facts,
         "splits": splits,
         "fingerprint": hashlib.sha256(fingerprints.encode()).hexdigest(),
-        "left_out": grouped(sources.unused(dataset)),
+        **_beside_images(source, dataset),
         "broken": grouped(broken),
-        "lost": source.lost,
         "shared": shared_inputs(directory),
         "read": _read(path for path in source.read if not path.is_dir()),
         "listed": _listed(path for path in source.read if path.is_dir()),
@@ -310,6 +305,15 @@ def _build(
         learned_from = target.learned_from(labels, source.classes)
         meta["target"] = {"kind": target.kind, **learned_from}
     store.write_json(directory / "meta.json", meta)
+
+
+def _beside_images(source: sources.Source, dataset: DatasetConfig) -> dict[str, Any]:
+    """Returns what is known of a data set that its images do not tell."""
+    return {
+        "left_out": grouped(sources.unused(dataset)),
+        "lost": source.lost,
+        "grouped": getattr(source, "grouped", False),
+    }
 
 
 def _check_split(

@@ -119,10 +119,12 @@ def test_the_number_of_classes_is_part_of_what_identifies_the_data(archive, tmp_
 
 
 @pytest.mark.parametrize("key", ["group", "patient"])
-def test_nobody_is_in_both_splits(key, archive):
+def test_nobody_is_in_both_splits(key, archive, tmp_path):
     who = np.arange(20) // 4
     keys = {} if key == "group" else {"group": key}
-    source = opened(archive(keys, x=np.tile(who[:, None, None], (1, 2, 2)), y=Y, **{key: who}))
+    dataset = archive(keys, x=np.tile(who[:, None, None], (1, 2, 2)), y=Y, **{key: who})
+    assert cache.prepare(dataset, tmp_path / "cache", no_progress).meta["grouped"]
+    source = opened(dataset)
     train, val = (set(np.unique(pixels(source, split))) for split in sources.SPLITS)
     assert not train & val
     assert len(train | val) == 5

@@ -1,3 +1,4 @@
+import json
 import os
 import sys
 import textwrap
@@ -177,6 +178,11 @@ def load():
 
 def broken():
     return load()[5]
+
+def of_people():
+    names = "x_train", "y_train", "x_val", "y_val"
+    who = {"group_train": np.arange(48) // 2, "group_val": 30 + np.arange(12) // 2}
+    return dict(zip(names, load())) | who
 """
 
 
@@ -189,11 +195,13 @@ def test_a_study_of_a_function_is_trained_and_reported(cli, tmp_path):
     assert broken.returncode == 2 and "Traceback" not in broken.stderr
     assert "wide.py, line 12: IndexError: tuple index out of range" in broken.stderr
     assert not (tmp_path / "runs").exists()
-    done = cli(*keys, "dataset.name=sets/wide.py:load", cwd=tmp_path)
+    done = cli(*keys, "dataset.name=sets/wide.py:of_people", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     said = "1 of 12 validation images is also a training image"
     assert said in done.stderr and said in done.stdout
     report = (tmp_path / "runs" / "main" / "report.md").read_text()
     assert "pictures show the first three as red, green and blue" in report
-    again = cli(*keys, "dataset.name=sets/wide.py:load", cwd=tmp_path)
+    (result,) = tmp_path.glob("runs/main/*/result.json")
+    assert json.loads(result.read_text())["grouped"] is True
+    again = cli(*keys, "dataset.name=sets/wide.py:of_people", cwd=tmp_path)
     assert "preparing" not in again.stderr and "0 to train" in again.stderr + again.stdout
