@@ -40,7 +40,7 @@ HELPS = "helps"
 HURTS = "hurts"
 LARGER = "larger"
 SMALLER = "smaller"
-"""Of an interaction, which is neither good nor bad: the first of two differences is it."""
+"""Of an interaction: how its first difference stands to its second, which is not good or bad."""
 NO_RELEVANT_DIFFERENCE = "no relevant difference"
 OPEN = "open"
 

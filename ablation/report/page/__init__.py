@@ -319,7 +319,7 @@ def _tried(comparison: Comparison, figures: Sequence[Picture]) -> Tried | None:
 
 
 def _filled(cells: Cells) -> Cells:
-    """Returns a table without the columns in which no row has anything, but for some of all."""
+    """Returns a table without columns in which no row has anything, but for those that all have."""
     always = ("question", "mean", "verdict", "run", "state")
     kept = [
         place
