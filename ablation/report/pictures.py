@@ -30,11 +30,11 @@ _SHADES = "Blues"
 
 @dataclass(frozen=True)
 class Guess:
-    """What one input was taken for: the class, how surely (0 to 1), and whether that is right."""
+    """What one input was taken for: the class, whether that is right, and how surely, in words."""
 
     name: str
-    confidence: float
     right: bool
+    how_surely: str = ""
 
 
 def examples(images: Mapping[str, Sequence[np.ndarray]], picture: Picture) -> Figure:
@@ -83,7 +83,7 @@ def predictions(
             frame = _RIGHT if guess.right else _WRONG
             axes.add_patch(Rectangle((left, top), size, size, fill=False, **frame))
             mark, color = ("", "black") if guess.right else ("✗ ", _WRONG["edgecolor"])
-            text = f"{mark}{drawn(guess.name, _NAME_LENGTH)}\n{100 * guess.confidence:.0f}%"
+            text = f"{mark}{drawn(guess.name, _NAME_LENGTH)}\n{guess.how_surely}"
             place = left + size / 2, top + size + 0.04
             axes.text(*place, text, ha="center", va="top", color=color, size=8)
     axes.xaxis.tick_top()

@@ -342,7 +342,11 @@ def _predictions(shown: Gallery, images: Cache, picture: Picture) -> Drawing:
         seed = min(cell.by_seed)
         rows = cell.by_seed[seed].iloc[chosen]
         guesses[cell.row, cell.column, f"seed {seed}"] = [
-            Guess(shown.classes[row.predicted], row.confidence, row.predicted == row.label)
+            Guess(
+                shown.classes[row.predicted],
+                row.predicted == row.label,
+                f"{100 * row.confidence:.0f}%",
+            )
             for row in rows.itertuples()
         ]
     pixels = np.stack([images.images("val")[place] for place in chosen])
@@ -371,7 +375,11 @@ def _changed(
         said = predicted[:, places]
         answers = [Counter(column.tolist()).most_common(1)[0] for column in said.T]
         guesses[(name,)] = [
-            Guess(classes[answer], times / len(said), answer == labels[place])
+            Guess(
+                classes[answer],
+                answer == labels[place],
+                f"{times} of {len(said)}" if len(said) > 1 else "",
+            )
             for place, (answer, times) in zip(places, answers, strict=True)
         ]
     pixels = np.stack([images.images("val")[place] for place in places])

@@ -201,13 +201,13 @@ def test_spread_keeps_both_ends():
 
 def test_a_wrong_guess_is_marked_by_border_and_cross_and_not_by_colour_alone():
     pixels = np.zeros((3, 8, 8, 1), np.uint8)
-    guesses = [Guess("cat", 0.9, True), Guess("dog", 0.6, False), Guess("cat", 0.5, True)]
+    guesses = [Guess("cat", True, "90%"), Guess("dog", False, "60%"), Guess("cat", True)]
     figure = pictures.predictions(pixels, ["cat", "cat", "cat"], {("depth 20",): guesses}, GREY)
     (axes,) = figure.axes
     frames = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     assert [frame.get_linestyle() == "-" for frame in frames] == [True, False, True]
     texts = [text.get_text() for text in axes.texts]
-    assert texts == ["cat\n90%", "✗ dog\n60%", "cat\n50%"]
+    assert texts == ["cat\n90%", "✗ dog\n60%", "cat\n"]
     assert len(axes.images) == 3
 
 
