@@ -21,7 +21,8 @@ import runpy
 import select
 import signal
 import sys
-from multiprocessing import forkserver
+import warnings
+from multiprocessing import forkserver, resource_tracker
 
 from hydra.core.plugins import Plugins
 
@@ -38,6 +39,8 @@ def main():
     Plugins.instance()  # Looks for Hydra's plugins.
     _save_empty_figures()
     _start_server_of_runs()
+    # Python 3.12 and later say so of any thread; those of OpenBLAS, which are here, mind forks.
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     for line in sys.stdin:
         order = json.loads(line)
         child = os.fork()
@@ -88,7 +91,8 @@ def _command(order, path):
         os.close(file)
     os.chdir(order["cwd"])
     multiprocessing.process.ORIGINAL_DIR = order["cwd"]
-    # It is no child of this process, which need not look whether it is alive.
+    # These are no children of this process, which need not look whether they are alive.
+    resource_tracker._resource_tracker._pid = None
     forkserver.ensure_running = forkserver._forkserver.ensure_running = lambda: None
     sys.path[:] = [order["cwd"], *path]
     sys.argv[1:] = order["arguments"]
