@@ -204,29 +204,40 @@ def check_reference(
     raise unknown_level(reference, contrast, known)
 
 
-def varying_parts(runs: Iterable[tuple[str, Mapping[str, Label]]]) -> dict[str, bool]:
-    """Returns the parts that runs have, and whether each has several levels in one architecture.
+def varying_within(runs: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, bool]:
+    """Returns the factors that runs have, and whether each has several levels in one place.
 
     Args:
-        runs: the architecture of each, and the label of each of its parts, by key.
+        runs: the place of each, such as its architecture or data set, and its level of each factor,
+            by key; a `Label` that does not apply is none.
     """
-    found: dict[str, set[tuple[str, str]]] = {}
-    for arch, of_parts in runs:
-        for key, level in of_parts.items():
-            found.setdefault(key, set()).update([(arch, level)] if level.applies else [])
-    return {key: len(levels) > len({arch for arch, _ in levels}) for key, levels in found.items()}
+    found: dict[str, set[tuple[str, Any]]] = {}
+    for place, levels in runs:
+        for key, level in levels.items():
+            applies = getattr(level, "applies", True)
+            found.setdefault(key, set()).update([(place, level)] if applies else [])
+    return {key: len(pairs) > len({place for place, _ in pairs}) for key, pairs in found.items()}
 
 
-def usual_contrast(varies: Mapping[str, bool]) -> str:
-    """Returns what is compared unasked: the first part that varies, or else the first.
+def usual_contrast(parts: Mapping[str, bool], others: Mapping[str, bool]) -> str:
+    """Returns what is compared unasked: the first factor that varies, a part before any other.
 
-    Without parts it is "arch".
+    Architectures come last, because they are where the other questions are asked. If nothing
+    varies, it is the first part, or "arch" without parts.
 
     Args:
-        varies: see `varying_parts`.
+        parts: whether each varies within an architecture; see `varying_within`.
+        others: whether each other factor varies within a data set.
     """
-    several = [key for key, does in varies.items() if does]
-    return next(iter([*several, *varies]), "arch")
+    others = {key: does for key, does in others.items() if key not in parts}
+    ordered = sorted((parts | others).items(), key=lambda item: item[0] == "arch")
+    several = [key for key, does in ordered if does]
+    return next(iter([*several, *parts]), "arch")
+
+
+def level_of(config: dict[str, Any], key: str) -> Any:
+    """Returns a configuration's level of a factor that is no part, None if it has none."""
+    return config["recipe"]["name"] if key == "recipe" else flatten(config).get(key)
 
 
 def find_level(asked: str, known: Iterable[str]) -> str | None:
@@ -261,7 +272,7 @@ def _levels(
             for key, one in ((key, of_parts[PARTS + key]) for key in applying)
         ]
         return [own, *map(own.beside, named)]
-    return [str(config["recipe"]["name"] if contrast == "recipe" else flatten(config)[contrast])]
+    return [str(level_of(config, contrast))]
 
 
 def _in_common(level: str) -> str | float:

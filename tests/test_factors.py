@@ -2,7 +2,7 @@
 
 import pytest
 
-from ablation.factors import ABSENT, Label, labels, of_parts, usual_contrast, varying_parts
+from ablation.factors import ABSENT, Label, labels, of_parts, usual_contrast, varying_within
 
 NET = {
     "plain": {
@@ -60,11 +60,28 @@ def test_levels_are_called_what_the_network_calls_them():
     ],
 )
 def test_the_first_part_that_varies_in_one_architecture_is_compared(runs, contrast):
-    assert usual_contrast(varying_parts((a, labels(parts, NET)) for a, parts in runs)) == contrast
+    varying = varying_within((a, labels(parts, NET)) for a, parts in runs)
+    assert usual_contrast(varying, {}) == contrast
 
 
-def test_without_parts_architectures_are_compared():
-    assert usual_contrast(varying_parts([("x", {}), ("y", {})])) == "arch"
+@pytest.mark.parametrize(
+    ("parts", "others", "contrast"),
+    [
+        ({}, {}, "arch"),
+        ({"parts.plain": False}, {"arch": False, "recipe.mixup": False}, "parts.plain"),
+        ({"parts.plain": False}, {"arch": True, "recipe.mixup": False}, "arch"),
+        ({"parts.plain": False}, {"arch": True, "recipe.mixup": True}, "recipe.mixup"),
+        ({"parts.plain": True}, {"recipe.mixup": True, "parts.plain": True}, "parts.plain"),
+    ],
+)
+def test_what_varies_is_compared_parts_first_and_architectures_last(parts, others, contrast):
+    assert usual_contrast(parts, others) == contrast
+
+
+def test_a_key_that_differs_between_data_sets_alone_does_not_vary():
+    runs = [("a", {"recipe": "sgd", "epochs": 1}), ("b", {"recipe": "adam", "epochs": 1})]
+    assert varying_within(runs) == {"recipe": False, "epochs": False}
+    assert varying_within([*runs, ("b", {"recipe": "sgd", "epochs": 1})])["recipe"]
 
 
 def test_a_label_survives_a_copy():

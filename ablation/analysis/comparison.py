@@ -15,7 +15,7 @@ from ablation.analysis.metrics import ACCURACY, Metric
 from ablation.analysis.tuning import SETTING, ArmTuning
 from ablation.config import BACKENDS, PLACES
 from ablation.data.kinds import Noun, noun_of
-from ablation.designs import Question
+from ablation.designs import BLOCKS, Question
 from ablation.designs.controls import LESION
 from ablation.designs.registry import GRID
 from ablation.factors import (
@@ -26,7 +26,7 @@ from ablation.factors import (
     find_level,
     unknown_level,
     usual_contrast,
-    varying_parts,
+    varying_within,
 )
 from ablation.records import store
 from ablation.records.asked import Looked
@@ -259,14 +259,16 @@ def comparisons(
         runs: one row a run, as in `Study.runs`.
         factors: keys of the study's factors.
         parts: those of them that are parts of networks, by key.
-        contrast: the factor whose levels are compared; by default the first part that varies.
+        contrast: the factor whose levels are compared; by default see `usual_contrast`.
         reference: the level to compare with; by default the contrast's own, or the first.
 
     Raises:
         UserError: the contrast is no factor of the study, or no run has the reference.
     """
-    usual = usual_contrast(_varying_parts(runs, parts))
-    key = find_factor(contrast, factors) if contrast else usual
+    if contrast:
+        key = find_factor(contrast, factors)
+    else:
+        key = usual_contrast(_varying_parts(runs, parts), _varying_within_data(runs, factors))
     found = []
     for dataset, of_dataset in runs.groupby("dataset", sort=False):
         for of_protocol, protocol in protocol_of(of_dataset, factors):
@@ -293,7 +295,13 @@ def protocol_of(
 
 def _varying_parts(runs: pd.DataFrame, parts: Mapping[str, Factor]) -> dict[str, bool]:
     rows = runs[["arch", *parts]].drop_duplicates().to_dict("records")
-    return varying_parts((row.pop("arch"), row) for row in rows)
+    return varying_within((row.pop("arch"), row) for row in rows)
+
+
+def _varying_within_data(runs: pd.DataFrame, factors: Sequence[str]) -> dict[str, bool]:
+    keys = [key for key in factors if key not in BLOCKS]
+    rows = runs[["dataset", *keys]].drop_duplicates().to_dict("records")
+    return varying_within((row.pop("dataset"), row) for row in rows)
 
 
 def levels(values: pd.Series) -> list[Any]:

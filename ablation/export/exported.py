@@ -15,7 +15,7 @@ import pandas as pd
 
 from ablation.analysis.study import Study
 from ablation.config import UserError
-from ablation.factors import PARTS, spelled, varying_parts
+from ablation.factors import PARTS, spelled, varying_within
 from ablation.records import store
 from ablation.targets import TARGETS
 from ablation.text import readable, visible
@@ -225,7 +225,7 @@ def _level(value: Any) -> Level | None:
 def _varied(study: Study) -> list[str]:
     """Returns the factors of a study that have several levels, the architecture in any case."""
     rows = study.runs[["arch", *study.parts]].drop_duplicates().to_dict("records")
-    of_parts = varying_parts((row.pop("arch"), row) for row in rows)
+    of_parts = varying_within((row.pop("arch"), row) for row in rows)
     return [
         factor
         for factor in study.factors

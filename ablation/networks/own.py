@@ -118,7 +118,9 @@ def _of_author(layers: list[str]) -> list[str]:
 
 def _seeded(function: Any, inputs: keras.KerasTensor, classes: int, seed: int, parts: dict) -> Any:
     """Returns what the function builds from the random state of a seed, with weights."""
+    precision = keras.config.dtype_policy()
     keras.backend.clear_session(free_memory=False)
+    keras.config.set_dtype_policy(precision)  # Which belongs to the session that is cleared.
     random.seed(seed)  # Keras draws the seeds of layers from here.
     np.random.seed(seed % 2**32)
     if "tensorflow" in sys.modules:

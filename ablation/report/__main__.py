@@ -25,7 +25,8 @@ _EPILOG = """options are written as in the sweep:
   report.margin=NUMBER     below which a difference does not matter, in the unit of the table
   report.sort=effect       orders the arms of a design by what they change (named)
   report.design=NAME       grid leave_one_out add_one both cumulative (the widest that is filled)
-  report.contrast=KEY      the factor whose levels are compared (the first part)
+  report.contrast=KEY      the factor whose levels are compared (the first that
+                           varies, parts first)
   report.reference=LEVEL   the level that the others are compared with
 
 --check writes nothing: it holds the study against its claims, see docs/claims.md, and exits with 0

@@ -36,9 +36,10 @@ from ablation.factors import (
     check_reference,
     find_factor,
     labels,
+    level_of,
     of_parts,
     usual_contrast,
-    varying_parts,
+    varying_within,
 )
 from ablation.networks import registry
 from ablation.records import asked, saves, store
@@ -138,11 +139,16 @@ class Sweep:
     def _check_report(self, contrast: str | None, reference: str | None) -> None:
         """Raises UserError unless the report can compare what it is asked to."""
         known = list(self._known_configs())
-        if not contrast:
-            nets = ((config["arch"], labels(config["parts"], network)) for config, network in known)
-            contrast = usual_contrast(varying_parts(nets))
         parts = of_parts({config["arch"]: network for config, network in known})
         factors = dict.fromkeys([*asked.factors(self._directory), *self._swept, *parts])
+        if not contrast:
+            nets = ((config["arch"], labels(config["parts"], network)) for config, network in known)
+            keys = [one for one in factors if one not in (*BLOCKS, *parts)]
+            others = (
+                (config["dataset"]["name"], {one: str(level_of(config, one)) for one in keys})
+                for config, _ in known
+            )
+            contrast = usual_contrast(varying_within(nets), varying_within(others))
         key = find_factor(contrast, list(factors))
         check_reference(reference, key, known)
         if self._expansion and self._expansion.until and self._configs[0].design.name == GRID:

@@ -83,7 +83,8 @@ def test_several_shortcuts_are_columns_beside_one_plain(stored_run, tmp_path):
 def test_auto_shortcuts_of_two_families_share_one_column(stored_run, tmp_path):
     stored_run("arch=20")
     stored_run("arch=34")
-    assert _comparison(tmp_path).columns == ["residual"]
+    (found,) = reading.load(tmp_path / "main").comparisons("plain")
+    assert found.columns == ["residual"]
 
 
 def test_another_factor_makes_rows(stored_run, tmp_path):
@@ -112,11 +113,14 @@ def test_one_seed_has_no_spread_and_several_show_theirs(stored_run, tmp_path):
     assert "85.00 ± 7.07 (n=2)" in text
 
 
-def test_a_study_with_one_level_says_what_could_be_compared(stored_run, tmp_path):
+def test_a_key_is_compared_where_no_part_varies(stored_run, tmp_path):
     for rate in (0.1, 0.2):
         stored_run("arch=20", f"recipe.learning_rate={rate}")
     asked.add(tmp_path / "main", ["recipe.learning_rate"])
     text = markdown.accuracy(_comparison(tmp_path))
+    assert "learning_rate 0.2 - 0.1" in text.replace("−", "-")
+    (found,) = reading.load(tmp_path / "main").comparisons("plain")
+    text = markdown.accuracy(found)
     assert "All runs have one level of net" in text
     assert "report.contrast=recipe.learning_rate" in text
 

@@ -1,5 +1,6 @@
 """A network of the user's own as it is built, in this process."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -265,3 +266,14 @@ def test_a_layer_without_weights_may_be_made_on_import(built):
         "    return keras.Sequential([layers.Flatten(), *inside])\n"
     )
     assert network(deep=False).output_shape[-1] == 3
+
+
+@pytest.mark.usefixtures("mixed_bfloat16")
+def test_a_network_computes_in_the_precision_of_its_run(built):
+    model = built(PRETRAINED)()
+    layer = model.get_layer("features")
+    assert (layer.compute_dtype, layer.variable_dtype) == ("bfloat16", "float32")
+    assert (model.outputs[0].dtype, keras.config.dtype_policy().name) == (
+        "float32",
+        "mixed_bfloat16",
+    )
