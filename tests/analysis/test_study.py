@@ -112,8 +112,8 @@ def test_a_null_level_is_a_level(stored_run, tmp_path):
     stored_run("recipe.clipnorm=1.0")
     asked.add(tmp_path / "main", ["recipe.clipnorm"])
     loaded = reading.load(tmp_path / "main")
-    assert len(loaded.table()) == 2
-    assert loaded.comparisons("recipe.clipnorm")[0].columns == ["1.0", "none"]
+    assert len(loaded.table("plain")) == 2
+    assert loaded.comparisons()[0].columns == ["1.0", "none"]
 
 
 def test_a_factor_that_is_no_key_is_named_and_left_out(stored_run, tmp_path):

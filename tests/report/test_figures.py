@@ -92,7 +92,7 @@ def test_no_line_leads_from_one_baseline_to_another(stored_run, tmp_path):
         stored_run(f"arch={arch}")
     for arch in ("20", "32"):
         stored_run(f"arch={arch}")
-    (comparison,) = reading.load(tmp_path / "main").comparisons()
+    (comparison,) = reading.load(tmp_path / "main").comparisons("plain")
     figure = figures.final_scores(comparison.complete, ["arch"], comparison.columns)
     (axes,) = figure.axes
     residual, baseline = axes.containers
@@ -110,7 +110,7 @@ def _runs_of_points(bars):
 def test_lines_join_what_differs_in_the_last_factor_alone(stored_run, tmp_path):
     for arch in ("18", "34", "50", "20", "32"):
         stored_run(f"arch={arch}", state="diverged" if arch == "34" else "complete")
-    (comparison,) = reading.load(tmp_path / "main").comparisons()
+    (comparison,) = reading.load(tmp_path / "main").comparisons("plain")
     figure = figures.final_scores(comparison.runs, comparison.rows, comparison.columns)
     # Of the ImageNet family one is missing in the middle, the other family is another line.
     assert _runs_of_points(figure.axes[0].containers[0]) == [1, 1, 2]
@@ -124,7 +124,7 @@ def test_the_final_figure_counts_what_is_not_complete(stored_run, tmp_path):
     stored_run("arch=20", "plain=true", "seed=1", state="failed")
     for seed in (0, 1):
         stored_run("arch=56", "plain=true", f"seed={seed}", state="diverged")
-    (comparison,) = reading.load(tmp_path / "main").comparisons()
+    (comparison,) = reading.load(tmp_path / "main").comparisons("plain")
     figure = figures.final_scores(comparison.runs, comparison.rows, comparison.columns)
     notes = {text.get_text(): text.get_position()[0] for text in figure.axes[0].texts}
     assert notes == {"1 failed": 0, "2 diverged": 1}
@@ -261,7 +261,7 @@ def test_many_architectures_are_wrapped_and_share_their_scale(stored_run, tmp_pa
     for arch in (18, 34, 50, 20, 32, 44, 56):
         stored_run(f"arch={arch}")
     loaded = reading.load(tmp_path / "main")
-    (comparison,) = loaded.comparisons()
+    (comparison,) = loaded.comparisons("plain")
     figure = figures.curves(
         comparison.runs, loaded.history, ["loss", "val_loss"], comparison.rows, comparison.columns
     )

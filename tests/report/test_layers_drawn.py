@@ -60,9 +60,9 @@ def test_gradients_are_those_of_the_main_path_first_and_last(measured):
         assert _lines(axes)["plain"] == [1.0, 0.1, 0.01]
 
 
-def _section(folder):
+def _section(folder, contrast=None):
     loaded = reading.load(folder)
-    found = sections.sections(loaded, loaded.comparisons()[0], None, [])
+    found = sections.sections(loaded, loaded.comparisons(contrast)[0], None, [])
     return next((section for section in found if section.title == "Layer by layer"), None)
 
 
@@ -78,7 +78,7 @@ def test_each_row_of_the_table_has_panels_of_its_own(stored_run, tmp_path):
     for rate, scale in ((0.1, 1.0), (0.2, 10.0)):
         _measured(stored_run("arch=20", "epochs=2", f"recipe.learning_rate={rate}"), (0, 2), scale)
     asked.add(tmp_path / "main", ["recipe.learning_rate"])
-    responses, _ = _section(tmp_path / "main").drawings
+    responses, _ = _section(tmp_path / "main", "plain").drawings
     upper = responses.figure.axes[:2]
     assert [axes.get_title() for axes in upper] == [
         f"depth 20, recipe.learning_rate {rate}" for rate in (0.1, 0.2)
