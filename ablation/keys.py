@@ -24,11 +24,15 @@ from ablation.text import did_you_mean
 
 _FORMS = {
     "control": ", ".join(CONTROLS),
-    "design.reference": "KEY=LEVEL, written as design.reference.KEY=LEVEL",
     "design.rejected": "KEY or KEY=LEVEL, several with commas",
-    "tune.grid": "KEY=VALUE,VALUE, written as tune.KEY=VALUE,VALUE",
 }
 """What keys take that `command` reads in a form of their own."""
+
+_WRITTEN = {
+    "design.reference": "design.reference.KEY=LEVEL",
+    "tune.grid": "tune.KEY=VALUE,VALUE",
+}
+"""How keys are written that a command does not set by their name."""
 
 _TAKES = {
     "Any": "a whole number, two such as [96,160], or null",
@@ -224,6 +228,8 @@ def takes(key: str) -> str:
         return " or ".join(dict.fromkeys(part.allowed() for part in parts))
     if key in _FORMS:
         return _FORMS[key]
+    if key in _WRITTEN:
+        return f"nothing by itself: type {_WRITTEN[key]}"
     kind = str(schema()[key])
     for name, words in _TAKES.items():
         if name in kind:
@@ -232,7 +238,13 @@ def takes(key: str) -> str:
 
 
 def example(key: str) -> str:
-    """Returns a value that a key may have."""
+    """Returns how a key is typed, with a value that it may have."""
+    if key.startswith("tune.") and key not in schema():
+        return f"{key}=VALUE,VALUE"
+    return _WRITTEN.get(key) or f"{key}={_value(key)}"
+
+
+def _value(key: str) -> str:
     if key in groups():
         return sorted(path.stem for path in (CONF_DIR / key).glob("*.yaml"))[0]
     parts = _parts().get(full(key).removeprefix("parts."), [])

@@ -113,8 +113,8 @@ def test_a_value_of_another_type_is_told_what_the_key_takes(config):
         ("recipe.milestones=[a]", "takes numbers in brackets, such as [0.5,0.75]."),
         ("recipe.options.nesterov=true)", "an option is true, false or a number."),
         ("control=sham", "control takes sham, capacity, lesion."),
-        ("design.reference=plain", "takes KEY=LEVEL, written as design.reference.KEY=LEVEL."),
-        ("design.reference=[plain=true]", "written as design.reference.KEY=LEVEL."),
+        ("design.reference=plain", "nothing by itself: type design.reference.KEY=LEVEL."),
+        ("design.reference=[plain=true]", "nothing by itself: type design.reference.KEY=LEVEL."),
         ("hydra.job.num=x", "hydra.job.num takes a whole number."),
     ):
         with pytest.raises(HydraException) as error:
