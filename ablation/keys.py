@@ -245,6 +245,8 @@ def example(key: str) -> str:
 
 
 def _value(key: str) -> str:
+    if key == "control":
+        return next(iter(CONTROLS))
     if key in groups():
         return sorted(path.stem for path in (CONF_DIR / key).glob("*.yaml"))[0]
     parts = _parts().get(full(key).removeprefix("parts."), [])

@@ -228,6 +228,7 @@ def test_where_quotes_are_needed_the_message_has_them_ready_to_paste(
         (["tune.recipe.momentum"], "tune.recipe.momentum=VALUE,VALUE"),
         (["tune.share=0.1", "0.2"], "--help lists the keys"),
         (["tune.recipe.momentum=0,0.9", "extra"], "--help lists the keys"),
+        (["control="], "control=sham"),
         (["design.reference="], "design.reference.KEY=LEVEL"),
         (["+seed=1"], "seed=1"),
         (["+recipe=sgd"], "recipe=sgd"),
