@@ -2,7 +2,7 @@ import math
 from dataclasses import asdict
 
 import pytest
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.config import CONF_DIR, ReportConfig, UserError
@@ -144,6 +144,11 @@ def test_where_no_value_is_right_the_line_says_which_keys_there_are(config, word
     with pytest.raises(HydraException) as error:
         config(word)
     assert said in explain(error.value) and len(explain(error.value)) < 400
+
+
+def test_a_configuration_that_is_not_there_has_no_empty_list_of_others():
+    said = "Cannot find primary config 'nope'. Check that it's in your config search path."
+    assert explain(MissingConfigException(said, "nope", [])) == said
 
 
 @pytest.mark.parametrize("margin", [0, -1, math.inf, math.nan])
