@@ -7,7 +7,6 @@ of a key whose type is text is put in Hydra's quotes before Hydra sees it, and w
 
 import argparse
 import contextlib
-import itertools
 import random
 import re
 import shlex
@@ -40,6 +39,12 @@ _GLOBAL = re.compile(r"\s*#\s*@package\s+_global_\s*$", re.MULTILINE)
 _REFERENCE = "design.reference."
 _REJECTED = "design.rejected="
 _TUNE = "tune."
+_COMMANDS = ("describe", "export", "report", "watch")
+"""What is run by a command of its own, such as `python -m ablation.report`."""
+
+_NO_TEXT = re.compile(r"[\d.,()\[\]-]|(true|false|null)\b", re.IGNORECASE)
+"""How the rest of a value begins whose key takes no text."""
+
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 _COMMON = {
     "\t": "TAB",
@@ -58,6 +63,9 @@ def arranged(words: Sequence[str]) -> list[str]:
         UserError: a word cannot be read; the message says how it is written.
     """
     check_characters(words)
+    if words and words[0] in _COMMANDS:
+        typed = shlex.join(["python", "-m", f"ablation.{words[0]}", *words[1:]])
+        raise UserError(f"{words[0]} is a command of its own: {typed}.")
     options, rest = _separated(words)
     names = {word.partition("=")[0] for word in options}
     swept, shown = names & {"-m", "--multirun"}, names & {"-c", "--cfg", "-i", "--info"}
@@ -69,7 +77,9 @@ def arranged(words: Sequence[str]) -> list[str]:
     if "--resolve" in names and not names & {"-c", "--cfg", "-h", "--help"}:
         raise UserError("--resolve goes with --cfg: --cfg job --resolve.")
     keys.admit(_archs(rest, options))
+    rest = [_without_sign(word) for word in rest]
     _check_files(rest, options)
+    _check_whole(rest)
     sweeps = "hydra.mode=MULTIRUN" in rest or any(_sweeps(rest, options))
     rest = _of_tuning(_of_seeds(rest, sweeps or bool(swept)), sweeps or bool(swept))
     rest = _of_controls(rest, sweeps or bool(swept))
@@ -99,11 +109,8 @@ def _of_seeds(words: Sequence[str], sweeps: bool) -> list[str]:
 def _of_tuning(words: Sequence[str], sweeps: bool) -> list[str]:
     """Returns the words with those of what is tuned as the list that Hydra takes."""
     grid, others = [], []
-    for word, following in itertools.pairwise([*words, "_="]):
+    for word in words:
         key, _, value = word.partition("=")
-        if key.startswith(_TUNE) and not _is_whole(following):
-            typed = re.sub(r"\s*,\s*", ",", f"{word} {following}")
-            raise UserError(f"{word} {following} must be one word without blanks: {typed}.")
         if key in (*keys.MARKS, "tune"):
             said = keys.MARKS.get(key, keys.MARKS["tuning"])
             raise UserError(f"{key} is not set by hand; {said}.")
@@ -132,7 +139,7 @@ def _of_controls(words: Sequence[str], sweeps: bool) -> list[str]:
                     f"{word} is beside the arms of a sweep: put -m before the keys and name "
                     "several levels, such as -m arch=34,50."
                 )
-            word = f"control=[{','.join(dict.fromkeys(names))}]"
+            word = f"control=[{','.join(_text(name, False) for name in dict.fromkeys(names))}]"
         found.append(word)
     return found
 
@@ -167,11 +174,18 @@ def overrides(words: Sequence[str], sweeps: bool = False) -> list[str]:
     Raises:
         UserError: a word cannot be read; the message says how it is written.
     """
-    for place, word in enumerate(words):
-        if not _is_whole(word):
-            raise loose(words, place)
+    _check_whole(words)
     _check_once(words)
     return [_override(word, sweeps) for word in words]
+
+
+def _check_whole(words: Sequence[str]) -> None:
+    """Raises UserError if a word is no key=value."""
+    for place, word in enumerate(words):
+        if not _is_whole(word) and word.startswith(_REFERENCE):
+            raise UserError(f"{word} is written as {_REFERENCE}KEY=LEVEL.")
+        if not _is_whole(word):
+            raise loose(words, place)
 
 
 def _check_once(words: Sequence[str]) -> None:
@@ -202,7 +216,31 @@ def without_options(words: Sequence[str]) -> list[str]:
     for place, word in enumerate(words):
         if word.startswith("-"):
             raise _unknown_option(word, words[place + 1 :], "--help, --version")
-    return overrides(words)
+    return overrides([_without_sign(word) for word in words])
+
+
+def _without_sign(word: str) -> str:
+    """Returns a word without the ++ that changes nothing before a key that is there.
+
+    Raises:
+        UserError: it has another sign of Hydra's, which nothing can be meant by here.
+    """
+    match = _WORD.fullmatch(word)
+    if not match:
+        return word
+    sign, typed, value = match.groups()
+    key, at, package = typed.partition("@")
+    chooses = key in keys.groups()
+    there = chooses or key in keys.known_keys() or key.startswith((_TUNE, _REFERENCE))
+    plain = f"{key}={value}"
+    if chooses and at:
+        raise UserError(f"{word} cannot be read; leave out @{package}: {shlex.quote(plain)}.")
+    if there and (sign == "+" or (chooses and sign)):
+        raise UserError(
+            f"{word} cannot be read: {key} is a key already; leave out the {sign}: "
+            f"{shlex.quote(plain)}."
+        )
+    return plain if there and not at else word
 
 
 def text(word: str) -> str | None:
@@ -310,6 +348,7 @@ def _separated(words: Sequence[str]) -> tuple[list[str], list[str]]:
             rest.append(word)
             continue
         if name not in known:
+            keys.admit(_archs(words, ()))  # One of their parts may be meant.
             raise _unknown_option(word, remaining, "-m, --cfg job, --help, --version")
         options.append(word)
         action = known[name]
@@ -332,9 +371,9 @@ def _unknown_option(word: str, following: Sequence[str], allowed: str) -> UserEr
         key, value = match[1], match[2]
         if not value and following and not _WORD.fullmatch(following[0]):
             value = following[0]
+        typed = f"{key}={value}" if value else keys.example(key)
         return UserError(
-            f"{word} is no option: keys are written without dashes, "
-            f"{shlex.quote(f'{key}={value or keys.example(key)}')}."
+            f"{word} is no option: keys are written without dashes, {shlex.quote(typed)}."
         )
     return UserError(
         f"unknown option {word}. Allowed: {allowed}; keys are written without dashes, such as "
@@ -353,7 +392,7 @@ def _is_whole(word: str) -> bool:
 def loose(words: Sequence[str], place: int) -> UserError:
     """Returns the error of a word that is no key=value, with the words that belong to it."""
     begin = place
-    if not _head(words[place]) and place and _WORD.fullmatch(words[place - 1]):
+    if place and _goes_on(words[place - 1], words[place]):
         begin -= 1
     end = place + 1
     while end < len(words) and not _WORD.fullmatch(words[end]):
@@ -367,31 +406,57 @@ def loose(words: Sequence[str], place: int) -> UserError:
         return keys.unknown_key(match[1])
     if not match or not key:
         # Such as a full-width equals sign or a dash that is none.
-        normal = re.sub(r"^\W(?=\w+$)", "-", unicodedata.normalize("NFKC", typed))
+        normal = re.sub(r"^[^\w\x00-\x7f](?=\w+$)", "-", unicodedata.normalize("NFKC", typed))
         better = f"; type {normal}" if normal != typed else "; --help lists the keys"
         return UserError(f"{typed} is not written as key=value, such as arch=34{better}.")
     value = re.sub(r"\s*,\s*", ",", match[2]).strip(",")
     if not value:
-        return UserError(f"{typed} has no value; type {key}={keys.example(key)}.")
+        return UserError(f"{typed} has no value; type {keys.example(key)}.")
     one, several = shlex.quote(f"{key}={value}"), shlex.quote(f"{key}={','.join(value.split())}")
     if " " not in value:
         return UserError(f"{typed} must be one word without blanks: {one}.")
+    if not _takes_several(key):
+        one = one if key in keys.text_keys() else f"{key}={value.split()[0]}"
+        return UserError(f"{typed} must be one word: {one}.")
     if key in keys.text_keys():
         return UserError(f"{typed} must be one word: {one}, or for several values -m {several}.")
     return UserError(f"{typed} must be one word; for several values: -m {several}.")
 
 
+def _goes_on(word: str, following: str) -> bool:
+    """Returns whether a word that is no key=value can belong to the value of the one before."""
+    match = _WORD.fullmatch(word)
+    if not match or _head(following) or "=" in following or not following.strip("+"):
+        return False
+    key = _tuned(match[2])
+    if key in keys.text_keys().keys() | keys.groups() | {"control", "design.rejected"}:
+        return True
+    return bool(key in keys.known_keys() and _takes_several(key) and _NO_TEXT.match(following))
+
+
+def _takes_several(key: str) -> bool:
+    """Returns whether a command may name several values of a key, with commas."""
+    is_of_command = _tuned(key).partition(".")[0] in (*COMMAND_KEYS, "experiment")
+    return not is_of_command or key in ("control", "design.rejected")
+
+
+def _tuned(key: str) -> str:
+    """Returns the key whose values tune.KEY names, another as it is."""
+    return key if key in keys.known_keys() else key.removeprefix(_TUNE)
+
+
 def _head(word: str) -> str | None:
     """Returns the key that a word begins with, if it is one."""
     match = _HEAD.fullmatch(word)
-    return match[1] if match and match[1] in keys.known_keys() | keys.groups() else None
+    return match[1] if match and _tuned(match[1]) in keys.known_keys() | keys.groups() else None
 
 
 def _override(word: str, sweeps: bool) -> str:
     match = _WORD.fullmatch(word)
     if not match:
-        if keys.full(word.removeprefix("~")).startswith("parts."):
-            raise UserError(f"{word.removeprefix('~')} cannot be taken away.")
+        key = word.removeprefix("~").partition("=")[0]
+        if keys.full(key).startswith("parts.") or key in keys.known_keys() | keys.groups():
+            raise UserError(f"{key} cannot be taken away; leave out {word}.")
         return word
     prefix, key, value = match.groups()
     if key in keys.groups():
@@ -474,7 +539,7 @@ def _is_open(text: str) -> bool:
 
 def _ambiguous(key: str, typed: str, elements: Sequence[str]) -> str:
     bare = [element.strip("[](){} ") for element in elements if element]
-    several = shlex.quote(f"{key}={','.join(bare)}")
+    several = shlex.quote(f"{key}={','.join(bare) or 'VALUE,VALUE'}")
     others = "" if any(map(_is_open, bare)) else f"; for several, {several}"
     return (
         f"{key}={typed} may be one value or several after -m. For one, type "

@@ -15,11 +15,24 @@ from omegaconf import OmegaConf
 from ablation import source
 from ablation.config import CONF_DIR, OPTIONS, Config, DatasetConfig, UserError, declare, flatten
 from ablation.data import sources
+from ablation.designs.controls import CONTROLS
 from ablation.factors import spelled
 from ablation.networks import registry
 from ablation.networks.registry import BARE, Network, typed
 from ablation.networks.signature import Part
 from ablation.text import did_you_mean
+
+_FORMS = {
+    "control": ", ".join(CONTROLS),
+    "design.rejected": "KEY or KEY=LEVEL, several with commas",
+}
+"""What keys take that `command` reads in a form of their own."""
+
+_WRITTEN = {
+    "design.reference": "design.reference.KEY=LEVEL",
+    "tune.grid": "tune.KEY=VALUE,VALUE",
+}
+"""How keys are written that a command does not set by their name."""
 
 _TAKES = {
     "Any": "a whole number, two such as [96,160], or null",
@@ -161,10 +174,10 @@ def unknown_key(key: str) -> UserError:
         return registry.unknown_part(word, _networks)
     if key in _parts():
         return UserError(f"unknown key {key}. It is a part of the network: parts.{key}=VALUE.")
-    inside = [name for name in known_keys() if name.rpartition(".")[0] == group]
+    inside = within(group) if group else []
     # By the last word, since a long group's name makes any two of its keys alike.
     words: dict[str, list[str]] = {}
-    for name in inside if group and inside else known_keys():
+    for name in inside or known_keys():
         words.setdefault(name.rpartition(".")[2], []).append(name)
     elsewhere = [one for one in [_MEANT.get(word)] if one and one.startswith(group)]
     meant = words.get(word) or elsewhere
@@ -172,9 +185,40 @@ def unknown_key(key: str) -> UserError:
         return UserError(f"unknown key {key}; type {' or '.join(f'{one}=VALUE' for one in meant)}.")
     hint = did_you_mean(word, words, lambda one: " or ".join(words[one]))
     return UserError(
-        f"unknown key {key}.{hint} Keys: {', '.join(inside or known_keys())}. "
+        f"unknown key {key}.{hint} Keys: {', '.join(inside or _first())}. "
         "See python -m ablation --help."
     )
+
+
+def unknown_of_hydra(key: str, beside: Iterable[str]) -> UserError:
+    """Returns the error of a key below `hydra.` that is none.
+
+    Args:
+        key: as it was typed.
+        beside: the names in its group.
+    """
+    group, _, word = key.rpartition(".")
+    meant = _MEANT.get(word, "")
+    if group in meant:
+        return UserError(f"unknown key {key}; type {meant}=VALUE.")
+    names = [name for name in beside if not name.startswith("_")]
+    hint = did_you_mean(word, names, f"{group}.{{}}".format)
+    inside = ", ".join(f"{group}.{name}" for name in names) or "none"
+    decides = ""
+    if group == "hydra.launcher":
+        decides = ", as hydra/launcher=NAME decides, such as hydra/launcher=joblib"
+    return UserError(f"unknown key {key}.{hint} Keys of {group}: {inside}{decides}.")
+
+
+def within(group: str) -> list[str]:
+    """Returns the keys of a group, [] where an optimizer decides them."""
+    return [key for key in known_keys() if key.rpartition(".")[0] == group]
+
+
+def _first() -> Set[str]:
+    """Returns the keys that are in no group, and for each group how its keys are written."""
+    pairs = (key.partition(".") for key in known_keys())
+    return dict.fromkeys(f"{first}.KEY" if dot else first for first, dot, _ in pairs).keys()
 
 
 def takes(key: str) -> str:
@@ -182,6 +226,10 @@ def takes(key: str) -> str:
     parts = _parts().get(full(key).removeprefix("parts."), [])
     if parts:
         return " or ".join(dict.fromkeys(part.allowed() for part in parts))
+    if key in _FORMS:
+        return _FORMS[key]
+    if key in _WRITTEN:
+        return f"nothing by itself: type {_WRITTEN[key]}"
     kind = str(schema()[key])
     for name, words in _TAKES.items():
         if name in kind:
@@ -190,7 +238,15 @@ def takes(key: str) -> str:
 
 
 def example(key: str) -> str:
-    """Returns a value that a key may have."""
+    """Returns how a key is typed, with a value that it may have."""
+    if key.startswith("tune.") and key not in schema():
+        return f"{key}=VALUE,VALUE"
+    return _WRITTEN.get(key) or f"{key}={_value(key)}"
+
+
+def _value(key: str) -> str:
+    if key == "control":
+        return next(iter(CONTROLS))
     if key in groups():
         return sorted(path.stem for path in (CONF_DIR / key).glob("*.yaml"))[0]
     parts = _parts().get(full(key).removeprefix("parts."), [])

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, StringNode
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
@@ -135,8 +136,10 @@ def check_report(options: ReportConfig) -> None:
     if options.design is not None:
         _one_of("report.design", options.design, tuple(DESIGNS))
     _one_of("report.sort", options.sort, SORTS)
-    if options.margin is not None and not options.margin > 0:
-        raise UserError(f"report.margin={options.margin} must be more than 0, or null for none.")
+    if options.margin is not None and not 0 < options.margin < math.inf:
+        raise UserError(
+            f"report.margin={options.margin} must be a positive number, or null for none."
+        )
     if options.design not in (None, GRID) and (options.contrast or options.reference):
         raise UserError("report.contrast and report.reference are for report.design=grid.")
     if options.metric is not None:
@@ -172,8 +175,9 @@ def _validate_places(config: Config) -> None:
     for key in ("runs_dir", "cache_dir"):
         place = expanded(key, getattr(config, key))
         there = next(filter(os.path.exists, (place, *place.parents)), place)
-        if there.is_file():
-            raise UserError(f"{key}={getattr(config, key)}: {there} is a file; name a folder.")
+        if there.exists() and not there.is_dir():
+            what = "a file" if there.is_file() else "no folder"
+            raise UserError(f"{key}={getattr(config, key)}: {there} is {what}; name a folder.")
     path = getattr(config.dataset, "path", None)
     if not path:
         return
@@ -290,6 +294,14 @@ def _validate_clipping(recipe: RecipeConfig) -> None:
 _IN_FILE = re.compile(r"In '(.+)': (\w+) raised while composing config:$")
 """How Hydra's message begins of a file that cannot be merged with the others."""
 
+_NODES = {
+    BooleanNode: "true or false",
+    FloatNode: "a number",
+    IntegerNode: "a whole number",
+    StringNode: "a text",
+}
+"""What a key of Hydra's own takes, by how OmegaConf holds its value."""
+
 _MERGING = "Error merging override "
 """How Hydra's message begins of a value that has not the type of its key."""
 
@@ -318,12 +330,15 @@ def explain(error: Exception) -> str:
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override)
     word = first.removeprefix(_MERGING)
-    if word != first and key in keys.known_keys() - keys.text_keys().keys():
-        return _unreadable(word)
+    if word != first:
+        is_hydras = word.lstrip("+").startswith("hydra.")
+        return _of_hydra(word, cause) if is_hydras else _unreadable(word)
     if key and isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        if key.startswith("hydra."):
+            return str(keys.unknown_of_hydra(key, map(str, cause.parent_node or ())))
         return str(keys.unknown_key(key))
     if isinstance(error, MissingConfigException):
-        return _no_choice(first, list(error.options or []))
+        return _no_choice(first, error.missing_cfg_file or "", list(error.options or []))
     return f"{first}: {first_line(cause)}" if cause is not error else first
 
 
@@ -333,12 +348,11 @@ _SPAN = re.compile(r"(\d+)(?:-|:|\.\.\.?)(\d+)")
 _SPELLED_AT_MOST = 10
 
 
-def _no_choice(first: str, options: list[str]) -> str:
+def _no_choice(first: str, file: str, options: list[str]) -> str:
     """Returns what a key that chooses a file of `conf/` may be, and what its value may mean."""
-    found = re.search(r"'(\w+)/([^']+)'", first)
-    if not found:
-        return f"{first.rstrip('.')}. Allowed: {', '.join(options)}."
-    group, name = found.groups()
+    group, _, name = file.rpartition("/")
+    if not group or not options:
+        return first
     hint = ""
     if group == "dataset":
         hint = (
@@ -363,6 +377,24 @@ def _unsuited(file: str, is_unknown: bool, said: str) -> str:
     return f"{file}.yaml: {key[1]}: {second}.{takes}"
 
 
+def _of_hydra(word: str, cause: Exception) -> str:
+    """Returns what a key of Hydra's own takes, whose value has not its type."""
+    node, key = getattr(cause, "child_node", None), word.partition("=")[0].lstrip("+")
+    if isinstance(node, DictConfig):
+        return _of_group(word, key, [f"{key}.{name}" for name in map(str, node)])
+    for kind, takes in _NODES.items():
+        if isinstance(node, kind):
+            return f"{word} cannot be read; {key} takes {takes}."
+    return f"{word} cannot be read: {first_line(cause).rstrip('.')}."
+
+
+def _of_group(word: str, group: str, inside: list[str]) -> str:
+    return (
+        f"{word} cannot be read: {group} is a group of keys, each with a value of its own: "
+        f"{', '.join(inside)}."
+    )
+
+
 def _unreadable(word: str) -> str:
     """Returns how a word is written that Hydra's grammar has no meaning for."""
     key, _, value = word.partition("=")
@@ -372,6 +404,11 @@ def _unreadable(word: str) -> str:
     name = key.lstrip("+~")
     if name.startswith("hydra"):
         return f"{word} cannot be read; in quotes it is text: {command.quoted(key, value)}."
+    if name.startswith(f"{OPTIONS}."):
+        return f"{word} cannot be read; an option is true, false or a number."
+    inside = [f"{OPTIONS}.NAME"] if name == OPTIONS else keys.within(name)
+    if inside and name not in keys.groups():
+        return _of_group(word, name, inside)
     if name not in keys.known_keys() | keys.groups():
         return str(keys.unknown_key(name))
     if name in keys.text_keys().keys() | keys.groups():

@@ -18,6 +18,7 @@ from ablation.config import UserError
         (["runs_dir='~nobody-of-that-name/runs'"], ["runs_dir=~nobody-of-that-name/runs"]),
         (["-m", "seed=0,1", "runs_dir='~nobody-of-that-name/runs'"], ["runs_dir=~nobody"]),
         ([f"runs_dir={__file__}"], ["test_folders.py is a file; name a folder."]),
+        (["runs_dir=/dev/null"], ["runs_dir=/dev/null: /dev/null is no folder; name a folder."]),
         ([f"cache_dir={__file__}/x"], ["/x: ", "test_folders.py is a file; name a folder."]),
         (["dataset=folder", "dataset.path='~nobody-of-that-name/x'"], ["dataset.path=~nobody"]),
     ],

@@ -1,12 +1,13 @@
+import math
 from dataclasses import asdict
 
 import pytest
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
-from ablation.config import CONF_DIR, UserError
+from ablation.config import CONF_DIR, ReportConfig, UserError
 from ablation.factors import check_reference, find_level
-from ablation.validation import explain, validated
+from ablation.validation import check_report, explain, validated
 
 
 def _stem(path):
@@ -109,11 +110,51 @@ def test_a_value_of_another_type_is_told_what_the_key_takes(config):
         ("seed=0..30", "takes a whole number. To sweep several: -m 'seed=range(0,31)'."),
         ("recipe.milestones=0.5", "takes numbers in brackets, such as [0.5,0.75]."),
         ("dataset.label_columns=a", "takes names in brackets, such as [haze,road], or null."),
+        ("recipe.milestones=[a]", "takes numbers in brackets, such as [0.5,0.75]."),
+        ("recipe.options.nesterov=true)", "an option is true, false or a number."),
+        ("control=sham", "control takes sham, capacity, lesion."),
+        ("design.reference=plain", "nothing by itself: type design.reference.KEY=LEVEL."),
+        ("design.reference=[plain=true]", "nothing by itself: type design.reference.KEY=LEVEL."),
+        ("hydra.job.num=x", "hydra.job.num takes a whole number."),
     ):
         with pytest.raises(HydraException) as error:
             config(word)
         assert explain(error.value).startswith(f"{word} cannot be read; ")
         assert explain(error.value).endswith(takes)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("report=3", "report is a group of keys, each with a value of its own: report.metric, "),
+        ("parts=plain", "parts is a group of keys, each with a value of its own: parts.plain, "),
+        ("recipe.options=null", "recipe.options.NAME."),
+        ("recipe.options=3)", "recipe.options.NAME."),
+        ("hydra.run=3", "hydra.run is a group of keys, each with a value of its own: hydra.run.d"),
+        ("hydra.mode=x", "hydra.mode=x cannot be read: Invalid value 'x', expected one of [RUN"),
+        ("hydra.run.x=0", "unknown key hydra.run.x. Keys of hydra.run: hydra.run.dir."),
+        ("hydra.job.nam=x", "Did you mean hydra.job.name?"),
+        ("hydra.launcher.x=0", "none, as hydra/launcher=NAME decides, such as hydra/launcher=job"),
+        ("hydra.launcher.n_jobs=2", "type hydra/launcher=joblib hydra.launcher.n_jobs=VALUE."),
+        ("hydra/launcher=nope", "hydra/launcher=nope is not known. Allowed: basic, joblib"),
+        ("foo.bar=1", "Keys: design.KEY, tune.KEY, control, arch, dataset.KEY"),
+    ],
+)
+def test_where_no_value_is_right_the_line_says_which_keys_there_are(config, word, said):
+    with pytest.raises(HydraException) as error:
+        config(word)
+    assert said in explain(error.value) and len(explain(error.value)) < 400
+
+
+def test_a_configuration_that_is_not_there_has_no_empty_list_of_others():
+    said = "Cannot find primary config 'nope'. Check that it's in your config search path."
+    assert explain(MissingConfigException(said, "nope", [])) == said
+
+
+@pytest.mark.parametrize("margin", [0, -1, math.inf, math.nan])
+def test_a_margin_is_a_finite_number_above_0(margin):
+    with pytest.raises(UserError, match=f"report.margin={margin} must be a positive number"):
+        check_report(ReportConfig(margin=margin))
 
 
 @pytest.mark.parametrize("dataset", sorted((CONF_DIR / "dataset").glob("*.yaml")), ids=_stem)

@@ -27,8 +27,10 @@ def until(value: str) -> int | None:
         )
     count = int(match[1])
     if not AT_LEAST <= count <= AT_MOST:
+        reason = f"no question is decided with fewer than {AT_LEAST} seeds"
+        if count > AT_MOST:
+            reason = f"at most {AT_MOST} seeds can be trained so"
         raise UserError(
-            f"seed={text}: no question is decided with fewer than {AT_LEAST} seeds; name "
-            f"{AT_LEAST} to {AT_MOST}, such as seed=until(20)."
+            f"seed={text}: {reason}; name {AT_LEAST} to {AT_MOST}, such as seed=until(20)."
         )
     return count

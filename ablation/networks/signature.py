@@ -8,6 +8,7 @@ constant named `PARTS`, a literal: see `Part`. No Keras, and nothing of the file
 import ast
 import contextlib
 import functools
+import math
 import tokenize
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -79,7 +80,8 @@ class Part:
         """Returns in words what it may be."""
         words = [spelled(level) for level in self.levels]
         if not words:
-            takes = {bool: "true, false", int: "a whole number", float: "a number", str: "a text"}
+            number = "a number" if self.within else "a finite number"
+            takes = {bool: "true, false", int: "a whole number", float: number, str: "a text"}
             words = [takes[kind] for kind in self.kinds]
         if self.within:
             words[-1] += f" of {self.within[0]:g} or more and below {self.within[1]:g}"
@@ -103,7 +105,8 @@ class Part:
         if not self.levels and float in self.kinds and type(value) is int:
             value = float(value)
         is_kind = not self.levels and type(value) in self.kinds
-        if is_kind and (not self.within or self.within[0] <= value < self.within[1]):
+        is_finite = not isinstance(value, float) or math.isfinite(value)
+        if is_kind and is_finite and (not self.within or self.within[0] <= value < self.within[1]):
             return value
         raise ValueError(f"{spelled(value)} is not allowed")
 

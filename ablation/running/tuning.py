@@ -388,12 +388,17 @@ def _grid(tune: TuneConfig, expansion: Expansion) -> dict[str, list[str]]:
                 f"tune.{typed}: the command sets {typed} too; take it out, or name its value among "
                 "those that are tried."
             )
+        bare = values.strip("[] ")
+        if values.startswith("[") and "list" not in str(keys.schema().get(key)):
+            raise UserError(
+                f"tune.{typed}={values} is written without brackets: tune.{typed}={bare}."
+            )
         words = values_of(parsed(command.overrides([f"{typed}={values}"], sweeps=True)))
         (found[key],) = words.values()
         if len(found[key]) < 2:
             raise UserError(
                 f"tune.{typed}={values} names one value, which leaves nothing to choose: name two "
-                f"or more, or set it by {typed}={values.split(',')[0]}."
+                f"or more, or set it by {found[key][0]}."
             )
     return found
 

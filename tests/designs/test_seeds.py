@@ -23,7 +23,7 @@ def test_other_values_are_left_alone(value):
         ("until(2.5)", "seed=until(20)"),
         ("0,until(9)", "nothing beside it"),
         ("until(5)", "fewer than 6 seeds"),
-        ("until(1001)", "6 to 1000"),
+        ("until(1001)", "at most 1000 seeds can be trained so; name 6 to 1000"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(value, words):

@@ -152,6 +152,14 @@ def test_a_share_out_of_its_range_is_refused_before_it_is_built(parts_of):
             part.level(value)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_is_finite(value, parts_of):
+    (part,) = parts_of("drop: float = 0.5").values()
+    assert part.allowed() == "a finite number"
+    with pytest.raises(ValueError, match="not allowed"):
+        part.level(value)
+
+
 def test_only_numbers_have_a_range(parts_of):
     with pytest.raises(UserError, match="for numbers"):
         parts_of("name: str = 'a'", "PARTS = {'name': {'within': (0, 1)}}")

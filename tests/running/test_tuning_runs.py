@@ -280,6 +280,8 @@ def test_a_design_with_seeds_until_decided_is_tuned_once(cli, tmp_path):
         (["tune.shre=0.2"], "Did you mean tune.share?"),
         (["tune.recipe.learning_rate=0.1"], "names one value"),
         (["tune.recipe.learning_rate=0.1,1e-1"], "names one value"),
+        (["tune.recipe.learning_rate=[0.1,0.2]"], "brackets: tune.recipe.learning_rate=0.1,0.2."),
+        (["tune.recipe.milestones=[0.1,0.2]"], "set it by recipe.milestones=[0.1,0.2]."),
         (["tune.recipe.learning_rate"], "tune.recipe.learning_rate=VALUE,VALUE"),
         (["tune.recipe.learning_rate=0.1,", "0.2"], "tune.recipe.learning_rate=0.1,0.2"),
         (["tune.recipe.learning_rate=0.1,fast"], "recipe.learning_rate=fast"),
