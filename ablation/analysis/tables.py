@@ -83,8 +83,8 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
     Columns: `arm`, `role` and `factor` (see `ArmRow`), the level of every factor by its name (as
     "level of NAME" where that is another column's); of its score
     `mean`, `sd`, `n` and `note`; of the question that the arm is there for `kind`, `difference`,
-    `low`, `high`, `pairs` (seeds that both arms have) and `verdict`; `total`, the difference to the
-    first arm; `tuned KEY`, what was chosen for it; and the columns of `cost_table`, NaN where
+    `low`, `high`, `pairs` (seeds that both arms have), `constant` (see `Effect`) and `verdict`;
+    `total`, the difference to the first arm; `tuned KEY`, what was chosen for it; and the columns of `cost_table`, NaN where
     nothing is complete.
 
     Args:
@@ -109,6 +109,7 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
             "low": effect.interval[0] if effect else math.nan,
             "high": effect.interval[1] if effect else math.nan,
             "pairs": effect.n if effect else 0,
+            "constant": effect.constant if effect else False,
             "verdict": effect.verdict if effect else "",
             "total": math.nan,
         }
@@ -141,8 +142,8 @@ def interactions_table(comparison: Comparison) -> pd.DataFrame:
     """Returns where added alone and left out disagree: one row a factor of the design `both`.
 
     Columns: `factor`, `added` and `left_out` (what its reference level contributes so, over the
-    seeds that have all four arms), and of their difference `interaction`, `low`, `high`, `pairs`
-    and `verdict`.
+    seeds that have all four arms), and of their difference `interaction`, `low`, `high`, `pairs`,
+    `constant` and `verdict`.
     """
     records = []
     by_seed = comparison.complete.pivot_table("score", "seed", "column", observed=True)
@@ -163,6 +164,7 @@ def interactions_table(comparison: Comparison) -> pd.DataFrame:
                 "low": effect.interval[0],
                 "high": effect.interval[1],
                 "pairs": effect.n,
+                "constant": effect.constant,
                 "verdict": effect.verdict,
             }
         )

@@ -116,8 +116,7 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
 
 def control_cells(comparison: Comparison) -> Cells:
     """Returns the controls of a comparison, each below the arm that it is held against."""
-    # It has no verdict, whatever its spread.
-    table, metric = controls_table(comparison).assign(verdict=""), comparison.metric
+    table, metric = controls_table(comparison), comparison.metric
     rows = []
     for _, row in table.iterrows():
         parameters = row["parameters"]
@@ -361,8 +360,8 @@ def _between(metric: Metric, row: pd.Series, what: str) -> str:
     if not row["pairs"]:
         return ""
     if math.isnan(row["low"]):
-        spread = ", no spread" if row["pairs"] > 1 and not row["verdict"] else ""
-        return f"{metric.signed(row[what])} (n={row['pairs']}{spread})"
+        why = ", no spread" if row["constant"] else ", too few seeds for an interval"
+        return f"{metric.signed(row[what])} (n={row['pairs']}{why if row['pairs'] > 1 else ''})"
     low, high = metric.bounds(row["low"], row["high"])
     return f"{metric.signed(row[what])} [{low}, {high}]"
 
