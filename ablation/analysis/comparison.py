@@ -56,6 +56,8 @@ class ArmRow:
         switches: of factors that are on or off, by their own names, whether they are on; None where
             that changes nothing.
         keys: of the factors, by what a table calls them.
+        added: what it is called where it is an addition to the stripped arm. That is its name but
+            of a change of the reference which is an addition too, as with two factors.
     """
 
     name: Label
@@ -64,6 +66,7 @@ class ArmRow:
     levels: Mapping[str, str]
     switches: Mapping[str, bool | None] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
+    added: str = ""
 
 
 @dataclass(frozen=True, eq=False)
