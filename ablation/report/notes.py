@@ -270,7 +270,7 @@ def _chance(comparison: Comparison) -> str:
     known = sorted(runs["score_of_chance"].dropna().unique())
     shares = " or ".join(map(metric.number, known))
     target = comparison.target
-    text = f" {target.nothing} would score {shares}." if known else ""
+    text = f" {metric.nothing or target.nothing} would score {shares}." if known else ""
     return f"{text} A run {target.no_skill.format(NEAR_CHANCE_SHARE)} counts as near chance."
 
 
