@@ -140,6 +140,7 @@ def arm_comparisons(
                     planned.design,
                     tuple(layout.rows),
                     tuple(layout.asked(questions)),
+                    layout.unbuilt,
                 )
             )
     return found
@@ -185,9 +186,12 @@ class _Arms:
         by_arm = dict(iter(runs.groupby("_arm", sort=False)))
         self._place: dict[int, int] = {}
         self.rows: list[ArmRow] = []
+        self.unbuilt: dict[str, str] = {}
         for place, arm in enumerate(arms):
             of_arm = by_arm.get(merged[place], runs.iloc[:0])
             refused = len(of_arm) and (of_arm["state"] == store.REFUSED).all()
+            if refused and arm.factor is None:
+                self.unbuilt[arm.role] = str(of_arm["reason"].iloc[0])
             if merged[place] != place or refused:
                 continue
             shown = {key: self._level(key, level, of_arm) for key, level in arm.levels.items()}

@@ -112,6 +112,7 @@ class Comparison:
         design: its name.
         arms: of any other design than a grid, those whose net exists.
         asked: what that design asks, of the arms by their place.
+        unbuilt: why there is no reference or no stripped arm that others are made of, by its role.
         target: what the labels of its runs say.
         metric: what `score` is.
         margin: below which a difference does not matter, None if none was given.
@@ -135,6 +136,7 @@ class Comparison:
     design: str = GRID
     arms: tuple[ArmRow, ...] = ()
     asked: tuple[Question, ...] = ()
+    unbuilt: Mapping[str, str] = field(default_factory=dict)
     target: Target = CLASSES
     metric: Metric = ACCURACY
     margin: float | None = None

@@ -95,7 +95,7 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
     costs = {row["column"]: row for row in cost_table(comparison).to_dict("records")}
     asked = dict(zip(comparison.asked, comparison_effects(comparison), strict=False))
     answers = {(question.kind, question.terms[0][1]): effect for question, effect in asked.items()}
-    first = comparison.arms[0].name
+    first = comparison.arms[0].name if comparison.arms[0].factor is None else None
     by_seed = comparison.complete.pivot_table("score", "seed", "column", observed=True)
     records = []
     for place, arm in enumerate(comparison.arms):
@@ -113,7 +113,7 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
             "verdict": effect.verdict if effect else "",
             "total": math.nan,
         }
-        if place and name in by_seed and first in by_seed:
+        if place and name in by_seed and first is not None and first in by_seed:
             found["total"] = (by_seed[name] - by_seed[first]).mean()
         for key in comparison.tuned_keys:
             found[f"tuned {key}"] = scores.get(f"{name} {key}")

@@ -50,9 +50,10 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
     asked = comparison_effects(comparison)
     effects = [effect for effect in asked if effect.n]
     unanswered = list(_unanswered([effect for effect in asked if not effect.n]))
+    unbuilt = list(_unbuilt(comparison))
     if not effects:
-        return unanswered
-    found = [*_did_not_learn(comparison), *_too_sure(effects)]
+        return [*unbuilt, *unanswered]
+    found = [*unbuilt, *_did_not_learn(comparison), *_too_sure(effects)]
     if max(effect.n for effect in effects) < SEEDS_FOR_A_VERDICT:
         found += _without_verdict(comparison, effects)
     elif comparison.arms:
@@ -88,6 +89,14 @@ def _exact(effects: Sequence[Effect]) -> Iterator[str]:
             f"The exact sign-flip test, which assumes symmetry alone, confirms {confirmed} of "
             f"{counted(len(decided), 'conclusion')} and cannot speak of the others yet."
         )
+
+
+def _unbuilt(comparison: Comparison) -> Iterator[str]:
+    """Yields that there is no arm of those that the others are held against, and why."""
+    for role, reason in comparison.unbuilt.items():
+        name = "stripped arm" if role == "stripped" else role
+        which = "no question about it" if comparison.asked else "no question"
+        yield f"The {name} could not be built ({readable(reason)}), so {which} has an answer."
 
 
 def _unanswered(effects: Sequence[Effect]) -> Iterator[str]:

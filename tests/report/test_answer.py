@@ -7,7 +7,9 @@ import pytest
 
 from ablation.analysis.per_image import images_table, of_images
 from ablation.analysis.reading import load
+from ablation.analysis.tables import arms_table
 from ablation.config import ReportConfig
+from ablation.records import store
 from ablation.records.predictions import packed
 from ablation.report import notes
 from ablation.report.answer import answer
@@ -289,3 +291,27 @@ def test_nothing_is_zero_points_higher(grid):
     text = _answer(grid(same, 3))
     assert "accuracy with residual is the same as with plain at arch 20" in text
     assert "0.00 points" not in text
+
+
+@pytest.mark.parametrize(
+    ("design", "role", "said"),
+    [
+        ("leave_one_out", "reference", "The reference could not be built (too wide), so no "),
+        ("add_one", "stripped", "The stripped arm could not be built (too wide), so no "),
+        ("both", "reference", "The reference could not be built (too wide), so no "),
+    ],
+)
+def test_an_arm_that_others_are_held_against_and_that_does_not_exist_comes_first(
+    design, role, said, stored_design
+):
+    study = stored_design(design, NAMED, _scores, "arch=20", seeds=range(3))
+    (comparison,) = load(study).comparisons()
+    runs = comparison.runs
+    for run in runs.loc[runs["column"] == role, "run"]:
+        store.write_status(study / run, store.Status().begun().ended(store.REFUSED, "too wide"))
+    which = "question about it" if design == "both" else "question"
+    text = _answer(study)
+    assert text.startswith(f"{said}{which} has an answer.")
+    (comparison,) = load(study).comparisons()
+    assert bool(comparison.asked) == (design == "both")
+    assert arms_table(comparison)["total"].isna().all()
