@@ -130,6 +130,7 @@ def load(directory: str | Path) -> Study:
         superseded=tuple(path.name for path in paths if path.name in superseded),
         controls=beside,
         control_runs=_with_lesions(frame[is_control], frame, beside, directory),
+        uncontrolled=tuple(controls.without(directory)),
     )
     return replace(
         study,

@@ -66,6 +66,7 @@ class Study:
         superseded: runs of arms that were tuned again and got another value; none of `runs`.
         controls: what stands beside the arms, run by run.
         control_runs: their runs, which are none of `runs`, with the same columns.
+        uncontrolled: in words what was asked for as a control and is none.
     """
 
     directory: Path
@@ -84,6 +85,7 @@ class Study:
     superseded: tuple[str, ...] = ()
     controls: tuple[Control, ...] = ()
     control_runs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    uncontrolled: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         runs = f"{counted(len(self.runs), 'run')}, {len(self.complete)} complete"

@@ -96,8 +96,12 @@ def states(study: Study) -> str:
 
 
 def outside(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:
-    """Returns which runs stand in no table or in one of their own, nothing if none do."""
-    return [*_beside(study, comparisons), *_tuned(study, comparisons)]
+    """Returns which runs stand in no table or in one of their own, and which controls do not."""
+    found = [*_beside(study, comparisons), *_tuned(study, comparisons)]
+    if study.uncontrolled:
+        said = "; ".join(first(study.uncontrolled, _NAMED_AT_MOST))
+        found.append(Note(f"{said}.", "No control:"))
+    return found
 
 
 def _tuned(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:
