@@ -99,8 +99,8 @@ def outside(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:
     """Returns which runs stand in no table or in one of their own, and which controls do not."""
     found = [*_beside(study, comparisons), *_tuned(study, comparisons)]
     if study.uncontrolled:
-        said = "; ".join(first(study.uncontrolled, _NAMED_AT_MOST))
-        found.append(Note(f"{said}.", "No control:"))
+        items = first(study.uncontrolled, _LISTED_AT_MOST)
+        found.append(Note(lead="Without a control:", items=items))
     return found
 
 

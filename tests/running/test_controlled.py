@@ -166,4 +166,4 @@ def test_why_there_is_no_control_stays_in_the_report(stored_run, tmp_path):
     controls.put_without(study, {"capacity": []})
     loaded = load(study)
     (note,) = notes.outside(loaded, loaded.comparisons())
-    assert (note.lead, note.text) == ("No control:", "no parts.")
+    assert (note.lead, note.items) == ("Without a control:", ("no parts",))
