@@ -138,19 +138,18 @@ def _did_not_learn(comparison: Comparison) -> Iterator[str]:
     near = is_near_chance(runs["skill"].to_numpy(float), runs["chance"].to_numpy(float))
     keys = [*comparison.rows, "column"]
     cells = dict(iter(pd.Series(near, runs.index).groupby([runs[key] for key in keys])))
-    parted = []
+    parted, untrained = [], []
     for key in combinations(runs, keys):
-        of_cell = cells[key]
-        if 0 < of_cell.sum() < len(of_cell):
-            name = _cell(comparison, key)
-            parted.append(
-                f"{name} learned in {len(of_cell) - of_cell.sum()} of {len(of_cell)} seeds"
-            )
+        of_cell, name = cells[key], _cell(comparison, key)
+        if of_cell.all():
+            untrained.append(f"{name} learned in none of {len(of_cell)}")
+        elif of_cell.any():
+            learned = len(of_cell) - of_cell.sum()
+            parted.append(f"{name} learned in {learned} of {len(of_cell)} seeds")
     if parted:
-        yield (
-            f"Not every seed learns: {_shortly(parted)} and stayed near chance in the others, "
-            "so a mean over its seeds says little."
-        )
+        text = f"Not every seed learns: {_shortly(parted)} and stayed near chance in the others, "
+        text += "so a mean over its seeds says little"
+        yield f"{text}; {_shortly(untrained)}." if untrained else f"{text}."
 
 
 def _too_sure(effects: Sequence[Effect]) -> Iterator[str]:

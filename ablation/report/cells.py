@@ -24,6 +24,7 @@ from ablation.analysis.tables import (
 )
 from ablation.factors import spelled
 from ablation.report import judged
+from ablation.targets import TARGETS
 from ablation.terminal import duration
 
 _TICKS = {True: "✓", False: "–", None: ""}
@@ -241,7 +242,12 @@ def runs_cells(runs: pd.DataFrame) -> Cells:
     # Losses first, and training beside validation.
     shown.sort(key=lambda name: not name.endswith("loss"))
     header = ["run", "state", "reason", *(name.replace("_", " ") for name in shown), "s"]
-    written = {name: percent if "accuracy" in name else _four_digits for name in shown}
+    judged_columns = {
+        name: column
+        for target in TARGETS.values()
+        for name, column in judged.columns(target()).items()
+    }
+    written = {name: percent if judged_columns[name].scale > 1 else _four_digits for name in shown}
     rows = [
         [
             row["run"],
