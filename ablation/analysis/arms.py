@@ -116,6 +116,8 @@ def arm_comparisons(
     own = runs[runs["run"].isin(places)]
     for dataset, of_dataset in own.groupby("dataset", sort=False):
         for of_protocol, protocol in protocol_of(of_dataset, factors):
+            if (of_protocol["state"] == store.REFUSED).all():
+                continue
             there = of_protocol.assign(_arm=[places[name] for name in of_protocol["run"]])
             beside = runs[(runs["dataset"] == dataset) & ~runs["run"].isin(places)]
             beside = beside[beside["protocol"] == of_protocol["protocol"].iloc[0]]

@@ -293,16 +293,15 @@ class Study:
                 runs = runs[~runs["run"].isin(elsewhere - of_grids)]
             return comparisons(runs, self.factors, self.parts, contrast, reference)
         plans = plans or list(derived(design, self.runs, self.factors, self.parts))
-        found = [
+        if not plans:
+            raise UserError(
+                f"report.design={design}: no factor of this study has two levels to compare."
+            )
+        return [
             one
             for planned in plans
             for one in arm_comparisons(planned, self.runs, self.factors, self.parts)
         ]
-        if not found:
-            raise UserError(
-                f"report.design={design}: no factor of this study has two levels to compare."
-            )
-        return found
 
     def audit(
         self, contrast: str | None = None, reference: str | None = None, design: str | None = None

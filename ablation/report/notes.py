@@ -128,7 +128,7 @@ def _beside(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:
     runs = study.runs[study.runs["state"] != store.REFUSED]
     shown = {name for comparison in comparisons for name in comparison.runs["run"]}
     left = len(set(runs["run"]) - shown)
-    if not left:
+    if not left or not comparisons:
         return []
     design = comparisons[0].design
     others = dict.fromkeys(one.design for one in study.designs if one.design != design)

@@ -339,3 +339,14 @@ def test_switches_are_said_as_they_are_typed(stored_run, tmp_path):
         shown = [*accuracy_cells(comparison).rows, *share_cells(comparison).rows]
         said = f"{_answer(study, contrast=contrast)} {shown}"
         assert "true" in said and "True" not in said and "False" not in said
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["beside another run", "alone"])
+def test_a_design_of_which_no_arm_can_be_built_has_a_report(beside, stored_run, stored_design):
+    study = stored_design("leave_one_out", NAMED, _scores, "arch=20")
+    if beside:
+        stored_run("arch=32")
+    for run in study.glob("20-*"):
+        store.write_status(run, store.Status().begun().ended(store.REFUSED, "too wide"))
+    write_report(study)
+    assert "too wide" in (study / "report.md").read_text()
