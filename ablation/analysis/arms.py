@@ -116,6 +116,8 @@ def arm_comparisons(
     own = runs[runs["run"].isin(places)]
     for dataset, of_dataset in own.groupby("dataset", sort=False):
         for of_protocol, protocol in protocol_of(of_dataset, factors):
+            if (of_protocol["state"] == store.REFUSED).all():
+                continue
             there = of_protocol.assign(_arm=[places[name] for name in of_protocol["run"]])
             beside = runs[(runs["dataset"] == dataset) & ~runs["run"].isin(places)]
             beside = beside[beside["protocol"] == of_protocol["protocol"].iloc[0]]
@@ -140,6 +142,7 @@ def arm_comparisons(
                     planned.design,
                     tuple(layout.rows),
                     tuple(layout.asked(questions)),
+                    layout.unbuilt,
                 )
             )
     return found
@@ -181,24 +184,29 @@ class _Arms:
             if len(levels := {arm.levels[key] for arm in arms}) == 2
             and any(switches_off(key, level) for level in levels)
         ]
+        self._stripped = next((arm for arm in arms if arm.role == "stripped"), None)
         by_arm = dict(iter(runs.groupby("_arm", sort=False)))
         self._place: dict[int, int] = {}
         self.rows: list[ArmRow] = []
+        self.unbuilt: dict[str, str] = {}
         for place, arm in enumerate(arms):
             of_arm = by_arm.get(merged[place], runs.iloc[:0])
             refused = len(of_arm) and (of_arm["state"] == store.REFUSED).all()
+            if refused and arm.factor is None:
+                self.unbuilt[arm.role] = str(of_arm["reason"].iloc[0])
             if merged[place] != place or refused:
                 continue
             shown = {key: self._level(key, level, of_arm) for key, level in arm.levels.items()}
             factor = self._title(arm.factor) if arm.factor else None
-            level = shown[arm.factor] if arm.factor else None
-            text = arm_names.arm_name(arm, factor or "", level, [row.name for row in self.rows])
+            text = self._name(arm, shown)
             name = Label(text, 1 + len(self.rows), True)
+            addition = self._as_addition(arm)
+            added = self._name(addition, shown) if addition else text
             self._place[place] = len(self.rows)
             titles = {self._title(key): level for key, level in shown.items()}
             switches = self._switches(arm, shown)
             keys = {self._title(key): key for key in shown}
-            self.rows.append(ArmRow(name, arm.role, factor, titles, switches, keys))
+            self.rows.append(ArmRow(name, arm.role, factor, titles, switches, keys, added))
         self._merged = [self._place.get(one) for one in merged]
         names = [self._place.get(place) for place in runs["_arm"]]
         kept = [place is not None for place in names]
@@ -210,6 +218,21 @@ class _Arms:
         self.of_row = "arch" if one_arch else "dataset"
         self.runs = frame.drop(columns="_arm")
 
+    def _name(self, arm: Arm, shown: Mapping[str, Label]) -> str:
+        """Returns what an arm is called, whose levels are shown so."""
+        taken = [name for row in self.rows for name in (row.name, row.added)]
+        if arm.factor is None:
+            return arm_names.arm_name(arm, "", None, taken)
+        return arm_names.arm_name(arm, self._title(arm.factor), shown[arm.factor], taken)
+
+    def _as_addition(self, arm: Arm) -> Arm | None:
+        """Returns a change of the reference as the addition to the stripped arm that it is too."""
+        if arm.role != "changed" or self._stripped is None:
+            return None
+        stripped = self._stripped.levels
+        added = [key for key, level in arm.levels.items() if level != stripped[key]]
+        return Arm(arm.levels, "added", added[0]) if len(added) == 1 else None
+
     def _targets(self, beside: pd.DataFrame, own: set[str]) -> Iterator[pd.DataFrame]:
         """Yields the runs of nets of other architectures, each as an arm to be reached."""
         for arch, of_arch in beside.groupby("arch", sort=False):
@@ -218,7 +241,7 @@ class _Arms:
                 continue
             shown = {self._title(key): str(of_arch[key].iloc[0]) for key in self._keys}
             name = Label(str(arch), 1 + len(self.rows), True)
-            self.rows.append(ArmRow(name, "target", None, shown))
+            self.rows.append(ArmRow(name, "target", None, shown, added=name))
             yield of_arch.assign(column=pd.Series([name] * len(of_arch), of_arch.index, object))
 
     def _switches(self, arm: Arm, shown: Mapping[str, Label]) -> dict[str, bool | None]:

@@ -56,6 +56,8 @@ class ArmRow:
         switches: of factors that are on or off, by their own names, whether they are on; None where
             that changes nothing.
         keys: of the factors, by what a table calls them.
+        added: what it is called where it is an addition to the stripped arm. That is its name but
+            of a change of the reference which is an addition too, as with two factors.
     """
 
     name: Label
@@ -64,6 +66,7 @@ class ArmRow:
     levels: Mapping[str, str]
     switches: Mapping[str, bool | None] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
+    added: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +112,7 @@ class Comparison:
         design: its name.
         arms: of any other design than a grid, those whose net exists.
         asked: what that design asks, of the arms by their place.
+        unbuilt: why there is no reference or no stripped arm that others are made of, by its role.
         target: what the labels of its runs say.
         metric: what `score` is.
         margin: below which a difference does not matter, None if none was given.
@@ -132,6 +136,7 @@ class Comparison:
     design: str = GRID
     arms: tuple[ArmRow, ...] = ()
     asked: tuple[Question, ...] = ()
+    unbuilt: Mapping[str, str] = field(default_factory=dict)
     target: Target = CLASSES
     metric: Metric = ACCURACY
     margin: float | None = None

@@ -44,6 +44,7 @@ CONTROL_COLUMNS = (
     "low",
     "high",
     "pairs",
+    "constant",
     "runs",
 )
 """The columns of a table of controls."""
@@ -147,8 +148,8 @@ def controls_table(comparison: Comparison) -> pd.DataFrame:
     Columns: `control`, its kind, "" for an arm; `arm`, what it is called; `trained`, what was done
     with it; of its score `mean`, `sd`, `n` and `note`, as in the ablation table; `parameters`
     (trainable); `against`, the arm that it is compared with, and `difference`, `low`, `high` (an
-    interval of 95 % for it alone) and `pairs` (seeds that both have), NaN in rows of arms; the
-    names of its `runs`.
+    interval of 95 % for it alone), NaN in rows of arms, `pairs` (seeds that both have) and
+    `constant` (whether their differences do not vary); the names of its `runs`.
     """
     blocks: dict[tuple, dict[tuple, list[dict[str, Any]]]] = {}
     for control, effect in zip(comparison.controls, control_effects(comparison), strict=True):
@@ -173,7 +174,8 @@ def _held(comparison: Comparison, against: tuple, effect: Effect) -> dict[str, A
     low, high = effect.interval
     mean = effect.mean if effect.n else math.nan
     name = cell_name(comparison, against)
-    return {"against": name, "difference": mean, "low": low, "high": high, "pairs": effect.n}
+    held = {"against": name, "difference": mean, "low": low, "high": high, "pairs": effect.n}
+    return held | {"constant": effect.constant}
 
 
 def arm_effect(comparison: Comparison, cell: tuple, against: tuple) -> Effect:
@@ -192,7 +194,7 @@ def _of_arm(comparison: Comparison, cell: tuple) -> dict[str, Any]:
         there &= comparison.runs[name] == level
     nothing = {"against": "", "difference": math.nan, "low": math.nan, "high": math.nan}
     head = {"control": "", "arm": cell_name(comparison, cell)}
-    return head | _scores(comparison.runs[there]) | nothing | {"pairs": 0}
+    return head | _scores(comparison.runs[there]) | nothing | {"pairs": 0, "constant": False}
 
 
 def _scores(runs: pd.DataFrame) -> dict[str, Any]:

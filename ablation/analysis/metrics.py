@@ -35,9 +35,9 @@ class Metric:
         scale: by which a value is multiplied where it is shown.
         digits: behind the decimal point, of a value and of a difference.
         higher_is_better: whether it is.
-        chance: of the number of images of each class, int (classes,), what always answering the
-            most frequent class scores, or with the classes' shares for probabilities; None if
-            nobody can say.
+        chance: of the number of images of each class, int (classes,), what an answer scores that
+            looks at no image; None if nobody can say.
+        nothing: what that answer says, for a sentence; "" if it is that of the target.
         per_image: the same function of each image, float (images,), whose mean the metric is; None
             if it is no such mean.
     """
@@ -51,6 +51,7 @@ class Metric:
     digits: int = 2
     higher_is_better: bool = True
     chance: Callable[[np.ndarray], float] | None = None
+    nothing: str = ""
     per_image: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
 
     @property
@@ -210,6 +211,7 @@ METRICS = {
             "validation top-5 accuracy",
             top5,
             chance=_five_most_frequent,
+            nothing="Always answering the five most frequent classes",
             per_image=_among_five,
         ),
         Metric("macro_f1", "validation macro F1", macro_f1, chance=_one_class_f1),
@@ -229,6 +231,7 @@ METRICS = {
             digits=4,
             higher_is_better=False,
             chance=_entropy,
+            nothing="Always answering the shares of the classes for their probabilities",
             per_image=_surprise,
         ),
         Metric(
@@ -298,4 +301,5 @@ def find(name: str, known: Mapping[str, Metric] = METRICS) -> Metric:
         digits=4,
         higher_is_better=bool(getattr(function, "higher_is_better", True)),
         chance=getattr(function, "chance", None),
+        nothing="An answer that looks at no example",
     )

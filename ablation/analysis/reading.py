@@ -26,7 +26,7 @@ from ablation.analysis.tuning import SETTING, of_run, read_all
 from ablation.config import RECORD_KEY, UserError, first_line, flatten, result_keys
 from ablation.data.kinds import IMAGES, noun_of
 from ablation.designs.controls import LESION
-from ablation.factors import ABSENT, LAST, Factor, Label, labels, of_parts
+from ablation.factors import ABSENT, LAST, Factor, Label, labels, of_parts, spelled
 from ablation.records import asked, controls, store, tuning
 from ablation.records.asked import Planned
 from ablation.records.controls import Control
@@ -130,6 +130,7 @@ def load(directory: str | Path) -> Study:
         superseded=tuple(path.name for path in paths if path.name in superseded),
         controls=beside,
         control_runs=_with_lesions(frame[is_control], frame, beside, directory),
+        uncontrolled=tuple(controls.without(directory)),
     )
     return replace(
         study,
@@ -237,7 +238,8 @@ def _other_factors(
         found.append(factor)
         name = f"{SETTING}{factor}" if f"{SETTING}{factor}" in frame else name
         # A missing value is a level like others, which no grouping may drop.
-        frame[factor] = frame[name].astype(object).where(frame[name].notna(), "none")
+        values = frame[name].astype(object).where(frame[name].notna(), "none")
+        frame[factor] = values.map(lambda one: spelled(one) if isinstance(one, bool) else one)
     return found
 
 
@@ -285,7 +287,7 @@ def _departures(frame: pd.DataFrame, factors: list[str]) -> pd.Series:
     for _, runs in frame.groupby(names):
         differing = varying(runs, keys)
         for run, row in runs[list(differing)].iterrows() if differing else ():
-            settings = (f"{key.rpartition('.')[2]}={value}" for key, value in row.items())
+            settings = (f"{key.rpartition('.')[2]}={spelled(value)}" for key, value in row.items())
             texts[run] = f" ({', '.join(settings)})"
     return texts
 

@@ -66,6 +66,7 @@ class Study:
         superseded: runs of arms that were tuned again and got another value; none of `runs`.
         controls: what stands beside the arms, run by run.
         control_runs: their runs, which are none of `runs`, with the same columns.
+        uncontrolled: in words what was asked for as a control and is none.
     """
 
     directory: Path
@@ -84,6 +85,7 @@ class Study:
     superseded: tuple[str, ...] = ()
     controls: tuple[Control, ...] = ()
     control_runs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    uncontrolled: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         runs = f"{counted(len(self.runs), 'run')}, {len(self.complete)} complete"
@@ -291,16 +293,15 @@ class Study:
                 runs = runs[~runs["run"].isin(elsewhere - of_grids)]
             return comparisons(runs, self.factors, self.parts, contrast, reference)
         plans = plans or list(derived(design, self.runs, self.factors, self.parts))
-        found = [
+        if not plans:
+            raise UserError(
+                f"report.design={design}: no factor of this study has two levels to compare."
+            )
+        return [
             one
             for planned in plans
             for one in arm_comparisons(planned, self.runs, self.factors, self.parts)
         ]
-        if not found:
-            raise UserError(
-                f"report.design={design}: no factor of this study has two levels to compare."
-            )
-        return found
 
     def audit(
         self, contrast: str | None = None, reference: str | None = None, design: str | None = None

@@ -83,9 +83,9 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
     Columns: `arm`, `role` and `factor` (see `ArmRow`), the level of every factor by its name (as
     "level of NAME" where that is another column's); of its score
     `mean`, `sd`, `n` and `note`; of the question that the arm is there for `kind`, `difference`,
-    `low`, `high`, `pairs` (seeds that both arms have) and `verdict`; `total`, the difference to the
-    first arm; `tuned KEY`, what was chosen for it; and the columns of `cost_table`, NaN where
-    nothing is complete.
+    `low`, `high`, `pairs` (seeds that both arms have), `constant` (see `Effect`) and `verdict`;
+    `total`, the difference to the first arm; `tuned KEY`, what was chosen for it; and the columns
+    of `cost_table`, NaN where nothing is complete.
 
     Args:
         comparison: of a design that is no grid.
@@ -95,7 +95,7 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
     costs = {row["column"]: row for row in cost_table(comparison).to_dict("records")}
     asked = dict(zip(comparison.asked, comparison_effects(comparison), strict=False))
     answers = {(question.kind, question.terms[0][1]): effect for question, effect in asked.items()}
-    first = comparison.arms[0].name
+    first = comparison.arms[0].name if comparison.arms[0].factor is None else None
     by_seed = comparison.complete.pivot_table("score", "seed", "column", observed=True)
     records = []
     for place, arm in enumerate(comparison.arms):
@@ -109,10 +109,11 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
             "low": effect.interval[0] if effect else math.nan,
             "high": effect.interval[1] if effect else math.nan,
             "pairs": effect.n if effect else 0,
+            "constant": effect.constant if effect else False,
             "verdict": effect.verdict if effect else "",
             "total": math.nan,
         }
-        if place and name in by_seed and first in by_seed:
+        if place and name in by_seed and first is not None and first in by_seed:
             found["total"] = (by_seed[name] - by_seed[first]).mean()
         for key in comparison.tuned_keys:
             found[f"tuned {key}"] = scores.get(f"{name} {key}")
@@ -140,33 +141,39 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
 def interactions_table(comparison: Comparison) -> pd.DataFrame:
     """Returns where added alone and left out disagree: one row a factor of the design `both`.
 
+    Of two factors it is one question: each one's addition is what the other leaves when left out.
+
     Columns: `factor`, `added` and `left_out` (what its reference level contributes so, over the
-    seeds that have all four arms), and of their difference `interaction`, `low`, `high`, `pairs`
-    and `verdict`.
+    seeds that have all four arms), and of their difference `interaction`, `low`, `high`, `pairs`,
+    `constant` and `verdict`.
     """
-    records = []
+    found: dict[str, dict[str, Any]] = {}
+    twins: dict[str, dict[str, Any]] = {}
     by_seed = comparison.complete.pivot_table("score", "seed", "column", observed=True)
     for question, effect in zip(comparison.asked, comparison_effects(comparison), strict=False):
         if question.kind != "interaction":
             continue
-        added, base, reference, all_but = (comparison.arms[p].name for _, p in question.terms)
-        there = {added, base, reference, all_but} <= set(by_seed.columns)
+        added, base, reference, all_but = (comparison.arms[p] for _, p in question.terms)
+        there = {one.name for one in (added, base, reference, all_but)} <= set(by_seed.columns)
         common = by_seed.reindex(effect.differences.index)  # So that the columns add up.
-        levels_of = [comparison.arms[p].levels for _, p in question.terms]
-        factor = next(key for key in levels_of[0] if levels_of[0][key] != levels_of[1][key])
-        records.append(
-            {
-                "factor": factor,
-                "added": (common[added] - common[base]).mean() if there else math.nan,
-                "left_out": (common[reference] - common[all_but]).mean() if there else math.nan,
+        for rows, one, without in ((found, added, all_but), (twins, all_but, added)):
+            factors = [key for key, level in one.levels.items() if level != base.levels[key]]
+            if rows is twins and len(factors) != 1:
+                continue
+            pair = reference.name, without.name
+            rows[factors[0]] = {
+                "factor": factors[0],
+                "added": (common[one.name] - common[base.name]).mean() if there else math.nan,
+                "left_out": (common[pair[0]] - common[pair[1]]).mean() if there else math.nan,
                 "interaction": effect.mean,
                 "low": effect.interval[0],
                 "high": effect.interval[1],
                 "pairs": effect.n,
+                "constant": effect.constant,
                 "verdict": effect.verdict,
             }
-        )
-    return pd.DataFrame(records)
+    found = twins | found
+    return pd.DataFrame([found[key] for key in comparison.arms[0].levels if key in found])
 
 
 def effects_table(comparison: Comparison) -> pd.DataFrame:
@@ -207,14 +214,16 @@ def _arm_questions(comparison: Comparison) -> list[Question]:
     """Returns what a design asks, by the cells of its one row."""
     row = tuple(comparison.runs[list(comparison.rows)].iloc[0])
     names = [readable(arm.name) for arm in comparison.arms]
+    as_added = [readable(arm.added) for arm in comparison.arms]
     found = []
     for asked in comparison.asked:
         plus, minus = ([place for w, place in asked.terms if w * sign > 0] for sign in (1, -1))
         if asked.kind == "interaction":
             (added, all_but), (base, reference) = plus, minus
-            pair = f"{names[added]} - {names[base]}", f"({names[reference]} - {names[all_but]})"
+            pair = f"{as_added[added]} - {names[base]}", f"({names[reference]} - {names[all_but]})"
         else:
-            pair = names[plus[0]], names[minus[0]]
+            minuends = as_added if asked.kind == "addition" else names
+            pair = minuends[plus[0]], names[minus[0]]
         cells = [(*row, arm.name) for arm in comparison.arms]
         terms = tuple((weight, cells[place]) for weight, place in asked.terms)
         found.append(Question(asked.kind, *pair, "", terms))

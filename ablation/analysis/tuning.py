@@ -141,12 +141,15 @@ def ties(trials: Sequence[Trial], chosen: int) -> list[int]:
 def at_edge(grid: Mapping[str, Sequence[Any]], values: Mapping[str, Any]) -> list[str]:
     """Returns the keys whose chosen value is the smallest or largest that was tried.
 
-    A better one may lie beyond. Keys whose values are no numbers have no edge.
+    A better one may lie beyond. Keys whose values are no numbers have no edge, and of two values
+    both are at one, which says nothing.
     """
     found = []
     for key, value in values.items():
         known = grid[key]
-        if all(isinstance(one, int | float) and not isinstance(one, bool) for one in known):
+        if len(known) > 2 and all(
+            isinstance(one, int | float) and not isinstance(one, bool) for one in known
+        ):
             found += [key] if value in (min(known), max(known)) else []
     return found
 

@@ -9,6 +9,7 @@ from ablation.records import asked
 from ablation.records.store import LESIONS
 
 _KEY = "controls"
+_WITHOUT = "uncontrolled"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,31 @@ def controls(study: Path) -> list[Control]:
     What is damaged is left out, and its runs are then like others.
     """
     return _read(asked.get(study, _KEY))
+
+
+def without(study: Path) -> list[str]:
+    """Returns in words what was asked for as a control and is none."""
+    return [line for lines in _lines(asked.get(study, _WITHOUT)).values() for line in lines]
+
+
+def put_without(study: Path, said: Mapping[str, Sequence[str]]) -> None:
+    """Puts on record why arms have no control, in place of what was said of the same kinds.
+
+    Raises:
+        UserError: the record is damaged.
+    """
+
+    def changed(stored: Any) -> dict[str, list[str]]:
+        found = _lines(stored) | {kind: list(lines) for kind, lines in said.items()}
+        return {kind: lines for kind, lines in found.items() if lines}
+
+    known = asked.get(study, _WITHOUT)
+    if changed(known) != _lines(known):
+        asked.update(study, _WITHOUT, changed)
+
+
+def _lines(stored: Any) -> dict[str, list[str]]:
+    return stored if isinstance(stored, dict) else {}
 
 
 def _read(stored: Any) -> list[Control]:

@@ -50,9 +50,10 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
     asked = comparison_effects(comparison)
     effects = [effect for effect in asked if effect.n]
     unanswered = list(_unanswered([effect for effect in asked if not effect.n]))
+    unbuilt = list(_unbuilt(comparison))
     if not effects:
-        return unanswered
-    found = [*_did_not_learn(comparison), *_too_sure(effects)]
+        return [*unbuilt, *unanswered]
+    found = [*unbuilt, *_did_not_learn(comparison), *_too_sure(effects)]
     if max(effect.n for effect in effects) < SEEDS_FOR_A_VERDICT:
         found += _without_verdict(comparison, effects)
     elif comparison.arms:
@@ -88,6 +89,14 @@ def _exact(effects: Sequence[Effect]) -> Iterator[str]:
             f"The exact sign-flip test, which assumes symmetry alone, confirms {confirmed} of "
             f"{counted(len(decided), 'conclusion')} and cannot speak of the others yet."
         )
+
+
+def _unbuilt(comparison: Comparison) -> Iterator[str]:
+    """Yields that there is no arm of those that the others are held against, and why."""
+    for role, reason in comparison.unbuilt.items():
+        name = "stripped arm" if role == "stripped" else role
+        which = "no question about it" if comparison.asked else "no question"
+        yield f"The {name} could not be built ({readable(reason)}), so {which} has an answer."
 
 
 def _unanswered(effects: Sequence[Effect]) -> Iterator[str]:
@@ -129,19 +138,18 @@ def _did_not_learn(comparison: Comparison) -> Iterator[str]:
     near = is_near_chance(runs["skill"].to_numpy(float), runs["chance"].to_numpy(float))
     keys = [*comparison.rows, "column"]
     cells = dict(iter(pd.Series(near, runs.index).groupby([runs[key] for key in keys])))
-    parted = []
+    parted, untrained = [], []
     for key in combinations(runs, keys):
-        of_cell = cells[key]
-        if 0 < of_cell.sum() < len(of_cell):
-            name = _cell(comparison, key)
-            parted.append(
-                f"{name} learned in {len(of_cell) - of_cell.sum()} of {len(of_cell)} seeds"
-            )
+        of_cell, name = cells[key], _cell(comparison, key)
+        if of_cell.all():
+            untrained.append(f"{name} learned in none of {len(of_cell)}")
+        elif of_cell.any():
+            learned = len(of_cell) - of_cell.sum()
+            parted.append(f"{name} learned in {learned} of {len(of_cell)} seeds")
     if parted:
-        yield (
-            f"Not every seed learns: {_shortly(parted)} and stayed near chance in the others, "
-            "so a mean over its seeds says little."
-        )
+        text = f"Not every seed learns: {_shortly(parted)} and stayed near chance in the others, "
+        text += "so a mean over its seeds says little"
+        yield f"{text}; {_shortly(untrained)}." if untrained else f"{text}."
 
 
 def _too_sure(effects: Sequence[Effect]) -> Iterator[str]:

@@ -24,6 +24,7 @@ from ablation.analysis.tables import (
 )
 from ablation.factors import spelled
 from ablation.report import judged
+from ablation.targets import TARGETS
 from ablation.terminal import duration
 
 _TICKS = {True: "✓", False: "–", None: ""}
@@ -116,8 +117,7 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
 
 def control_cells(comparison: Comparison) -> Cells:
     """Returns the controls of a comparison, each below the arm that it is held against."""
-    # It has no verdict, whatever its spread.
-    table, metric = controls_table(comparison).assign(verdict=""), comparison.metric
+    table, metric = controls_table(comparison), comparison.metric
     rows = []
     for _, row in table.iterrows():
         parameters = row["parameters"]
@@ -242,7 +242,12 @@ def runs_cells(runs: pd.DataFrame) -> Cells:
     # Losses first, and training beside validation.
     shown.sort(key=lambda name: not name.endswith("loss"))
     header = ["run", "state", "reason", *(name.replace("_", " ") for name in shown), "s"]
-    written = {name: percent if "accuracy" in name else _four_digits for name in shown}
+    judged_columns = {
+        name: column
+        for target in TARGETS.values()
+        for name, column in judged.columns(target()).items()
+    }
+    written = {name: percent if judged_columns[name].scale > 1 else _four_digits for name in shown}
     rows = [
         [
             row["run"],
@@ -361,8 +366,8 @@ def _between(metric: Metric, row: pd.Series, what: str) -> str:
     if not row["pairs"]:
         return ""
     if math.isnan(row["low"]):
-        spread = ", no spread" if row["pairs"] > 1 and not row["verdict"] else ""
-        return f"{metric.signed(row[what])} (n={row['pairs']}{spread})"
+        why = ", no spread" if row["constant"] else ", too few seeds for an interval"
+        return f"{metric.signed(row[what])} (n={row['pairs']}{why if row['pairs'] > 1 else ''})"
     low, high = metric.bounds(row["low"], row["high"])
     return f"{metric.signed(row[what])} [{low}, {high}]"
 

@@ -139,6 +139,10 @@ def _assumptions(comparison: Comparison, most: int) -> str:
 
 def _compute(study: Study) -> Iterator[tuple[str, str]]:
     runs = study.all_runs[study.all_runs["state"] != store.REFUSED]
+    if runs.empty:
+        yield "On which machines?", "No run was trained."
+        yield from _tuning(study)
+        return
     frame = pd.DataFrame([_spent(study, run) for run in runs["run"]], index=runs.index)
     yield "On which machines?", "; ".join(_machines(frame, runs)) + "."
     memory = runs["peak_memory_bytes"].max()

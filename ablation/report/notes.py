@@ -96,8 +96,12 @@ def states(study: Study) -> str:
 
 
 def outside(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:
-    """Returns which runs stand in no table or in one of their own, nothing if none do."""
-    return [*_beside(study, comparisons), *_tuned(study, comparisons)]
+    """Returns which runs stand in no table or in one of their own, and which controls do not."""
+    found = [*_beside(study, comparisons), *_tuned(study, comparisons)]
+    if study.uncontrolled:
+        items = first(study.uncontrolled, _LISTED_AT_MOST)
+        found.append(Note(lead="Without a control:", items=items))
+    return found
 
 
 def _tuned(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:
@@ -124,7 +128,7 @@ def _beside(study: Study, comparisons: Sequence[Comparison]) -> list[Note]:
     runs = study.runs[study.runs["state"] != store.REFUSED]
     shown = {name for comparison in comparisons for name in comparison.runs["run"]}
     left = len(set(runs["run"]) - shown)
-    if not left:
+    if not left or not comparisons:
         return []
     design = comparisons[0].design
     others = dict.fromkeys(one.design for one in study.designs if one.design != design)
@@ -270,7 +274,7 @@ def _chance(comparison: Comparison) -> str:
     known = sorted(runs["score_of_chance"].dropna().unique())
     shares = " or ".join(map(metric.number, known))
     target = comparison.target
-    text = f" {target.nothing} would score {shares}." if known else ""
+    text = f" {metric.nothing or target.nothing} would score {shares}." if known else ""
     return f"{text} A run {target.no_skill.format(NEAR_CHANCE_SHARE)} counts as near chance."
 
 

@@ -67,7 +67,7 @@ class Widened:
     """What widening the arms of a command comes to.
 
     Attributes:
-        expansion: its jobs, with those of widened arms.
+        expansion: its jobs, with those of widened arms, and why others have none.
         said: a line for each arm that lost parameters, or one that none did.
     """
 
@@ -95,20 +95,25 @@ def widened(expansion: Expansion, runs: Sequence[Run], design: str) -> Widened:
         of_pair[place] = hashlib.sha256(json.dumps(search, sort_keys=True).encode()).hexdigest()[:8]
         searches[of_pair[place]] = search | {"backend": runs[place].config.backend}
     answers = _answers(searches, runs[0])
-    found, said = [], dict[str, None]()
+    found, said, without = [], dict[str, None](), dict[str, None]()
     for place, full in pairs.items():
         answer = answers[of_pair[place]]
         if "level" not in answer:
+            continue
+        if answer["level"] == runs[place].config.parts[widen.PART]:
+            closest = "no width comes closer than the arm as it is"
+            without[f"{_lost(jobs[place], answer)}; {closest}"] = None
             continue
         facts = answer | {"search": of_pair[place], "part": widen.PART}
         keys = {f"{PARTS}{widen.PART}": answer["level"]}
         found.append(Change(CAPACITY, place, keys, facts, full))
         said[_told(jobs[place], answer)] = None
-    if not found:
-        said["control=capacity: no arm has 1 % fewer parameters than the full network"] = None
+    if not found and not without:
+        without["control=capacity: no arm has 1 % fewer parameters than the full network"] = None
     known = [job.control for job in expansion.jobs if job.control]
     jobs = [*jobs, *_jobs(jobs, [*known, *found])]
-    return Widened(replace(expansion, jobs=jobs), list(said))
+    uncontrolled = expansion.uncontrolled | {CAPACITY: tuple(without)}
+    return Widened(replace(expansion, jobs=jobs, uncontrolled=uncontrolled), [*said, *without])
 
 
 def full_of(expansion: Expansion, runs: Sequence[Run], design: str) -> dict[int, int]:
@@ -201,16 +206,19 @@ def _answers(searches: Mapping[str, dict[str, Any]], run: Run) -> dict[str, dict
 
 def _told(job: Job, answer: Mapping[str, Any]) -> str:
     """Returns how an arm is widened, in words, and whether that reaches the full network's size."""
-    own, target, parameters = answer["own"], answer["target"], answer["parameters"]
-    named = ", ".join(f"{key}={level}" for key, level in job.levels.items())
-    text = (
-        f"control=capacity: {named} has {own:,} parameters, the full network {target:,}; "
-        f"{widen.PART}={answer['level']} gives it {parameters:,}"
-    )
+    target, parameters = answer["target"], answer["parameters"]
+    text = f"{_lost(job, answer)}; {widen.PART}={answer['level']} gives it {parameters:,}"
     if abs(parameters - target) > widen.WITHIN * target:
         share = 100 * (parameters - target) / target
         text += f", the closest there is, though {share:+.1f} % off"
     return text
+
+
+def _lost(job: Job, answer: Mapping[str, Any]) -> str:
+    """Returns how many parameters an arm has, and the full network."""
+    named = ", ".join(f"{key}={level}" for key, level in job.levels.items())
+    own, target = answer["own"], answer["target"]
+    return f"control=capacity: {named} has {own:,} parameters, the full network {target:,}"
 
 
 @dataclass(frozen=True)
@@ -252,16 +260,17 @@ def lesions(
         trained: the names of the runs that the command has trained.
     """
     by_full: dict[str, tuple[Run, list[dict[str, Any]]]] = {}
+    everyone = full_of(expansion, runs, design).items()
+    pairs = [(runs[one], runs[full]) for one, full in everyone if runs[one].name != runs[full].name]
+    if not any(_in_parts_alone(*pair) for pair in pairs):
+        text = "control=lesion: no arm differs from the full network in parts alone"
+        return Lesioned([], [text])
     found, said = [], dict[str, None]()
-    for place, full_place in full_of(expansion, runs, design).items():
-        run, full = runs[place], runs[full_place]
-        if run.name == full.name or not {run.name, full.name} <= {*trained}:
-            continue
-        if asdict(run.config) | {"parts": {}, "keep_checkpoints": 0} != asdict(full.config) | {
-            "parts": {},
-            "keep_checkpoints": 0,
-        }:
+    for run, full in pairs:
+        if not _in_parts_alone(run, full):
             said[f"control=lesion: {run.network.name} differs in more than parts"] = None
+            continue
+        if not {run.name, full.name} <= {*trained}:
             continue
         if store.read_status(full.directory).state != store.COMPLETE:
             continue  # It is a hole, and said as such.
@@ -286,3 +295,9 @@ def lesions(
         except UserError as error:
             said[f"control=lesion: {full.name} could not be judged: {error}"] = None
     return Lesioned(found, list(said))
+
+
+def _in_parts_alone(run: Run, full: Run) -> bool:
+    """Returns whether the network of a run is all that sets it apart from a full network's."""
+    others = {"parts": {}, "keep_checkpoints": 0}
+    return asdict(run.config) | others == asdict(full.config) | others

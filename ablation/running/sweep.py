@@ -414,6 +414,8 @@ class Sweep:
             if self._decided:
                 self._decided.put(self._of_jobs[: len(self._decided.reasons)], self._trained)
             recorded_controls.put(self._directory, list(self._controls()))
+            if self._expansion:
+                recorded_controls.put_without(self._directory, self._expansion.uncontrolled)
             if self._buying:
                 self._buying.record()
         except OSError as error:
@@ -452,6 +454,7 @@ class Sweep:
         for line in found.said:
             self._console.print(line, soft_wrap=True, highlight=False)
         recorded_controls.put(self._directory, found.controls)
+        recorded_controls.put_without(self._directory, {LESION: found.said})
 
     @property
     def widens(self) -> bool:

@@ -148,11 +148,7 @@ class Tuning:
 
     def called(self) -> dict[str, str]:
         """Returns the values that each trial tries, such as "learning_rate=0.1", by its run."""
-        # Of each override the last part of the key, and its value.
-        short = [
-            ", ".join(word[word.rfind(".", 0, word.index("=")) + 1 :] for word in values)
-            for values in self._combinations
-        ]
+        short = [", ".join(map(_short, values)) for values in self._combinations]
         return {
             run.name: tried
             for arm in self._arms
@@ -419,6 +415,15 @@ def _others(words: Sequence[str], tune: TuneConfig) -> list[str]:
     """Returns the overrides of a job that its trials have too."""
     own = ("seed=", "epochs=") if tune.epochs is not None else ("seed=",)
     return [word for word in words if not word.startswith(own)]
+
+
+def _short(word: str) -> str:
+    """Returns an override with the last part of its key alone, and its value as one types it."""
+    (override,) = parsed([word])
+    key, _, typed = word.partition("=")
+    value = override.value()
+    typed = spelled(value) if isinstance(value, bool) else typed
+    return f"{key.rpartition('.')[2]}={typed}"
 
 
 def _differing(one: Sequence[str], other: Sequence[str]) -> list[str]:

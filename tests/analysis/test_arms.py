@@ -70,12 +70,22 @@ def test_both_asks_where_parts_do_not_add_up(stored_design):
 
     study = stored_design("both", named, accuracy, "arch=20")
     comparison, effects = _effects(study)
-    (interaction,) = tables.interactions_table(comparison).to_dict("records")
-    assert interaction["factor"] == "se"
-    assert interaction["added"] == pytest.approx(0.05)
-    assert interaction["left_out"] == pytest.approx(0.02)
-    assert interaction["interaction"] == pytest.approx(0.03)
-    assert len(effects) == 5
+    found = tables.interactions_table(comparison).set_index("factor")
+    assert list(found.index) == ["se", "norm"]
+    assert found["added"].tolist() == pytest.approx([0.05, 0.20])
+    assert found["left_out"].tolist() == pytest.approx([0.02, 0.17])
+    # Of two parts it is one question, whose answer stands in both rows.
+    assert found["interaction"].tolist() == pytest.approx([0.03, 0.03])
+    assert {effect.family for effect in effects.values()} == {5}
+    # An addition is called after what is added, not after what the reference would lack.
+    assert list(effects) == [
+        "without se - reference",
+        "norm: none - reference",
+        "only se - stripped",
+        "only norm: batch - stripped",
+        "(only se - stripped - (reference - without se))",
+    ]
+    assert effects["only norm: batch - stripped"].mean == pytest.approx(0.20)
     # With two parts an arm is without the one and has the other alone; its row says the former.
     table = tables.arms_table(comparison).set_index("arm")
     assert table["difference"].dropna().tolist() == pytest.approx([-0.02, -0.17])

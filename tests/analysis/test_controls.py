@@ -13,8 +13,9 @@ from ablation.analysis.significance import ALPHA, paired_t_p
 from ablation.analysis.tables import arms_table, comparison_effects, questions
 from ablation.config import UserError
 from ablation.export.exported import exported
-from ablation.records import controls, store
+from ablation.records import asked, controls, store
 from ablation.records.controls import Control
+from ablation.report.cells import arm_cells, control_cells
 from ablation.report.write import write_report
 
 SEEDS = (0, 1, 2, 3)
@@ -255,3 +256,13 @@ def test_claims_name_arms_and_controls_as_the_table_does(with_capacity, monkeypa
     answers = {one.claim.text: one.verdict for one in claimed(loaded).answers}
     assert answers["se=true = se=false, capacity within 4"] == "HOLDS"
     assert answers["reference > without se by 1"] == "OPEN"
+
+
+def test_too_few_seeds_for_an_interval_are_not_called_no_spread(study):
+    first = {"parts.plain": "false", "parts.se": "true"}
+    folder = study("leave_one_out", LEAVE_ONE_OUT, first)
+    asked.look(folder, len(SEEDS), SEEDS)
+    (comparison,) = load(folder).comparisons()
+    said = [row[-1] for row in control_cells(comparison).rows]
+    assert "(n=4, too few seeds for an interval)" in said[-1]
+    assert "(n=4, too few seeds for an interval)" in " ".join(arm_cells(comparison).rows[1])

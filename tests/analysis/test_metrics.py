@@ -11,6 +11,7 @@ from ablation.analysis.reading import load
 from ablation.config import UserError
 from ablation.records import predictions, store
 from ablation.records.predictions import packed, unpacked
+from ablation.report import notes
 
 LABELS = np.array([0, 0, 1, 2])
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.1, 0.8, 0.1], [0.2, 0.5, 0.3]])
@@ -131,6 +132,33 @@ def test_a_report_by_another_metric_takes_no_training(stored_run, tmp_path):
     table = study.table()
     assert table["plain"].tolist() == pytest.approx([math.log(2)], rel=1e-3)
     assert table["residual"].tolist() == pytest.approx([math.log(1 + math.exp(-2))], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("accuracy", "Always answering the most frequent class would score 10.00."),
+        ("top5", "Always answering the five most frequent classes would score 50.00."),
+        (
+            "log_loss",
+            "Always answering the shares of the classes for their probabilities would score "
+            "2.3026.",
+        ),
+        ("guessing.py:error", "An answer that looks at no example would score 0.9000."),
+    ],
+)
+def test_a_score_stands_beside_that_of_an_answer_that_has_it(
+    name, said, stored_run, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    own = "error.chance = lambda counts: 1 - counts.max() / counts.sum()\n"
+    (tmp_path / "guessing.py").write_text(f"{OWN}\n{own}")
+    for plain in ("true", "false"):
+        labels = np.arange(10, dtype=np.int32)
+        _predicted(stored_run(f"plain={plain}"), labels, np.zeros((10, 10), np.float32))
+    (comparison,) = load(tmp_path / "main").measured(name).comparisons()
+    (note, *_) = notes.score(comparison)
+    assert f" {said} A run" in note.text
 
 
 def test_a_metric_of_ones_own_is_not_taken_for_one_of_its_name(stored_run, tmp_path, monkeypatch):

@@ -66,6 +66,7 @@ def test_a_run_that_failed_has_the_skill_of_chance(stored_run, tmp_path):
         (0.01, RATES, True),
         (0.1, RATES, False),
         (0.1, (0.1, 1.0, 0.01), False),
+        (0.1, (0.1, 0.01), False),
         ("flip", ("none", "flip"), False),
         (True, (False, True), False),
         ((0.5,), ((0.5,), (0.6,)), False),

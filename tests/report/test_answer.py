@@ -7,11 +7,13 @@ import pytest
 
 from ablation.analysis.per_image import images_table, of_images
 from ablation.analysis.reading import load
+from ablation.analysis.tables import arms_table
 from ablation.config import ReportConfig
+from ablation.records import asked, store
 from ablation.records.predictions import packed
 from ablation.report import notes
 from ablation.report.answer import answer
-from ablation.report.cells import image_cells
+from ablation.report.cells import accuracy_cells, image_cells, share_cells
 from ablation.report.write import write_report
 
 
@@ -73,6 +75,17 @@ def test_seeds_that_part_into_trained_and_untrained_come_first(grid):
     assert text.startswith(
         "Not every seed learns: plain at arch 20 learned in 2 of 4 seeds and stayed near chance"
     )
+
+
+def test_arms_that_learned_in_no_seed_are_named_too(grid):
+    parted = {
+        ("20", "true"): [0.1, 0.8, 0.1],
+        ("20", "false"): [0.9, 0.91, 0.9],
+        ("34", "true"): [0.1, 0.11, 0.1],
+        ("34", "false"): [0.9, 0.91, 0.9],
+    }
+    text = _answer(grid(parted, 3))
+    assert "so a mean over its seeds says little; plain at arch 34 learned in none of 3" in text
 
 
 def test_what_is_open_says_what_would_settle_it(grid):
@@ -289,3 +302,51 @@ def test_nothing_is_zero_points_higher(grid):
     text = _answer(grid(same, 3))
     assert "accuracy with residual is the same as with plain at arch 20" in text
     assert "0.00 points" not in text
+
+
+@pytest.mark.parametrize(
+    ("design", "role", "said"),
+    [
+        ("leave_one_out", "reference", "The reference could not be built (too wide), so no "),
+        ("add_one", "stripped", "The stripped arm could not be built (too wide), so no "),
+        ("both", "reference", "The reference could not be built (too wide), so no "),
+    ],
+)
+def test_an_arm_that_others_are_held_against_and_that_does_not_exist_comes_first(
+    design, role, said, stored_design
+):
+    study = stored_design(design, NAMED, _scores, "arch=20", seeds=range(3))
+    (comparison,) = load(study).comparisons()
+    runs = comparison.runs
+    for run in runs.loc[runs["column"] == role, "run"]:
+        store.write_status(study / run, store.Status().begun().ended(store.REFUSED, "too wide"))
+    which = "question about it" if design == "both" else "question"
+    text = _answer(study)
+    assert text.startswith(f"{said}{which} has an answer.")
+    (comparison,) = load(study).comparisons()
+    assert bool(comparison.asked) == (design == "both")
+    assert arms_table(comparison)["total"].isna().all()
+
+
+def test_switches_are_said_as_they_are_typed(stored_run, tmp_path):
+    for plain in ("true", "false"):
+        for deterministic in ("true", "false"):
+            stored_run(f"plain={plain}", f"deterministic={deterministic}")
+    study = tmp_path / "main"
+    asked.add(study, ["deterministic"])
+    for contrast in (None, "deterministic"):
+        (comparison,) = load(study).comparisons(contrast=contrast)
+        shown = [*accuracy_cells(comparison).rows, *share_cells(comparison).rows]
+        said = f"{_answer(study, contrast=contrast)} {shown}"
+        assert "true" in said and "True" not in said and "False" not in said
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["beside another run", "alone"])
+def test_a_design_of_which_no_arm_can_be_built_has_a_report(beside, stored_run, stored_design):
+    study = stored_design("leave_one_out", NAMED, _scores, "arch=20")
+    if beside:
+        stored_run("arch=32")
+    for run in study.glob("20-*"):
+        store.write_status(run, store.Status().begun().ended(store.REFUSED, "too wide"))
+    write_report(study)
+    assert "too wide" in (study / "report.md").read_text()

@@ -1,11 +1,12 @@
 """The layouts of designs, rebuilt from the numbers of three published tables."""
 
+import pandas as pd
 import pytest
 
 from ablation.analysis.reading import load
 from ablation.records import asked
 from ablation.report import latex, markdown
-from ablation.report.cells import arm_cells
+from ablation.report.cells import arm_cells, runs_cells
 from support import current_sources
 
 NETS = """
@@ -182,3 +183,15 @@ def test_a_roadmap_with_what_was_not_kept_and_its_target(convnext):
     assert rows["nets.py:swin"]["difference"] == ""
     assert not any("swin" in question.kind for question in comparison.asked)
     assert len(comparison.asked) == 16 + 1
+
+
+def test_the_list_of_runs_has_each_score_in_its_own_unit():
+    ended = {"state": "complete", "reason": "", "seconds": 9.0}
+    labels = {"run": "a", "target": "labels", "val_mean_average_precision": 0.5991}
+    classes = {"run": "b", "target": "classes", "val_accuracy": 0.25, "val_loss": 1.5}
+    values = {"run": "c", "target": "value", "val_mae": 0.25}
+    cells = runs_cells(pd.DataFrame([one | ended for one in (labels, classes, values)]))
+    labels, classes, values = (dict(zip(cells.header, row, strict=True)) for row in cells.rows)
+    assert labels["val mean average precision"] == "59.91"
+    assert (classes["val accuracy"], classes["val loss"]) == ("25.00", "1.5000")
+    assert values["val mae"] == "0.2500"

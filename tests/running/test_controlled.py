@@ -5,7 +5,15 @@ import re
 
 import pytest
 
-from ablation.records import controls, store
+from ablation.analysis.reading import load
+from ablation.designs import Space
+from ablation.designs.registry import DESIGNS
+from ablation.factors import spelled
+from ablation.records import asked, controls, store
+from ablation.report import notes
+from ablation.running import controls as running
+from ablation.running.jobs import Expansion, Job
+from support import run_of
 
 NET = """
 import keras
@@ -116,3 +124,46 @@ def test_bad_input_gets_one_line(words, said, cli, tmp_path):
     lines = done.stderr.strip().splitlines()
     assert [line for line in lines if line.startswith("ablation: ")] == lines[-1:]
     assert not list(tmp_path.iterdir())
+
+
+def _expanded(config, **levels):
+    """Returns a design of some factors as a command has it, and its runs."""
+    arms = DESIGNS["leave_one_out"].arms(Space(levels))
+    typed = [{key: spelled(level) for key, level in arm.levels.items()} for arm in arms]
+    runs = [run_of(config("arch=20", *(f"{k}={v}" for k, v in one.items()))) for one in typed]
+    jobs = [Job((), place, one, {}) for place, one in enumerate(typed)]
+    return Expansion(jobs, list(levels), Space(levels)), runs
+
+
+def test_an_arm_that_no_width_brings_closer_is_said_and_not_trained(config, monkeypatch):
+    expansion, runs = _expanded(config, **{"parts.se": (True, False)})
+    own = runs[1].config.parts["width"]
+    answer = {"own": 2410, "target": 2474, "level": own, "parameters": 2410}
+    monkeypatch.setattr(running, "_search", lambda run, full: {})
+    monkeypatch.setattr(running, "_answers", lambda searches, run: dict.fromkeys(searches, answer))
+    found = running.widened(expansion, runs, "leave_one_out")
+    said = (
+        "control=capacity: parts.se=false has 2,410 parameters, the full network 2,474; no width "
+        "comes closer than the arm as it is"
+    )
+    assert found.said == [said] and found.expansion.uncontrolled == {"capacity": (said,)}
+    assert found.expansion.jobs == expansion.jobs
+
+
+def test_a_lesion_of_arms_that_differ_in_no_part_is_said(config):
+    expansion, runs = _expanded(config, **{"recipe.momentum": (0.9, 0.0)})
+    trained = [run.name for run in runs]
+    found = running.lesions(expansion, runs, "leave_one_out", trained)
+    assert found.said == ["control=lesion: no arm differs from the full network in parts alone"]
+
+
+def test_why_there_is_no_control_stays_in_the_report(stored_run, tmp_path):
+    for plain in ("true", "false"):
+        stored_run(f"plain={plain}")
+    study = tmp_path / "main"
+    asked.add(study, [])
+    controls.put_without(study, {"lesion": ["no parts"], "capacity": ["no width"]})
+    controls.put_without(study, {"capacity": []})
+    loaded = load(study)
+    (note,) = notes.outside(loaded, loaded.comparisons())
+    assert (note.lead, note.items) == ("Without a control:", ("no parts",))

@@ -8,8 +8,11 @@ import time
 
 import pandas as pd
 import pytest
+from hydra import initialize_config_dir
 
+from ablation.config import CONF_DIR
 from ablation.records import store, tuning
+from ablation.running.tuning import _short
 from support import start_sweep
 
 NET = """
@@ -325,3 +328,9 @@ def test_a_damaged_record_is_named(copied, cli):
     done = cli("runs/main", module="ablation.report", cwd=copied)
     assert done.returncode == 2 and "tuning does not say what was tried" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_trial_is_called_by_its_values_as_they_are_typed():
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        assert _short("parts.loud=True") == "loud=true"  # As Hydra writes it.
+        assert _short("recipe.learning_rate=0.30") == "learning_rate=0.30"
