@@ -229,8 +229,8 @@ def usual_contrast(parts: Mapping[str, bool], others: Mapping[str, bool]) -> str
         parts: whether each varies within an architecture; see `varying_within`.
         others: whether each other factor varies within a data set.
     """
-    others = {key: does for key, does in others.items() if key not in parts}
-    ordered = sorted((parts | others).items(), key=lambda item: item[0] == "arch")
+    beside = [(key, does) for key, does in others.items() if key not in parts]
+    ordered = sorted([*parts.items(), *beside], key=lambda item: item[0] == "arch")
     several = [key for key, does in ordered if does]
     return next(iter([*several, *parts]), "arch")
 

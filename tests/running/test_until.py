@@ -210,7 +210,10 @@ def test_an_arm_that_always_fails_is_not_bought_for_ever(cli, folder):
         (["-m", "parts.wide=true,false", "seed=0,until(9)"], "nothing beside it"),
         (["-m", "parts.wide=true,false", "epochs=until(9)"], "until() is for seeds"),
         (["-m", "parts.wide=true,false", "seed=until(9)", "rerun=all"], "name the seeds"),
-        (["-m", "recipe.momentum=0,0.9", "report.contrast=wide", "seed=until(9)"], "add report.contrast=recipe.momentum"),
+        (
+            ["-m", "recipe.momentum=0,0.9", "report.contrast=wide", "seed=until(9)"],
+            "add report.contrast=recipe.momentum",
+        ),
         (["-m", "parts.wide=true,false", "claims=none.yaml"], "none.yaml cannot be read"),
         (["-m", "parts.wide=true,false", "claims=bad.yaml"], "claim 1: 'wide >' is no claim"),
         (["-m", "parts.wide=true,false", "claims=typo.yaml"], "Known: "),
