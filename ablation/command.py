@@ -170,11 +170,11 @@ def overrides(words: Sequence[str], sweeps: bool = False) -> list[str]:
     for place, word in enumerate(words):
         if not _is_whole(word):
             raise loose(words, place)
-    _check_once(words)
+    check_once(words)
     return [_override(word, sweeps) for word in words]
 
 
-def _check_once(words: Sequence[str]) -> None:
+def check_once(words: Sequence[str]) -> None:
     """Raises UserError if a key is given twice, of which Hydra takes the last."""
     given: dict[str, list[str]] = {}
     for word in words:

@@ -437,6 +437,14 @@ def test_two_studies_are_compared_cell_by_cell(cli, tiny_study, tmp_path):
     assert done.stdout.count("+0.00") == 2
 
 
+def test_a_study_is_not_compared_with_itself(cli, tiny_study, tmp_path):
+    (tmp_path / "other").symlink_to(tiny_study[0])
+    done = cli(str(tiny_study[0]), "./other", cwd=tmp_path, module="ablation.report")
+    assert done.returncode == 2
+    assert done.stderr.endswith("main and other are one folder; name two studies.\n")
+    assert not done.stdout
+
+
 def test_a_command_key_cannot_be_swept(cli, tmp_path):
     done = cli("-m", "study=a,b", cwd=tmp_path)
     assert done.returncode == 2
@@ -477,6 +485,7 @@ def test_text_and_command_are_what_was_typed_all_the_way(cli, tmp_path):
         (["report.contrast=size"], ["report.contrast=size", "Allowed: arch, plain"]),
         (["report.reference=huge"], ["report.reference=huge", "plain, residual"]),
         (["contrast=arch"], ["contrast", "report.contrast"]),
+        (["report.metric=accuracy", "report.metric=log_loss"], ["report.metric is given 2 times"]),
         (["other", "third"], ["one study, or two"]),
     ],
 )
