@@ -1,5 +1,6 @@
 """What a user meets on the command line."""
 
+import io
 import json
 import re
 import shlex
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 
 from ablation.config import CONF_DIR, Config, flatten
+from ablation.data.__main__ import main as prepare_data
 from ablation.networks.registry import ARCHS
 from ablation.records import store
 from support import TINY, tiny
@@ -521,6 +523,12 @@ def test_a_design_of_a_single_run_is_refused(cli, tmp_path):
     assert done.returncode == 2
     assert "put -m before the keys" in done.stderr and len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_what_prepares_data_says_that_it_is_not_run_by_hand(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert prepare_data() == 2
+    assert capsys.readouterr().err.startswith("ablation.data is not run by hand")
 
 
 def test_a_sweeper_of_another_kind_is_refused(cli, tmp_path):
