@@ -37,6 +37,7 @@ _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _ELEMENT = re.compile(rf"\s*({_QUOTED.pattern})\s*(?=,|$)|([^,]*)", re.DOTALL)
 _FUNCTION = re.compile(r"(choice|glob|interval|range|shuffle|sort|tag)\s*\((.*)\)", re.DOTALL)
 _GLOBAL = re.compile(r"\s*#\s*@package\s+_global_\s*$", re.MULTILINE)
+_COMPLETION = re.compile(r"(install|uninstall|query)=(bash|fish|zsh)")
 _REFERENCE = "design.reference."
 _REJECTED = "design.rejected="
 _TUNE = "tune."
@@ -66,14 +67,29 @@ def arranged(words: Sequence[str]) -> list[str]:
     modes = swept | shown | names & {"-r", "--run", "-sc", "--shell-completion"}
     if len(modes) > 1:
         raise UserError(f"{' and '.join(sorted(modes))} exclude each other; give one of them.")
+    completes = names & {"-sc", "--shell-completion"}
+    if completes and sum(map(bool, map(_COMPLETION.fullmatch, rest))) != 1:
+        raise UserError(
+            f"{' '.join(completes)} takes one of install=SHELL, uninstall=SHELL and query=SHELL; "
+            "SHELL is bash, fish or zsh."
+        )
     if "--resolve" in names and not names & {"-c", "--cfg", "-h", "--help"}:
         raise UserError("--resolve goes with --cfg: --cfg job --resolve.")
     keys.admit(_archs(rest, options))
     _check_files(rest, options)
     sweeps = "hydra.mode=MULTIRUN" in rest or any(_sweeps(rest, options))
+    rest = list(map(_without_plus, rest))
     rest = _of_tuning(_of_seeds(rest, sweeps or bool(swept)), sweeps or bool(swept))
     rest = _of_controls(rest, sweeps or bool(swept))
     return [*options, *overrides(_of_design(rest), sweeps or bool(swept))]
+
+
+def _without_plus(word: str) -> str:
+    """Returns a word without Hydra's + if its key is rewritten here, where + adds nothing to it."""
+    bare = word.lstrip("+")
+    key = bare.partition("=")[0]
+    rewritten = key in ("seed", "control", "tune", *keys.MARKS)
+    return bare if rewritten or key.startswith((_TUNE, "design.")) else word
 
 
 def _of_seeds(words: Sequence[str], sweeps: bool) -> list[str]:
@@ -202,7 +218,7 @@ def without_options(words: Sequence[str]) -> list[str]:
     for place, word in enumerate(words):
         if word.startswith("-"):
             raise _unknown_option(word, words[place + 1 :], "--help, --version")
-    return overrides(words)
+    return overrides(_of_design(list(map(_without_plus, words))))
 
 
 def text(word: str) -> str | None:
@@ -390,23 +406,34 @@ def _head(word: str) -> str | None:
 def _override(word: str, sweeps: bool) -> str:
     match = _WORD.fullmatch(word)
     if not match:
-        if keys.full(word.removeprefix("~")).startswith("parts."):
-            raise UserError(f"{word.removeprefix('~')} cannot be taken away.")
+        name = word.removeprefix("~").partition("=")[0]
+        known = keys.known_keys() | keys.schema().keys()
+        if any(f"{key}.".startswith(f"{keys.full(name)}.") for key in known):
+            raise UserError(f"{name} cannot be taken away.")
         return word
     prefix, key, value = match.groups()
-    if key in keys.groups():
-        if not value or value.startswith("[") or (value == "null" and key != "experiment"):
-            raise UserError(f"{word} is no choice; name one, or several with commas after -m.")
-        nullable = True
+    elements = _several(value) or [] if sweeps else [value]
+    if any(element.strip("\"'") == "???" for element in elements):
+        raise UserError(f"{word} cannot be given: ??? stands for a value that is missing.")
+    if _chooses(key):
+        if value in ("", "null") or value.startswith("["):
+            raise UserError(
+                f"{word} is no choice; name one, or several with commas after -m, or leave it out."
+            )
+        nullable = False
     elif key in keys.text_keys():
         nullable = keys.text_keys()[key]
     else:
         return f"{prefix}{keys.full(key)}={value}"
-    if value == "???":
-        raise UserError(f"{word} cannot be given: ??? stands for a value that is missing.")
     if sweeps:
         return f"{prefix}{keys.full(key)}={_swept(key, value, nullable)}"
     return f"{prefix}{keys.full(key)}={_text(value, nullable)}"
+
+
+def _chooses(key: str) -> bool:
+    """Returns whether a key chooses a file, of `conf/` or of Hydra's own."""
+    group = key.partition("@")[0]
+    return group in keys.groups() or group == "hydra" or "/" in group
 
 
 def _swept(key: str, typed: str, nullable: bool) -> str:

@@ -266,15 +266,22 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
     Raises:
         MissingMandatoryValue: a key without a default was not given.
     """
-    keys = [str(key) for key in config if key not in ("hydra", "parts")]
-    resolved = OmegaConf.to_container(
-        OmegaConf.masked_copy(config, keys), resolve=True, throw_on_missing=True
-    )
-    assert isinstance(resolved, dict)
+    resolved = {}
+    for key in map(str, config):
+        if key in ("hydra", "parts"):
+            continue
+        # One by one, because a copy without the others would not convert what ${...} stands for.
+        value = config[key]
+        is_group = OmegaConf.is_config(value)
+        resolved[key] = (
+            OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
+            if is_group
+            else value
+        )
     if "parts" in config:
         given = [name for name in config.parts if not OmegaConf.is_missing(config.parts, name)]
         resolved["parts"] = {name: config.parts[name] for name in given}
-    return {str(key): value for key, value in resolved.items()}
+    return resolved
 
 
 def result_keys(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
+from omegaconf.errors import OmegaConfBaseException
 
 from ablation import command, keys
 from ablation.config import CONF_DIR, Config, UserError, flatten, to_plain
@@ -235,12 +236,40 @@ def test_a_word_that_is_no_key_and_value_is_answered_with_the_one_that_is(words,
         (["photos"], "photos is not written as key=value"),
         (["20"], "20 is not written as key=value"),
         (["dataset="], "dataset= is no choice"),
+        (["experiment=null"], "experiment=null is no choice"),
+        (["hydra=null"], "hydra=null is no choice"),
         (["study=???"], "study=???"),
+        (["plain=???"], "plain=??? cannot be given"),
+        (["-m", "parts.norm=batch,'???'"], "stands for a value that is missing"),
+        (["~parts"], "parts cannot be taken away"),
+        (["~plain=true"], "plain cannot be taken away"),
+        (["~control"], "control cannot be taken away"),
+        (["~tuning"], "tuning cannot be taken away"),
+        (["tuning=0.5"], "tuning is not set by hand"),
+        (["++tuning=0.5"], "tuning is not set by hand"),
+        (["+draw=1"], "draw is not set by hand"),
+        (["-sc"], "-sc takes one of install=SHELL"),
+        (["-sc", "install=csh"], "SHELL is bash, fish or zsh"),
     ],
 )
 def test_what_no_command_can_mean_is_one_line(words, named):
     message = _refused(words)
     assert all(word in message for word in named.split(" or ")), message
+
+
+def test_what_chooses_a_file_of_hydras_own_is_text():
+    assert command.arranged(["hydra=3", "hydra/launcher=3"]) == ["hydra='3'", "hydra/launcher='3'"]
+    assert command.arranged(["-sc", "install=bash"]) == ["-sc", "install=bash"]
+
+
+@pytest.mark.parametrize("key", ["epochs", "seed", "recipe.learning_rate"])
+def test_what_a_variable_stands_for_has_the_type_of_its_key(hydra, monkeypatch, key):
+    word = f"{key}=${{oc.env:TYPED}}"
+    monkeypatch.setenv("TYPED", "7")
+    assert flatten(to_plain(compose("config", overrides=[word])))[key] == 7
+    monkeypatch.setenv("TYPED", "seven")
+    with pytest.raises(OmegaConfBaseException, match="could not be converted"):
+        to_plain(compose("config", overrides=[word]))
 
 
 def test_options_may_stand_anywhere_and_the_keys_keep_their_order():
@@ -287,6 +316,8 @@ def test_an_invisible_character_in_quotes_is_meant(hydra):
 
 def test_describe_has_no_options_but_the_same_texts():
     assert command.without_options(["arch=1e3"]) == ["arch='1e3'"]
+    levels = command.without_options(["arch=8", "design.reference.plain=false"])
+    assert levels[1] == command.arranged(["design.reference.plain=false"])[0]
     assert "unknown option -m" in _refused(["-m", "arch=20"], command.without_options)
     assert _refused(["--arch=20"], command.without_options).endswith("arch=20.")
 
@@ -332,7 +363,12 @@ def test_a_design_is_of_the_levels_in_the_order_named(hydra):
 
 
 @pytest.mark.parametrize(
-    "word", ["design.reference.plain=true", "design.reference.parts.plain=true"]
+    "word",
+    [
+        "design.reference.plain=true",
+        "design.reference.parts.plain=true",
+        "++design.reference.plain=true",
+    ],
 )
 def test_another_reference_can_be_asked_for(hydra, word):
     found = _expanded("design=leave_one_out", "plain=false,true", "parts.se=true,false", word)
