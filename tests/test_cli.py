@@ -102,7 +102,7 @@ def test_help_shows_keys_choices_and_commands(cli, tmp_path):
         (["-m", "experiment=cifar10_10k,cifar10_course"], ["experiment cannot be swept"]),
         (["recipe=[sgd,adam]"], ["recipe=[sgd,adam] is no choice", "-m"]),
         (["recipe=null"], ["recipe=null is no choice"]),
-        (["-m", "seed=range(2,2)"], ["names no run"]),
+        (["-m", "seed=range(2,2)"], ["seed=range(2,2) names no value"]),
         (["-m", "recipe.learning_rate=interval(0,1)"], ["interval() names no values"]),
     ],
 )

@@ -418,9 +418,45 @@ def test_what_is_rejected_is_not_kept(hydra):
         (["design.rejected=[depth]", "plain=true,false"], "design.rejected names depth"),
         (["design.rejected=plain", "plain=true,false"], "plain is for design=cumulative"),
         (["design.reference.plain", "plain=true,false"], "design.reference.KEY=LEVEL"),
+        (
+            [
+                "plain=true,false",
+                "design.reference.plain=true",
+                "design.reference.parts.plain=false",
+            ],
+            "design.reference.parts.plain is given 2 times: true and false",
+        ),
+        (["design.name=nope", "plain=true,false"], "design.name=nope is not known. Allowed: grid"),
+        (["design=both", "plain=true,true"], "needs a key with several values"),
     ],
 )
 def test_a_design_that_cannot_be_made_is_told(hydra, words, message):
+    with pytest.raises(UserError) as error:
+        _expanded(*words)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["epochs=range(5,1)"], "epochs=range(5,1) names no value; a range ends before its end"),
+        (["plain=glob(*)"], "plain=glob(*) names no value; glob() finds files of conf/"),
+        (["tune.grid=glob(*)"], "tune.grid=glob(*) names no value"),
+        (["epochs=shuffle()"], "epochs=shuffle() names no value; write the values"),
+        (["epochs=range(1,2,0)"], "cannot be counted out; it is written range(START,END,STEP)"),
+        (["recipe.learning_rate=range(0.1,0.3,nan)"], "range(0.1,0.3,nan) cannot be counted out"),
+        (["seed=shuffle(range(0,inf,0.5))"], "cannot be counted out"),
+        (["seed=range(1000000)"], "seed=range(1000000) names 1,000,000 runs, more than the 20,000"),
+        (["recipe.learning_rate=range(0.1,1000000,0.1)"], "names 9,999,999 runs"),
+        (["recipe.momentum=range(0,1e300,1e-300)"], "names 1e+600 runs"),
+        (["seed=range(1000)", "epochs=range(1,101)"], "the command names 100,000 runs"),
+        (
+            ["design=both", "epochs=range(1,6000)", "seed=0,1", "plain=true,false"],
+            "names 23,996 runs",
+        ),
+    ],
+)
+def test_values_that_cannot_be_listed_are_told_before_they_are(hydra, words, message):
     with pytest.raises(UserError) as error:
         _expanded(*words)
     assert message in str(error.value)
