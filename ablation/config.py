@@ -224,16 +224,17 @@ def declare(parts: Iterable[str], dataset: DatasetConfig) -> None:
     ConfigStore.instance().store(name="schema", node=schema)
 
 
-ConfigStore.instance().store(
-    group="hydra/sweeper",
-    name="ablation",
-    node={
-        "_target_": SWEEPER,
-        "max_batch_size": None,
-        "params": None,
-        "until": 0,
-    },
-)
+@dataclass
+class SweeperConfig:
+    """What Hydra's sweeper is given; see `DesignSweeper`."""
+
+    _target_: str = SWEEPER
+    max_batch_size: int | None = None
+    params: Any = None
+    until: int = 0
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="ablation", node=SweeperConfig)
 OmegaConf.register_new_resolver("expanduser", lambda path: str(expanded("runs_dir", path)))
 
 

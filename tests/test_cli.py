@@ -103,6 +103,22 @@ def test_help_shows_keys_choices_and_commands(cli, tmp_path):
         (["recipe=[sgd,adam]"], ["recipe=[sgd,adam] is no choice", "-m"]),
         (["recipe=null"], ["recipe=null is no choice"]),
         (["-m", "seed=range(2,2)"], ["seed=range(2,2) names no value"]),
+        (["design.name=nope"], ["design.name=nope is not known"]),
+        (["design.reference.plain=false"], ["design.reference is of the arms", "put -m before"]),
+        (["design.rejected=plain"], ["design.rejected is of the arms", "leave it out"]),
+        (
+            ["-m", *TINY, "recipe.name=a,b", "design=leave_one_out"],
+            ["asks nothing: recipe.name changes no result here, so that all 2 arms are one run"],
+        ),
+        (
+            ["-m", "plain=true,false", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"],
+            ["n_jobs=0 must be 1 or more"],
+        ),
+        (["-m", "plain=true,false", "hydra.sweeper.max_batch_size=0"], ["or null for all"]),
+        (["-m", "plain=true,false", "hydra.sweeper.max_batch_size=x"], ["max_batch_size=x"]),
+        (["-m", "plain=true,false", "hydra.sweeper.until=x"], ["hydra.sweeper.until=x"]),
+        (["-m", "plain=true,false", "hydra.launcher=null"], ["hydra/launcher=joblib"]),
+        (["-m", "plain=true,false", "hydra.launcher=3"], ["hydra/launcher=joblib"]),
         (["-m", "recipe.learning_rate=interval(0,1)"], ["interval() names no values"]),
     ],
 )
