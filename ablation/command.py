@@ -36,6 +36,7 @@ _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _ELEMENT = re.compile(rf"\s*({_QUOTED.pattern})\s*(?=,|$)|([^,]*)", re.DOTALL)
 _FUNCTION = re.compile(r"(choice|glob|interval|range|shuffle|sort|tag)\s*\((.*)\)", re.DOTALL)
 _GLOBAL = re.compile(r"\s*#\s*@package\s+_global_\s*$", re.MULTILINE)
+_COMPLETION = re.compile(r"(install|uninstall|query)=(bash|fish|zsh)")
 _REFERENCE = "design.reference."
 _REJECTED = "design.rejected="
 _TUNE = "tune."
@@ -74,6 +75,12 @@ def arranged(words: Sequence[str]) -> list[str]:
     modes = swept | shown | names & {"-r", "--run", "-sc", "--shell-completion"}
     if len(modes) > 1:
         raise UserError(f"{' and '.join(sorted(modes))} exclude each other; give one of them.")
+    completes = names & {"-sc", "--shell-completion"}
+    if completes and sum(map(bool, map(_COMPLETION.fullmatch, rest))) != 1:
+        raise UserError(
+            f"{' '.join(completes)} takes one of install=SHELL, uninstall=SHELL and query=SHELL; "
+            "SHELL is bash, fish or zsh."
+        )
     if "--resolve" in names and not names & {"-c", "--cfg", "-h", "--help"}:
         raise UserError("--resolve goes with --cfg: --cfg job --resolve.")
     keys.admit(_archs(rest, options))
@@ -175,7 +182,7 @@ def overrides(words: Sequence[str], sweeps: bool = False) -> list[str]:
         UserError: a word cannot be read; the message says how it is written.
     """
     _check_whole(words)
-    _check_once(words)
+    check_once(words)
     return [_override(word, sweeps) for word in words]
 
 
@@ -188,7 +195,7 @@ def _check_whole(words: Sequence[str]) -> None:
             raise loose(words, place)
 
 
-def _check_once(words: Sequence[str]) -> None:
+def check_once(words: Sequence[str]) -> None:
     """Raises UserError if a key is given twice, of which Hydra takes the last."""
     given: dict[str, list[str]] = {}
     for word in words:
@@ -216,7 +223,7 @@ def without_options(words: Sequence[str]) -> list[str]:
     for place, word in enumerate(words):
         if word.startswith("-"):
             raise _unknown_option(word, words[place + 1 :], "--help, --version")
-    return overrides([_without_sign(word) for word in words])
+    return overrides(_of_design([_without_sign(word) for word in words]))
 
 
 def _without_sign(word: str) -> str:
@@ -230,6 +237,8 @@ def _without_sign(word: str) -> str:
         return word
     sign, typed, value = match.groups()
     key, at, package = typed.partition("@")
+    if key in keys.MARKS:
+        return f"{key}={value}"
     chooses = key in keys.groups()
     there = chooses or key in keys.known_keys() or key.startswith((_TUNE, _REFERENCE))
     plain = f"{key}={value}"
@@ -454,24 +463,34 @@ def _head(word: str) -> str | None:
 def _override(word: str, sweeps: bool) -> str:
     match = _WORD.fullmatch(word)
     if not match:
-        key = word.removeprefix("~").partition("=")[0]
-        if keys.full(key).startswith("parts.") or key in keys.known_keys() | keys.groups():
-            raise UserError(f"{key} cannot be taken away; leave out {word}.")
+        name = word.removeprefix("~").partition("=")[0]
+        known = keys.known_keys() | keys.schema().keys()
+        if any(f"{key}.".startswith(f"{keys.full(name)}.") for key in known):
+            raise UserError(f"{name} cannot be taken away; leave out {word}.")
         return word
     prefix, key, value = match.groups()
-    if key in keys.groups():
-        if not value or value.startswith("[") or (value == "null" and key != "experiment"):
-            raise UserError(f"{word} is no choice; name one, or several with commas after -m.")
-        nullable = True
+    elements = _several(value) or [] if sweeps else [value]
+    if any(element.strip("\"'") == "???" for element in elements):
+        raise UserError(f"{word} cannot be given: ??? stands for a value that is missing.")
+    if _chooses(key):
+        if value in ("", "null") or value.startswith("["):
+            raise UserError(
+                f"{word} is no choice; name one, or several with commas after -m, or leave it out."
+            )
+        nullable = False
     elif key in keys.text_keys():
         nullable = keys.text_keys()[key]
     else:
         return f"{prefix}{keys.full(key)}={value}"
-    if value == "???":
-        raise UserError(f"{word} cannot be given: ??? stands for a value that is missing.")
     if sweeps:
         return f"{prefix}{keys.full(key)}={_swept(key, value, nullable)}"
     return f"{prefix}{keys.full(key)}={_text(value, nullable)}"
+
+
+def _chooses(key: str) -> bool:
+    """Returns whether a key chooses a file, of `conf/` or of Hydra's own."""
+    group = key.partition("@")[0]
+    return group in keys.groups() or group == "hydra" or "/" in group
 
 
 def _swept(key: str, typed: str, nullable: bool) -> str:

@@ -224,16 +224,17 @@ def declare(parts: Iterable[str], dataset: DatasetConfig) -> None:
     ConfigStore.instance().store(name="schema", node=schema)
 
 
-ConfigStore.instance().store(
-    group="hydra/sweeper",
-    name="ablation",
-    node={
-        "_target_": SWEEPER,
-        "max_batch_size": None,
-        "params": None,
-        "until": 0,
-    },
-)
+@dataclass
+class SweeperConfig:
+    """What Hydra's sweeper is given; see `DesignSweeper`."""
+
+    _target_: str = SWEEPER
+    max_batch_size: int | None = None
+    params: Any = None
+    until: int = 0
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="ablation", node=SweeperConfig)
 OmegaConf.register_new_resolver("expanduser", lambda path: str(expanded("runs_dir", path)))
 
 
@@ -266,15 +267,22 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
     Raises:
         MissingMandatoryValue: a key without a default was not given.
     """
-    keys = [str(key) for key in config if key not in ("hydra", "parts")]
-    resolved = OmegaConf.to_container(
-        OmegaConf.masked_copy(config, keys), resolve=True, throw_on_missing=True
-    )
-    assert isinstance(resolved, dict)
+    resolved = {}
+    for key in map(str, config):
+        if key in ("hydra", "parts"):
+            continue
+        # One by one, because a copy without the others would not convert what ${...} stands for.
+        value = config[key]
+        is_group = OmegaConf.is_config(value)
+        resolved[key] = (
+            OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
+            if is_group
+            else value
+        )
     if "parts" in config:
         given = [name for name in config.parts if not OmegaConf.is_missing(config.parts, name)]
         resolved["parts"] = {name: config.parts[name] for name in given}
-    return {str(key): value for key, value in resolved.items()}
+    return resolved
 
 
 def result_keys(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a user meets on the command line."""
 
+import io
 import json
 import re
 import shlex
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 
 from ablation.config import CONF_DIR, Config, flatten
+from ablation.data.__main__ import main as prepare_data
 from ablation.networks.registry import ARCHS
 from ablation.records import store
 from support import TINY, tiny
@@ -100,7 +102,23 @@ def test_help_shows_keys_choices_and_commands(cli, tmp_path):
         (["-m", "experiment=cifar10_10k,cifar10_course"], ["experiment cannot be swept"]),
         (["recipe=[sgd,adam]"], ["recipe=[sgd,adam] is no choice", "-m"]),
         (["recipe=null"], ["recipe=null is no choice"]),
-        (["-m", "seed=range(2,2)"], ["names no run"]),
+        (["-m", "seed=range(2,2)"], ["seed=range(2,2) names no value"]),
+        (["design.name=nope"], ["design.name=nope is not known"]),
+        (["design.reference.plain=false"], ["design.reference is of the arms", "put -m before"]),
+        (["design.rejected=plain"], ["design.rejected is of the arms", "leave it out"]),
+        (
+            ["-m", *TINY, "recipe.name=a,b", "design=leave_one_out"],
+            ["asks nothing: recipe.name changes no result here, so that all 2 arms are one run"],
+        ),
+        (
+            ["-m", "plain=true,false", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"],
+            ["n_jobs=0 must be 1 or more"],
+        ),
+        (["-m", "plain=true,false", "hydra.sweeper.max_batch_size=0"], ["or null for all"]),
+        (["-m", "plain=true,false", "hydra.sweeper.max_batch_size=x"], ["max_batch_size=x"]),
+        (["-m", "plain=true,false", "hydra.sweeper.until=x"], ["hydra.sweeper.until=x"]),
+        (["-m", "plain=true,false", "hydra.launcher=null"], ["hydra/launcher=joblib"]),
+        (["-m", "plain=true,false", "hydra.launcher=3"], ["hydra/launcher=joblib"]),
         (["-m", "recipe.learning_rate=interval(0,1)"], ["interval() names no values"]),
     ],
 )
@@ -437,6 +455,14 @@ def test_two_studies_are_compared_cell_by_cell(cli, tiny_study, tmp_path):
     assert done.stdout.count("+0.00") == 2
 
 
+def test_a_study_is_not_compared_with_itself(cli, tiny_study, tmp_path):
+    (tmp_path / "other").symlink_to(tiny_study[0])
+    done = cli(str(tiny_study[0]), "./other", cwd=tmp_path, module="ablation.report")
+    assert done.returncode == 2
+    assert done.stderr.endswith("main and other are one folder; name two studies.\n")
+    assert not done.stdout
+
+
 def test_a_command_key_cannot_be_swept(cli, tmp_path):
     done = cli("-m", "study=a,b", cwd=tmp_path)
     assert done.returncode == 2
@@ -477,6 +503,7 @@ def test_text_and_command_are_what_was_typed_all_the_way(cli, tmp_path):
         (["report.contrast=size"], ["report.contrast=size", "Allowed: arch, plain"]),
         (["report.reference=huge"], ["report.reference=huge", "plain, residual"]),
         (["contrast=arch"], ["contrast", "report.contrast"]),
+        (["report.metric=accuracy", "report.metric=log_loss"], ["report.metric is given 2 times"]),
         (["other", "third"], ["one study, or two"]),
     ],
 )
@@ -512,6 +539,12 @@ def test_a_design_of_a_single_run_is_refused(cli, tmp_path):
     assert done.returncode == 2
     assert "put -m before the keys" in done.stderr and len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_what_prepares_data_says_that_it_is_not_run_by_hand(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert prepare_data() == 2
+    assert capsys.readouterr().err.startswith("ablation.data is not run by hand")
 
 
 def test_a_sweeper_of_another_kind_is_refused(cli, tmp_path):

@@ -9,6 +9,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
+from omegaconf.errors import OmegaConfBaseException
 
 from ablation import command, keys
 from ablation.config import CONF_DIR, Config, UserError, flatten, to_plain
@@ -265,12 +266,40 @@ def test_a_word_that_is_no_key_and_value_is_answered_with_the_one_that_is(words,
         (["photos"], "photos is not written as key=value"),
         (["20"], "20 is not written as key=value"),
         (["dataset="], "dataset= is no choice"),
+        (["experiment=null"], "experiment=null is no choice"),
+        (["hydra=null"], "hydra=null is no choice"),
         (["study=???"], "study=???"),
+        (["plain=???"], "plain=??? cannot be given"),
+        (["-m", "parts.norm=batch,'???'"], "stands for a value that is missing"),
+        (["~parts"], "parts cannot be taken away"),
+        (["~plain=true"], "plain cannot be taken away"),
+        (["~control"], "control cannot be taken away"),
+        (["~tuning"], "tuning cannot be taken away"),
+        (["tuning=0.5"], "tuning is not set by hand"),
+        (["++tuning=0.5"], "tuning is not set by hand"),
+        (["+draw=1"], "draw is not set by hand"),
+        (["-sc"], "-sc takes one of install=SHELL"),
+        (["-sc", "install=csh"], "SHELL is bash, fish or zsh"),
     ],
 )
 def test_what_no_command_can_mean_is_one_line(words, named):
     message = _refused(words)
     assert all(word in message for word in named.split(" or ")), message
+
+
+def test_what_chooses_a_file_of_hydras_own_is_text():
+    assert command.arranged(["hydra=3", "hydra/launcher=3"]) == ["hydra='3'", "hydra/launcher='3'"]
+    assert command.arranged(["-sc", "install=bash"]) == ["-sc", "install=bash"]
+
+
+@pytest.mark.parametrize("key", ["epochs", "seed", "recipe.learning_rate"])
+def test_what_a_variable_stands_for_has_the_type_of_its_key(hydra, monkeypatch, key):
+    word = f"{key}=${{oc.env:TYPED}}"
+    monkeypatch.setenv("TYPED", "7")
+    assert flatten(to_plain(compose("config", overrides=[word])))[key] == 7
+    monkeypatch.setenv("TYPED", "seven")
+    with pytest.raises(OmegaConfBaseException, match="could not be converted"):
+        to_plain(compose("config", overrides=[word]))
 
 
 def test_options_may_stand_anywhere_and_the_keys_keep_their_order():
@@ -317,6 +346,8 @@ def test_an_invisible_character_in_quotes_is_meant(hydra):
 
 def test_describe_has_no_options_but_the_same_texts():
     assert command.without_options(["arch=1e3"]) == ["arch='1e3'"]
+    levels = command.without_options(["arch=8", "design.reference.plain=false"])
+    assert levels[1] == command.arranged(["design.reference.plain=false"])[0]
     assert "unknown option -m" in _refused(["-m", "arch=20"], command.without_options)
     assert _refused(["--arch=20"], command.without_options).endswith("arch=20.")
 
@@ -362,7 +393,12 @@ def test_a_design_is_of_the_levels_in_the_order_named(hydra):
 
 
 @pytest.mark.parametrize(
-    "word", ["design.reference.plain=true", "design.reference.parts.plain=true"]
+    "word",
+    [
+        "design.reference.plain=true",
+        "design.reference.parts.plain=true",
+        "++design.reference.plain=true",
+    ],
 )
 def test_another_reference_can_be_asked_for(hydra, word):
     found = _expanded("design=leave_one_out", "plain=false,true", "parts.se=true,false", word)
@@ -412,9 +448,45 @@ def test_what_is_rejected_is_not_kept(hydra):
         (["design.rejected=[depth]", "plain=true,false"], "design.rejected names depth"),
         (["design.rejected=plain", "plain=true,false"], "plain is for design=cumulative"),
         (["design.reference.plain", "plain=true,false"], "design.reference.KEY=LEVEL"),
+        (
+            [
+                "plain=true,false",
+                "design.reference.plain=true",
+                "design.reference.parts.plain=false",
+            ],
+            "design.reference.parts.plain is given 2 times: true and false",
+        ),
+        (["design.name=nope", "plain=true,false"], "design.name=nope is not known. Allowed: grid"),
+        (["design=both", "plain=true,true"], "needs a key with several values"),
     ],
 )
 def test_a_design_that_cannot_be_made_is_told(hydra, words, message):
+    with pytest.raises(UserError) as error:
+        _expanded(*words)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["epochs=range(5,1)"], "epochs=range(5,1) names no value; a range ends before its end"),
+        (["plain=glob(*)"], "plain=glob(*) names no value; glob() finds files of conf/"),
+        (["tune.grid=glob(*)"], "tune.grid=glob(*) names no value"),
+        (["epochs=shuffle()"], "epochs=shuffle() names no value; write the values"),
+        (["epochs=range(1,2,0)"], "cannot be counted out; it is written range(START,END,STEP)"),
+        (["recipe.learning_rate=range(0.1,0.3,nan)"], "range(0.1,0.3,nan) cannot be counted out"),
+        (["seed=shuffle(range(0,inf,0.5))"], "cannot be counted out"),
+        (["seed=range(1000000)"], "seed=range(1000000) names 1,000,000 runs, more than the 20,000"),
+        (["recipe.learning_rate=range(0.1,1000000,0.1)"], "names 9,999,999 runs"),
+        (["recipe.momentum=range(0,1e300,1e-300)"], "names 1e+600 runs"),
+        (["seed=range(1000)", "epochs=range(1,101)"], "the command names 100,000 runs"),
+        (
+            ["design=both", "epochs=range(1,6000)", "seed=0,1", "plain=true,false"],
+            "names 23,996 runs",
+        ),
+    ],
+)
+def test_values_that_cannot_be_listed_are_told_before_they_are(hydra, words, message):
     with pytest.raises(UserError) as error:
         _expanded(*words)
     assert message in str(error.value)

@@ -28,7 +28,11 @@ _NAMED_AT_MOST = 5
 def main() -> int:
     """Prepares the ordered data set; returns the exit code."""
     accept_any_text()
-    order = read_prepare_order(sys.stdin.read())
+    ordered = "" if sys.stdin.isatty() else sys.stdin.read()
+    if not ordered:
+        print("ablation.data is not run by hand: python -m ablation starts it.", file=sys.stderr)
+        return EXIT_USER_ERROR
+    order = read_prepare_order(ordered)
     warnings.simplefilter("ignore")  # Pillow's remarks about odd files.
     console = open_console(stderr=True)
     task = TextColumn("preparing {task.description}", markup=False)

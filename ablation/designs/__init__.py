@@ -130,5 +130,16 @@ def with_reference(
     for key, equals, level in (one.partition("=") for one in rejected):
         if equals:
             level = spelled(level_of(f"design.rejected={key}", key, level))
+            _check_step(key, level, levels[key])
         not_kept.append(f"{key}{equals}{level}")
     return Space(levels, tuple(not_kept))
+
+
+def _check_step(key: str, level: str, levels: Sequence[Any]) -> None:
+    """Raises UserError if a level that is not kept is no step, but where the steps start."""
+    steps = [spelled(one) for one in levels[1:]]
+    if level not in steps:
+        raise UserError(
+            f"design.rejected={key}={level} is the level that the steps start from. "
+            f"Allowed: {', '.join(steps) or 'none'}."
+        )

@@ -13,8 +13,8 @@ _SIGNS = (1.0, -1.0, -1.0, 1.0)
 def arms(space: Space) -> list[Arm]:
     """Returns the arms of `leave_one_out`, then those of `add_one` that are others."""
     found = leave_one_out.arms(space)
-    known = [arm.levels for arm in found]
-    return found + [arm for arm in add_one.arms(space) if arm.levels not in known]
+    known = {tuple(arm.levels.items()) for arm in found}
+    return found + [arm for arm in add_one.arms(space) if tuple(arm.levels.items()) not in known]
 
 
 def questions(space: Space) -> list[Question]:

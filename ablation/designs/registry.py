@@ -1,5 +1,6 @@
 """The designs by name."""
 
+from ablation.config import UserError
 from ablation.designs import Design, add_one, both, cumulative, grid, leave_one_out
 
 DESIGNS: dict[str, Design] = {
@@ -12,3 +13,14 @@ DESIGNS: dict[str, Design] = {
 """What `design=` and `report.design=` may name."""
 
 GRID, CUMULATIVE = "grid", "cumulative"
+
+
+def find(name: str) -> Design:
+    """Returns a design.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if name not in DESIGNS:
+        raise UserError(f"design.name={name} is not known. Allowed: {', '.join(DESIGNS)}.")
+    return DESIGNS[name]

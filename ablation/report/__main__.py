@@ -75,6 +75,7 @@ def _sorted(words: list[str]) -> tuple[list[str], dict[str, str | None]]:
         key, is_pair, value = word.partition("=")
         if key in _OPTIONS and value:
             command.check_characters([word])
+            command.check_once([one for one in words if one.partition("=")[0] == key])
             options[key] = command.text(word)
         elif Path(word).expanduser().exists():
             folders.append(word)
@@ -103,6 +104,8 @@ def _report(folders: list[str], options: dict[str, str | None], opens: bool) -> 
     if len(folders) == 2:
         if options:
             raise UserError("options are for the report of one study, not for a comparison of two.")
+        if Path(folders[0]).resolve() == Path(folders[1]).resolve():
+            raise UserError(f"{' and '.join(folders)} are one folder; name two studies.")
         one, other = map(load, folders)
         found = difference(one, other)
         say(markdown.compared(found))

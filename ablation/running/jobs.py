@@ -9,10 +9,13 @@ is left to Hydra, and so is every error, which therefore reads the same.
 import copy
 import functools
 import itertools
+import math
 import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from hydra import compose
@@ -21,18 +24,23 @@ from hydra import compose
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import Glob, Override, OverrideType, RangeSweep
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation import keys
 from ablation.config import UserError, to_plain
 from ablation.designs import BLOCKS, Arm, Space, seeds, with_reference
-from ablation.designs.registry import CUMULATIVE, DESIGNS, GRID
+from ablation.designs.registry import CUMULATIVE, GRID
+from ablation.designs.registry import find as find_design
 from ablation.factors import spelled
+from ablation.terminal import counted
 
 _DEPENDENT = re.compile(r"\$\{(?!oc\.env:)")
 """An interpolation that may read another key, so that one key can change several values."""
+
+RUNS_AT_MOST = 20_000
+"""That a command may name: so many are planned in half a minute, and more were not meant."""
 
 
 @dataclass(frozen=True)
@@ -111,25 +119,29 @@ def expand(config: DictConfig) -> Expansion:
     Raises:
         UserError: the design cannot be made of the swept keys.
     """
+    design = config.design
+    arms_of = find_design(design.name).arms
     arguments, at_most = _arguments(config)
     overrides = parsed(arguments)
     swept = list(dict.fromkeys(one.key_or_group for one in overrides if one.is_sweep_override()))
     words = values_of(overrides)
     factors = {key: known for key, known in words.items() if key in swept and key not in BLOCKS}
     by_text = {key: {_typed(word): word for word in known} for key, known in factors.items()}
-    design = config.design
-    references = [str(one).partition("=") for one in design.reference]
     space = with_reference(
         {key: list(texts) for key, texts in by_text.items()},
-        {keys.factor(key, factors): level for key, _, level in references},
+        _references(map(str, design.reference), factors),
         [_rejected(str(one), factors) for one in design.rejected],
     )
-    if design.name != GRID and not space.levels:
+    if design.name != GRID and all(len(levels) < 2 for levels in space.levels.values()):
         raise UserError(
             f"design={design.name} needs a key with several values, such as epochs=5,10; "
             "seed and dataset are no factors of a design."
         )
-    arms = DESIGNS[design.name].arms(space)
+    of_each_arm = math.prod(len(words.get(key, [""])) for key in BLOCKS)
+    if design.name == GRID:  # Whose combinations may be too many to be listed.
+        check_count(of_each_arm * math.prod(map(len, space.levels.values())))
+    arms = arms_of(space)
+    check_count(of_each_arm * len(arms))
     jobs = _jobs(config.hydra.job.config_name, arms, words, by_text)
     if design.rejected and design.name != CUMULATIVE:
         raise UserError(
@@ -190,19 +202,73 @@ def _jobs(
     return [Job(*one) for one in zip(found, places, named, composed, strict=True)]
 
 
+def _references(typed: Iterable[str], factors: Iterable[str]) -> dict[str, str]:
+    """Returns the level that is typed for the reference of each factor."""
+    found: dict[str, str] = {}
+    for one in typed:
+        name, _, level = one.partition("=")
+        key = keys.factor(name, factors)
+        if key in found:
+            raise UserError(
+                f"design.reference.{name} is given 2 times: {found[key]} and {level}. Give it once."
+            )
+        found[key] = level
+    return found
+
+
 def _rejected(typed: str, factors: Iterable[str]) -> str:
     key, equals, level = typed.partition("=")
     return f"{keys.factor(key, factors)}{equals}{level}"
 
 
 def values_of(overrides: Sequence[Override]) -> dict[str, list[str]]:
-    """Returns the override of every value of each key, in the order typed."""
+    """Returns the override of every value of each key, in the order typed.
+
+    Raises:
+        UserError: a key has no value, or more than there may be runs.
+    """
     found: dict[str, list[str]] = {}
     for override in overrides:
+        value = override.value()
+        if isinstance(value, RangeSweep):
+            _check_range(value, str(override.input_line))
         (jobs,) = BasicSweeper.split_arguments([override], None)
         # Of a key that is typed twice the later one counts.
         found[override.key_or_group] = list(dict.fromkeys(word for job in jobs for word in job))
+        if not jobs:
+            raise UserError(f"{override.input_line} names no value; {_hint(value)}.")
     return found
+
+
+def _hint(empty: Any) -> str:
+    """Returns how what names no value is written."""
+    if isinstance(empty, Glob):
+        return "glob() finds files of conf/, such as recipe=glob(*)"
+    if isinstance(empty, RangeSweep):
+        return "a range ends before its end, such as range(1,4) for 1,2,3"
+    return "write the values between the brackets, such as shuffle(1,2,3)"
+
+
+def _check_range(of: RangeSweep, word: str) -> None:
+    """Raises UserError if a range cannot be counted out, or holds more than there may be runs."""
+    ends = [Decimal(str(one)) for one in (of.start, of.stop, of.step)]
+    if not all(map(Decimal.is_finite, ends)) or not ends[2]:
+        raise UserError(
+            f"{word} cannot be counted out; it is written range(START,END,STEP), with a step that "
+            "is not 0."
+        )
+    start, end, step = map(Fraction, ends)
+    check_count(math.ceil((end - start) / step), word)
+
+
+def check_count(count: int, of: str = "the command", what: str = "run") -> None:
+    """Raises UserError if there are more runs than a command may have."""
+    if count > RUNS_AT_MOST:
+        said = counted(count, what) if count < 10**15 else f"{Decimal(count):.0e} {what}s"
+        raise UserError(
+            f"{of} names {said}, more than the {RUNS_AT_MOST:,} that one command "
+            "may have; name fewer values, or give several commands."
+        )
 
 
 def _typed(word: str) -> str:

@@ -22,6 +22,7 @@ from ablation.config import (
     to_plain,
 )
 from ablation.designs.registry import GRID
+from ablation.designs.registry import find as find_design
 from ablation.records import store
 from ablation.running import children, controls, runner
 from ablation.running.jobs import Expansion, expand
@@ -58,11 +59,18 @@ class StudyCallback(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Plans the run."""
         with _errors_end_the_program():
+            find_design(config.design.name)
             if config.design.name != GRID:
                 raise UserError(
                     f"design={config.design.name} trains several runs: put -m before the keys, and "
                     "name the levels of each, such as epochs=5,10."
                 )
+            for key in ("reference", "rejected"):
+                if config.design[key]:
+                    raise UserError(
+                        f"design.{key} is of the arms of a sweep: put -m before the keys, and name "
+                        "several levels, or leave it out."
+                    )
             self._sweep = Sweep([to_plain(config) | own_threads(config)])
             self._sweep.prepare()
             if self._sweep.plans_only:
@@ -80,10 +88,12 @@ class StudyCallback(Callback):
                 sys.exit(EXIT_RUNS_MISSING)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuses a sweeper that would train without a plan and without a report."""
+        """Refuses a sweeper that would train without plan and report, and what is no launcher."""
         with _errors_end_the_program():
             if OmegaConf.select(config, "hydra.sweeper._target_") != SWEEPER:
                 raise UserError("sweeps are planned by ablation itself; leave out hydra/sweeper.")
+            if not OmegaConf.select(config, "hydra.launcher._target_"):
+                raise UserError("a launcher is chosen by its name: hydra/launcher=joblib.")
 
 
 def sweep(config: DictConfig, launcher: Launcher, batch_size: int | None) -> list[Any]:
@@ -103,9 +113,8 @@ def sweep(config: DictConfig, launcher: Launcher, batch_size: int | None) -> lis
     Raises:
         UserError: a value is not allowed.
     """
+    _check_sizes(config.hydra.launcher, batch_size)
     expansion = expand(config)
-    if not expansion.jobs:
-        raise UserError("the command names no run: one of its ranges or globs is empty.")
     begun()
     given = own_threads(config)
     at_a_time = workers(config.hydra.launcher)
@@ -131,6 +140,16 @@ def sweep(config: DictConfig, launcher: Launcher, batch_size: int | None) -> lis
     if not whole.end():
         sys.exit(EXIT_RUNS_MISSING)
     return launching.returned
+
+
+def _check_sizes(launcher: DictConfig, batch_size: int | None) -> None:
+    """Raises UserError if a launcher cannot be given so many jobs at a time."""
+    if OmegaConf.select(launcher, "n_jobs") == 0:
+        raise UserError("hydra.launcher.n_jobs=0 must be 1 or more, or -1 for all cores.")
+    if batch_size is not None and batch_size < 1:
+        raise UserError(
+            f"hydra.sweeper.max_batch_size={batch_size} must be 1 or more, or null for all."
+        )
 
 
 class _Launching(contextlib.ExitStack):

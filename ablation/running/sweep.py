@@ -202,6 +202,7 @@ class Sweep:
         for config in of_data:
             runner.prepare(config.dataset, config.cache_dir)
         self._keep(runner.resolve(self._configs))
+        self._check_design()
         targets = []
         for config in of_data:
             data = cache.find(config.dataset, config.cache_dir)
@@ -209,6 +210,21 @@ class Sweep:
             targets.append(data.target(config.dataset))
         check_metric(self._report.metric, targets)
         self._metric = self._report.metric or targets[0].metric.name
+
+    def _check_design(self) -> None:
+        """Raises UserError if all arms of a design are one run, of which nothing can be asked."""
+        design = self._configs[0].design.name
+        if not self._expansion or design == GRID:
+            return
+        of_arms = [run.name for run in self._of_jobs[: len(self._expansion.of_arms)]]
+        arms = 1 + max(job.arm for job in self._expansion.of_arms)
+        blocks = [{*of_arms[first : first + arms]} for first in range(0, len(of_arms), arms)]
+        if all(len(names) == 1 for names in blocks):
+            varied = " and ".join(key for key in self._swept if key not in BLOCKS)
+            raise UserError(
+                f"design={design} asks nothing: {varied} changes no result here, so that all "
+                f"{arms} arms are one run; name levels that differ."
+            )
 
     def _keep(self, runs: list[Run]) -> None:
         """Takes the runs of the jobs, in order, for those of the sweep."""

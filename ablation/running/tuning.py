@@ -7,6 +7,7 @@ starts it again comes to the same choice.
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -16,12 +17,13 @@ from omegaconf import DictConfig
 from ablation import command, keys
 from ablation.analysis.metrics import ACCURACY
 from ablation.config import Config, TuneConfig, UserError, flatten
+from ablation.designs.seeds import AT_MOST
 from ablation.factors import spelled
 from ablation.records import store, tuning
 from ablation.records.store import Run, Status
 from ablation.records.tuning import Tuned, arm_of
 from ablation.running import runner
-from ablation.running.jobs import Expansion, Job, configurations, parsed, values_of
+from ablation.running.jobs import Expansion, Job, check_count, configurations, parsed, values_of
 from ablation.terminal import counted
 from ablation.text import did_you_mean
 from ablation.validation import validated
@@ -82,6 +84,9 @@ class Tuning:
         self._study = store.study_directory(config)
         _check(self._tune, expansion)
         self._grid = _grid(self._tune, expansion)
+        arms = len({job.without_seed for job in expansion.jobs})
+        values = math.prod(map(len, self._grid.values()))
+        check_count(arms * values * self._tune.seeds, what="tuning run")
         self._combinations = list(itertools.product(*self._grid.values()))
         self._arms, words = self._planned()
         in_order = sorted(
@@ -339,8 +344,8 @@ def _check(tune: TuneConfig, expansion: Expansion) -> None:
             f"tune.share={tune.share} must be more than 0 and below 1: the share of the training "
             "data that judges the trials, such as 0.1."
         )
-    if tune.seeds < 1:
-        raise UserError(f"tune.seeds={tune.seeds} must be 1 or more.")
+    if not 1 <= tune.seeds <= AT_MOST:
+        raise UserError(f"tune.seeds={tune.seeds} must be from 1 to {AT_MOST:,}.")
     if tune.epochs is not None and tune.epochs < 1:
         raise UserError(f"tune.epochs={tune.epochs} must be 1 or more, or null: as many as a run.")
     seeds = [job.config["seed"] for job in expansion.jobs]

@@ -122,6 +122,8 @@ def test_a_level_that_is_rejected_may_be_spelled_in_another_way():
         ({"c": "1"}, (), "design.reference names c, which the command does not sweep. Allowed: a"),
         ({"a": "maybe"}, (), "design.reference.a=maybe is no level that the command names."),
         ({}, ("c",), "design.rejected names c"),
+        ({}, ("a=True",), "a=true is the level that the steps start from. Allowed: false."),
+        ({"a": "false"}, ("a=false",), "start from. Allowed: true."),
         ({}, ("a=maybe",), "design.rejected=a=maybe is no level .* Allowed: true, false."),
     ],
 )

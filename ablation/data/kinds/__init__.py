@@ -4,9 +4,10 @@ A kind is a module of this folder that names an instance of its class `KIND`. Al
 every command, so that what takes time is imported when it is needed.
 """
 
+import functools
 import importlib
 import pkgutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -74,13 +75,13 @@ def settled(config: Config, kind: Kind) -> Config:
     Raises:
         UserError: a key is set to what is for other kinds.
     """
-    file = CONF_DIR / "dataset" / f"{config.dataset.source}.yaml"
-    usual: Any = OmegaConf.load(file) if kind.refuses and file.is_file() else {}
+    usual = _usual(config.dataset.source)
     neutral = Config()
     for key in kind.refuses:
         group, _, name = key.partition(".")
-        value = getattr(getattr(config, group), name)
-        off = [getattr(getattr(neutral, group), name)]
+        # What not every source can be asked for is off where it cannot.
+        value = getattr(getattr(config, group), name, None)
+        off = [getattr(getattr(neutral, group), name, None)]
         off += [usual[name]] if group == "dataset" and name in usual else []
         if value not in off and not is_own(str(value)):
             others = [one.noun.many for one in KINDS.values() if key not in one.refuses]
@@ -92,3 +93,11 @@ def settled(config: Config, kind: Kind) -> Config:
     if "dataset.augment" in kind.refuses and not is_own(augment):
         return replace(config, dataset=replace(config.dataset, augment="none"))
     return config
+
+
+@functools.cache
+def _usual(source: str) -> Mapping[str, Any]:
+    """Returns what the file of `conf/` sets of data of a source."""
+    file = CONF_DIR / "dataset" / f"{source}.yaml"
+    read: Any = OmegaConf.to_container(OmegaConf.load(file)) if file.is_file() else {}
+    return read

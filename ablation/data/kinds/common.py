@@ -193,6 +193,7 @@ class Numbers(InMemory):
         "dataset.resize",
         "dataset.augment",
         "dataset.normalisation",
+        "dataset.vocabulary",
         "recipe.cutmix",
         "recipe.random_erasing",
         "recipe.trivial_augment",

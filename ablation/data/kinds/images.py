@@ -44,7 +44,7 @@ class Images:
     name = "images"
     noun = Noun("image", "images")
     numbers, alike = "pixels from 0 to 255", "pixel by pixel"
-    refuses: tuple[str, ...] = ()
+    refuses: tuple[str, ...] = ("dataset.vocabulary",)
 
     def fits(self, array: np.ndarray) -> bool:
         """Of three axes, whole numbers and what has the range of pixels; of four, all."""
