@@ -60,6 +60,7 @@ def as_json(
         ],
         "claims": _claims(claimed),
         "runs": _records(runs_table(study.all_runs).assign(seed=study.all_runs["seed"])),
+        "without_control": list(study.uncontrolled),
         "unreadable": list(study.problems),
     }
 

@@ -5,12 +5,14 @@ import re
 
 import pytest
 
+from ablation.analysis.claims import claimed
 from ablation.analysis.reading import load
 from ablation.designs import Space
 from ablation.designs.registry import DESIGNS
 from ablation.factors import spelled
 from ablation.records import asked, controls, store
 from ablation.report import notes
+from ablation.report.as_json import as_json
 from ablation.running import controls as running
 from ablation.running.jobs import Expansion, Job
 from support import run_of
@@ -165,5 +167,6 @@ def test_why_there_is_no_control_stays_in_the_report(stored_run, tmp_path):
     controls.put_without(study, {"lesion": ["no parts"], "capacity": ["no width"]})
     controls.put_without(study, {"capacity": []})
     loaded = load(study)
+    assert as_json(loaded, [], [], claimed(loaded))["without_control"] == ["no parts"]
     (note,) = notes.outside(loaded, loaded.comparisons())
     assert (note.lead, note.items) == ("Without a control:", ("no parts",))
