@@ -107,10 +107,6 @@ def test_help_shows_keys_choices_and_commands(cli, tmp_path):
         (["design.reference.plain=false"], ["design.reference is of the arms", "put -m before"]),
         (["design.rejected=plain"], ["design.rejected is of the arms", "leave it out"]),
         (
-            ["-m", *TINY, "recipe.name=a,b", "design=leave_one_out"],
-            ["asks nothing: recipe.name changes no result here, so that all 2 arms are one run"],
-        ),
-        (
             ["-m", "plain=true,false", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"],
             ["n_jobs=0 must be 1 or more"],
         ),
@@ -128,6 +124,14 @@ def test_bad_input_is_one_line_and_leaves_nothing(cli, tmp_path, arguments, word
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert all(word in done.stderr for word in words), done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_design_whose_arms_are_one_run_asks_nothing(cli, tmp_path):
+    done = cli("-m", *TINY, "recipe.name=a,b", "design=leave_one_out", cwd=tmp_path)
+    assert done.returncode == 2
+    # What was said before is of the data, which a run is identified by.
+    assert "asks nothing: recipe.name changes no result here" in done.stderr.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_backend_that_is_not_installed_is_one_line_and_leaves_nothing(cli, tmp_path):
