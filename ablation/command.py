@@ -241,15 +241,15 @@ def _without_sign(word: str) -> str:
         return f"{key}={value}"
     chooses = key in keys.groups()
     there = chooses or key in keys.known_keys() or key.startswith((_TUNE, _REFERENCE))
-    plain = f"{key}={value}"
+    bare = f"{key}={value}"
     if chooses and at:
-        raise UserError(f"{word} cannot be read; leave out @{package}: {shlex.quote(plain)}.")
+        raise UserError(f"{word} cannot be read; leave out @{package}: {shlex.quote(bare)}.")
     if there and (sign == "+" or (chooses and sign)):
         raise UserError(
             f"{word} cannot be read: {key} is a key already; leave out the {sign}: "
-            f"{shlex.quote(plain)}."
+            f"{shlex.quote(bare)}."
         )
-    return plain if there and not at else word
+    return bare if there and not at else word
 
 
 def text(word: str) -> str | None:

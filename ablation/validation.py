@@ -347,6 +347,14 @@ _SPAN = re.compile(r"(\d+)(?:-|:|\.\.\.?)(\d+)")
 
 _SPELLED_AT_MOST = 10
 
+_LAUNCHERS = {
+    "joblib": "hydra-joblib-launcher",
+    "submitit_local": "hydra-submitit-launcher",
+    "submitit_slurm": "hydra-submitit-launcher",
+    "ray": "hydra-ray-launcher",
+}
+"""The launchers of Hydra's that this project knows, and the package of each."""
+
 
 def _no_choice(first: str, file: str, options: list[str]) -> str:
     """Returns what a key that chooses a file of `conf/` may be, and what its value may mean."""
@@ -361,6 +369,8 @@ def _no_choice(first: str, file: str, options: list[str]) -> str:
         )
     elif group == "recipe" and name in optimizers.names():
         hint = f". An optimizer is chosen by recipe.optimizer={name}"
+    elif group == "hydra/launcher" and name in _LAUNCHERS:
+        return f"{group}={name} is not installed: pip install {_LAUNCHERS[name]}."
     meant = did_you_mean(name, options, f"{group}={{}}".format)
     return f"{group}={name} is not known.{meant} Allowed: {', '.join(options)}{hint}."
 

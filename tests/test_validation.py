@@ -256,3 +256,13 @@ def test_an_argument_by_position_is_told_from_a_part(cli, tmp_path):
     (tmp_path / "net.py").write_text("def build(input_shape, classes, se=True):\n    ...\n")
     done = cli("arch=net.py:build", "parts.se=false", "plan=true", cwd=tmp_path)
     assert "Parts stand behind a star: def build(..., *, se=...)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [("joblib", "hydra-joblib-launcher"), ("submitit_slurm", "hydra-submitit-launcher")],
+)
+def test_a_launcher_that_is_not_installed_says_how_to_get_it(name, package):
+    error = MissingConfigException("not found", f"hydra/launcher/{name}", ["basic"])
+    said = f"hydra/launcher={name} is not installed: pip install {package}."
+    assert explain(error) == said
