@@ -175,6 +175,8 @@ def unknown_key(key: str) -> UserError:
     if key in _parts():
         return UserError(f"unknown key {key}. It is a part of the network: parts.{key}=VALUE.")
     inside = within(group) if group else []
+    if "/" in key and (meant := _with_dots(key)):
+        return UserError(f"unknown key {key}.{meant}")
     # By the last word, since a long group's name makes any two of its keys alike.
     words: dict[str, list[str]] = {}
     for name in inside or known_keys():
@@ -188,6 +190,13 @@ def unknown_key(key: str) -> UserError:
         f"unknown key {key}.{hint} Keys: {', '.join(inside or _first())}. "
         "See python -m ablation --help."
     )
+
+
+def _with_dots(key: str) -> str:
+    """Returns which key was meant by one with slashes, "" if it is like none."""
+    typed = {"hydra/launcher": "hydra/launcher"}
+    typed |= {name.replace(".", "/"): name for name in known_keys()}
+    return did_you_mean(key, typed, typed.__getitem__)
 
 
 def unknown_of_hydra(key: str, beside: Iterable[str]) -> UserError:

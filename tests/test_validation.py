@@ -137,6 +137,8 @@ def test_a_value_of_another_type_is_told_what_the_key_takes(config):
         ("hydra.launcher.x=0", "none, as hydra/launcher=NAME decides, such as hydra/launcher=job"),
         ("hydra.launcher.n_jobs=2", "type hydra/launcher=joblib hydra.launcher.n_jobs=VALUE."),
         ("hydra/launcher=nope", "hydra/launcher=nope is not known. Allowed: basic, joblib"),
+        ("hydra/laucher=joblib", "unknown key hydra/laucher. Did you mean hydra/launcher?"),
+        ("recipe/learning_rate=1", "key recipe/learning_rate. Did you mean recipe.learning_rate?"),
         ("foo.bar=1", "Keys: design.KEY, tune.KEY, control, arch, dataset.KEY"),
     ],
 )
