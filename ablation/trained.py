@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from ablation import source
-from ablation.config import OWN_KEYS, RECORD_KEY, UserError, first_line
+from ablation.config import RECORD_KEY, UserError, first_line
 from ablation.records import saves, store
 
 if TYPE_CHECKING:
@@ -85,17 +85,15 @@ def _arch(directory: Path, config: dict[str, Any]) -> str:
     with contextlib.suppress(UserError):
         if source.digests(source.locate(arch)) == code:
             return str(arch)
-    module, _, function = str(arch).rpartition(":")
-    name = module.replace("/", ".").removesuffix(".py").rpartition(".")[2]
-    folder = directory / store.SOURCE
-    copies = [
-        copy
-        for copy in sorted(folder.rglob(f"{name}.py"), key=lambda one: len(one.parts))
-        if copy.relative_to(folder).parts[0] not in OWN_KEYS  # Those are of other functions.
-    ]
-    if not copies:
-        raise UserError(f"{directory}: {arch} was edited since, and the run keeps no copy of it.")
-    return f"{copies[0]}:{function}"
+    named, _, function = str(arch).rpartition(":")
+    dotted = "." + named.replace("/", ".").removesuffix(".py").removesuffix(".__init__")
+    # What it was imported as: a file may lie in a package, or its name be that of others too.
+    for module in sorted(code, key=len, reverse=True):
+        place = directory / store.SOURCE / module.replace(".", "/")
+        for copy in (place.with_name(f"{place.name}.py"), place / "__init__.py"):
+            if dotted.endswith(f".{module}") and copy.exists():
+                return f"{copy}:{function}"
+    raise UserError(f"{directory}: {arch} was edited since, and the run keeps no copy of it.")
 
 
 @contextlib.contextmanager

@@ -258,7 +258,7 @@ def _validate_options(recipe: RecipeConfig) -> None:
         default, number = read[name], isinstance(value, int | float) and not isinstance(value, bool)
         if isinstance(default, bool):
             takes, fits = "true or false", isinstance(value, bool)
-        elif isinstance(default, int):
+        elif name.endswith("_steps"):
             takes, fits = "a whole number", number and isinstance(value, int)
         else:
             takes, fits = "a number", number and math.isfinite(value)

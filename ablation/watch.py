@@ -5,6 +5,7 @@ from ablation import import_path
 import_path.tidy()  # Before anything else is imported.
 
 import argparse
+import contextlib
 import html
 import mimetypes
 import sys
@@ -153,7 +154,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
         if body:
-            self.wfile.write(content)
+            with contextlib.suppress(ConnectionError):  # Whoever asked is gone already.
+                self.wfile.write(content)
 
 
 def _waiting(folder: Path) -> bytes:

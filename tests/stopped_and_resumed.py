@@ -30,10 +30,10 @@ class StopsAfter(train.Progress):
 
 
 class StopsWithin(train.Progress):
-    """Stops a run after four steps of its first epoch."""
+    """Stops a run after four steps of its second epoch, which may be its last."""
 
     def on_train_batch_end(self, batch, logs=None):
-        if batch == 3:
+        if self._place.epoch == 1 and batch == 3:
             raise StoppedError
 
 
@@ -41,7 +41,7 @@ def stopped_and_resumed(config, room):
     """Trains runs of at least two epochs and five steps an epoch.
 
     Returns the results of one that was left alone, of one that was stopped after the checkpoint of
-    its first epoch, and of one whose checkpoint is of the second step.
+    its first epoch, and of one whose checkpoint is of the second step of its second epoch.
     """
     data = cache.prepare(config.dataset, config.cache_dir, lambda *_: None)
 
@@ -56,8 +56,10 @@ def stopped_and_resumed(config, room):
     with mock.patch.object(train, "Progress", StopsAfter), first:
         _stopped(trained, "stopped")
     asked = itertools.count(1)
-    second = mock.patch.object(spacing.Spacing, "due_within", lambda _: next(asked) == 2)
-    with mock.patch.object(train, "Progress", StopsWithin), second:
+    # Asked after each step but the last of an epoch.
+    second = mock.patch.object(spacing.Spacing, "due_within", lambda _: next(asked) == 6)
+    no_other = mock.patch.object(spacing.Spacing, "due", lambda _: False)
+    with mock.patch.object(train, "Progress", StopsWithin), second, no_other:
         _stopped(trained, "within")
     return untouched, trained("stopped"), trained("within")
 

@@ -53,7 +53,7 @@ def check_resumed(untouched, stopped, within):
         (one["resumed_from_epoch"], one["resumed_from_step"])
         for one in (untouched, stopped, within)
     ]
-    assert starts == [(0, 0), (1, 0), (0, 2)]
+    assert starts == [(0, 0), (1, 0), (1, 2)]
     for other in (stopped, within):
         for key in ("weights_sha256", "steps", "loss", "val_loss"):
             assert other[key] == untouched[key]

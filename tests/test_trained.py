@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import ablation
-from ablation.config import UserError
+from ablation import trained as trained_networks
+from ablation.config import RECORD_KEY, UserError
 from ablation.data import cache
 from ablation.records import store
 
@@ -147,3 +148,22 @@ def test_a_users_network_is_loaded_as_it_was_trained(cli, tmp_path):
         file.unlink() if file.is_file() else shutil.rmtree(file)
     nets.rmdir()
     assert cli(str(directory), code=SCRIPT, cwd=tmp_path).stdout == before
+
+
+@pytest.mark.parametrize(
+    ("arch", "code", "copy"),
+    [
+        ("nets/own.py:build", ["nets", "nets.own", "nets.parts"], "nets/own.py"),
+        ("gone/nets/own.py:build", ["nets", "nets.own"], "nets/own.py"),
+        ("my_nets:build", ["my_nets", "my_nets.parts"], "my_nets/__init__.py"),
+        ("my_nets.own:build", ["my_nets", "my_nets.own", "own"], "my_nets/own.py"),
+        ("~/own.py:build", ["own", "parts"], "own.py"),
+    ],
+)
+def test_the_copy_of_a_network_is_found_by_what_it_was_imported_as(tmp_path, arch, code, copy):
+    for name in ("nets/own.py", "my_nets/__init__.py", "my_nets/own.py", "own.py", "parts.py"):
+        path = tmp_path / "source" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    config = {"arch": arch, RECORD_KEY: {"source": dict.fromkeys(code, "edited since")}}
+    assert trained_networks._arch(tmp_path, config) == f"{tmp_path / 'source' / copy}:build"

@@ -73,6 +73,7 @@ def _stem(path):
         (["recipe=adam", "recipe.options.epsilon=0"], ["epsilon=0 must be a positive number"]),
         (["recipe=adam", "recipe.options.amsgrad=3"], ["amsgrad=3 must be true or false"]),
         (["recipe.optimizer=muon", "recipe.options.ns_steps=2.5"], ["must be a whole number"]),
+        (["recipe=adam", "recipe.options.relative_step=true"], ["unknown key recipe.options.rel"]),
         (["recipe.options.weight_decay=1"], ["unknown key recipe.options.weight_decay"]),
         (["recipe.schedule=cyclic"], ["recipe.schedule=cyclic", "one_cycle", "linear"]),
         (["recipe=adam", "recipe.schedule=one_cycle"], ["recipe.warmup_fraction, such as 0.3"]),

@@ -100,22 +100,18 @@ def claimed(study: Study) -> Claimed:
     texts = [*there, *sorted(left_out, key=[t for v in first for t in v.sentences].index)]
     if not texts:
         return Claimed((), problem=problem)
-    measured, unmeasured = study, ""
-    if versions and versions[-1].metric not in (study.measure, study.metric.name):
-        try:
-            measured = study.measured(versions[-1].metric)
-        except UserError as error:
-            # Such as a metric of one's own, seen from another folder.
-            unmeasured = f"the metric that it speaks of cannot be had: {error}"
     since = {text: one.time for one in reversed(versions) for text in one.sentences}
-    asked = [_difference(measured, claims.parsed(text)) for text in texts]
+    # Of the first record, or of the last one before there was any run.
+    by = {text: one.metric for one in (*reversed(versions), *first) for text in one.sentences}
+    measured = {name: _measured(study, name) for name in {by.get(text) for text in texts}}
+    asked = [_asked_by(*measured[by.get(text)], claims.parsed(text)) for text in texts]
     before = [place for place, text in enumerate(texts) if text in kept]
     together = with_p_values([effect for effect, _ in asked])
     own = dict(zip(before, with_p_values([asked[place][0] for place in before]), strict=True))
     answers = []
     for place, text in enumerate(texts):
         claim, effect = claims.parsed(text), own.get(place, together[place])
-        reason = unmeasured or asked[place][1]
+        reason = asked[place][1]
         answers.append(
             Answer(
                 claim,
@@ -134,6 +130,23 @@ def claimed(study: Study) -> Claimed:
         bool(first) and (file is None or file.digest != first[-1].digest),
         problem,
     )
+
+
+def _measured(study: Study, metric: str | None) -> tuple[Study, str]:
+    """Returns a study with the scores of a metric, None for those it has, or why it cannot."""
+    names = {study.measure} if study.own_metric else {study.measure, study.metric.name}
+    if metric is None or metric in names:
+        return study, ""
+    try:
+        return study.measured(metric), ""
+    except UserError as error:
+        # Such as a metric of one's own, seen from another folder.
+        return study, f"the metric that it speaks of cannot be had: {error}"
+
+
+def _asked_by(study: Study, unmeasured: str, claim: Claim) -> tuple[Effect, str]:
+    effect, reason = _difference(study, claim)
+    return effect, unmeasured or reason
 
 
 def waiting(study: Study, runs: Collection[str]) -> tuple[list[Answer], list[Answer]]:
@@ -222,7 +235,8 @@ def _between_arms(
 ) -> Effect:
     """Returns the difference between two arms, or their controls, that a claim names."""
     names = [side.name for side in (claim.one, claim.other)]
-    found: dict[frozenset[str], pd.DataFrame] = {}
+    factors = [key for key in study.factors if key not in ("dataset", "seed")]
+    found: dict[frozenset[tuple[str, ...]], pd.DataFrame] = {}
     for comparison in arms:
         runs = [comparison.runs.assign(column=[str(one) for one in comparison.runs["column"]])]
         for control in comparison.controls:
@@ -234,7 +248,11 @@ def _between_arms(
             whole = whole[[_is(value, level) for value in _column(whole, held)]]
         own = whole[whole["column"].isin(names)]
         if own["column"].nunique() == len(names):
-            found.setdefault(frozenset(own["run"]), own)
+            # Two designs may have these arms, each with seeds of its own.
+            cells = own[["column", "dataset", "protocol", *factors]].astype(str)
+            same = frozenset(map(tuple, cells.to_numpy()))
+            both = pd.concat([found.get(same, own), own], ignore_index=True)
+            found[same] = both.drop_duplicates(["column", "run"], ignore_index=True)
     if not found:
         controls = [control.name for comparison in arms for control in comparison.controls]
         there = ", ".join(dict.fromkeys(controls)) or "none"
@@ -298,7 +316,7 @@ def _where(fixed: Mapping[str, str]) -> str:
 
 def _answered(study: Study, runs: pd.DataFrame, question: Question) -> Effect:
     order = study.looked.order if study.looked else None
-    return differences(runs, [], [question], study.metric, None, order)[0]
+    return differences(runs, [], [question], study.metric_of(runs), None, order)[0]
 
 
 def _with_controls(study: Study) -> pd.DataFrame:

@@ -505,7 +505,7 @@ def grid_questions(
         if len(of_row) > 1:
             mains.append(Question("main effect", *pair, "", _mean(list(of_row.values()))))
             interactions += _interactions(of_row, rows, pair)
-    for i, factor in enumerate(rows):
+    for i, factor in enumerate(rows if keys else ()):
         mains += _main_effects(keys, rows, i, levels(frame[factor]), exists)
     return [*contrasts, *mains, *interactions]
 

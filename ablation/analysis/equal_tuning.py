@@ -1,5 +1,6 @@
 """Whether the arms of a comparison were tuned alike."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -136,7 +137,10 @@ def _untrained(one: ArmTuning, name: str) -> Iterator[str]:
     if place is None:
         return
     trial = one.trials[place]
-    if is_near_chance(np.array([trial.skill]), np.array([trial.chance]))[0]:
+    # The value is chosen by a score, which need not be the skill.
+    known = [each for each in one.trials if not math.isnan(each.skill - each.chance)]
+    skills, chances = np.array([(each.skill, each.chance) for each in known]).reshape(-1, 2).T
+    if known and is_near_chance(skills, chances).all():
         yield (
             f"{name}: no value got its trials away from chance (the best scored "
             f"{trial.target.of_epochs.value(trial.mean)}), so that noise has chosen"

@@ -124,7 +124,7 @@ def load(directory: str | Path) -> Study:
         history,
         tuple(problems),
         plans,
-        read.targets,
+        read.targets | _targets_of_lesions(read.targets, beside),
         looked=asked.looked(directory),
         tuned=read_all(directory, records),
         superseded=tuple(path.name for path in paths if path.name in superseded),
@@ -184,6 +184,14 @@ def _read_runs(directory: Path, paths: Iterable[Path], records: list[Tuned]) -> 
         except (OSError, ValueError) as error:
             read.problems.append(f"{path.name}: history.csv: {first_line(error)}")
     return read
+
+
+def _targets_of_lesions(
+    targets: Mapping[str, Target], beside: Iterable[Control]
+) -> dict[str, Target]:
+    """Returns what the labels of each lesion say, which are those of the run that it is of."""
+    of = {one.run: one.facts.get("against") for one in beside if one.kind == LESION}
+    return {lesion: targets[run] for lesion, run in of.items() if run in targets}
 
 
 def _with_lesions(

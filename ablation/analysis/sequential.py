@@ -130,7 +130,7 @@ def _last_open(
 def seeds_to_decide(
     differences: np.ndarray, alpha: float, margin: float | None, at_most: int, size: float = 0.0
 ) -> int:
-    """Returns about how many seeds in all decide a question, at the mean and spread seen.
+    """Returns about how many seeds in all decide an open question, at the mean and spread seen.
 
     The median of 200 continuations with normal differences.
 
@@ -156,7 +156,7 @@ def seeds_to_decide(
     if margin is not None:
         ends = [highest(log_evidence(whole + end, size)) >= needed for end in (-margin, margin)]
         decided |= ends[0] & ends[1]
-    decided[:, : n - 1] = False
+    decided[:, :n] = False  # So many have not decided it.
     first = np.where(decided.any(axis=1), decided.argmax(axis=1) + 1, at_most + 1)
     usual = int(np.median(first))
     return usual if usual <= at_most else 0

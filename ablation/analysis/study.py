@@ -192,8 +192,10 @@ class Study:
         """Returns what a metric is of an answer that looks at no image, NaN if nobody knows."""
         known = runs[list(_STANDING)].to_dict("records")
         complete = runs["state"] == store.COMPLETE
+        # A metric of the user's own may have the name of another one.
+        known_by: Mapping[str, Target] = {} if metric is self.own_metric else self.targets
         found = [
-            self.targets[run].chance(metric, one) if ended and run in self.targets else math.nan
+            self.targets[run].chance(metric, one) if ended and run in known_by else math.nan
             for run, one, ended in zip(runs["run"], known, complete, strict=True)
         ]
         return pd.Series(found, runs.index, float)

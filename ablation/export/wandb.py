@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,17 @@ class _Offline:
     def write(self, run: ExportedRun) -> bool:
         """Writes a run unless it is there as it is; returns whether it was written."""
         mark = {"project": self._project, "digest": run.digest}
-        there = list(self._folder.glob(f"offline-run-*-{_identifier(self._study, run)}"))
-        if len(there) == 1 and _marked(there[0]) == mark:
+        folders = self._folder.glob(f"offline-run-*-{_identifier(self._study, run)}")
+        there = {path: _marked(path) for path in folders}
+        # Those of other projects stay; what has no mark was not written to its end.
+        own = [path for path, of in there.items() if of is None or of["project"] == mark["project"]]
+        if len(own) == 1 and there[own[0]] == mark:
             return False
-        for path in there:
+        for path in own:
             shutil.rmtree(path)
+        # The library names a folder by the second, and would write into one of that name.
+        while any(f"-{time.strftime('%Y%m%d_%H%M%S')}-" in path.name for path in there):
+            time.sleep(0.1)
         written = _log(self._study, run, self._project, self._home, "offline")
         store.write_json(written / _MARK, mark)
         return True
@@ -167,10 +174,10 @@ def _log(study: ExportedStudy, run: ExportedRun, project: str, home: Path, mode:
     try:
         live.define_metric("epoch")
         live.define_metric("*", step_metric="epoch")
-        for place, (epoch, time) in enumerate(zip(run.epochs, run.clock, strict=True)):
+        for place, (epoch, moment) in enumerate(zip(run.epochs, run.clock, strict=True)):
             row = {name: curve[place] for name, curve in run.curves.items()}
-            since = time - (run.start or 0.0)
-            live.log({"epoch": epoch, "_timestamp": time, "_runtime": since, **row}, step=epoch)
+            since = moment - (run.start or 0.0)
+            live.log({"epoch": epoch, "_timestamp": moment, "_runtime": since, **row}, step=epoch)
         live.summary.update({**run.final, **run.cost})
         code = 0 if run.state == store.COMPLETE else 1
     finally:

@@ -153,7 +153,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
             images, scale, offset, mean, variance, use_batch, 1.0, self.epsilon
         )
         if use_batch:
-            self._move(mean, variance, inputs.numel() // inputs.shape[-1])
+            count = inputs.numel() // inputs.shape[-1]
+            # Of one value there is no unbiased variance.
+            self._move(mean, variance if count > 1 else torch.zeros_like(variance), count)
         return torch.movedim(outputs, 1, -1)
 
     def _move(self, mean, variance, count):

@@ -271,7 +271,8 @@ def _dot(layer, inputs, output):
 def _heads(layer, inputs, output):
     """Scores and their products with the values; the projections are layers of their own."""
     query, value = inputs[0], inputs[1]
-    pairs = math.prod(query[1:-1]) * math.prod(value[1:-1])
+    axes = getattr(layer, "_attention_axes", None) or range(1, len(value) - 1)
+    pairs = math.prod(query[1:-1]) * math.prod(value[axis] for axis in axes)
     heads = getattr(layer, "num_heads", None) or layer.num_query_heads
     sizes = getattr(layer, "key_dim", None) or layer.head_dim
     values = getattr(layer, "value_dim", None) or sizes

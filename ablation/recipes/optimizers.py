@@ -25,6 +25,9 @@ OF_RECIPE = (
 )
 """Arguments of every optimizer that keys of the recipe set, or that would change what a step is."""
 
+_WITHOUT_EFFECT = ("relative_step",)
+"""Arguments that Keras takes and does not heed: Adafactor's step is never longer than 1/√step."""
+
 DECAY = "weight_decay"
 """What the names of those arguments end in that `recipe.weight_decay` sets."""
 
@@ -63,7 +66,7 @@ def options(optimizer: str) -> Mapping[str, bool | int | float]:
     return {
         name: default
         for name, default in _arguments(optimizer).items()
-        if name not in {*OF_RECIPE, *own}
+        if name not in {*OF_RECIPE, *own, *_WITHOUT_EFFECT}
         and not name.endswith(DECAY)
         and isinstance(default, bool | int | float)
     }

@@ -27,6 +27,8 @@ class Pieces(keras.optimizers.schedules.LearningRateSchedule):
         rate = ops.cast(self.rates[0], "float32")
         pieces = zip(self.steps, self.steps[1:], self.rates, self.rates[1:], strict=False)
         for start, end, first, last in pieces:
+            if start == end:
+                continue  # Such as what a warm-up of all steps leaves.
             share = ops.clip((step - start) / (end - start), 0.0, 1.0)
             if self.cosine:
                 share = (1 - ops.cos(math.pi * share)) / 2

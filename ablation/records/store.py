@@ -24,6 +24,7 @@ import errno
 import functools
 import hashlib
 import io
+import itertools
 import json
 import os
 import re
@@ -237,6 +238,15 @@ def run_directories(study: Path) -> list[Path]:
 def tuning_directories(study: Path) -> list[Path]:
     """Returns the directories of a study's tuning runs, by name."""
     return sorted(path for path in study.glob("*/") if _TUNING_NAME.fullmatch(path.name))
+
+
+def last_changes(study: Path) -> dict[str, int]:
+    """Returns when the state of each run of a study was last recorded, by the run's name."""
+    found = {}
+    for directory in (*run_directories(study), *tuning_directories(study)):
+        with contextlib.suppress(OSError):
+            found[directory.name] = (directory / "status.json").stat().st_mtime_ns
+    return found
 
 
 def without_runs(place: Path) -> str:
@@ -536,9 +546,15 @@ def log_tail(directory: Path, lines: int) -> list[str]:
     return [line[:200] for line in text.splitlines()[-lines:]]
 
 
-def remove_unfinished(directory: Path) -> None:
-    """Removes what a killed process was still writing. The caller holds the run's lock."""
-    for path in directory.rglob(f"{_TEMPORARY}-*"):
+def remove_unfinished(directory: Path, *names: str) -> None:
+    """Removes what a killed process was still writing. The caller holds the lock of these files.
+
+    Args:
+        directory: where they lie.
+        names: of these files; none for all, in the folders below too.
+    """
+    patterns = [f"{_TEMPORARY}-*-{name}" for name in names] or [f"**/{_TEMPORARY}-*"]
+    for path in itertools.chain(*map(directory.glob, patterns)):
         path.unlink()
 
 

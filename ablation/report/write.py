@@ -1,5 +1,6 @@
 """Writes a study's report beside its runs. The only module of the report that writes files."""
 
+import contextlib
 import io
 import re
 import sys
@@ -11,7 +12,7 @@ import matplotlib
 import pandas as pd
 
 from ablation.analysis import tables
-from ablation.analysis.claims import claimed
+from ablation.analysis.claims import Claimed, claimed
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.controls import controls_table
 from ablation.analysis.per_image import OfImages, images_table, of_images
@@ -35,6 +36,7 @@ from ablation.targets import TARGETS
 from ablation.text import READABLE, file_name
 
 _FOLDER = "report"
+_MARKDOWN, _JSON = "report.md", "report.json"
 _DRAWN_BY_THE_PAGE = ("effects",)
 """Kinds of figures that a page draws itself, with scripts or without."""
 _KINDS = (
@@ -87,14 +89,7 @@ def write_report(
     """
     directory = Path(directory)
     options = options or ReportConfig()
-    study = load(directory).measured(options.metric, options.margin)
-    found = study.comparisons(options.contrast, options.reference, options.design)
-    images = [of_images(study, comparison) for comparison in found]
-    claims = claimed(study)
-    if tell:
-        tell(markdown.summary(study, found, images, claims, options.sort))
-    # Two sweeps over one study may both want to write.
-    with store.lock(directory / ".report.lock"):
+    with _read(directory, options, tell) as (study, found, images, claims):
         files: dict[str, bytes] = {}
         texts: list[list[str]] = []
         figures: list[list[Picture]] = []
@@ -110,12 +105,12 @@ def write_report(
         files["checklist.md"] = checklist(study, found).encode()
         _replace(directory / _FOLDER, files)
         store.write_text(
-            directory / "report.md",
+            directory / _MARKDOWN,
             markdown.report(study, found, texts, images, claims, options.sort),
         )
         text = page(study, found, images, galleries, claims, figures, options.sort, live)
         store.write_text(directory / PAGE, text)
-        store.write_json(directory / "report.json", as_json(study, found, images, claims))
+        store.write_json(directory / _JSON, as_json(study, found, images, claims))
     return figures
 
 
@@ -134,14 +129,35 @@ def write_page(
         UserError: there is no study in it.
         OSError: the disk is full or not writable; the earlier page stays as it was.
     """
-    study = load(directory).measured(options.metric, options.margin)
-    found = study.comparisons(options.contrast, options.reference, options.design)
-    images = [of_images(study, comparison) for comparison in found]
-    galleries = [gallery(study, comparison) for comparison in found]
-    with store.lock(directory / ".report.lock"):
-        claims = claimed(study)
+    with _read(directory, options) as (study, found, images, claims):
+        galleries = [gallery(study, comparison) for comparison in found]
         text = page(study, found, images, galleries, claims, figures, options.sort, live)
         store.write_text(directory / PAGE, text)
+
+
+@contextlib.contextmanager
+def _read(
+    directory: Path, options: ReportConfig, tell: Callable[[str], object] | None = None
+) -> Iterator[tuple[Study, list[Comparison], list[list[OfImages]], Claimed]]:
+    """Reads a study and yields what there is to report, while nobody else writes a report.
+
+    Two sweeps over one study may both want to write; the last report has the last runs.
+    """
+
+    def read() -> tuple[Study, list[Comparison], list[list[OfImages]], Claimed]:
+        study = load(directory).measured(options.metric, options.margin)
+        found = study.comparisons(options.contrast, options.reference, options.design)
+        images = [of_images(study, comparison) for comparison in found]
+        return study, found, images, claimed(study)
+
+    before = store.last_changes(directory)
+    have = read()
+    if tell:
+        tell(markdown.summary(*have, options.sort))
+    with store.lock(directory / ".report.lock"):
+        store.remove_unfinished(directory, PAGE, _MARKDOWN, _JSON)
+        store.remove_unfinished(directory / _FOLDER)
+        yield have if store.last_changes(directory) == before else read()
 
 
 def write_difference(one: Study, other: Study, found: Difference) -> Path:

@@ -75,5 +75,7 @@ def _cut(path: Path, kept: int) -> None:
         if noted:
             left_out += int(noted[1].replace(b",", b""))
         file.seek(begin)
-        file.write(_NOTE.format(left_out).encode() + tail[line:])
+        # The note has a line of its own even where nobody else has ended one.
+        before = b"" if noted or head[:begin].endswith(b"\n") else b"\n"
+        file.write(before + _NOTE.format(left_out).encode() + tail[line:])
         file.truncate()

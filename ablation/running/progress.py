@@ -67,9 +67,12 @@ class Monitor:
         # A run that is trained again is over when it ends anew, not because it ended before.
         self._ends_before = {run.name: store.read_status(run.directory).end for run in runs}
         self._epochs = {run.name: len(store.read_history(run.directory)[0]) for run in runs}
+        # What these have is forgotten as soon as they begin.
+        self._forgotten = {run.name for run in runs if run.config.rerun == "all"}
         self._epochs_at_start = sum(
             max(rows, saves.resumable(run.directory / "checkpoint", rows).passed)
             for run, rows in zip(runs, self._epochs.values(), strict=True)
+            if run.name not in self._forgotten
         )
         self._running: dict[str, Run] = {}
         self._seen: dict[str, int] = {}
@@ -146,10 +149,15 @@ class Monitor:
         status = store.read_status(run.directory)
         if status.state == store.RUNNING and run.name not in self._running:
             self._running[run.name] = run
+            self._forgotten.discard(run.name)
             self._steps.due = True
         stopped = status.state == store.INTERRUPTED and status.end is not None
         if (status.is_final or stopped) and status.end != self._ends_before[run.name]:
-            del self._open[run.name]
+            # One that hung was stopped and goes on.
+            self._ends_before[run.name] = status.end
+            if not stopped:
+                del self._open[run.name]
+                self._forgotten.discard(run.name)
             self._running.pop(run.name, None)
             self._ends.due = True
             reason = f": {status.reason}" if status.reason else ""
@@ -215,8 +223,13 @@ class Monitor:
 
     def _time_left(self) -> str:
         """Time left if the remaining epochs take as long as those seen so far."""
-        total = sum(run.config.epochs for run in self._runs)
-        finished = sum(self._epochs.values())
+        of_runs = {
+            run.name: 0 if run.name in self._forgotten else self._epochs[run.name]
+            for run in self._runs
+        }
+        finished = sum(of_runs.values())
+        # One that failed has no more to come.
+        total = finished + sum(run.config.epochs - of_runs[run.name] for run in self._open.values())
         for run in self._running.values():
             progress = _progress(run.directory)
             if progress and progress["epoch"] == self._epochs[run.name] + 1:

@@ -221,10 +221,16 @@ def wait_or_take_over(run: Run, command: str) -> Status:
     Returns:
         How the run ended.
     """
-    while not store.is_free(run.directory):
-        time.sleep(_POLL_SECONDS)
-    status = store.read_status(run.directory)
-    return train(run, command) if status.is_abandoned else status
+    while True:
+        while not store.is_free(run.directory):
+            time.sleep(_POLL_SECONDS)
+        status = store.read_status(run.directory)
+        if not status.is_abandoned:
+            return status
+        status = train(run, command)
+        # Of several that wait one is the quickest, and the others wait for that one.
+        if status.state != store.RUNNING and store.is_free(run.directory):
+            return status
 
 
 def _record_death(

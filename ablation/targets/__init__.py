@@ -70,7 +70,8 @@ def guessed(found: Iterable[tuple[str, np.ndarray]], where: str) -> type[Target]
             "y.argmax(axis=1), one label an example; or say dataset.target=labels."
         )
     for name, array in arrays:
-        if array.dtype.kind == "f" and array.ndim == 1:
+        # A column is a list of numbers too.
+        if array.dtype.kind == "f" and (array.ndim == 1 or array.shape[1:] == (1,)):
             known, counts = np.unique(array, return_counts=True)
             if len(known) > 2 and (counts == 1).any():
                 raise UserError(

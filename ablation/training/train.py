@@ -157,7 +157,8 @@ def _fit(
     """Trains from a position on: the rest of an epoch that is begun, then the others."""
     first = position.epochs
     if position.steps:
-        with kept_apart(model):
+        others = first + 1 < epochs  # If not, this is the end of the fit.
+        with kept_apart(model) if others else contextlib.nullcontext():
             _fit_epochs(model, batches, range(first, first + 1), position.steps, callbacks)
         first += 1
     if first < epochs:

@@ -119,6 +119,45 @@ def test_another_metric_of_the_report_changes_no_claim(study, tmp_path):
     assert [one.verdict for one in found.answers] == [HOLDS]
 
 
+def test_a_later_command_changes_no_metric_of_a_claim_on_record(study, tmp_path):
+    folder = tmp_path / "main"
+    asked.add(folder, [])
+    recorded.register(folder, _write(folder, "residual > plain by 2 points"), "accuracy")
+    study()
+    later = _write(folder, "residual > plain by 2 points", "56 > 20 by 1")
+    recorded.register(folder, later, "log_loss")
+    said = _said(folder)
+    assert said["residual > plain by 2 points"].verdict == HOLDS
+    assert said["residual > plain by 2 points"].effect.metric.name == "accuracy"
+    assert said["56 > 20 by 1"].effect is None or (
+        said["56 > 20 by 1"].effect.metric.name == "log_loss"
+    )
+
+
+def test_a_metric_of_ones_own_is_not_that_of_a_claim_of_its_name(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_metric.py").write_text("def accuracy(labels, said):\n    return 0.0\n")
+    folder = tmp_path / "main"
+    asked.add(folder, [])
+    recorded.register(folder, _write(folder, "residual > plain by 2 points"), "accuracy")
+    study()
+    (answer,) = claimed(load(folder).measured("own_metric.py:accuracy")).answers
+    assert answer.verdict == HOLDS and answer.effect.metric.scale == 100
+
+
+def test_arms_that_two_designs_have_are_compared_over_the_seeds_of_both(stored_design):
+    named = {"parts.plain": ("false", "true"), "parts.se": ("true", "false")}
+
+    def accuracy(levels, seed):
+        return 0.5 + (0.05 + 0.001 * (seed % 3)) * (levels["parts.se"] == "true")
+
+    for design, seeds in (("leave_one_out", (0, 1, 2)), ("both", (0, 1, 2, 3, 4))):
+        folder = stored_design(design, named, accuracy, seeds=seeds)
+    _write(folder, "reference > without se by 1")
+    (answer,) = claimed(load(folder)).answers
+    assert (answer.verdict, answer.effect.n, answer.reason) == (HOLDS, 5, "")
+
+
 def test_several_tables_must_be_told_apart(study, stored_run, tmp_path):
     folder = study()
     for part in ("true", "false"):

@@ -135,6 +135,9 @@ def test_how_many_seeds_will_do():
     assert seeds_to_decide(nothing, 0.05, None, 60) == 0
     wide, narrow = (seeds_to_decide(nothing, 0.05, margin, 60) for margin in (2.0, 1.0))
     assert 7 <= wide < narrow < 60
+    # Bets on one side have won, and the mean is on the other: so many seeds decide nothing.
+    turned = np.array([*np.linspace(0.01, 0.018, 9), -0.4])
+    assert anytime_p(turned) < 0.05 and seeds_to_decide(turned, 0.05, None, 60) != len(turned)
 
 
 @pytest.mark.parametrize("unit", [1e-14, 1e14])

@@ -15,6 +15,9 @@ from ablation.config import UserError
 from ablation.data import cache
 from ablation.data.augment import Draws, Tricks
 from ablation.data.pipeline import TrainBatches
+from ablation.designs.controls import LESION
+from ablation.records import asked, controls, store
+from ablation.records.controls import Control
 from ablation.targets.classes import Classes
 from ablation.targets.value import Value, mae, r2, rmse
 from ablation.training.losses import build_loss, training_metrics
@@ -61,9 +64,10 @@ def test_whole_numbers_and_texts_are_classes_and_other_numbers_values(y, kind):
     assert targets.guessed([("y", np.array(y))], "here") is kind
 
 
-def test_whole_floats_that_occur_once_are_asked_about():
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_whole_floats_that_occur_once_are_asked_about(shape):
     with pytest.raises(UserError, match=r"y are whole numbers .* 151 occurs once.*=value"):
-        targets.guessed([("y", np.array([151.0, 75, 75, 206]))], "here")
+        targets.guessed([("y", np.array([151.0, 75, 75, 206]).reshape(shape))], "here")
 
 
 @pytest.mark.parametrize(
@@ -226,12 +230,13 @@ def test_errors_have_as_many_digits_as_fit_the_values(std, digits):
     assert target.metric.digits == digits and target.metrics["r2"].digits == 4
 
 
-def _stored(stored_run, part, seed, error):
+def _stored(stored_run, part, seed, error, *words):
     chance = {"mae": 20.0, "rmse": 25.0, "r2": 0.0}
     facts = {"kind": "value", "mean": [0.0], "std": [10.0], "unit": "kg"}
     return stored_run(
         f"plain={part}",
         f"seed={seed}",
+        *words,
         provenance={"target": facts, "classes": ["weight"]},
         classes=["weight"],
         by_chance=chance,
@@ -277,3 +282,51 @@ def test_one_study_may_hold_classes_and_values(stored_run, tmp_path):
     by_r2 = loaded.measured("r2")
     assert sorted(one.metric.name for one in by_r2.comparisons()) == ["accuracy", "r2"]
     assert any("r2: it is not for mnist" in problem for problem in by_r2.problems)
+
+
+@pytest.mark.parametrize("of_values", ["cifar10", "mnist"], ids=["first", "second"])
+def test_a_claim_is_judged_by_the_metric_of_its_own_data(of_values, stored_run, tmp_path):
+    of_classes = {"cifar10": "mnist", "mnist": "cifar10"}[of_values]
+    for seed, noise in enumerate((0.0, 0.01, -0.01, 0.02)):
+        for part, better in (("true", 0.0), ("false", 1.0)):
+            own = noise * (1 + better)
+            _stored(stored_run, part, seed, 8 - 3 * better + own, f"dataset={of_values}")
+            words = f"plain={part}", f"seed={seed}", f"dataset={of_classes}"
+            stored_run(*words, val_accuracy=0.5 + 0.1 * better + own)
+    (tmp_path / "main" / "claims.yaml").write_text(
+        f"- residual > plain at dataset={of_values} by 2\n"
+        f"- residual > plain at dataset={of_classes} by 5 points\n"
+    )
+    found = claimed(reading.load(tmp_path / "main")).answers
+    assert [(one.verdict, one.effect.metric.name) for one in found] == [
+        (HOLDS, "mae"),
+        (HOLDS, "accuracy"),
+    ]
+
+
+def test_a_lesion_is_scored_by_the_error_of_its_run(stored_run, tmp_path):
+    beside = []
+    for seed in (0, 1, 2):
+        full, without = (_stored(stored_run, part, seed, 5 + seed) for part in ("false", "true"))
+        lesion = full / store.LESIONS / "aaaaaaaa"
+        lesion.mkdir(parents=True)
+        result = {"val_mae": 9.0 + seed, "val_rmse": 12.0, "val_r2": 0.1}
+        store.write_json(lesion / "result.json", result)
+        name = lesion.relative_to(full.parent).as_posix()
+        beside.append(Control(LESION, name, without.name, {"against": full.name}))
+    asked.add(tmp_path / "main", ["parts.plain"])
+    controls.put(tmp_path / "main", beside)
+    loaded = reading.load(tmp_path / "main")
+    assert sorted(loaded.control_runs["score"]) == [9.0, 10.0, 11.0]
+    assert {one.kind for one in map(loaded.targets.get, loaded.control_runs["run"])} == {"value"}
+
+
+def test_a_metric_of_ones_own_has_no_chance_of_a_namesake(stored_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_errors.py").write_text("def mae(labels, said):\n    return 1.0\n")
+    run = _stored(stored_run, "true", 0, 5)
+    said = np.zeros((3, 1), np.float32)
+    np.savez(run / "predictions.npz", value=said, predicted_value=said)
+    loaded = reading.load(tmp_path / "main")
+    for name, known in (("mae", True), ("own_errors.py:mae", False)):
+        assert loaded.measured(name).runs["score_of_chance"].notna().item() == known

@@ -160,10 +160,13 @@ def test_a_run_that_was_trained_anew_takes_the_place_of_the_one_before(folder, w
     assert [row["loss"] for row in points] == [row["loss"] for row in rows(5, seed=77)]
 
 
-def test_another_project_is_another_place(write, found):
+def test_another_project_is_another_place(write, tmp_path):
     write("one")
     assert write("two").changed == 7
-    assert {one.run.project for one in found().values()} == {"two"}
+    assert (write("one").changed, write("two").changed) == (0, 0)
+    files = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
+    projects = [_Found(path).run.project for path in files]
+    assert sorted(projects) == 7 * ["one"] + 7 * ["two"]
 
 
 def test_what_an_export_left_midway_is_put_right(write, found, tmp_path):

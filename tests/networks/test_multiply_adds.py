@@ -59,6 +59,10 @@ def test_attention_counts_its_projections_scores_and_values():
     found = count_multiply_adds(keras.Model(tokens, attended))
     projections = 5 * 8 * 2 * (3 + 3 + 4) + 5 * (2 * 4) * 8
     assert found.total == projections + 2 * 5 * 5 * (3 + 4)
+    grid = keras.Input((6, 5, 8))
+    axial = layers.MultiHeadAttention(2, 3, attention_axes=(2,))(grid, grid)
+    found = count_multiply_adds(keras.Model(grid, axial))
+    assert found.total == 6 * 5 * 8 * 2 * 3 * 4 + 2 * 6 * (5 * 5) * (3 + 3)
     grouped = layers.GroupQueryAttention(3, 4, 2)(tokens, tokens)
     found = count_multiply_adds(keras.Model(tokens, grouped))
     assert found.total == 5 * 8 * 3 * (4 + 2 + 2 + 4) + 4 * 5 * 5 * (3 + 3)

@@ -49,6 +49,12 @@ def test_linear_without_warm_up_starts_at_the_rate(config):
     np.testing.assert_allclose(rates, [0.4, 0.3, 0], atol=1e-7)
 
 
+def test_a_warm_up_of_all_steps_ends_at_the_rate(config):
+    keys = ["recipe.schedule=linear", "recipe.learning_rate=0.4", "recipe.warmup_fraction=0.95"]
+    rates = _rates(_built(_recipe(config, *keys), 10), range(11))
+    np.testing.assert_allclose(rates, np.linspace(0, 0.4, 11), atol=1e-7)
+
+
 def test_one_cycle_is_that_of_pytorch(config):
     """There the first step counts as one, so the same peak and end need another length."""
     torch = pytest.importorskip("torch")

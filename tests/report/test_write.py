@@ -123,3 +123,30 @@ def test_what_starts_as_in_no_network_is_said_too(stored_run, tmp_path):
         "**Started alike.** Not as in the full network: in plain, no layer: the function refuses x."
     )
     assert said in text
+
+
+def test_of_two_reports_at_once_the_last_has_what_ended_meanwhile(
+    stored_run, tmp_path, monkeypatch
+):
+    stored_run("seed=0")
+    free = store.lock
+
+    def taken(path):
+        if path.name == ".report.lock":  # Another sweep has it, and its last run ends.
+            stored_run("seed=1")
+        return free(path)
+
+    monkeypatch.setattr(store, "lock", taken)
+    write_report(tmp_path / "main")
+    assert len(pd.read_csv(tmp_path / "main" / "report" / "runs.csv")) == 2
+
+
+def test_what_a_killed_report_was_writing_is_removed_and_nothing_else(stored_run, tmp_path):
+    stored_run()
+    folder = tmp_path / "main"
+    (folder / "report").mkdir()
+    names = ".writing-9-report.html", "report/.writing-9-runs.csv", ".writing-9-study.json"
+    for name in names:
+        (folder / name).write_text("half")
+    write_report(folder)
+    assert [(folder / name).exists() for name in names] == [False, False, True]

@@ -46,6 +46,11 @@ def test_one_endless_line_is_cut_too(tmp_path):
     content = path.read_bytes()
     assert len(content) < 600 and content.startswith(b"x" * 200) and content.endswith(b"x" * 200)
     assert _left_out(content.decode()) == 10_000 - 400
+    with path.open("ab") as file:
+        file.write(b"x" * 10_000)
+    log.bound(path, kept=200, at_most=400)
+    again = path.read_text()
+    assert again.count("left out here") == 1 and _left_out(again) == 20_000 - 400
 
 
 def test_a_log_that_is_gone_is_none(tmp_path):

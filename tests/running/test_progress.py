@@ -121,3 +121,45 @@ def test_only_what_has_changed_is_read(runs, printed, monkeypatch):
     assert pending_looks == (True, True)
     monitor._poll(everything=False)
     assert pending.name in looked and f"{pending.name}  failed" in printed.getvalue()
+
+
+def test_runs_that_are_trained_anew_count_from_their_beginning(stored_run, config, tmp_path):
+    for seed in (0, 1):
+        stored_run(f"seed={seed}")
+    words = f"runs_dir={tmp_path}", "rerun=all"
+    runs = [run_of(config(*words, f"seed={seed}"), "d1") for seed in (0, 1)]
+    monitor = Monitor(runs, Console(file=io.StringIO()), lambda _: None, lambda _: None)
+    assert monitor._time_left() == "time left: measuring"
+    monitor._start -= 100  # Seconds ago.
+    with store.run_lock(runs[0].directory):
+        store.write_status(runs[0].directory, Status().begun())
+        monitor._look_at(runs[0])
+    assert "0:01:40" in monitor._time_left()  # Half of the epochs took a hundred seconds.
+
+
+def test_epochs_that_will_never_be_trained_take_no_time(runs, printed):
+    monitor = Monitor(runs, Console(file=printed), lambda _: None, lambda _: None)
+    monitor._start -= 100
+    for run, rows in zip(runs, (1, run_epochs := runs[1].config.epochs), strict=True):
+        _end(run)
+        columns = ",".join(store.HISTORY_COLUMNS)
+        lines = [f"{epoch},1,1,1,1,1,1" for epoch in range(1, rows + 1)]
+        store.write_text(run.directory / "history.csv", "\n".join([columns, *lines]) + "\n")
+        monitor._look_at(run)
+    assert run_epochs > 1 and "0:00:00" in monitor._time_left()
+
+
+def test_a_run_that_hung_and_goes_on_is_still_in_training(runs, printed):
+    monitor = Monitor(runs, Console(file=printed), lambda _: None, lambda _: None)
+    (run, _) = runs
+    run.directory.mkdir(parents=True)
+    begun = Status().begun()
+    store.write_status(run.directory, begun.ended(store.INTERRUPTED, "no step for 60 s"))
+    monitor._look_at(run)
+    monitor._look_at(run)
+    assert printed.getvalue().count("interrupted: no step") == 1
+    assert monitor.standing().done == 0
+    with store.run_lock(run.directory):
+        store.write_status(run.directory, begun.begun())
+        monitor._look_at(run)
+        assert [one.name for one in monitor.standing().training] == [run.name]

@@ -88,3 +88,17 @@ def test_an_error_of_the_disk_is_known_behind_another_and_in_the_words_of_hdf5()
     assert found == [errno.ENOSPC, errno.ENOSPC, errno.EDQUOT]
     others = (FileNotFoundError(errno.ENOENT, "x"), RuntimeError("errno = 2"), ValueError("x"))
     assert not any(worker._of_the_disk(one) for one in others)
+
+
+def test_of_several_that_wait_for_a_run_one_goes_on_with_it_and_the_others_wait(
+    config, tmp_path, monkeypatch
+):
+    run = run_of(config(f"runs_dir={tmp_path}"))
+    free = iter([True, False, False, True])
+    states = iter([Status().begun().ended(store.COMPLETE), Status()][::-1])
+    monkeypatch.setattr(runner, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(store, "is_free", lambda _: next(free))
+    monkeypatch.setattr(store, "read_status", lambda _: next(states))
+    # Another one was quicker and trains it.
+    monkeypatch.setattr(runner, "train", lambda *_: Status().begun())
+    assert runner.wait_or_take_over(run, "command").state == store.COMPLETE

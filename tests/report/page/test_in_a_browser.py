@@ -196,6 +196,41 @@ def test_another_metric_is_seen_whole(opened, study):
     assert "zoom" not in page.url and not page.locator("#curves-0 .reset").count()
 
 
+def _changed(study, change):
+    """Writes the page with other data, as `changed.html`."""
+    html = (study / "report.html").read_text()
+    begin = html.index('id="data">') + len('id="data">')
+    end = html.index("</script>", begin)
+    data = json.loads(html[begin:end])
+    change(data)
+    (study / "changed.html").write_text(html[:begin] + json.dumps(data) + html[end:])
+
+
+def test_losses_below_0_are_drawn_and_have_no_logarithm(opened, study):
+    def negative(data):
+        for key in ("loss", "val_loss"):
+            data["curves"][key] = [[-value for value in of] for of in data["curves"][key]]
+
+    _changed(study, negative)
+    page = opened(study, name="changed.html")
+    said, _ = _nearest(page)
+    assert said
+    log = page.locator("#curves-0 label", has_text="logarithmic").locator("input")
+    assert not log.is_checked()
+    log.check()
+    assert "Nothing is above 0" in page.locator("#curves-0 .panel").first.inner_text()
+    again = opened(study, "#0.curves.log=1&0.curves.zoom=2,3;-0.9,-0.5", name="changed.html")
+    assert again.locator("#curves-0 .panel").count() == 2
+
+
+def test_an_address_of_an_earlier_report_is_no_error(opened, study):
+    stale = "&".join(f"0.{kind}.color=depth&0.{kind}.panel=depth" for kind in ("final", "cost"))
+    page = opened(study, f"#{stale}&0.curves.dash=depth&0.final.x=depth")
+    for kind in ("curves", "final", "cost"):
+        page.locator(f"#{kind}-0").scroll_into_view_if_needed()
+        page.locator(f"#{kind}-0 canvas").first.wait_for()
+
+
 def test_the_keyboard_stays_where_it_was(opened, study):
     page = opened(study)
     _curve(page)
@@ -286,6 +321,32 @@ def test_an_open_page_takes_up_what_is_new_and_keeps_its_view(opened, study, sto
     assert page.locator("iframe").count() == 0
 
 
+def test_a_number_opens_its_own_runs_whatever_was_trained_since(opened, study, stored_run):
+    for plain in ("true", "false"):
+        stored_run("arch=20", f"plain={plain}", "dataset=cifar10")
+    write_page(study, ReportConfig(), (), _standing(14))
+    page = opened(study)
+    stored_run("arch=20", "plain=true", "seed=1", "dataset=cifar10")  # Its name comes first.
+    write_page(study, ReportConfig(), (), _standing(15))
+    _until(page, "document.querySelectorAll('#runs-table tbody tr').length === 15")
+    page.locator("#ablation-1 tbody .opens").first.click()
+    marked = page.locator("#runs-table .behind th").all_inner_texts()
+    assert len(marked) == 3 and all("20-plain-digits" in name for name in marked)
+
+
+def test_coming_back_to_the_page_loads_it_no_more_often(opened, study):
+    write_page(study, ReportConfig(), (), _standing(12))
+    page = opened(study)
+    looks = []
+    page.on("request", lambda asked: "?look=" in asked.url and looks.append(asked.url))
+    for _ in range(4):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        _until(page, "!document.querySelector('iframe')")
+    count = len(looks)
+    page.wait_for_timeout(7000)
+    assert count >= 4 and 1 <= len(looks) - count <= 3  # One look in three seconds, at most.
+
+
 def test_the_page_of_a_sweep_that_trains_is_live(opened, tmp_path, cache_dir):
     from support import start_sweep, tiny
 
@@ -364,13 +425,8 @@ def test_it_prints_with_its_charts_on_light_paper(opened, study):
 
 @pytest.mark.parametrize("times", [9, 84], ids=["a hundred", "a thousand"])
 def test_many_runs_are_drawn(opened, study, times):
-    html = (study / "report.html").read_text()
-    begin = html.index('id="data">') + len('id="data">')
-    end = html.index("</script>", begin)
-    data = json.loads(html[begin:end])
-    _repeat(data, times)
-    (study / "many.html").write_text(html[:begin] + json.dumps(data) + html[end:])
-    opened_page = opened(study, "#0.curves.show=each&0.curves.panel=", name="many.html")
+    _changed(study, lambda data: _repeat(data, times))
+    opened_page = opened(study, "#0.curves.show=each&0.curves.panel=", name="changed.html")
     said, _ = _nearest(opened_page)
     assert "-digits-s" in said[0]
     opened_page.locator("#final-0").scroll_into_view_if_needed()

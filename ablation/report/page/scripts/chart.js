@@ -11,14 +11,15 @@ class Chart {
   constructor(host, lines, view) {
     this.host = host;
     this.view = view;
-    this.lines = lines.filter((line) => line.ys.some((value) => value !== null));
+    this.lines = lines.filter((line) => line.ys.some((value) => drawable(value, view.logY) !== null));
     this.hint = element("div", { class: "hint", hidden: true });
     this.read = element("div", { class: "unseen", "aria-live": "polite" });
     this.area = element("div", { class: "chart", tabindex: "0", role: "img", "aria-label": view.label });
     host.append(...(view.title ? [element("h4", {}, view.title)] : []), this.area, this.hint, this.read);
     this.at = null;
     if (!this.lines.length) {
-      this.area.append(element("p", { class: "empty" }, "Nothing to draw yet."));
+      const hidden = lines.some((line) => line.ys.some((value) => value !== null));
+      this.area.append(element("p", { class: "empty" }, hidden ? "Nothing is above 0, as a logarithmic axis needs it." : "Nothing to draw yet."));
       return;
     }
     this.draw();
@@ -31,7 +32,6 @@ class Chart {
     const tables = [];
     const series = [{}];
     const bands = [];
-    const drawable = (value, log) => (value === null || (log && value <= 0) ? null : value);
     for (const line of this.lines) {
       const dim = view.isolated && view.isolated !== line.key;
       const shade = dim ? faded(line.shade, 0.15) : line.shade;
@@ -97,8 +97,9 @@ class Chart {
           : { values: (_, splits) => spaced(splits) }),
     });
     const range = (zoomed, log, pad) => (u, low, high) => {
-      if (zoomed) return zoomed;
-      if (low === null || high === null) return [0, 1];
+      // A part may have been chosen before the axis became logarithmic.
+      if (zoomed && !(log && zoomed[0] <= 0)) return zoomed;
+      if (low === null || high === null) return log ? [1, 10] : [0, 1];
       if (log) return low === high ? [low / 2, high * 2] : [low / 1.1, high * 1.1];
       const room = low === high ? Math.abs(low) * 0.1 || 1 : (high - low) * pad;
       return [low - room, high + room];
@@ -271,6 +272,11 @@ class Chart {
   }
 }
 
+// Returns a value where it can be drawn, else null: only what is above 0 has a logarithm.
+function drawable(value, log) {
+  return value === null || (log && value <= 0) ? null : value;
+}
+
 // Returns whether the first digit of a number is one of these, and all others are 0.
 function leading(value, digits) {
   const first = value / 10 ** Math.floor(Math.log10(value) + 1e-9);
@@ -398,13 +404,14 @@ class Widget {
   factorChoice(label, name, usual, none, skip = []) {
     const names = this.chapter.factors.map((one) => one.name).filter((one) => !skip.includes(one));
     const options = [...(none ? [["", none]] : []), ...names.map((one) => [one, one])];
-    return choice(label, options, this.get(name, usual, ["", ...names]), (value) =>
-      this.set(name, value, usual),
-    );
+    const allowed = options.map(([value]) => value);
+    return choice(label, options, this.get(name, usual, allowed), (value) => this.set(name, value, usual));
   }
 
-  chosen(name, usual) {
-    return this.factor(this.get(name, usual)) ?? null;
+  // Returns the factor that is chosen; an address may name one that another report had.
+  chosen(name, usual, optional = false) {
+    const names = this.chapter.factors.map((one) => one.name);
+    return this.factor(this.get(name, usual, optional ? ["", ...names] : names));
   }
 
   // Panels of one metric share their vertical axis; `kinds` metrics take turns.

@@ -30,8 +30,10 @@ class Curves extends Widget {
     const show = this.get("show", usual.show, ["mean", "each"]);
     const smooth = +this.get("smooth", usual.smooth, names(SMOOTHING));
     const keys = chapter.pairs.find(([key]) => key === y)?.[2] ?? [y];
-    // Losses and errors can be a thousand times the last ones at first.
-    const logUsual = chapter.metrics[keys[0]][3] === false ? "1" : "0";
+    // Losses and errors can be a thousand times the last ones at first; some losses are below 0.
+    const values = keys.flatMap((key) => chapter.runs.flatMap((run) => data.curves[key][run]));
+    const positive = values.some((value) => value > 0) && values.every((value) => value === null || value >= 0);
+    const logUsual = chapter.metrics[keys[0]][3] === false && positive ? "1" : "0";
     const log = this.get("log", logUsual) === "1";
     this.controls.replaceChildren(
       choice("show", ys, y, (value) => this.set("y", value, usual.y)),
@@ -44,8 +46,8 @@ class Curves extends Widget {
       tick("logarithmic", log, (value) => this.set("log", value ? "1" : "0", logUsual)),
     );
     const shade = this.chosen("color", usual.color);
-    const dash = this.chosen("dash", usual.dash);
-    const panel = this.chosen("panel", usual.panel);
+    const dash = this.chosen("dash", usual.dash, true);
+    const panel = this.chosen("panel", usual.panel, true);
     const panels = [];
     for (let level = 0; level < (panel?.levels.length ?? 1); level++) {
       const members = chapter.runs.map((_, place) => place).filter((place) => this.level(panel, place) === level);

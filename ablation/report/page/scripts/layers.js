@@ -32,7 +32,7 @@ class Layers extends Widget {
       tick("logarithmic", log, (value) => this.set("log", value ? "1" : "0", "1")),
     );
     const shade = this.chosen("color", chapter.column);
-    const panel = this.chosen("panel", panelUsual);
+    const panel = this.chosen("panel", panelUsual, true);
     const place = new Map(chapter.runs.map((run, index) => [run, index]));
     const measured = layers.runs.filter((one) => place.has(one.run)).map((one) => ({ ...one, place: place.get(one.run) }));
     const names = new Map();

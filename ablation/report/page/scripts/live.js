@@ -3,6 +3,7 @@
 
 const SECONDS = 3;
 const SHARE = 20; // A look may take a twentieth of the time.
+const SECONDS_AWAY = 30; // Whoever serves or writes the page may be away for a while.
 
 function feed() {
   const sections = {};
@@ -18,19 +19,23 @@ function follow() {
   let frame = null;
   let count = 0;
   let asked = 0;
-  let pause = SECONDS;
+  let timer = 0;
+  const next = (seconds) => {
+    clearTimeout(timer);
+    timer = setTimeout(look, seconds * 1000);
+  };
   addEventListener("message", (event) => {
     if (!frame || event.source !== frame.contentWindow || event.data?.ablation !== "feed") return;
-    const took = (performance.now() - asked) / 1000;
-    pause = Math.max(SECONDS, SHARE * took);
+    const pause = Math.max(SECONDS, (SHARE * (performance.now() - asked)) / 1000);
     frame.remove();
     frame = null;
     take(event.data);
-    if (data.live) next();
+    // A report by hand, or the end of one sweep of two, is not the end of all training.
+    next(data.live ? pause : Math.max(pause, SECONDS_AWAY));
   });
   function look() {
     if (document.hidden) {
-      next();
+      next(SECONDS);
       return;
     }
     frame?.remove();
@@ -39,11 +44,10 @@ function follow() {
     const query = new URLSearchParams({ look: String(++count) });
     frame.src = `${location.href.split(/[?#]/)[0]}?${query}#feed`;
     document.body.append(frame);
-    setTimeout(() => frame && look(), 30_000); // Whoever serves it may be away for a while.
+    next(SECONDS_AWAY);
   }
-  const next = () => setTimeout(look, pause * 1000);
   document.addEventListener("visibilitychange", () => !document.hidden && !frame && look());
-  next();
+  next(SECONDS);
   setInterval(tell, 5000);
   tell();
 }

@@ -49,9 +49,9 @@ class Final extends Points {
     const column = this.factor(chapter.column);
     const usual = { x: (along ?? column).name, color: chapter.column, panel: other?.levels.length <= 6 ? other.name : "" };
     this.controls.append(this.factorChoice("against", "x", usual.x, null), this.factorChoice("colour", "color", usual.color, null), this.factorChoice("panels", "panel", usual.panel, "one"));
-    const x = this.chosen("x", usual.x) ?? chapter.factors[0];
+    const x = this.chosen("x", usual.x);
     const shade = this.chosen("color", usual.color);
-    const panel = this.chosen("panel", usual.panel);
+    const panel = this.chosen("panel", usual.panel, true);
     const span = x.numbers ? Math.max(...x.numbers) / Math.min(...x.numbers) : 0;
     const logUsual = x.numbers && Math.min(...x.numbers) > 0 && span >= 50 ? "1" : "0";
     const log = x.numbers && Math.min(...x.numbers) > 0 && this.get("log", logUsual) === "1";
@@ -126,9 +126,10 @@ class Cost extends Points {
       n: of.length,
     }));
     const front = frontier(points, score.higher);
-    const logUsual = points.length && Math.max(...points.map((one) => one.x)) / Math.min(...points.map((one) => one.x)) > 20 ? "1" : "0";
-    const log = this.get("log", logUsual) === "1";
-    this.controls.append(tick("logarithmic", log, (value) => this.set("log", value ? "1" : "0", logUsual)));
+    const [least, most] = [Math.min(...points.map((one) => one.x)), Math.max(...points.map((one) => one.x))];
+    const logUsual = least > 0 && most / least > 20 ? "1" : "0";
+    const log = least > 0 && this.get("log", logUsual) === "1";
+    if (least > 0) this.controls.append(tick("logarithmic", log, (value) => this.set("log", value ? "1" : "0", logUsual)));
     const tip = (one) => [one.name, `${data.costs[cost]} ${exact(one.x)}`, `${exact(one.y)} ${score.unit}`, `mean of ${one.n}`, ...(front.includes(one) ? ["on the Pareto front"] : [])];
     const lines = [];
     if (front.length > 1) {

@@ -63,7 +63,8 @@ function dressCells(chapter) {
     for (const [x, runs] of Object.entries(behind[y] ?? {})) {
       const cell = row.cells[+x];
       const button = element("button", { class: "opens number", type: "button", title: `${runs.length} run${runs.length === 1 ? "" : "s"}` }, cell.textContent.trim());
-      button.addEventListener("click", () => openRuns(runs));
+      // Asked when it is clicked: of a live page the runs may have other places by then.
+      button.addEventListener("click", () => openRuns(data.chapters[chapter].behind[y][x]));
       cell.replaceChildren(button);
     }
   });
