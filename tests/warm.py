@@ -8,10 +8,11 @@ is what `python -m MODULE ARGUMENTS` is in that folder, in a process of its own;
 done already. The server from which `ablation.running.children` forks the runs of a sweep outlives
 the command here, so TensorFlow is loaded once too. `cli` in conftest.py says which tests have it.
 
-Figures are made and laid out, but an empty one is saved in their place: drawing takes half of the
-time of a report, and what is drawn has tests of its own.
+Figures are made, but neither laid out nor drawn: an empty one is saved in their place. That takes
+most of the time of a report, and what is drawn has tests of its own.
 """
 
+import gc
 import importlib
 import io
 import json
@@ -25,8 +26,17 @@ import warnings
 from multiprocessing import forkserver, resource_tracker
 
 from hydra.core.plugins import Plugins
+from PIL import Image
 
-MODULES = "ablation.command", "ablation.report.write", "ablation.running.sweep"
+MODULES = (
+    "ablation.command",
+    "ablation.report.write",
+    "ablation.running.launching",
+    "ablation.running.sweep",
+    # What those import late, which would take a second of each command.
+    "scipy.special",
+    "statsmodels.stats.multitest",
+)
 
 
 def main():
@@ -35,10 +45,18 @@ def main():
     os.environ["MPLBACKEND"] = "agg"
     for module in MODULES:
         importlib.import_module(module)
+    from ablation.report import page
+
     del os.environ["MPLBACKEND"]
+    Image.init()  # Looks for the plugins of Pillow.
+    for name in page._templates().list_templates(extensions=["j2"]):
+        page._templates().get_template(name)
     Plugins.instance()  # Looks for Hydra's plugins.
     _save_empty_figures()
     _start_server_of_runs()
+    # `multipletests` of statsmodels looks for garbage whenever it is called.
+    gc.collect()
+    gc.freeze()
     # Python 3.12 and later say so of any thread; those of OpenBLAS, which are here, mind forks.
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     for line in sys.stdin:
@@ -53,6 +71,7 @@ def main():
 
 def _save_empty_figures():
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     empty = {form: io.BytesIO() for form in ("png", "svg")}
     for form, file in empty.items():
@@ -62,6 +81,7 @@ def _save_empty_figures():
         file.write(empty[options["format"]].getvalue())
 
     Figure.savefig = savefig
+    ConstrainedLayoutEngine.execute = lambda self, figure: None
 
 
 def _start_server_of_runs():
