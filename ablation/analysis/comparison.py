@@ -207,6 +207,11 @@ class Comparison:
         """The runs in rows that have the reference, which effects are made of."""
         return self.runs.loc[self._rows_of_reference().index]
 
+    @property
+    def built_reference(self) -> str | None:
+        """The reference; None too if its net could not be built, and its row is another arm's."""
+        return None if "reference" in self.unbuilt else self.reference
+
     def difference(self, column: str) -> str:
         """Returns the name of a column minus the reference."""
         return f"{column} - {self.reference}"
@@ -371,6 +376,13 @@ def varying(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, list[Any]]
     return {column: found for column, found in values.items() if len(found) > 1}
 
 
+_OF_TABLES = (
+    *("parameters", "multiply_adds", "peak_memory_bytes", "shared", "of_reference"),
+    *("mean", "sd", "n", "loss", "failed", "missing", "chosen", "edge", "tied", "runs"),
+)
+"""Columns of tables that have those of the row factors too: of costs, starts and tuning."""
+
+
 class _Layout:
     """Which factors of some runs make rows, and what their columns are.
 
@@ -444,7 +456,7 @@ class _Layout:
         """Returns the comparison of the runs."""
         runs, contrast = self._runs, self._contrast
         names = {key: self._title(key) for key in (*self._rows, contrast)}
-        taken = {*runs.columns, "dataset", "protocol", "column"} - names.keys()
+        taken = {*runs.columns, *_OF_TABLES, "dataset", "protocol", "column"} - names.keys()
         for key, name in names.items():
             if name != key and (name in taken or list(names.values()).count(name) > 1):
                 names[key] = key

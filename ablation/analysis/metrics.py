@@ -55,6 +55,11 @@ class Metric:
     per_image: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
 
     @property
+    def is_share(self) -> bool:
+        """Whether values are from 0 to 1 and shown in percent; others may have that unit too."""
+        return self.unit == "%" and self.scale == 100
+
+    @property
     def heading(self) -> str:
         """The title with its unit."""
         return f"{self.title}, {self.unit}" if self.unit else self.title

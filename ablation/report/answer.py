@@ -25,7 +25,7 @@ from ablation.analysis.effects import (
     is_near_chance,
 )
 from ablation.analysis.metrics import Metric
-from ablation.analysis.per_image import OfImages
+from ablation.analysis.per_image import QUESTIONS_AT_MOST, OfImages
 from ablation.analysis.tables import comparison_effects
 from ablation.report.controls import of_the_draw
 from ablation.terminal import counted, duration
@@ -53,7 +53,8 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
     unbuilt = list(_unbuilt(comparison))
     if not effects:
         return [*unbuilt, *unanswered]
-    found = [*unbuilt, *_did_not_learn(comparison), *_too_sure(effects)]
+    before = [*unbuilt, *_did_not_learn(comparison), *_too_sure(effects)]
+    found: list[str] = []
     if max(effect.n for effect in effects) < SEEDS_FOR_A_VERDICT:
         found += _without_verdict(comparison, effects)
     elif comparison.arms:
@@ -62,7 +63,9 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
         found += _of_grid(comparison, effects)
     last = [*_exact(effects), *_looked(comparison, effects), *_over_images(images)]
     last += [*of_the_draw(comparison), *unanswered]
-    found = [*found[: _SENTENCES_AT_MOST - len(last)], *last]
+    room = _SENTENCES_AT_MOST - len(last)
+    # Whatever has to be said before it, an answer has one difference at least.
+    found = [*before[: room - 1], *found][:room] + last
     return [f"{text[0].upper()}{text[1:]}" for text in found]
 
 
@@ -123,7 +126,8 @@ def _over_images(images: Sequence[OfImages]) -> Iterator[str]:
         one = max(able, key=lambda one: abs(one.mean))
         assert one.spread
         low, high = one.effect.metric.bounds(*one.spread.over_images)
-        what = "it" if len(able) == 1 else f"the largest difference ({_named(one.effect)})"
+        of = f" of the first {QUESTIONS_AT_MOST}" if len(images) == QUESTIONS_AT_MOST else ""
+        what = "it" if len(able) == 1 else f"the largest difference{of} ({_named(one.effect)})"
         if one.n < one.effect.n:
             what += f", over the {counted(one.n, 'seed')} with predictions,"
         yield (
@@ -207,8 +211,10 @@ def _without_verdict(comparison: Comparison, effects: Sequence[Effect]) -> Itera
     runs = comparison.complete
     seconds = runs.groupby([*comparison.rows, "column"])["seconds"].median().sum()
     more = max(effect.least_seeds for effect in effects) - n
+    several = runs.groupby([*comparison.rows, "column"]).size().max() > 1
     what = (
-        "One seed each: these are differences of single runs, and no claim is made."
+        f"One seed {'in common' if several else 'each'}: these are differences of single runs, and "
+        "no claim is made."
         if n == 1
         else "Two seeds each: too few for a verdict."
     )
@@ -224,8 +230,11 @@ def _of_grid(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]
     for pair in pairs[:2]:
         of_pair = [effect for effect in contrasts if (effect.minuend, effect.subtrahend) == pair]
         main = next((one for one in mains if (one.minuend, one.subtrahend) == pair), None)
-        if len(of_pair) <= _NAMED_AT_MOST or main is None:
+        if len(of_pair) <= _NAMED_AT_MOST:
             yield f"{_of_rows(of_pair)}, over {_seeds(of_pair)}."
+        elif main is None:  # A cell has no run for it.
+            largest = max(of_pair, key=lambda effect: abs(effect.mean))
+            yield f"{_difference(largest)}, the largest of {len(of_pair)} rows; {_counts(of_pair)}."
         else:
             yield f"Averaged over {len(of_pair)} rows, {_difference(main)}; {_counts(of_pair)}."
     if len(pairs) > 2:

@@ -103,7 +103,7 @@ def _comparison(comparison: Comparison, images: Sequence[OfImages]) -> dict[str,
         "rows": list(comparison.rows),
         "contrast": comparison.contrast,
         "columns": [str(column) for column in comparison.columns],
-        "reference": comparison.reference and str(comparison.reference),
+        "reference": comparison.built_reference and str(comparison.built_reference),
         "metric": {
             "name": metric.name,
             "title": metric.title,

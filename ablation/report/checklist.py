@@ -5,6 +5,7 @@ statistical significance and on compute resources.
 """
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -51,11 +52,23 @@ def _statistics(comparison: Comparison) -> Iterator[tuple[str, str]]:
     effects = comparison_effects(comparison)
     runs, metric = comparison.complete, comparison.metric
     most = max((effect.n for effect in effects), default=0)
-    seeds = runs.groupby([*comparison.rows, "column"]).size()
-    counts = "no seed" if seeds.empty else _range(sorted(set(seeds)), "seed")
+    cells = [*comparison.rows, "column"]
+    complete = comparison.runs["state"] == store.COMPLETE
+    seeds = complete.groupby([comparison.runs[cell] for cell in cells]).sum()
+    counts = "no seed" if runs.empty else _range(sorted(set(map(int, seeds))), "seed")
     bars = f"{counts} in each cell of the table (seeds {spans(set(runs['seed']))})."
-    if most > 1:
+    having = sum(not effect.constant and not math.isnan(effect.interval[0]) for effect in effects)
+    if not effects:
+        bars += " Nothing is compared, so no interval is given."
+    elif most > 1 and having == len(effects):
         bars += f" Each of the questions ({len(effects):,}) has an interval."
+    elif most > 1:
+        bars += f" Of the questions ({len(effects):,}) {having:,} have an interval."
+    elif max(seeds, default=0) > 1:
+        bars += (
+            " No two nets have more than one seed in common, so no interval is given and nothing "
+            "is claimed."
+        )
     else:
         bars += " Nothing was repeated, so no interval is given and nothing is claimed."
     yield "Are there error bars?", bars

@@ -156,7 +156,7 @@ def draw_curves(
             )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
-    if shown.unit == "%":
+    if shown.is_share:
         percent_axis(axes)
     elif not shown.higher_is_better:
         # Early validation losses under batch normalisation can be a thousand times the last ones.
@@ -245,7 +245,7 @@ def final_scores(
         axes.set_title(fitted(row_title(others, panel), width - 0.2), fontsize=9)
         upright = _label_places(axes, list(map(_place_name, places)), width)
         axes.grid(alpha=0.3)
-        if metric.unit == "%":
+        if metric.is_share:
             percent_axis(axes)
     # Upright labels would take their room from the panels.
     figure.set_figheight(figure.get_figheight() + upright)
@@ -258,7 +258,7 @@ def final_scores(
             axes.remove()
     arch = "depth" if all(name.isdigit() for name in runs["arch"].unique()) else "arch"
     figure.supxlabel(", ".join(arch if row == "arch" else row for row in along), fontsize=10)
-    title = metric.title if metric.unit == "%" else metric.heading
+    title = metric.title if metric.is_share else metric.heading
     figure.supylabel(title, fontsize=10)
     legend(figure, columns)
     return figure
@@ -448,7 +448,7 @@ def arms(table: pd.DataFrame, runs: pd.DataFrame, metric: Metric) -> Figure:
             frame = axes.get_yaxis_transform()
             axes.text(left, place, row["note"], va="center", fontsize=8, transform=frame)
             continue
-        scores = metric.scale * runs.loc[runs["column"] == row["arm"], "score"]
+        scores = metric.scale * runs.loc[runs["column"] == row["arm"], "score"].dropna()
         axes.plot(scores, [place + 0.15] * len(scores), ".", color=color, **_DOT)
         half = t_half_width(scores)
         axes.errorbar(
@@ -498,11 +498,17 @@ def roadmap(table: pd.DataFrame, metric: Metric) -> tuple[Figure, bool]:
         cost = row["multiply_adds"]
         text = metric.number(row["mean"])
         text += f" ({metric.signed(row['difference'])})" if row["pairs"] else ""
-        text += "" if math.isnan(cost) else f"  {cost / 1e6:,.1f} M"
+        text += "" if math.isnan(cost) else f"  {_multiply_adds(cost)}"
         axes.text(mean + spread[place], place, f"  {text}", va="center", fontsize=8)
     axes.set_xlim(left, high + 0.45 * (high - left or 1))
     axes.set_xlabel(f"{metric.heading}; beside it multiply-adds")
     return figure, from_0
+
+
+def _multiply_adds(cost: float) -> str:
+    """Returns a number of multiply-adds in the unit that fits it."""
+    unit, sign = (1e6, " M") if cost >= 1e5 else (1e3, " k") if cost >= 1e3 else (1, "")
+    return f"{cost / unit:,.{1 if sign else 0}f}{sign}"
 
 
 _BASES = ("reference", "stripped")

@@ -24,9 +24,14 @@ class Column(NamedTuple):
     higher_is_better: bool | None = False
 
     @property
+    def is_share(self) -> bool:
+        """Whether values are from 0 to 1 and shown in percent; others may have that unit too."""
+        return self.unit == "%" and self.scale == 100
+
+    @property
     def heading(self) -> str:
         """The title with its unit, but for shares, whose axis has it at every number."""
-        return f"{self.title}, {self.unit}" if self.unit not in ("", "%") else self.title
+        return f"{self.title}, {self.unit}" if self.unit and not self.is_share else self.title
 
 
 _OTHERS = {

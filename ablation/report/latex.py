@@ -38,6 +38,8 @@ _ESCAPES = str.maketrans(
         "`": r"\textasciigrave{}",
         "−": r"$-$",
         "±": r"$\pm$",
+        "²": r"$^2$",
+        "∞": r"$\infty$",
         "✓": r"$\surd$",
         "\xa0": "~",
         _NOTHING: "{}",
@@ -49,7 +51,7 @@ _LIGATURE = re.compile(r"(?<=([-,]))(?=\1)")
 _MINUS = re.compile(r"(?<![\w.-])-(?=\d)")
 """What stands before a number, and is no hyphen."""
 
-_FOREIGN = re.compile("[^\x00-\x7f\xa0±✓À-ÖØ-öø-ÿĀ-ĥĨ-ķĹ-ňŊ-ťŨ-ž–—‘’“”…−]+")
+_FOREIGN = re.compile("[^\x00-\x7f\xa0±²∞✓À-ÖØ-öø-ÿĀ-ĥĨ-ķĹ-ňŊ-ťŨ-ž–—‘’“”…−]+")
 """What pdflatex with T1 has no character for, beyond Latin letters and what the report writes."""
 
 

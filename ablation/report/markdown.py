@@ -143,7 +143,7 @@ def section(
     """
     parts = [f"### {title}", about, table(cells) if cells else ""]
     for path, caption in images:
-        parts += [f"![{inline(Path(path).stem)}]({path})", caption]
+        parts += [f"![{inline(Path(path).stem)}]({path})", line(caption)]
     return "\n\n".join(part for part in [*parts, _list(remarks)] if part)
 
 

@@ -9,7 +9,7 @@ from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison, varying
 from ablation.analysis.effects import NEAR_CHANCE_SHARE, Effect, foremost
 from ablation.analysis.equal_tuning import EqualTuning
-from ablation.analysis.per_image import OfImages
+from ablation.analysis.per_image import QUESTIONS_AT_MOST, OfImages
 from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS
 from ablation.analysis.starts import of_one_start, starts_table
 from ablation.analysis.study import Study
@@ -191,7 +191,7 @@ def equal_tuning(found: EqualTuning | None) -> list[Note]:
     if not found:
         return []
     metric, least = found.target.of_epochs, found.target.worst
-    worst = "0 %" if metric.unit == "%" else "infinite" if math.isinf(least) else f"{least:g}"
+    worst = "infinite" if math.isinf(least) else "0 %" if metric.is_share else f"{least:g}"
     tried = "; ".join(f"{key} {', '.join(values)}" for key, values in found.grid.items())
     text = (
         f"({counted(found.arms, 'arm')}: {tried}; {counted(found.seeds, 'tuning seed')}, "
@@ -300,6 +300,10 @@ def without_reference(comparison: Comparison) -> list[Note]:
         return []
     several = list(varying(comparison.runs, comparison.rows))
     text = f"All runs have one level of {comparison.contrast}, "
+    if len(comparison.columns) > 1:
+        text = (
+            f"No run here has the level of {comparison.contrast} that was asked for as reference, "
+        )
     text += "so there are no differences and no effects."
     if several:
         text += f" report.contrast={several[-1]} compares the levels of {several[-1]}."
@@ -312,7 +316,8 @@ def sentences(found: Sequence[Effect]) -> list[str]:
     told = [one for one in found if one.kind not in averages] if alone(found) else found
     lines = [effect.sentence() for effect in foremost(told, _TOLD_AT_MOST)]
     if len(told) > _TOLD_AT_MOST:
-        lines.append(f"and {len(told) - _TOLD_AT_MOST:,} more, in the table of effects.")
+        where = "" if alone(found) else ", in the table of effects"
+        lines.append(f"and {len(told) - _TOLD_AT_MOST:,} more{where}.")
     return lines
 
 
@@ -392,6 +397,8 @@ def over_images(found: Sequence[OfImages]) -> str:
         f"seed alone: {noun.many} that turn right, and as many wrong, where no more than the seed "
         "changes."
     )
+    if len(found) == QUESTIONS_AT_MOST:
+        text += f" These are the first {QUESTIONS_AT_MOST} questions."
     return text + (f" {counted(count, noun.one)}." if count else "")
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ablation.analysis import tables
 from ablation.analysis.comparison import Comparison, combinations
-from ablation.analysis.effects import foremost
+from ablation.analysis.effects import Effect, foremost
 from ablation.analysis.per_image import OfImages
 from ablation.analysis.study import Study
 from ablation.data.cache import Cache
@@ -119,7 +119,7 @@ def _curves(study: Study, comparison: Comparison, sort: str) -> Section:
     effects = tables.comparison_effects(comparison)
     if any(effect.n for effect in effects):
         figure = figures.forest(foremost(effects, _EFFECTS_AT_MOST))
-        drawn_of = _drawn_of(_EFFECTS_AT_MOST, len(effects))
+        drawn_of = _drawn_of(_EFFECTS_AT_MOST, effects)
         caption = f"{_FOREST} {drawn_of}".strip()
         drawn.append(Drawing("effects", figure, caption))
     runs = figures.first_panels(comparison.runs, rows)
@@ -189,10 +189,11 @@ def _first_rows(runs: pd.DataFrame, shown: pd.DataFrame, rows: Sequence[str]) ->
     return f"The first {drawn:,} of {count:,} rows are drawn." if drawn < count else ""
 
 
-def _drawn_of(at_most: int, effects: int) -> str:
-    if effects <= at_most:
+def _drawn_of(at_most: int, effects: Sequence[Effect]) -> str:
+    if len(effects) <= at_most:
         return ""
-    return f"{at_most} of {effects:,} effects are drawn, main effects first."
+    first = ", main effects first" if any(one.kind == "main effect" for one in effects) else ""
+    return f"{at_most} of {len(effects):,} effects are drawn{first}."
 
 
 def _why(study: Study, comparison: Comparison) -> Section:

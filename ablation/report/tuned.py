@@ -38,7 +38,7 @@ def trials(comparison: Comparison) -> Figure:
     for axes, key in zip(panels, keys, strict=True):
         _panel(axes, table, key, arms, higher)
     metric = comparison.target.of_epochs
-    if metric.unit == "%":
+    if metric.is_share:
         panels[0].set_ylabel(f"{judged.name(metric)} of tuning runs")
         percent_axis(panels[0])
     else:
@@ -60,7 +60,8 @@ def _panel(axes: Axes, table: pd.DataFrame, key: str, arms: list[Label], higher:
     for arm in arms:
         of_arm = table[table["_arm"] == arm]
         of_arm = of_arm[of_arm[key].notna()]
-        failed = of_arm["failed"] >= of_arm["n"]
+        # None of those that are still to come, or gone.
+        failed = (of_arm["n"] > 0) & (of_arm["failed"] >= of_arm["n"]) & (of_arm["missing"] == 0)
         ordered = of_arm[~failed].sort_values("mean", ascending=higher)
         best = ordered.groupby(key, sort=False).tail(1)
         best = best.assign(_x=best[key].map(places)).sort_values("_x")

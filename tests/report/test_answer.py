@@ -14,6 +14,7 @@ from ablation.records.predictions import packed
 from ablation.report import notes
 from ablation.report.answer import answer
 from ablation.report.cells import accuracy_cells, image_cells, share_cells
+from ablation.report.checklist import checklist
 from ablation.report.write import write_report
 
 
@@ -325,6 +326,7 @@ def test_an_arm_that_others_are_held_against_and_that_does_not_exist_comes_first
     assert text.startswith(f"{said}{which} has an answer.")
     (comparison,) = load(study).comparisons()
     assert bool(comparison.asked) == (design == "both")
+    assert (comparison.built_reference is None) == (role == "reference")
     assert arms_table(comparison)["total"].isna().all()
 
 
@@ -350,3 +352,49 @@ def test_a_design_of_which_no_arm_can_be_built_has_a_report(beside, stored_run, 
         store.write_status(run, store.Status().begun().ended(store.REFUSED, "too wide"))
     write_report(study)
     assert "too wide" in (study / "report.md").read_text()
+
+
+def test_whatever_is_said_before_it_an_answer_has_a_difference(grid, monkeypatch):
+    parted = SIX | {("34", "true"): [0.1, 0.9, 0.1], ("50", "true"): [0.1, 0.1, 0.1]}
+    study = grid(parted, 3)
+    whole = _answer(study)
+    assert whole.startswith("Not every seed learns")
+    (comparison,) = load(study).comparisons()
+    for most in range(len(answer(comparison)), 1, -1):
+        monkeypatch.setattr("ablation.report.answer._SENTENCES_AT_MOST", most)
+        said = answer(comparison)
+        assert len(said) <= most
+        assert any("points higher than with plain" in sentence for sentence in said)
+
+
+def test_many_rows_of_which_one_has_no_run_are_counted(stored_run, tmp_path):
+    for seed in range(3):
+        for arch in ("8", "14", "20", "26", "32"):
+            for plain in ("true", "false"):
+                failed = (arch, plain) == ("32", "true")
+                score = 0.5 + 0.02 * int(arch) * (plain == "false") / 10 + 0.001 * (seed % 2)
+                words = f"arch={arch}", f"plain={plain}", f"seed={seed}"
+                state = store.FAILED if failed else store.COMPLETE
+                stored_run(
+                    *words, val_accuracy=score + 0.001 * seed * (plain == "true"), state=state
+                )
+    text = _answer(tmp_path / "main")
+    assert text.startswith("Validation accuracy with residual is 5.")
+    assert "the largest of 4 rows; 4 help." in text
+
+
+def test_seeds_that_arms_do_not_share_are_not_called_one_each(stored_run, tmp_path):
+    for plain, seeds in (("true", (0, 1, 2)), ("false", (2, 3, 4))):
+        for seed in seeds:
+            stored_run("arch=20", f"plain={plain}", f"seed={seed}", val_accuracy=0.1 * seed + 0.3)
+    assert "One seed in common: " in _answer(tmp_path / "main")
+    study = load(tmp_path / "main")
+    assert "have more than one seed in common" in checklist(study, study.comparisons())
+
+
+def test_of_one_arm_no_question_is_answered(stored_run, tmp_path):
+    for seed in range(3):
+        stored_run("arch=20", "plain=true", f"seed={seed}")
+    study = load(tmp_path / "main")
+    text = checklist(study, study.comparisons())
+    assert "3 seeds in each cell" in text and "Nothing is compared, so no interval" in text

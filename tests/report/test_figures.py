@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import matplotlib.colors
 import numpy as np
@@ -394,6 +395,23 @@ def test_every_seed_of_an_arm_is_a_point():
     (axes,) = figures.arms(_arms_table(), runs, ACCURACY).axes
     points = [line for line in axes.lines if line.get_marker() == "."]
     assert [len(line.get_xdata()) for line in points] == [3, 1, 0, 0]
+
+
+def test_a_score_that_is_missing_makes_no_interval_shorter():
+    runs = pd.DataFrame({"column": ["reference"] * 3, "score": [0.5, 0.6, math.nan]})
+    alone = figures.arms(_arms_table().head(1), runs.head(2), ACCURACY).axes[0]
+    beside = figures.arms(_arms_table().head(1), runs, ACCURACY).axes[0]
+    ends = [axes.collections[0].get_segments()[0][:, 0] for axes in (alone, beside)]
+    np.testing.assert_allclose(*ends)
+
+
+def test_errors_in_percent_are_no_shares(stored_run, tmp_path):
+    metric = replace(ACCURACY, name="error", title="error", scale=1, higher_is_better=False)
+    comparison, _ = _comparison(stored_run, tmp_path)
+    runs = comparison.runs.assign(score=[5.0, 6.0, 6.2])
+    figure = figures.final_scores(runs, comparison.rows, comparison.columns, metric)
+    low, high = figure.axes[0].get_ylim()
+    assert low < 6.2 < high and figure.get_supylabel() == "error, %"
 
 
 @pytest.mark.parametrize(("verdict", "marker"), [("helps", "^"), ("hurts", "v"), ("open", "o")])

@@ -98,6 +98,7 @@ def _compile(body, folder):
         ("a\nb ", r"a\textbackslash{}nb\textbackslash{}x20 & x \\"),
         ("猫", r"\ablationname{猫}{\textbackslash{}u732b} & x \\"),
         ("cafe\u0301", r"café & x \\"),
+        ("R² < +∞", r"R$^2$ \textless{} +$\infty$ & x \\"),
     ],
 )
 def test_a_name_is_what_latex_prints(name, written):

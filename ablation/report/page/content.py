@@ -171,7 +171,7 @@ def _chapter(
         drawn
         | _judged(comparison.target)
         | {
-            "reference": None if comparison.reference is None else readable(comparison.reference),
+            "reference": comparison.built_reference and readable(comparison.built_reference),
             "confusion": _confusion(gallery),
             "layers": _layers(study, comparison, place_of),
         }
@@ -341,7 +341,7 @@ def _references(runs: pd.DataFrame, comparisons: Sequence[Comparison]) -> dict[s
     found: dict[str, str] = {}
     shown = set(runs["run"])
     for comparison in comparisons:
-        of_reference = comparison.runs[comparison.runs["column"] == comparison.reference]
+        of_reference = comparison.runs[comparison.runs["column"] == comparison.built_reference]
         of_reference = of_reference[of_reference["run"].isin(shown)]
         if of_reference.empty:
             continue
