@@ -1,8 +1,11 @@
+import copy
+
 import pytest
 
 from ablation.analysis import reading
 from ablation.analysis.comparison import level_key
-from ablation.config import UserError
+from ablation.analysis.tables import cost_table
+from ablation.config import RECORD_KEY, UserError
 from ablation.factors import Label
 from ablation.records import asked, store
 from ablation.report.notes import title
@@ -277,3 +280,18 @@ def test_labels_of_digits_and_dots_are_ordered():
     levels = [Label(text, 1) for text in ("2.0.0", "1.2.3", "10", "9", "1e-3", "0.5", ".25", "1.")]
     ordered = sorted(levels, key=level_key)
     assert [one for one in ordered if level_key(one)[2]] == ["1e-3", ".25", "0.5", "9", "10"]
+
+
+def test_a_part_with_the_name_of_a_column_of_tables_has_its_full_key(stored_run, tmp_path):
+    for plain in ("true", "false"):
+        for se in ("true", "false"):
+            directory = stored_run("arch=20", f"plain={plain}", f"parts.se={se}")
+            config = copy.deepcopy(store.Stored(directory).config())
+            config["parts"]["parameters"] = config["parts"].pop("se")
+            parts = config[RECORD_KEY]["parts"]
+            parts["parameters"] = parts.pop("se") | {"title": "parameters"}
+            store.write_yaml(directory / "config.yaml", config)
+    (comparison,) = reading.load(tmp_path / "main").comparisons()
+    assert comparison.rows == ("arch", "parts.parameters")
+    assert set(cost_table(comparison)["parts.parameters"]) == {"true", "false"}
+    assert set(cost_table(comparison)["parameters"]) == {1000}
