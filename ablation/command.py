@@ -87,10 +87,13 @@ def arranged(words: Sequence[str]) -> list[str]:
     rest = [_without_sign(word) for word in rest]
     _check_files(rest, options)
     _check_whole(rest)
-    sweeps = "hydra.mode=MULTIRUN" in rest or any(_sweeps(rest, options))
-    rest = _of_tuning(_of_seeds(rest, sweeps or bool(swept)), sweeps or bool(swept))
+    chosen = list(_experiments(rest, options))
+    sweeps = "hydra.mode=MULTIRUN" in rest or any(
+        one.get("hydra.mode") == "MULTIRUN" for one in chosen
+    )
+    rest = _of_tuning(_of_seeds(rest, sweeps or bool(swept)), sweeps or bool(swept), chosen)
     rest = _of_controls(rest, sweeps or bool(swept))
-    return [*options, *overrides(_of_design(rest), sweeps or bool(swept))]
+    return [*options, *overrides(_of_design(rest, chosen), sweeps or bool(swept))]
 
 
 def _of_seeds(words: Sequence[str], sweeps: bool) -> list[str]:
@@ -113,8 +116,24 @@ def _of_seeds(words: Sequence[str], sweeps: bool) -> list[str]:
     return found
 
 
-def _of_tuning(words: Sequence[str], sweeps: bool) -> list[str]:
-    """Returns the words with those of what is tuned as the list that Hydra takes."""
+def _beside(typed: Sequence[str], key: str, chosen: Sequence[dict[str, Any]]) -> list[str]:
+    """Returns typed pairs after those of an experiment's list that are of other keys."""
+    there = next((one[key] for one in chosen if isinstance(one.get(key), list)), [])
+    own = {keys.full(pair.partition("=")[0]) for pair in typed}
+    others = [pair for pair in map(str, there) if keys.full(pair.partition("=")[0]) not in own]
+    return [*others, *typed]
+
+
+def _of_tuning(
+    words: Sequence[str], sweeps: bool, chosen: Sequence[dict[str, Any]] = ()
+) -> list[str]:
+    """Returns the words with those of what is tuned as the list that Hydra takes.
+
+    Args:
+        words: as they were typed.
+        sweeps: whether the command is a sweep.
+        chosen: what the chosen experiments set, the first one first.
+    """
     grid, others = [], []
     for word in words:
         key, _, value = word.partition("=")
@@ -130,6 +149,7 @@ def _of_tuning(words: Sequence[str], sweeps: bool) -> list[str]:
         else:
             grid.append(word.removeprefix(_TUNE))
     if grid:
+        grid = _beside(grid, "tune.grid", chosen)
         others.append(f"tune.grid=[{','.join(_in_quotes(one, Quote.single) for one in grid)}]")
     return others
 
@@ -151,8 +171,13 @@ def _of_controls(words: Sequence[str], sweeps: bool) -> list[str]:
     return found
 
 
-def _of_design(words: Sequence[str]) -> list[str]:
-    """Returns the words with those about a design as the lists that Hydra takes."""
+def _of_design(words: Sequence[str], chosen: Sequence[dict[str, Any]] = ()) -> list[str]:
+    """Returns the words with those about a design as the lists that Hydra takes.
+
+    Args:
+        words: as they were typed.
+        chosen: what the chosen experiments set, the first one first.
+    """
     lists: dict[str, list[str]] = {}
     others = []
     for word in words:
@@ -166,6 +191,9 @@ def _of_design(words: Sequence[str]) -> list[str]:
             lists.setdefault("design.rejected", []).extend(filter(None, named))
         else:
             others.append(word)
+    if "design.reference" in lists:
+        typed = lists["design.reference"]
+        lists["design.reference"] = _beside(typed, "design.reference", chosen)
     for key, texts in lists.items():
         others.append(f"{key}=[{','.join(_in_quotes(text, Quote.single) for text in texts)}]")
     return others
@@ -577,25 +605,16 @@ def _archs(words: Sequence[str], options: Sequence[str]) -> Iterator[str]:
         key, _, value = word.lstrip("+").partition("=")
         if key == "arch":
             yield from (bare.strip("\"'") for bare in _several(value) or [])
+    for typed in _experiments(words, options):
+        for key in ("arch", "hydra.sweeper.params.arch"):
+            yield from _several(str(typed.get(key, ""))) or []
+
+
+def _experiments(words: Sequence[str], options: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yields what the chosen experiment sets, and then each of those that it is made of."""
     for path, group in _chosen_files(words, options):
         if group == "experiment":
-            typed = _written(path)
-            for key in ("arch", "hydra.sweeper.params.arch"):
-                yield from _several(str(typed.get(key, ""))) or []
-
-
-def _sweeps(words: Sequence[str], options: Sequence[str]) -> Iterator[bool]:
-    """Yields of each chosen experiment, and of those that it is made of, whether it is a sweep."""
-    waiting, seen = list(_chosen_files(words, options)), set[Path]()
-    while waiting:
-        path, group = waiting.pop()
-        if group != "experiment" or path in seen:
-            continue
-        seen.add(path)
-        written = _written(path)
-        yield written.get("hydra.mode") == "MULTIRUN"
-        made_of = (one for one in written.get("defaults", ()) if isinstance(one, str))
-        waiting += _chosen_files([f"experiment={one}" for one in made_of], options)
+            yield _written(path)
 
 
 def _written(path: Path) -> dict[str, Any]:
@@ -612,14 +631,31 @@ def _check_files(words: Sequence[str], options: Sequence[str]) -> None:
 
 
 def _chosen_files(words: Sequence[str], options: Sequence[str]) -> Iterator[tuple[Path, str]]:
-    """Yields the files of `conf/` and of other such folders that a command chooses by name."""
+    """Yields the files of `conf/` and of other such folders that a command chooses by name.
+
+    Those come after it that a chosen file is made of.
+    """
     folders = [CONF_DIR, *_config_dirs(options)]
-    for word in words:
-        group, _, choices = word.partition("=")
+    waiting, seen = list(words), set[Path]()
+    while waiting:
+        group, _, choices = waiting.pop(0).partition("=")
         names = _several(choices) or [] if group in keys.groups() else []
         for path in (folder / group / f"{name}.yaml" for name in names for folder in folders):
-            if path.is_file():
+            if path.is_file() and path not in seen:
+                seen.add(path)
                 yield path, group
+                waiting += _made_of(_written(path).get("defaults"), group)
+
+
+def _made_of(defaults: Any, group: str) -> Iterator[str]:
+    """Yields as words what the defaults of a file of a group choose."""
+    for one in defaults if isinstance(defaults, list) else []:
+        if isinstance(one, str):
+            of, _, name = one.rpartition("/")
+            yield f"{of.strip('/') or group}={name}"
+        elif isinstance(one, dict):
+            for key, name in one.items():
+                yield f"{str(key).removeprefix('override ').strip('/ ')}={name}"
 
 
 def _config_dirs(options: Sequence[str]) -> Iterator[Path]:

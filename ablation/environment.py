@@ -56,6 +56,7 @@ SET_ASIDE = {
     "KERAS_": "number format, order of axes, backend and length of training",
     "TORCH_": "kernels and precision of PyTorch",
     "PYTORCH_": "kernels and precision of PyTorch",
+    "ATEN_": "kernels of PyTorch",
     "OMP_": "threads, and so the order of sums",
     "KMP_": "the same for Intel's OpenMP",
     "MKL_": "kernels and threads of Intel's MKL",

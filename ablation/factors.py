@@ -280,4 +280,5 @@ def _in_common(level: str) -> str | float:
     try:
         return float(level)
     except ValueError:
-        return level.lower()
+        is_list = level.startswith("[")
+        return (level.replace(" ", "") if is_list else level).lower()

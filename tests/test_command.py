@@ -516,3 +516,34 @@ def test_a_key_is_given_once_to_describe_too():
 def test_references_and_rejected_factors_may_be_several():
     words = ["design.reference.arch=34", "design.reference.seed=1", "design.rejected=plain"]
     assert command.arranged(["-m", *words, "design.rejected=shortcut"])
+
+
+@pytest.fixture
+def experiments(tmp_path):
+    """Writes experiments, of which one is made of another; returns the words that find them."""
+    written = {
+        "base": "arch: net.py:build\nhydra: {mode: MULTIRUN}\n"
+        "tune: {grid: ['recipe.learning_rate=0.1,0.01', 'recipe.momentum=0,0.9']}\n"
+        "design: {reference: ['norm=group', 'se=true']}\n",
+        "child": "defaults: [base, _self_]\nepochs: 2\n",
+        "grandchild": "defaults: [/experiment/child, _self_]\n",
+        "odd": "study: 1.10\n",
+        "of_odd": "defaults: [odd]\n",
+    }
+    (tmp_path / "experiment").mkdir()
+    for name, text in written.items():
+        (tmp_path / "experiment" / f"{name}.yaml").write_text(f"# @package _global_\n{text}")
+    return ["--config-dir", str(tmp_path)]
+
+
+@pytest.mark.parametrize("name", ["base", "child", "grandchild"])
+def test_what_is_typed_stands_beside_what_an_experiment_has_of_other_keys(experiments, name):
+    words = [f"experiment={name}", "tune.recipe.momentum=0.5", "design.reference.se=false"]
+    found = command.arranged([*experiments, *words])
+    assert "tune.grid=['recipe.learning_rate=0.1,0.01','recipe.momentum=0.5']" in found
+    assert "design.reference=['norm=group','se=false']" in found
+
+
+def test_a_text_in_a_file_that_an_experiment_is_made_of_is_checked_too(experiments):
+    with pytest.raises(UserError, match=r"odd.yaml: YAML reads study: 1.10 as 1.1"):
+        command.arranged([*experiments, "experiment=of_odd"])

@@ -281,7 +281,7 @@ def configurations(config_name: str, jobs: Sequence[Sequence[str]]) -> list[dict
 
     Args:
         config_name: of the primary configuration.
-        jobs: the overrides of each job, the same keys in the same order in all of them.
+        jobs: the overrides of each job.
     """
     words = list(dict.fromkeys(word for job in jobs for word in job))
     overrides = dict(zip(words, parsed(words), strict=True))
@@ -292,7 +292,7 @@ def configurations(config_name: str, jobs: Sequence[Sequence[str]]) -> list[dict
     templates: dict[tuple[str, ...], _Template] = {}
     found = []
     for job in jobs:
-        chosen = tuple(word for word in job if word in choices)
+        chosen = tuple(word if word in choices else overrides[word].key_or_group for word in job)
         if chosen not in templates:
             templates[chosen] = _Template(config_name, job)
         values = [overrides[word] for word in job if word not in choices]

@@ -417,8 +417,8 @@ def _unknown(word: str) -> UserError:
 
 
 def _others(words: Sequence[str], tune: TuneConfig) -> list[str]:
-    """Returns the overrides of a job that its trials have too."""
-    own = ("seed=", "epochs=") if tune.epochs is not None else ("seed=",)
+    """Returns the overrides of a job that its trials have too; nobody needs their weights."""
+    own = ("seed=", "keep_checkpoints=", *(("epochs=",) if tune.epochs is not None else ()))
     return [word for word in words if not word.startswith(own)]
 
 

@@ -54,8 +54,7 @@ class Buying:
             if any(store.read_status(run.directory).state != store.PENDING for run in of_seed)
         }
         # Whoever stopped a seed half-way had decided to train it.
-        last = max(begun, default=-1)
-        self._bought = [seed for seed in self._by_seed if seed <= last]
+        self._bought = [seed for seed in self._by_seed if seed in begun]
 
     @property
     def bought(self) -> list[Run]:

@@ -101,3 +101,10 @@ def test_no_configuration_shares_its_parts_with_another(hydra):
     one, other = jobs.configurations("config", [["seed=1"], ["seed=2"]])
     one["recipe"]["milestones"].append(0.5)
     assert other["recipe"]["milestones"] == []
+
+
+def test_a_key_of_one_job_is_in_no_other(hydra):
+    words = [("arch=20", "seed=0", "keep_checkpoints=5"), ("arch=20", "seed=1"), ("seed=2",)]
+    found = jobs.configurations("config", words)
+    assert [one["keep_checkpoints"] for one in found] == [5, 0, 0]
+    assert [(one["arch"], one["seed"]) for one in found] == [("20", 0), ("20", 1), ("34", 2)]

@@ -181,6 +181,17 @@ def test_an_until_that_is_too_small_says_so_after_the_first_seed(stored_run, con
     assert said(least).endswith(f"(none can be before {least} seeds)")
 
 
+def test_a_seed_that_was_trained_by_hand_buys_none_of_those_before_it(stored_run, config, tmp_path):
+    words = [("arch=20", f"plain={part}") for part in ("true", "false")]
+    stored_run(*words[0], "seed=4")
+    asked.add(tmp_path / "main", ["parts.plain"])
+    first = [config(*of_arm, f"runs_dir={tmp_path}") for of_arm in words]
+    runs = [run_of(replace(one, seed=s), "d1") for s in range(9) for one in first]
+    buying = Buying(tmp_path / "main", ReportConfig(), "grid", runs, 9)
+    assert {run.config.seed for run in buying.bought} == {4}
+    assert buying.buy(1) and {run.config.seed for run in buying.bought} == {0, 4}
+
+
 def test_what_differs_in_nothing_spends_all_seeds(cli, folder):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = ("-m", *KEYS, "parts.twin=false,true", "seed=until(7)", "hydra/launcher=joblib")
