@@ -118,7 +118,7 @@ def _of_seeds(words: Sequence[str], sweeps: bool) -> list[str]:
 
 def _beside(typed: Sequence[str], key: str, chosen: Sequence[dict[str, Any]]) -> list[str]:
     """Returns typed pairs after those of an experiment's list that are of other keys."""
-    there = next((one[key] for one in chosen if isinstance(one.get(key), list)), [])
+    there: list[Any] = next((one[key] for one in chosen if isinstance(one.get(key), list)), [])
     own = {keys.full(pair.partition("=")[0]) for pair in typed}
     others = [pair for pair in map(str, there) if keys.full(pair.partition("=")[0]) not in own]
     return [*others, *typed]

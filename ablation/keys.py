@@ -175,8 +175,8 @@ def unknown_key(key: str) -> UserError:
     if key in _parts():
         return UserError(f"unknown key {key}. It is a part of the network: parts.{key}=VALUE.")
     inside = within(group) if group else []
-    if "/" in key and (meant := _with_dots(key)):
-        return UserError(f"unknown key {key}.{meant}")
+    if "/" in key and (with_dots := _with_dots(key)):
+        return UserError(f"unknown key {key}.{with_dots}")
     # By the last word, since a long group's name makes any two of its keys alike.
     words: dict[str, list[str]] = {}
     for name in inside or known_keys():

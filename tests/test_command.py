@@ -522,7 +522,7 @@ def test_references_and_rejected_factors_may_be_several():
 def experiments(tmp_path):
     """Writes experiments, of which one is made of another; returns the words that find them."""
     written = {
-        "base": "arch: net.py:build\nhydra: {mode: MULTIRUN}\n"
+        "base": "arch: '20'\nhydra: {mode: MULTIRUN}\n"
         "tune: {grid: ['recipe.learning_rate=0.1,0.01', 'recipe.momentum=0,0.9']}\n"
         "design: {reference: ['norm=group', 'se=true']}\n",
         "child": "defaults: [base, _self_]\nepochs: 2\n",

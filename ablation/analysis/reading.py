@@ -190,7 +190,7 @@ def _targets_of_lesions(
     targets: Mapping[str, Target], beside: Iterable[Control]
 ) -> dict[str, Target]:
     """Returns what the labels of each lesion say, which are those of the run that it is of."""
-    of = {one.run: one.facts.get("against") for one in beside if one.kind == LESION}
+    of = {one.run: str(one.facts.get("against")) for one in beside if one.kind == LESION}
     return {lesion: targets[run] for lesion, run in of.items() if run in targets}
 
 

@@ -192,10 +192,12 @@ class Study:
         """Returns what a metric is of an answer that looks at no image, NaN if nobody knows."""
         known = runs[list(_STANDING)].to_dict("records")
         complete = runs["state"] == store.COMPLETE
-        # A metric of the user's own may have the name of another one.
-        known_by: Mapping[str, Target] = {} if metric is self.own_metric else self.targets
+        # A metric of the user's own may have the name of another one, and of classes alone it can
+        # say itself what chance is.
+        own = metric is self.own_metric
+        able = {run for run, target in self.targets.items() if not (own and target.is_row)}
         found = [
-            self.targets[run].chance(metric, one) if ended and run in known_by else math.nan
+            self.targets[run].chance(metric, one) if ended and run in able else math.nan
             for run, one, ended in zip(runs["run"], known, complete, strict=True)
         ]
         return pd.Series(found, runs.index, float)

@@ -316,8 +316,8 @@ def sentences(found: Sequence[Effect]) -> list[str]:
     told = [one for one in found if one.kind not in averages] if alone(found) else found
     lines = [effect.sentence() for effect in foremost(told, _TOLD_AT_MOST)]
     if len(told) > _TOLD_AT_MOST:
-        where = "" if alone(found) else ", in the table of effects"
-        lines.append(f"and {len(told) - _TOLD_AT_MOST:,} more{where}.")
+        table = "CSV file" if alone(found) else "table"
+        lines.append(f"and {len(told) - _TOLD_AT_MOST:,} more, in the {table} of effects.")
     return lines
 
 

@@ -34,7 +34,21 @@ def test_options_have_the_names_and_defaults_of_the_constructor(name):
     others = set(optimizers.OF_RECIPE) | {"weight_decay", "adam_weight_decay", "name", "kwargs"}
     others |= {"momentum"} if name == "sgd" else set()
     left_out = set(theirs) - set(optimizers.options(name)) - others
-    assert left_out <= {"exclude_layers"}, "an option that no command can set"
+    assert left_out <= {"exclude_layers", "relative_step"}, "an option that no command can set"
+
+
+@pytest.mark.parametrize(
+    "rate", [0.1, 5.0, keras.optimizers.schedules.ExponentialDecay(5.0, 2, 0.5)]
+)
+def test_the_relative_step_of_adafactor_changes_nothing(rate):
+    found = []
+    for relative in (True, False):
+        weight = keras.Variable([[3.0, 4.0], [5.0, 6.0]])
+        optimizer = keras.optimizers.Adafactor(rate, relative_step=relative)
+        for gradient in (0.5, -2.0, 1.0):
+            optimizer.apply([keras.ops.full((2, 2), gradient)], [weight])
+        found.append(keras.ops.convert_to_numpy(weight).tolist())
+    assert found[0] == found[1]
 
 
 def test_the_parent_reads_them_without_loading_keras():

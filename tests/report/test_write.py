@@ -78,7 +78,7 @@ def test_what_a_long_report_leaves_out_is_said_and_is_in_the_tables(
     for left in (4, 18, 19):
         assert f"and {left} more rows, in the table's CSV file." in text
     assert "5 of 41 effects are drawn, main effects first." in text
-    assert "more, in the table of effects" in text
+    assert "more, in the CSV file of effects" in text
     runs = text[text.index("## Runs") :].splitlines()
     assert "why" in runs[4]
     assert len(pd.read_csv(tmp_path / "main" / "report" / "runs.csv")) == 29
