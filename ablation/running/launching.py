@@ -43,7 +43,7 @@ def job(config: DictConfig) -> None:
     # Several jobs of a sweep may name one network in different words.
     anew = not (status.is_final and (status.start or "") >= begun())
     if anew and runner.is_due(status, run.config.rerun):
-        runner.train(run, command_line())
+        runner.train(run, command_line(), status)
 
 
 class StudyCallback(Callback):

@@ -125,7 +125,7 @@ def is_due(status: Status, rerun: str) -> bool:
     return status.state not in (store.COMPLETE, store.REFUSED)
 
 
-def train(run: Run, command: str) -> Status:
+def train(run: Run, command: str, before: Status) -> Status:
     """Trains a run in a child process, waits for it and returns its state.
 
     A run that hangs is started once more, where it then goes on.
@@ -133,28 +133,29 @@ def train(run: Run, command: str) -> Status:
     Args:
         run: the run.
         command: the command line that asked for it, for the record.
+        before: its status when that was decided; nothing is trained if it has another one now.
 
     Raises:
         KeyboardInterrupt: passed on after the child has ended.
     """
-    if _attempt(run, command, run.config.rerun == "all"):
+    if _attempt(run, command, before, run.config.rerun == "all"):
         print(f"{run.name} hung and is started once more.", file=sys.stderr)
-        _attempt(run, command, anew=False, last=True)
+        _attempt(run, command, store.read_status(run.directory), anew=False, last=True)
     return store.read_status(run.directory)
 
 
-def _attempt(run: Run, command: str, anew: bool, last: bool = False) -> bool:
+def _attempt(run: Run, command: str, before: Status, anew: bool, last: bool = False) -> bool:
     """Trains a run once and records its death; returns whether it hung.
 
     Args:
         run: the run.
         command: for the record.
+        before: see `train`.
         anew: whether what it has is forgotten first.
         last: whether a run that hangs now has failed.
     """
     _check_study(run)
     store.make_directory(run.directory)
-    before = store.read_status(run.directory)
     order = TrainOrder(run, command, anew, before.attempt, before.state)
     begun = time.monotonic()
     with one_gpu() as visible:
@@ -227,7 +228,7 @@ def wait_or_take_over(run: Run, command: str) -> Status:
         status = store.read_status(run.directory)
         if not status.is_abandoned:
             return status
-        status = train(run, command)
+        status = train(run, command, status)
         # Of several that wait one is the quickest, and the others wait for that one.
         if status.state != store.RUNNING and store.is_free(run.directory):
             return status

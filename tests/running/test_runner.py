@@ -5,9 +5,10 @@ import threading
 import pytest
 
 from ablation.orders import TrainOrder, written
-from ablation.records import store
+from ablation.records import asked, store
 from ablation.records.store import Status
-from ablation.running import runner, worker
+from ablation.running import children, runner, worker
+from ablation.running.children import Ended
 from support import run_of
 
 
@@ -102,3 +103,20 @@ def test_of_several_that_wait_for_a_run_one_goes_on_with_it_and_the_others_wait(
     # Another one was quicker and trains it.
     monkeypatch.setattr(runner, "train", lambda *_: Status().begun())
     assert runner.wait_or_take_over(run, "command").state == store.COMPLETE
+
+
+def test_what_another_sweep_has_finished_meanwhile_is_not_begun_again(
+    stored_run, config, tmp_path, monkeypatch
+):
+    directory = stored_run()
+    run = run_of(config(f"runs_dir={tmp_path}"), "d1")
+    assert run.directory == directory
+    asked.add(tmp_path / "main", [])
+
+    def obeys(module, order, variables):
+        return Ended(*worker.work(order))
+
+    monkeypatch.setattr(children, "run", obeys)
+    # When it was decided to train the run, it was not complete yet.
+    status = runner.train(run, "command", Status())
+    assert (status.state, status.attempt) == (store.COMPLETE, 1)
