@@ -217,7 +217,7 @@ def _asked(study: Study, claim: Claim) -> Effect:
     except UserError:
         if not claims.are_arms(claim, names):
             raise
-        return _between_arms(study, claim, arms, fixed)
+        return _between_arms(study, claim, arms, factors, fixed)
     return _between_levels(study, claim, compared, factors, fixed)
 
 
@@ -231,11 +231,14 @@ def _of_arms(study: Study) -> list[Comparison]:
 
 
 def _between_arms(
-    study: Study, claim: Claim, arms: Sequence[Comparison], fixed: Mapping[str, str]
+    study: Study,
+    claim: Claim,
+    arms: Sequence[Comparison],
+    factors: Sequence[str],
+    fixed: Mapping[str, str],
 ) -> Effect:
     """Returns the difference between two arms, or their controls, that a claim names."""
     names = [side.name for side in (claim.one, claim.other)]
-    factors = [key for key in study.factors if key not in ("dataset", "seed")]
     found: dict[frozenset[tuple[str, ...]], pd.DataFrame] = {}
     for comparison in arms:
         runs = [comparison.runs.assign(column=[str(one) for one in comparison.runs["column"]])]

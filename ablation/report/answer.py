@@ -209,12 +209,12 @@ def _without_verdict(comparison: Comparison, effects: Sequence[Effect]) -> Itera
         yield f"{_of_rows(pair[:_NAMED_AT_MOST])}."
     n = max(effect.n for effect in effects)
     runs = comparison.complete
-    seconds = runs.groupby([*comparison.rows, "column"])["seconds"].median().sum()
+    cells = runs.groupby([*comparison.rows, "column"])
+    seconds = cells["seconds"].median().sum()
     more = max(effect.least_seeds for effect in effects) - n
-    several = runs.groupby([*comparison.rows, "column"]).size().max() > 1
+    how = "in common" if cells.size().max() > 1 else "each"
     what = (
-        f"One seed {'in common' if several else 'each'}: these are differences of single runs, and "
-        "no claim is made."
+        f"One seed {how}: these are differences of single runs, and no claim is made."
         if n == 1
         else "Two seeds each: too few for a verdict."
     )

@@ -63,7 +63,8 @@ def _statistics(comparison: Comparison) -> Iterator[tuple[str, str]]:
     elif most > 1 and having == len(effects):
         bars += f" Each of the questions ({len(effects):,}) has an interval."
     elif most > 1:
-        bars += f" Of the questions ({len(effects):,}) {having:,} have an interval."
+        verb = "has" if having == 1 else "have"
+        bars += f" Of the questions ({len(effects):,}), {having:,} {verb} an interval."
     elif max(seeds, default=0) > 1:
         bars += (
             " No two nets have more than one seed in common, so no interval is given and nothing "

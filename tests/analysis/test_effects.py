@@ -568,3 +568,7 @@ def test_a_level_with_a_minus_of_its_own_keeps_it():
     )
     assert effect.sentence().startswith("a - b minus c at arch 34")
     assert effect.name == "a - b - c"
+
+
+def test_without_a_row_that_has_the_reference_nothing_is_asked():
+    assert grid_questions([], ["arch", "norm"], ["plain", "residual"]) == []

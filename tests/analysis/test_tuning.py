@@ -5,10 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from ablation.analysis import equal_tuning
 from ablation.analysis.significance import paired_t_p
-from ablation.analysis.tuning import Trial, at_edge, best, read, ties
+from ablation.analysis.tuning import ArmTuning, Trial, at_edge, best, read, ties
 from ablation.records import store
 from ablation.records.tuning import Tuned
+from ablation.targets.value import Value
 
 RATES = (1.0, 0.1, 0.01)
 
@@ -141,3 +143,16 @@ def test_a_value_looks_better_by_the_scores_that_chose_it():
     # All nine are alike. The largest of nine standard normal draws is 1.485 on average
     # (Harter 1961, Biometrika 48, table 1).
     assert np.mean(gains) == pytest.approx(1.485 * NOISE, abs=0.0015)
+
+
+@pytest.mark.parametrize(("skills", "said"), [((0.05, 0.30), False), ((0.05, 0.04), True)])
+def test_noise_has_chosen_only_where_no_trial_has_learned(skills, said):
+    """The value is chosen by the error, and R² of another one may be away from chance."""
+    target = Value(("value",), "kg", {"mean": [0.0], "std": [1.0]})
+    trials = tuple(
+        Trial({"rate": rate}, (error,), (1.0,), chance=0.0, skills=(skill,), target=target)
+        for rate, error, skill in zip((0.1, 0.01), (1.00, 1.02), skills, strict=True)
+    )
+    tried = Tuned("arm", {}, {"rate": (0.1, 0.01)}, 0.1, (0,), 5, (("a",), ("b",)), best(trials))
+    assert tried.chosen == 0
+    assert bool(list(equal_tuning._untrained(ArmTuning(tried, trials), "arm"))) == said
