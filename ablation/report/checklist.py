@@ -56,7 +56,9 @@ def _statistics(comparison: Comparison) -> Iterator[tuple[str, str]]:
     complete = comparison.runs["state"] == store.COMPLETE
     seeds = complete.groupby([comparison.runs[cell] for cell in cells]).sum()
     counts = "no seed" if runs.empty else _range(sorted(set(map(int, seeds))), "seed")
-    bars = f"{counts} in each cell of the table (seeds {spans(set(runs['seed']))})."
+    numbers = set(runs["seed"])
+    seed = "seed" if len(numbers) == 1 else "seeds"
+    bars = f"{counts} in each cell of the table ({seed} {spans(numbers)})."
     having = sum(not effect.constant and not math.isnan(effect.interval[0]) for effect in effects)
     if not effects:
         bars += " Nothing is compared, so no interval is given."

@@ -82,8 +82,7 @@ class Tuning:
         self._expansion = expansion
         self._rerun = config.rerun
         self._study = store.study_directory(config)
-        _check(self._tune, expansion)
-        self._grid = _grid(self._tune, expansion)
+        self._grid = grid(self._tune, expansion)
         arms = len({job.without_seed for job in expansion.jobs})
         values = math.prod(map(len, self._grid.values()))
         check_count(arms * values * self._tune.seeds, what="tuning run")
@@ -356,12 +355,17 @@ def _check(tune: TuneConfig, expansion: Expansion) -> None:
         )
 
 
-def _grid(tune: TuneConfig, expansion: Expansion) -> dict[str, list[str]]:
-    """Returns the overrides that set each value of each key.
+def grid(tune: TuneConfig, expansion: Expansion) -> dict[str, list[str]]:
+    """Returns the overrides that set each value of each key; needs no data.
+
+    Args:
+        tune: what the command tunes.
+        expansion: the runs that it asks for.
 
     Raises:
         UserError: a key or value cannot be tuned.
     """
+    _check(tune, expansion)
     given = {word.partition("=")[0].lstrip("+") for word in expansion.jobs[0].words}
     found: dict[str, list[str]] = {}
     for one in tune.grid:

@@ -319,6 +319,13 @@ def test_what_cannot_be_tuned_is_answered_in_one_line(cli, tmp_path, words, said
     assert not (tmp_path / "runs" / "main" / "study.json").exists()
 
 
+def test_a_wrong_key_is_told_before_a_data_set_is_looked_for(cli, tmp_path):
+    words = "arch=8,20", "dataset=cifar10", f"dataset.data_dir={tmp_path}"
+    done = cli("-m", *words, "tune.recipe.learning_rte=1,2", cwd=tmp_path)
+    assert done.returncode == 2 and "Did you mean recipe.learning_rate?" in done.stderr
+    assert "downloaded" not in done.stderr
+
+
 def test_tuning_asks_for_several_runs(cli, tmp_path):
     done = cli("arch=20", "tune.recipe.learning_rate=1,2", cwd=tmp_path)
     assert done.returncode == 2 and "put -m before the keys" in done.stderr
