@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from contextlib import contextmanager
 
 import pytest
 from hydra import initialize_config_dir
@@ -32,8 +33,9 @@ def commands(file):
     ]
 
 
+@contextmanager
 def planned(arguments):
-    """The cells of a command and the keys that it sweeps, composed as the command line does."""
+    """The cells of a command and the keys that it sweeps, while the command line's Hydra lives."""
     overrides = command.arranged([argument for argument in arguments if argument != "-m"])
     if "-m" in arguments:
         overrides = command.arranged(arguments)[1:]
@@ -42,8 +44,9 @@ def planned(arguments):
         config = GlobalHydra.instance().hydra.compose_config("config", overrides, mode)
         if config.hydra.mode == RunMode.MULTIRUN or "-m" in arguments:
             expansion = expand(config)
-            return [job.config for job in expansion.jobs], expansion
-        return [to_plain(config)], None
+            yield [job.config for job in expansion.jobs], expansion
+        else:
+            yield [to_plain(config)], None
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -52,8 +55,8 @@ def test_every_command_in_a_header_is_a_valid_study(file):
     assert f"experiment={file.stem}" in found[0]
     for arguments in found:
         assert f"experiment={file.stem}" in arguments
-        cells, expansion = planned(arguments)
-        Sweep(cells, expansion)  # Validates every cell.
+        with planned(arguments) as (cells, expansion):
+            Sweep(cells, expansion)  # Validates every cell.
         assert {cell["study"] for cell in cells} == {file.stem}
 
 
@@ -74,13 +77,15 @@ def test_a_header_says_what_it_is_in_lines_that_fit(file):
     ],
 )
 def test_the_nets_of_a_study(name, cells):
-    found, _ = planned([f"experiment={name}"])
+    with planned([f"experiment={name}"]) as (found, _):
+        pass
     assert {(cell["arch"], cell["parts"].get("plain", False)) for cell in found} == cells
 
 
 def test_the_published_recipes_are_what_the_studies_train_by():
     def keys(name):
-        return planned([f"experiment={name}"])[0][0]
+        with planned([f"experiment={name}"]) as (cells, _):
+            return cells[0]
 
     mnist = keys("mnist_preact")
     assert (mnist["dataset"]["image_size"], mnist["epochs"]) == (28, 10)
