@@ -27,6 +27,7 @@ from ablation.records import store
 from ablation.running import children, controls, runner
 from ablation.running.jobs import Expansion, expand
 from ablation.running.sweep import Sweep, begun, command_line
+from ablation.running.tuning import Tuning
 from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR
 from ablation.validation import explain, validated
 
@@ -119,10 +120,10 @@ def sweep(config: DictConfig, launcher: Launcher, batch_size: int | None) -> lis
     given = own_threads(config)
     at_a_time = workers(config.hydra.launcher)
     expansion = controls.added(expansion, list(config.control))
-    whole = Sweep([job.config | given for job in expansion.jobs], expansion)
-    whole.prepare()
-    expansion, whole = _with_widened(expansion, whole, given)
-    tuning = whole.tuning(config, given)
+    whole, tuning = _prepared(expansion, config, given)
+    if whole.widens:
+        expansion = whole.widened()
+        whole, tuning = _prepared(expansion, config, given)
     if whole.plans_only:
         whole.plan(at_a_time, tuning)
         return []
@@ -178,16 +179,19 @@ class _Launching(contextlib.ExitStack):
             self.returned.append(results)
 
 
-def _with_widened(
-    expansion: Expansion, whole: "Sweep", given: dict[str, Any]
-) -> tuple[Expansion, "Sweep"]:
-    """Returns the jobs of a command with those of arms that are widened, if it asks for any."""
-    if not whole.widens:
-        return expansion, whole
-    expansion = whole.widened()
+def _prepared(
+    expansion: Expansion, config: DictConfig, given: dict[str, Any]
+) -> tuple[Sweep, Tuning | None]:
+    """Returns the sweep of a command and what it tunes, their data sets ready.
+
+    All that is typed is judged before the first of them is downloaded.
+    """
     whole = Sweep([job.config | given for job in expansion.jobs], expansion)
+    tuning = whole.tuning(config, given)
     whole.prepare()
-    return expansion, whole
+    if tuning:
+        tuning.prepare()
+    return whole, tuning
 
 
 def threads(asked: int, hydra: Any) -> int:

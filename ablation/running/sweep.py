@@ -55,7 +55,7 @@ from ablation.running import arms, controls, plan, remarks, runner
 from ablation.running import claims as claiming
 from ablation.running.jobs import Expansion
 from ablation.running.progress import Monitor
-from ablation.running.tuning import Decided, Tuning, grid
+from ablation.running.tuning import Decided, Tuning
 from ablation.running.until import Buying
 from ablation.targets import check_metric
 from ablation.terminal import counted, open_console
@@ -123,8 +123,6 @@ class Sweep:
                 "tune.share, tune.seeds and tune.epochs say how keys are tuned, and none is: add "
                 "what to try, after -m, such as tune.recipe.learning_rate=0.1,0.03,0.01."
             )
-        if tune.grid and expansion and not decided:
-            grid(tune, expansion)  # A wrong key is told before a data set is downloaded.
         self._console = open_console(stderr=True)
         self._directory = store.study_directory(self._configs[0])
         self._report = self._configs[0].report
@@ -249,7 +247,7 @@ class Sweep:
         return bool(self._configs[0].plan)
 
     def tuning(self, composed: DictConfig, given: dict[str, Any]) -> Tuning | None:
-        """Returns what the command tunes, None if nothing.
+        """Returns what the command tunes, None if nothing; it is not prepared yet.
 
         Args:
             composed: what Hydra composed for the command as a whole.

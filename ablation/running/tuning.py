@@ -53,7 +53,7 @@ class _Arm:
 
 
 class Tuning:
-    """The trials of a command, and what follows from them.
+    """The trials of a command, and what follows from them; ready when it is prepared.
 
     Args:
         composed: what Hydra composed for the command as a whole.
@@ -62,8 +62,9 @@ class Tuning:
         given: what every run of the command has beside what Hydra composes.
 
     Attributes:
-        runs: all trials, those of one value and seed for every arm before the next ones.
-        words: of each of them, as Hydra takes it.
+        runs: all trials, those of one value and seed for every arm before the next ones; known
+            once it is prepared.
+        words: of each of them, as Hydra takes it; likewise.
 
     Raises:
         UserError: something cannot be tuned, or not so.
@@ -82,11 +83,31 @@ class Tuning:
         self._expansion = expansion
         self._rerun = config.rerun
         self._study = store.study_directory(config)
-        self._grid = grid(self._tune, expansion)
+        self._grid = _grid(self._tune, expansion)
         arms = len({job.without_seed for job in expansion.jobs})
         values = math.prod(map(len, self._grid.values()))
         check_count(arms * values * self._tune.seeds, what="tuning run")
         self._combinations = list(itertools.product(*self._grid.values()))
+        firsts = {job.without_seed: job for job in reversed(expansion.jobs)}
+        self._jobs = list(reversed(firsts.values()))
+        self._seeds = [store.TUNING_SEEDS + number for number in range(self._tune.seeds)]
+        self._words = [
+            (*_others(job.words, self._tune), *values, f"seed={seed}", *self._of_trials)
+            for job in self._jobs
+            for values in self._combinations
+            for seed in self._seeds
+        ]
+        configs = configurations(self._name, self._words)
+        self._configs = [validated(one | self._given) for one in configs]
+
+    def prepare(self) -> None:
+        """Makes sure that the data of every trial lies ready, which its identity needs.
+
+        Raises:
+            UserError: it cannot be had, or two values come to the same trial.
+        """
+        for config in {runner.data_key(config): config for config in self._configs}.values():
+            runner.prepare(config.dataset, config.cache_dir)
         self._arms, words = self._planned()
         in_order = sorted(
             (run for arm in self._arms for run in arm.runs),
@@ -97,29 +118,17 @@ class Tuning:
 
     def _planned(self) -> tuple[list[_Arm], dict[str, tuple[str, ...]]]:
         """Returns what is tried for each arm, and the overrides of each trial by its name."""
-        firsts = {job.without_seed: job for job in reversed(self._expansion.jobs)}
-        jobs = list(reversed(firsts.values()))
-        seeds = [store.TUNING_SEEDS + number for number in range(self._tune.seeds)]
-        found = [
-            (*_others(job.words, self._tune), *values, f"seed={seed}", *self._of_trials)
-            for job in jobs
-            for values in self._combinations
-            for seed in seeds
-        ]
-        configs = [validated(one | self._given) for one in configurations(self._name, found)]
-        for config in {runner.data_key(config): config for config in configs}.values():
-            runner.prepare(config.dataset, config.cache_dir)
-        runs = runner.resolve(configs)
+        runs = runner.resolve(self._configs)
         self._turns: dict[str, tuple[int, int]] = {}
         arms, left = [], iter(runs)
-        for job in jobs:
-            trials = [[next(left) for _ in seeds] for _ in self._combinations]
+        for job in self._jobs:
+            trials = [[next(left) for _ in self._seeds] for _ in self._combinations]
             arms.append(_Arm(job.without_seed, job.levels, trials))
             for place, trial in enumerate(trials):
                 for number, run in enumerate(trial):
                     self._turns.setdefault(run.name, (number, place))
             self._check_read(arms[-1])
-        words = dict(zip((run.name for run in runs), found, strict=True))
+        words = dict(zip((run.name for run in runs), self._words, strict=True))
         return arms, words
 
     @property
@@ -355,7 +364,7 @@ def _check(tune: TuneConfig, expansion: Expansion) -> None:
         )
 
 
-def grid(tune: TuneConfig, expansion: Expansion) -> dict[str, list[str]]:
+def _grid(tune: TuneConfig, expansion: Expansion) -> dict[str, list[str]]:
     """Returns the overrides that set each value of each key; needs no data.
 
     Args:

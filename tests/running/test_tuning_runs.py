@@ -319,10 +319,18 @@ def test_what_cannot_be_tuned_is_answered_in_one_line(cli, tmp_path, words, said
     assert not (tmp_path / "runs" / "main" / "study.json").exists()
 
 
-def test_a_wrong_key_is_told_before_a_data_set_is_looked_for(cli, tmp_path):
+@pytest.mark.parametrize(
+    ("tuned", "said"),
+    [
+        ("recipe.learning_rte=1,2", "Did you mean recipe.learning_rate?"),
+        ("recipe.learning_rate=1,-2", "recipe.learning_rate=-2.0 must be a positive number"),
+        ("parts.plain=true,maybe", "maybe"),
+    ],
+)
+def test_what_is_wrong_is_told_before_a_data_set_is_looked_for(cli, tmp_path, tuned, said):
     words = "arch=8,20", "dataset=cifar10", f"dataset.data_dir={tmp_path}"
-    done = cli("-m", *words, "tune.recipe.learning_rte=1,2", cwd=tmp_path)
-    assert done.returncode == 2 and "Did you mean recipe.learning_rate?" in done.stderr
+    done = cli("-m", *words, f"tune.{tuned}", cwd=tmp_path)
+    assert done.returncode == 2 and said in done.stderr
     assert "downloaded" not in done.stderr
 
 
