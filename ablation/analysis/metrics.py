@@ -5,8 +5,10 @@ training.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -280,31 +282,49 @@ def find(name: str, known: Mapping[str, Metric] = METRICS) -> Metric:
     except Exception as error:
         raise UserError(f"report.metric: {source.user_error(error, files)}") from error
 
-    def of_the_user(labels: np.ndarray, probabilities: np.ndarray) -> float:
-        try:
-            found = function(labels, probabilities)
-        except Exception as error:
-            raise UserError(f"report.metric: {source.user_error(error, files)}") from error
-        try:
-            value = float(found)
-        except (TypeError, ValueError):
-            raise UserError(
-                f"report.metric={name} must return a number. Received: {type(found).__name__}."
-            ) from None
-        if not math.isfinite(value):
-            raise UserError(f"report.metric={name} must return a finite number. Received: {value}.")
-        return value
-
+    what = f"report.metric={name}"
+    chance = getattr(function, "chance", None)
+    if chance is not None and not callable(chance):
+        raise UserError(
+            f"the attribute chance of {what} must be a function of the examples of each class. "
+            f"Received: {chance!r}."
+        )
     unit = str(getattr(function, "unit", ""))
     return Metric(
         located.function,
         located.function,
-        of_the_user,
+        _guarded(function, what, files),
         unit=unit,
         points=unit,
         scale=1,
         digits=4,
         higher_is_better=bool(getattr(function, "higher_is_better", True)),
-        chance=getattr(function, "chance", None),
+        chance=chance and _guarded(chance, f"the attribute chance of {what}", files),
         nothing="An answer that looks at no example",
     )
+
+
+def _guarded(called: Callable[..., Any], what: str, files: Sequence[Path]) -> Callable[..., float]:
+    """Returns a function of the user's as one that returns a number or raises UserError.
+
+    Args:
+        called: the function.
+        what: to call it in a message.
+        files: of the user, of which a line is to be named.
+    """
+
+    def of_the_user(*given: np.ndarray) -> float:
+        try:
+            found = called(*given)
+        except Exception as error:
+            raise UserError(f"report.metric: {source.user_error(error, files)}") from error
+        try:
+            value = float(found)
+        except (TypeError, ValueError):
+            kind = type(found).__name__
+            raise UserError(f"{what} must return a number. Received: {kind}.") from None
+        if not math.isfinite(value):
+            raise UserError(f"{what} must return a finite number. Received: {value}.")
+        return value
+
+    return of_the_user

@@ -1,6 +1,8 @@
 """Labels as a table has them: the cells of one column or of several, as text."""
 
 import ast
+import io
+import tokenize
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -109,13 +111,16 @@ class Cells:
         """Returns the labels in each cell of the only column.
 
         Raises:
-            UserError: nobody can tell what stands between them, or one of them is empty.
+            UserError: nobody can tell what stands between them, one of them is empty, or a cell in
+                brackets is no list.
         """
         (name,), (column,) = self.names, self.columns
-        column = _without_brackets(column)
+        column = self._without_brackets(column)
         separator = self.separator or next(
-            (one for one in (LISTED, *_BETWEEN) if any(one in cell for cell in column)), None
+            (one for one in _BETWEEN if any(one in cell for cell in column)), None
         )
+        if all(cell.startswith(LISTED) for cell in column) or self.are_lists:
+            separator = LISTED
         if separator is None:
             raise UserError(
                 f"{self.where}: no cell of {name} has | ; , or a space between several labels; the "
@@ -132,6 +137,27 @@ class Cells:
                 said = cell.removeprefix(LISTED).replace(LISTED, ", ")
                 raise UserError(f"{self.row(place)}: a label of {name} is empty, in {said!r}.")
         return found
+
+    def _without_brackets(self, column: Sequence[str]) -> Sequence[str]:
+        """Returns a column of which cells that are lists in brackets are written as `listed` does.
+
+        Raises:
+            UserError: a cell in brackets is no list, or others beside lists are none.
+        """
+        lists = [_as_list(cell) if _in_brackets(cell) else None for cell in column]
+        is_list = any(lists) and (not self.separator or None not in lists)
+        for place, (cell, one) in enumerate(zip(column, lists, strict=True)):
+            if one is None and not self.separator and (is_list or _in_brackets(cell)):
+                raise UserError(
+                    f"{self.row(place)}: {self.names[0]} is {cell!r}, which is no list as Python "
+                    "or JSON writes it, such as ['haze', 'road']. What else stands between labels "
+                    "is named by dataset.label_separator."
+                )
+        # An empty one may stand beside labels that a separator parts.
+        return [
+            cell if one is None or (one and not is_list) else listed(one)
+            for cell, one in zip(column, lists, strict=True)
+        ]
 
 
 def listed(labels: Iterable[object]) -> str:
@@ -180,11 +206,19 @@ def _truth(cell: str) -> float | None:
     return _TRUTHS.get(cell.lower(), _number(cell))
 
 
-def _without_brackets(column: Sequence[str]) -> Sequence[str]:
-    """Returns cells that are all written as Python or JSON has lists of texts, without that."""
-    if not all(cell.startswith("[") and cell.endswith("]") for cell in column):
-        return column
+def _in_brackets(cell: str) -> bool:
+    return cell.startswith("[") and cell.endswith("]")
+
+
+def _as_list(cell: str) -> list[object] | None:
+    """Returns what a cell lists as Python or JSON writes it, None if that is no such list."""
     try:
-        return [listed(ast.literal_eval(cell)) for cell in column]
-    except (ValueError, SyntaxError, TypeError):
-        return column
+        found = ast.literal_eval(cell)
+        tokens = tokenize.generate_tokens(io.StringIO(cell).readline)
+        texts = sum(token.type == tokenize.STRING for token in tokens)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, tokenize.TokenError):
+        return None
+    # Texts without a comma between them, as NumPy writes them, are one text to Python.
+    if not isinstance(found, list) or texts != sum(isinstance(one, str) for one in found):
+        return None
+    return found if all(isinstance(one, str | int | float) for one in found) else None

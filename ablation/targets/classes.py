@@ -46,9 +46,9 @@ class Classes(Target):
     ) -> tuple[tuple[str, ...], np.ndarray]:
         """Returns the names of the classes and the class of every image, by its place."""
         labels = [_labels(name, array, where) for name, array in found]
-        every = np.concatenate(labels)
         if len({one.dtype.kind == "U" for one in labels}) > 1:
             raise UserError(f"{where}: the labels of one split are texts, of the other not.")
+        every = np.concatenate(labels)
         if names is None:
             return numbered([str(label) for label in every.tolist()])
         known = named_outputs(names, where)
@@ -208,10 +208,22 @@ def _labels(name: str, array: np.ndarray, where: str) -> np.ndarray:
             "without a label."
         )
     if array.dtype.kind == "S":
-        array = np.char.decode(array, "utf-8", "replace")
+        texts = enumerate(array.tolist())
+        array = np.array([_text(stored, f"{name}[{place}]", where) for place, stored in texts])
     if array.dtype.kind == "U" and not array.astype(bool).all():
         raise UserError(f"{where}: {name}[{int(np.argmax(array == ''))}] is empty.")
     return array.astype(np.int64) if array.dtype.kind == "b" else array
+
+
+def _text(stored: bytes, place: str, where: str) -> str:
+    """Returns bytes as text; raises UserError if they are none in UTF-8."""
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        raise UserError(
+            f"{where}: {place} is {stored!r}, which is no text in UTF-8; decode the names first, "
+            'such as by np.char.decode(y, "latin-1").'
+        ) from None
 
 
 def is_whole(array: np.ndarray) -> bool:
@@ -231,7 +243,10 @@ def named_outputs(names: np.ndarray, where: str) -> tuple[str, ...]:
         raise UserError(
             f"{where}: classes must be a list of names; it is {names.dtype} of shape {names.shape}."
         )
-    known = [one.decode() if isinstance(one, bytes) else str(one) for one in names.tolist()]
+    known = [
+        _text(one, f"classes[{i}]", where) if isinstance(one, bytes) else str(one)
+        for i, one in enumerate(names.tolist())
+    ]
     if len(set(known)) < len(known):
         raise UserError(f"{where}: classes names one class twice.")
     return tuple(known)

@@ -161,6 +161,16 @@ def test_a_score_stands_beside_that_of_an_answer_that_has_it(
     assert f" {said} A run" in note.text
 
 
+def test_what_no_answer_scores_is_a_function_that_returns_a_number(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, chance in (("fixed", "0.1"), ("broken", "lambda counts: counts[99]")):
+        (tmp_path / f"{name}.py").write_text(f"{OWN}\nerror.chance = {chance}\n")
+    with pytest.raises(UserError, match=r"chance of report.metric=fixed\.py:error must be a func"):
+        find("fixed.py:error")
+    with pytest.raises(UserError, match="IndexError"):
+        find("broken.py:error").chance(np.ones(3))
+
+
 def test_a_metric_of_ones_own_is_not_taken_for_one_of_its_name(stored_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "namesake.py").write_text(OWN)

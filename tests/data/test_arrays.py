@@ -163,6 +163,12 @@ HOLE = np.where(np.arange(20)[:, None, None, None] == 3, np.nan, X / 255)
         ({"x": X, "y": np.eye(2)[Y]}, ["one label an example", "argmax"]),
         ({"x": X, "y": np.zeros(20, int)}, ["at least two classes", "only '0'"]),
         ({"x": X, "y": np.array(["a", ""])[Y]}, ["y[1] is empty"]),
+        (
+            {"x": X, "y": np.array([b"M\xfcller", b"M\xf6ller"])[Y]},
+            ["y[0] is b'M", "UTF-8", "latin-1"],
+        ),
+        ({"x": X, "y": Y, "classes": np.array([b"a", b"\xe9"])}, ["classes[1] is b'", "UTF-8"]),
+        ({"x": X, "y": np.array(3)}, ["y is one value"]),
         ({"x": X, "y": np.array([1.0, 1e20])[Y]}, ["y[1] is 1e+20", "target=value"]),
         ({"x": HOLE, "y": Y}, ["x[3] holds NaN"]),
         ({"x": X / 255 - 0.5, "y": Y}, ["floats from", "0 to 1 and 0 to 255"]),
@@ -214,7 +220,9 @@ def test_a_group_that_is_not_there_is_named(archive):
     assert "no patient" in message and "it has x, y" in message
 
 
-@pytest.mark.parametrize("keys", [{"val_fraction": 0}, {"val_fraction": 1}, {"split_seed": -1}])
+@pytest.mark.parametrize(
+    "keys", [{"val_fraction": 0}, {"val_fraction": 1}, {"split_seed": -1}, {"split_seed": 2**32}]
+)
 def test_a_split_that_is_none_is_refused(keys):
     with pytest.raises(UserError, match=f"dataset.{next(iter(keys))}="):
         config("arrays", **keys)

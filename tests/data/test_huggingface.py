@@ -101,6 +101,64 @@ def test_a_saved_set_keeps_its_images_classes_and_splits(saved):
     check_colors(source)
 
 
+def test_each_split_has_its_own_numbers_of_the_classes(saved):
+    whole = rows()
+    names = {"train": ["green", "blue", "red"], "test": ["red", "blue"]}
+    parts = {}
+    for name, some in both().items():
+        labels = [names[name].index(("red", "blue")[label]) for label in some["label"]]
+        kind = datasets.ClassLabel(names=names[name])
+        parts[name] = some.remove_columns("label").add_column("label", labels)
+        parts[name] = parts[name].cast_column("label", kind)
+    source = opened(saved(datasets.DatasetDict(parts)))
+    assert source.classes == ("green", "blue", "red") and len(whole) == sum(counts(source))
+    check_colors(source)
+
+
+def test_a_split_without_labels_does_not_validate_by_itself(saved, capsys):
+    splits = both()
+    splits["test"] = splits["test"].remove_columns("label")
+    assert counts(opened(saved(splits))) == (12, 2)
+    assert "a part of train validates; left out: test" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("column", "keys", "said"),
+    [
+        ("label", {"val_split": "test"}, "the split test has no column label"),
+        ("image", {}, "the split test has no column image"),
+        ("who", {"group": "who"}, "the split test has no column who"),
+    ],
+)
+def test_a_column_that_a_split_lacks_is_named(column, keys, said, saved):
+    splits = both()
+    splits["test"] = splits["test"].remove_columns(column)
+    assert said in one_line(lambda: opened(saved(splits, **keys)))
+
+
+def test_a_split_of_which_no_row_has_a_label_is_named(saved):
+    splits = both()
+    splits["test"] = splits["test"].map(lambda row: row | {"label": -1})
+    assert "no row of the split test has a label" in one_line(lambda: opened(saved(splits)))
+
+
+def test_columns_that_number_the_rows_are_no_features_and_told(saved, capsys):
+    changes = {"idx": [*range(20)], "__index_level_0__": [*range(20, 0, -1)]}
+    whole = numbers().select_columns(["a", "b", "one"])
+    for name, values in changes.items():
+        whole = whole.add_column(name, values)
+    asked = saved(whole, label_column="one", target="classes", kind="features")
+    assert examples(opened(asked), "train")[0].image.shape == (1,)
+    assert "they number the rows: b, idx, __index_level_0__" in capsys.readouterr().err
+
+
+def test_a_folder_is_no_set_of_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ylecun" / "mnist").mkdir(parents=True)
+    said = one_line(lambda: sources.state(config("huggingface", name="ylecun/mnist")))
+    assert "is a folder here" in said and "dataset.path=ylecun/mnist" in said
+
+
 def test_one_split_is_parted_and_nobody_is_in_both(saved):
     source = opened(saved(rows(), group="who"))
     found = [{int(row.name.split()[1]) // 4 for row in examples(source, s)} for s in sources.SPLITS]
@@ -243,7 +301,7 @@ def test_a_set_that_changes_on_disk_is_another(saved):
         (lambda: both(20), {}, ["is not read by datasets"]),
         (lambda: both(13), {"group": "who"}, ["the splits share p3"]),
         (lambda: rows(label=[0] * 20), {}, ["at least two classes", "only 'red'"]),
-        (lambda: rows(label=[-1] * 20), {}, ["no row has a label in label"]),
+        (lambda: rows(label=[-1] * 20), {}, ["no row of the split train has a label in label"]),
         (numbers, {"label_column": "no"}, ["label_column=no is no column of labels"]),
         (numbers, {"label_columns": ["a", "tags"]}, ["tags is no column of numbers", "a (Value)"]),
         (numbers, {**OF_TAGS, "input_column": "a"}, ["input_column=a is no column of inputs"]),

@@ -94,6 +94,13 @@ def test_tokens_come_as_they_are_with_the_size_of_their_vocabulary(prepared, tmp
     assert (named.meta["vocabulary"], named.meta["words"][3]) == (9, "c")
 
 
+def test_any_character_may_be_a_word_of_a_vocabulary(prepared, tmp_path):
+    (tmp_path / "words.txt").write_text("_\n\x85\n\u2028\na\n", encoding="utf-8")
+    tokens = TEXTS % 4
+    named = prepared({"vocabulary": str(tmp_path / "words.txt")}, x=tokens, y=Y)
+    assert named.meta["words"] == ["_", "\x85", "\u2028", "a"]
+
+
 def test_a_vocabulary_that_changes_is_read_anew(prepared, tmp_path):
     file = tmp_path / "words.txt"
     for words, size in (("_abcdefgh", 9), ("_abcdefghijk", 12)):

@@ -95,6 +95,40 @@ def test_an_empty_list_has_no_label(table):
         np.testing.assert_array_equal(labels[:4], [[1, 1], [0, 0], [0, 1], [1, 0]])
 
 
+def test_an_empty_list_stands_beside_labels_with_something_between(table):
+    tags = ["haze road", "[]", "road", "haze"] * 4
+    source, labels = read(table({"tags": tags}, OF_TAGS))
+    assert source.classes == ("haze", "road")
+    np.testing.assert_array_equal(labels[:4], [[1, 1], [0, 0], [0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["['haze' 'road']", "['haze']"],  # As pandas writes a column of Parquet's lists.
+        ["[0 3]", "[3]"],
+        ["[haze, road]", "[haze]"],
+        ["[['haze'], ['road']]", "['haze']"],
+        ["none", "['haze', 'road']"],
+    ],
+)
+def test_a_cell_in_brackets_that_is_no_list_is_refused(cells, table):
+    said = one_line(lambda: read(table({"tags": cells * 10}, OF_TAGS)))
+    assert f"row 2: tags is {cells[0]!r}, which is no list" in said
+    assert "dataset.label_separator" in said
+
+
+def test_brackets_are_part_of_a_label_where_it_is_said_what_stands_between(table):
+    keys = OF_TAGS | {"label_separator": " "}
+    assert read(table({"tags": ["[a] [b]", "[b]"] * 10}, keys))[0].classes == ("[a]", "[b]")
+
+
+def test_lists_need_nothing_between_labels(table):
+    keys = OF_TAGS | {"label_separator": ","}
+    dataset = table({"tags": [["a", "b"], ["b"]] * 10}, keys, "a.parquet")
+    assert read(dataset)[0].classes == ("a", "b")
+
+
 def test_a_label_keeps_its_blanks_where_something_else_is_between(table):
     tags = ["clear sky|road", "road", "clear sky"] * 4
     assert read(table({"tags": tags}, OF_TAGS))[0].classes == ("clear sky", "road")

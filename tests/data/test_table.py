@@ -113,7 +113,9 @@ def test_labels_are_text_and_numbers_are_in_their_order(table):
 def test_of_three_splits_the_third_is_left_out_and_told(table):
     dataset = table(changed([0, 1], "split", "test"))
     assert "0.png" not in names(opened(dataset), "train") | names(opened(dataset), "val")
-    assert {left.name for left in sources.unused(dataset)} == {"images/0.png", "images/1.png"}
+    found = {(left.reason, left.name) for left in sources.unused(dataset)}
+    third = {("of a third split", f"images/{place}.png") for place in (0, 1)}
+    assert found == third | {("a column that is not read", "patient")}
 
 
 def test_without_val_the_images_named_test_validate(table):
@@ -287,8 +289,9 @@ def test_without_images_all_other_columns_are_features(text, keys, tmp_path):
         lambda frame: frame,
         lambda frame: frame.sample(frac=1, random_state=0),
         lambda frame: frame[frame["a"] != 2],
+        lambda frame: pd.concat([frame[:6], frame[6:].reset_index(drop=True)]),
     ],
-    ids=["as it was", "shuffled", "a part of it"],
+    ids=["as it was", "shuffled", "a part of it", "put together"],
 )
 def test_the_index_that_pandas_writes_is_no_feature_and_told(chosen, tmp_path):
     (tmp_path / "plain.csv").write_text(FEATURES)
@@ -323,6 +326,38 @@ def test_a_column_that_counts_the_rows_and_is_needed_is_kept(head, keys, tmp_pat
     rows = rows if head.startswith("split") else rows.replace("train", "1.5").replace("val", "2")
     (tmp_path / "rows.csv").write_text(f"{head}\n{rows}")
     assert not sources.unused(config("table", path=str(tmp_path / "rows.csv"), **keys))
+
+
+@pytest.mark.parametrize("name", [" split", "Split", "SPLIT "])
+def test_a_column_of_splits_counts_however_its_name_is_written(name, table):
+    source = opened(table(lambda frame: frame.rename(columns={"split": name})))
+    assert names(source, "val") == {f"{i}.png" for i in range(14, 20)}
+
+
+def test_a_text_in_quotes_behind_a_space_is_that_text(table, tmp_path):
+    dataset = table()
+    lines = (tmp_path / "labels.csv").read_text().splitlines()
+    quoted = [", ".join(f'"{cell}"' for cell in line.split(",")) for line in lines[::2]]
+    text = "\n".join([*quoted, *lines[1::2]])
+    (tmp_path / "labels.csv").write_text(text)
+    assert opened(dataset).classes == ("blue", "red")
+
+
+def test_files_are_those_of_a_column_of_paths(tmp_path):
+    (tmp_path / "rows.csv").write_text("id,label\n1,x\n2,y\n")
+    dataset = config("table", path=str(tmp_path / "rows.csv"), files="train/{}.png")
+    assert "no column path" in one_line(lambda: opened(dataset))
+
+
+@pytest.mark.parametrize("keys", [{}, {"path_column": "Unnamed: 0", "files": "images/{}.png"}])
+def test_an_index_is_no_label_but_may_name_the_images(keys, table, tmp_path):
+    frame = pd.DataFrame({"path": [f"images/{i}.png" for i in range(20)]})
+    frame["haze"], frame["road"] = [0, 1] * 10, [1, 1, 0, 0] * 5
+    table()
+    (frame.drop(columns="path") if keys else frame).to_csv(tmp_path / "indexed.csv")
+    dataset = config("table", path=str(tmp_path / "indexed.csv"), target="labels", **keys)
+    assert opened(dataset).classes == ("haze", "road")
+    assert sources.state(dataset)
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path):

@@ -225,6 +225,26 @@ def test_a_failed_download_is_explained_and_leaves_no_new_folder(
     assert (directory / "other_set").exists() == directory.exists() == existed
 
 
+def test_what_others_prepare_meanwhile_survives_a_failed_download(
+    online, tfds, tmp_path, monkeypatch
+):
+    directory = tmp_path / "sets"
+    others = (directory / "cifar10" / "3.0.2" / "a", directory / "downloads" / "b")
+
+    def fail(builder, **_):
+        for file in others:
+            file.parent.mkdir(parents=True)
+            file.touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
+    source = open_named("mnist", directory)
+    with pytest.raises(KeyboardInterrupt):
+        source.split("train")
+    assert all(file.exists() for file in others)
+    assert not (directory / "mnist").exists()
+
+
 def test_without_a_network_the_error_comes_at_once(tfds, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise socket.gaierror("no such host")

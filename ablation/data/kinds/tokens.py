@@ -165,12 +165,13 @@ def _words(given: str | None) -> list[str]:
     if given is None or given.isdigit():
         return []
     try:
-        words = _file(given).read_text(encoding="utf-8-sig").splitlines()
+        # Other characters that end a line to Python may be words.
+        words = _file(given).read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
     except (OSError, ValueError) as error:
         raise UserError(
             f"dataset.vocabulary={given} cannot be read: {first_line(error)}."
         ) from None
-    if not words:
+    if words == [""]:
         raise UserError(f"dataset.vocabulary={given} is empty; it is {_WHAT}.")
     return words
 

@@ -1,5 +1,6 @@
 """What a source can be asked for whose labels lie in the columns of a table."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,3 +51,17 @@ class ColumnsConfig(TargetConfig):
         """
         target = TARGETS[self.target] if self.target else guessed_of_cells(cells)
         return target, *target.of_cells(cells)
+
+
+def is_index(name: str) -> bool:
+    """Returns whether a column is called as pandas calls the index that it writes."""
+    return name.startswith(("Unnamed: ", "__index_level_"))
+
+
+def counts_rows(cells: Iterable[object]) -> bool:
+    """Returns whether a column counts the rows in their order from 0 or 1, as an Id does."""
+    try:
+        found = [int(str(cell)) for cell in cells]
+    except ValueError:
+        return False
+    return found in [list(range(first, first + len(found))) for first in (0, 1)]

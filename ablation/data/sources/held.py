@@ -96,6 +96,8 @@ class Held:
             raise UserError(f"{self._where}: {name} must be {words}; its type is {array.dtype}.")
 
     def _check_lengths(self, x: str, images: np.ndarray, y: str, labels: np.ndarray) -> None:
+        if not labels.ndim:
+            raise UserError(f"{self._where}: {y} is one value, not one for each of {x}.")
         if len(images) != len(labels):
             raise UserError(
                 f"{self._where}: {x} has {len(images):,} {self.kind.noun.many} and {y} "

@@ -8,7 +8,7 @@ import socket
 import stat
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 from ablation.config import UserError, expanded, first_line
 from ablation.data.kinds import IMAGES, KINDS, kind_of
 from ablation.data.sources import huggingface_columns as columns
-from ablation.data.sources.columns import ColumnsConfig
+from ablation.data.sources.columns import ColumnsConfig, counts_rows, is_index
 from ablation.data.sources.common import OFFLINE, Example, LeftOut, digest_of, option
 from ablation.data.sources.decode import deepest, example, unreadable
 from ablation.data.sources.splits import parted
@@ -66,9 +66,11 @@ class Huggingface:
         _check_package()
         self._where = f"dataset.path={dataset.path}" if dataset.path else dataset.name
         splits = _loaded(dataset, self._where)
-        train, val = _chosen(splits, dataset, self._where)
-        self._sets = [splits[name] for name in (train, val) if name]
-        of_labels = self._label_columns(dataset)
+        train = _train_split(splits, dataset, self._where)
+        of_labels = self._label_columns(dataset, splits[train].features)
+        val = _val_split(splits, train, of_labels, dataset, self._where)
+        self._splits = [name for name in (train, val) if name]
+        self._sets = [splits[name] for name in self._splits]
         labels, self._has_label = self._labels(of_labels, dataset)
         self._every = labels
         self._inputs(dataset, {*of_labels, dataset.group})
@@ -84,8 +86,8 @@ class Huggingface:
         places = self._places[name]
         return len(places), (self._example(int(place)) for place in places)
 
-    def _label_columns(self, dataset: HuggingfaceConfig) -> list[str]:
-        there = self._sets[0].features
+    @staticmethod
+    def _label_columns(dataset: HuggingfaceConfig, there: Mapping[str, Any]) -> list[str]:
         if not dataset.label_columns:
             one = columns.the_one(
                 "label", dataset.label_column, there, columns.may_be_label, columns.is_label
@@ -102,15 +104,18 @@ class Huggingface:
         self, names: list[str], dataset: HuggingfaceConfig
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the label of each row, and whether it has one; sets what they are called."""
-        feature = self._sets[0].features[names[0]]
-        cells = [[*columns.cells(self._sets[0].features[k], self._column(k))] for k in names]
+        cells = [[*self._cells(name)] for name in names]
+        features = [one.features[names[0]] for one in self._sets]
         has = np.array([None not in of_row for of_row in zip(*cells, strict=True)], bool)
         rows = np.flatnonzero(has)
         kept = [[str(of_column[row]) for row in rows] for of_column in cells]
-        if len(names) == 1 and columns.is_rows(feature):
+        if len(names) == 1 and columns.is_rows(features[0]):
             names, kept = columns.unfolded(names[0], self._column(names[0]), kept[0], rows)
-        if not len(rows):
-            raise UserError(f"{self._where}: no row has a label in {', '.join(names)}.")
+        for split, of_split in zip(self._splits, np.split(has, [len(self._sets[0])]), strict=False):
+            if not of_split.any():
+                raise UserError(
+                    f"{self._where}: no row of the split {split} has a label in {', '.join(names)}."
+                )
         self.target, self.classes, found = dataset.labelled(
             Cells(
                 tuple(names),
@@ -118,18 +123,23 @@ class Huggingface:
                 self._where,
                 lambda place: f"{self._where}: row {rows[place]}",
                 dataset.label_separator,
-                columns.known(feature) if len(names) == 1 else None,
+                columns.known(features) if len(names) == 1 else None,
             )
         )
         every = np.full((len(has), *found.shape[1:]), -1, found.dtype)
         every[has] = found
         return every, has
 
+    def _cells(self, name: str) -> Iterator[str | None]:
+        """Yields the labels of a column, each split's by the names that it has for its classes."""
+        for one, values in zip(self._sets, self._of_splits(name), strict=True):
+            yield from columns.cells(one.features[name], values)
+
     def _inputs(self, dataset: HuggingfaceConfig, others: set[str | None]) -> None:
         """Finds the inputs, beside other columns; sets their kind."""
         there = {k: one for k, one in self._sets[0].features.items() if k not in others}
         has_images = any(map(columns.is_image, there.values()))
-        numbers = [name for name, one in there.items() if columns.is_number(one)]
+        numbers = self._numbers(there)
         is_table = bool(numbers) and dataset.kind == _FEATURES  # Whatever lists stand beside.
         has_lists = any(map(columns.is_rows, there.values())) and not is_table
         self.read: tuple[Path, ...] = ()
@@ -143,6 +153,7 @@ class Huggingface:
             self._image = columns.the_one(
                 "image", dataset.image_column, self._sets[0].features, *2 * (columns.is_image,)
             )
+            self._check_there(self._image)
             self.kind, self.channels = KINDS[IMAGES], 3
             return
         if dataset.input_column or has_lists:
@@ -158,6 +169,20 @@ class Huggingface:
         self.channels = self._stored_inputs.shape[-1]
         self.read = self.kind.files(dataset)
 
+    def _numbers(self, there: Mapping[str, Any]) -> list[str]:
+        """Returns the columns of numbers but for those that number the rows, which it tells."""
+        found = [name for name, one in there.items() if columns.is_number(one)]
+        counting = [
+            name for name in found if is_index(name) or all(map(counts_rows, self._of_splits(name)))
+        ]
+        if not 0 < len(counting) < len(found):
+            return found
+        print(
+            f"{self._where}: left out, because they number the rows: {', '.join(counting)}",
+            file=sys.stderr,
+        )
+        return [name for name in found if name not in counting]
+
     def _groups(self, column: str) -> np.ndarray:
         if column not in self._sets[0].features:
             raise UserError(
@@ -170,7 +195,20 @@ class Huggingface:
         return np.array(list(map(str, values)))
 
     def _column(self, name: str) -> list[Any]:
-        return [value for one in self._sets for value in one.with_format(None)[name]]
+        return [value for values in self._of_splits(name) for value in values]
+
+    def _of_splits(self, name: str) -> list[Any]:
+        self._check_there(name)
+        return [one.with_format(None)[name] for one in self._sets]
+
+    def _check_there(self, name: str) -> None:
+        """Raises UserError unless every split has a column."""
+        for split, one in zip(self._splits, self._sets, strict=True):
+            if name not in one.features:
+                raise UserError(
+                    f"{self._where}: the split {split} has no column {name}, which others have; "
+                    "name the splits by dataset.train_split and dataset.val_split."
+                )
 
     def _stored(self, place: int) -> Path | io.BytesIO | None:
         """Returns an image's file, None if the row has none."""
@@ -213,6 +251,11 @@ class Huggingface:
                 raise UserError(
                     f"dataset=huggingface needs dataset.path, {_WHAT}, or dataset.name, that of a "
                     "set on the hub."
+                )
+            if Path(dataset.name).is_dir():
+                raise UserError(
+                    f"dataset.name={dataset.name} is a folder here, which would be read instead of "
+                    f"a set on the hub: say dataset.path={dataset.name}, or start elsewhere."
                 )
             return ""
         return digest_of(
@@ -290,23 +333,38 @@ def _has_network() -> bool:
         return False
 
 
-def _chosen(
-    splits: dict[str, Any], dataset: HuggingfaceConfig, where: str
-) -> tuple[str, str | None]:
-    """Returns the split to train on, and that to validate on or None if a part of it does."""
-    has = f"it has {', '.join(splits)}"
+def _train_split(splits: dict[str, Any], dataset: HuggingfaceConfig, where: str) -> str:
+    """Returns the split to train on."""
     train = dataset.train_split or (
         "train" if "train" in splits or len(splits) > 1 else next(iter(splits))
     )
-    usual = [name for name in _VALS if name in splits and name != train]
+    _check_split(splits, "train", train, where)
+    return train
+
+
+def _val_split(
+    splits: dict[str, Any],
+    train: str,
+    of_labels: Sequence[str],
+    dataset: HuggingfaceConfig,
+    where: str,
+) -> str | None:
+    """Returns the split to validate on, None if a part of that to train on does.
+
+    Not asked for, it is one of the usual names that has the columns of the labels.
+    """
+    usual = [
+        name
+        for name in _VALS
+        if name in splits and name != train and {*of_labels} <= {*splits[name].features}
+    ]
     val = dataset.val_split or (usual[0] if usual else None)
-    for key, name in (("train", train), ("val", val)):
-        if name and name not in splits:
-            raise UserError(f"{where} has no split {name} (dataset.{key}_split); {has}.")
-        if name and not len(splits[name]):
-            raise UserError(f"{where}: the split {name} is empty.")
+    if val:
+        _check_split(splits, "val", val, where)
     if train == val:
-        raise UserError(f"{where}: one split, {train}, cannot both train and validate; {has}.")
+        raise UserError(
+            f"{where}: one split, {train}, cannot both train and validate; {_has(splits)}."
+        )
     others = [name for name in splits if name not in (train, val)]
     if others:
         part = val or f"a part of {train}"
@@ -314,7 +372,19 @@ def _chosen(
             f"{where}: {train} trains and {part} validates; left out: {', '.join(others)}",
             file=sys.stderr,
         )
-    return train, val
+    return val
+
+
+def _check_split(splits: dict[str, Any], key: str, name: str, where: str) -> None:
+    """Raises UserError if a split is not there or empty."""
+    if name not in splits:
+        raise UserError(f"{where} has no split {name} (dataset.{key}_split); {_has(splits)}.")
+    if not len(splits[name]):
+        raise UserError(f"{where}: the split {name} is empty.")
+
+
+def _has(splits: dict[str, Any]) -> str:
+    return f"it has {', '.join(splits)}"
 
 
 SOURCE = Huggingface

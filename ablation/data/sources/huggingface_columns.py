@@ -1,5 +1,6 @@
 """The columns of a set of Hugging Face: which hold what, and what is in them."""
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -141,10 +142,18 @@ def unfolded(
     return names, [[str(n) for n in column] for column in zip(*lists, strict=True)]
 
 
-def known(feature: Any) -> tuple[str, ...] | None:
-    """Returns the names of all classes or labels of a column, None if it does not say them."""
-    names = getattr(feature, "names", None) or getattr(inner(feature), "names", None)
-    return tuple(names) if names else None
+def known(features: Sequence[Any]) -> tuple[str, ...] | None:
+    """Returns the names of all classes or labels of a column, None if the set does not say them.
+
+    Args:
+        features: what each split has in it.
+    """
+    named = [
+        getattr(one, "names", None) or getattr(inner(one), "names", None) or () for one in features
+    ]
+    if not all(named):
+        return None
+    return tuple(dict.fromkeys(itertools.chain(*named)))
 
 
 def rows(name: str, values: Sequence[Any], where: str) -> np.ndarray:

@@ -13,6 +13,7 @@ from ablation.targets.classes import Classes
 from ablation.targets.common import Target
 
 _DRAWS = 10
+_LAST_SEED = 2**32 - 1
 _NAMED_AT_MOST = 5
 _SPLITS = (
     ("train", "training"),
@@ -36,8 +37,10 @@ class SplitConfig(DatasetConfig):
             raise UserError(
                 f"dataset.val_fraction={self.val_fraction} must be more than 0 and less than 1."
             )
-        if self.split_seed < 0:
-            raise UserError(f"dataset.split_seed={self.split_seed} must be 0 or more.")
+        if not 0 <= self.split_seed <= _LAST_SEED:
+            raise UserError(
+                f"dataset.split_seed={self.split_seed} must be at least 0 and at most {_LAST_SEED}."
+            )
 
 
 @dataclass

@@ -14,7 +14,7 @@ import numpy as np
 from ablation.config import UserError, first_line
 from ablation.data.facts import named
 from ablation.data.kinds import IMAGES, KINDS
-from ablation.data.sources.columns import ColumnsConfig
+from ablation.data.sources.columns import ColumnsConfig, counts_rows, is_index
 from ablation.data.sources.common import Example, LeftOut, digest_of, given_file, option
 from ablation.data.sources.decode import MAYBE_DEEP, deepest, example
 from ablation.data.sources.splits import named_splits, parted
@@ -140,10 +140,13 @@ class _Listed:
         frame = _read(path)
         is_empty = (frame == "").all(axis=1)
         empty, frame = frame.index[is_empty], frame[~is_empty]
-        has_images = dataset.path_column in frame or dataset.path_column != "path"
+        has_images = dataset.path_column in frame or dataset.path_column != "path" or dataset.files
         self.kind = KINDS[dataset.kind or (IMAGES if has_images else "features")]
         if self.kind.name not in (IMAGES, "features"):
             raise UserError(f"dataset.kind={dataset.kind} is not for a table: images or features.")
+        split_column = _split_column(frame, dataset)
+        counting = _index(frame, but=dataset)
+        frame = frame.drop(columns=counting)
         labels = self._labels(frame, dataset)
         key = "label_columns" if dataset.label_columns else "label_column"
         named = [("path_column", dataset.path_column)] if self.kind.name == IMAGES else []
@@ -153,23 +156,25 @@ class _Listed:
             named.append(("split_column", dataset.split_column))
         for key, column in named:
             self._check_column(frame, key, column)
-        others = {*labels, dataset.split_column, dataset.group}
-        counting = _index(frame)
-        if self.kind.name != IMAGES:
-            rest = [str(one) for one in frame if one not in {*others, *counting}]
-            counts = [one for one in rest if _counts(frame[one])]
+        others = {*labels, split_column, dataset.group}
+        rest = [str(one) for one in frame if one not in others]
+        self.left_out = []
+        if self.kind.name == IMAGES:
+            unread = [one for one in rest if one != dataset.path_column]
+            self.left_out += [LeftOut("a column that is not read", one) for one in unread]
+        else:
+            counts = [one for one in rest if counts_rows(frame[one])]
             counting += counts if len(counts) < len(rest) else []
-        if counting:
-            frame = frame.drop(columns=counting)
-        self.left_out = [LeftOut("a column that numbers the rows", one) for one in counting]
+            frame = frame.drop(columns=counting, errors="ignore")
+        self.left_out += [LeftOut("a column that numbers the rows", one) for one in counting]
         self.left_out += [LeftOut("an empty row", f"row {row}") for row in empty]
         splits = None
-        if dataset.split_column in frame:
+        if split_column in frame:
             splits, unused = named_splits(
-                frame[dataset.split_column].tolist(),
+                frame[split_column].tolist(),
                 self.where,
                 lambda place: self._row(frame, place),
-                dataset.split_column,
+                split_column,
             )
             left = frame[unused]
             is_row = self.kind.name != IMAGES
@@ -203,7 +208,7 @@ class _Listed:
         """
         if dataset.label_columns or dataset.label_column:
             return dataset.label_columns or [str(dataset.label_column)]
-        others = {dataset.path_column, dataset.split_column, dataset.group}
+        others = {dataset.path_column, _split_column(frame, dataset), dataset.group}
         rest = [str(column) for column in frame if column not in others]
         is_open = dataset.target == Labels.kind and self.kind.name == IMAGES
         return rest if rest and is_open and "label" not in frame else ["label"]
@@ -308,6 +313,7 @@ def _read(path: Path) -> "pd.DataFrame":
                 index_col=False,
                 skiprows=above,
                 skip_blank_lines=False,
+                skipinitialspace=True,  # Else a text in quotes behind a space keeps them.
             )
     except ImportError:
         raise UserError(
@@ -327,12 +333,14 @@ def _read(path: Path) -> "pd.DataFrame":
     except (OSError, ValueError) as error:  # Those of pyarrow too.
         raise UserError(f"dataset.path={path} is no table: {first_line(error)}.") from None
     frame = frame.set_axis(range(above + 2, above + len(frame) + 2))
+    frame = frame.rename(columns=lambda name: name.strip() or name)
     return frame.apply(lambda column: column.str.strip()) if len(frame) else frame
 
 
 def _check_names(path: Path, head: str, separator: str) -> None:
     """Raises UserError if two columns have one name, of which pandas would rename the second."""
-    names = [name.strip() for name in next(csv.reader([head], delimiter=separator), [])]
+    cells = csv.reader([head], delimiter=separator, skipinitialspace=True)
+    names = [name.strip() for name in next(cells, [])]
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
         raise UserError(
@@ -344,7 +352,7 @@ def _check_names(path: Path, head: str, separator: str) -> None:
 def _longer(path: Path, separator: str) -> str:
     """Returns which row of a table has more cells than there are names, in words."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.reader(file, delimiter=separator))
+        rows = list(csv.reader(file, delimiter=separator, skipinitialspace=True))
     names = next(len(row) for row in rows if row)
     for number, row in enumerate(rows, start=1):
         if len(row) > names:
@@ -358,24 +366,31 @@ def _text(frame: "pd.DataFrame") -> "pd.DataFrame":
     return whole.astype(object).where(whole.notna(), "").astype(str)
 
 
-def _index(frame: "pd.DataFrame") -> list[str]:
+def _split_column(frame: "pd.DataFrame", dataset: TableConfig) -> str:
+    """Returns the column of the splits; the usual name may be written in capitals."""
+    usual = [str(one) for one in frame if str(one).lower() == "split"]
+    is_usual = dataset.split_column == "split" and len(usual) == 1
+    return usual[0] if is_usual else dataset.split_column
+
+
+def _index(frame: "pd.DataFrame", but: TableConfig) -> list[str]:
     """Returns the columns without a name that number the rows, as pandas writes its index.
 
-    Of rows that were shuffled or chosen the numbers have any order and gaps. They are no feature:
-    where rows once stood in order of their classes, they would give the answer away.
+    Of rows that were shuffled, chosen or put together the numbers have any order, gaps and
+    repetitions. They are no feature: where rows once stood in order of their classes, they would
+    give the answer away.
+
+    Args:
+        frame: the table.
+        but: which may name one, as the column of something else.
     """
-    unnamed = [str(one) for one in frame if str(one).startswith(("Unnamed: ", "__index_level_"))]
+    named = {but.path_column, but.split_column, but.group, but.label_column}
+    named |= {*(but.label_columns or ())}
     return [
-        one for one in unnamed if frame[one].str.fullmatch(r"\d+").all() and frame[one].is_unique
+        str(one)
+        for one in frame
+        if is_index(str(one)) and one not in named and frame[one].str.fullmatch(r"\d+").all()
     ]
-
-
-def _counts(column: "pd.Series[Any]") -> bool:
-    """Returns whether a column counts the rows in their order from 0 or 1, as an Id does."""
-    if not column.str.fullmatch(r"\d+").all():
-        return False
-    found = [int(cell) for cell in column]
-    return found in [list(range(first, first + len(found))) for first in (0, 1)]
 
 
 def _without_lists(column: "pd.Series[Any]") -> "pd.Series[Any]":

@@ -8,7 +8,6 @@ import logging
 import math
 import os
 import re
-import shutil
 import socket
 import sys
 import textwrap
@@ -162,11 +161,6 @@ class Tfds:
         if self._builder.is_prepared():
             return
         self._check_by_hand()
-        created = [
-            path
-            for path in (self._data_dir, self._data_dir / self._builder.name)
-            if not path.exists()
-        ]
         # Its retries would be minutes of warnings about a network that is not there.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         try:
@@ -174,8 +168,7 @@ class Tfds:
                 _require_network()
             self._builder.download_and_prepare()
         except BaseException as error:
-            for path in created:
-                shutil.rmtree(path, ignore_errors=True)
+            self._leave_no_empty_folder()
             if not isinstance(error, Exception):
                 raise
             raise UserError(
@@ -184,6 +177,18 @@ class Tfds:
                 "TFDS on a machine that can, copy the folder and set dataset.data_dir; "
                 f"{OFFLINE}"
             ) from None
+
+    def _leave_no_empty_folder(self) -> None:
+        """Removes what TFDS made around a set that it did not prepare, if nothing is in it.
+
+        Others may prepare their sets there meanwhile; TFDS itself removes what was half written.
+        """
+        folder = Path(self._builder.data_dir)
+        downloads = [one for one in self._data_dir.glob("downloads/**") if one.is_dir()]
+        above = [one for one in folder.parents if one.is_relative_to(self._data_dir)]
+        for path in (*reversed(downloads), folder, *above):
+            with contextlib.suppress(OSError):  # It is not empty, or not there.
+                path.rmdir()
 
     def _check_by_hand(self) -> None:
         """Raises UserError if the set must be downloaded by hand and has not been."""
