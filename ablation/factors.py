@@ -56,6 +56,7 @@ class Factor:
         key: of the configuration, such as "parts.norm".
         title: what a table calls it.
         reference: the level that the others are compared with, if some run has it.
+        usual: the level that this stands for, as "auto" does in each network for another.
         applies: for each architecture that has it, other parts and their levels, at all of which it
             changes something.
         levels: for each architecture that has it, its levels there; none if any will do.
@@ -66,8 +67,17 @@ class Factor:
     title: str
     reference: str
     elsewhere: str
+    usual: str = ""
     applies: dict[str, dict[str, set[str]]] = field(default_factory=dict)
     levels: dict[str, set[str]] = field(default_factory=dict)
+
+    def first(self, known: Sequence[str]) -> str:
+        """Returns which of some levels, in natural order, the others are compared with."""
+        if self.reference in known:
+            return next(level for level in known if level == self.reference)
+        changes_nothing = getattr(known[0], "place", None) == 0
+        usual = [] if changes_nothing else [level for level in known if level == self.usual]
+        return next(iter([*usual, known[0]]))
 
     @property
     def within(self) -> list[str]:
@@ -151,8 +161,10 @@ def of_parts(networks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[st
     for arch, parts in networks.items():
         for name, facts in parts.items():
             reference = label(facts, facts["reference"])
+            usual = label(facts, facts["usual"]) if "usual" in facts else reference
             factor = found.setdefault(
-                PARTS + name, Factor(PARTS + name, facts["title"], reference, facts["elsewhere"])
+                PARTS + name,
+                Factor(PARTS + name, facts["title"], reference, facts["elsewhere"], usual),
             )
             factor.levels[arch] = {label(facts, level) for level in facts["levels"]}
             factor.applies[arch] = {

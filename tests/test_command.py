@@ -445,6 +445,11 @@ def test_what_is_rejected_is_not_kept(hydra):
         (["design=leave_one_out", "seed=0,1"], "needs a key with several values"),
         (["design.reference.se=true", "plain=true,false"], "design.reference names se"),
         (["design.reference.plain=no", "plain=true,false"], "Allowed: true, false."),
+        (
+            ["design.reference.plain=false", "plain=true,false"],
+            "plain=false is for a design with a reference, such as design=leave_one_out; in a grid "
+            "report.reference=false is the level",
+        ),
         (["design.rejected=[depth]", "plain=true,false"], "design.rejected names depth"),
         (["design.rejected=plain", "plain=true,false"], "plain is for design=cumulative"),
         (["design.reference.plain", "plain=true,false"], "design.reference.KEY=LEVEL"),

@@ -71,7 +71,7 @@ def derived(
         if not known:
             continue
         for key, found in known.items():
-            own = parts[key].reference if key in parts else found[0]
+            own = parts[key].first(found) if key in parts else found[0]
             found.sort(key=lambda level: level != own)
         space = Space({key: tuple(found) for key, found in known.items()})
         yield Planned(
@@ -84,8 +84,8 @@ def derived(
 
 
 def _changes(level: object) -> bool:
-    """Returns whether a level changes anything in its network."""
-    return getattr(level, "place", 1) != 0
+    """Returns whether a level changes anything in its network, which has the factor at all."""
+    return getattr(level, "applies", True)
 
 
 def _matching(arm: Arm, runs: pd.DataFrame) -> tuple[str, ...]:

@@ -498,8 +498,8 @@ class _Layout:
             return find_level(utf8(asked), known) or find_level(f"'{utf8(asked)}'", known)
         if len(known) < 2:
             return None
-        own = self._parts[self._contrast].reference if self._contrast in self._parts else None
-        return next((level for level in known if level == own), known[0])
+        part = self._parts.get(self._contrast)
+        return part.first(known) if part else known[0]
 
 
 def _distinct(names: pd.Series, rows: Sequence[str]) -> pd.Series:

@@ -211,8 +211,7 @@ class Study:
     def reference(self) -> dict[str, Any]:
         """The level of each factor that others are compared with unless another is asked for."""
         usual = {factor: known[0] for factor, known in self.levels.items()}
-        own = {key: part.reference for key, part in self.parts.items()}
-        return usual | {key: level for key, level in own.items() if level in self.levels[key]}
+        return usual | {key: part.first(self.levels[key]) for key, part in self.parts.items()}
 
     @property
     def protocols(self) -> pd.Series:

@@ -11,9 +11,11 @@ import ast
 import contextlib
 import inspect
 import math
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -78,15 +80,14 @@ def count_multiply_adds(model: keras.Model) -> Counted:
 
 def _count(layer: Any, args: Any, kwargs: Any, output: keras.KerasTensor) -> Counted:
     """Counts one call of a layer or operation."""
-    shapes = [*_shapes([args, kwargs]), tuple(output.shape)]
-    if any(None in shape[1:] for shape in shapes[:-1]):
+    *inputs, out = _shapes([args, kwargs, output])
+    if any(None in shape for shape in inputs):
         return Counted({}, {layer.name: type(layer).__name__})
     if isinstance(layer, layers.TorchModuleWrapper):
         tensors = [one for one in keras.tree.flatten([args, kwargs]) if hasattr(one, "dtype")]
         return _count_torch(layer, tensors)
     rule = _rule(layer)
     if rule and rule.whole:
-        *inputs, out = ((1, *shape[1:]) for shape in shapes)
         own = rule.count(layer, inputs, out)
         uncounted = {layer.name: type(layer).__name__} if own is None else {}
         return Counted({"": own or 0}, uncounted)
@@ -139,11 +140,12 @@ class _Counter:
         with contextlib.ExitStack() as stack:
             for kind in (keras.Layer, keras.Operation):
                 stack.enter_context(mock.patch.object(kind, "__call__", self._wrapped(kind)))
-            # Layers of Keras's own call other names, so that nothing is counted twice.
-            for name, count in _OPERATIONS.items():
-                function = getattr(keras.ops, name)
-                patched = self._of_operation(function, count)
-                stack.enter_context(mock.patch.object(keras.ops, name, patched))
+            patched = {
+                id(function := getattr(keras.ops, name)): self._of_operation(function, count)
+                for name, count in _OPERATIONS.items()
+            }
+            for module, name, function in _named_in_modules(set(patched)):
+                stack.enter_context(mock.patch.object(module, name, patched[id(function)]))
             yield
 
     def _wrapped(self, kind: type) -> Callable:
@@ -192,6 +194,26 @@ class _Counter:
             return
         layer = self._stack[0] if self._stack else ""
         self.counted.by_layer[layer] = self.counted.by_layer.get(layer, 0) + own
+
+
+def _named_in_modules(functions: set[int]) -> list[tuple[ModuleType, str, Any]]:
+    """Returns where some functions of `keras.ops`, by their ids, are called by a name.
+
+    Layers of Keras's own call them by other names, so that nothing is counted twice; a file of the
+    user's may have imported one by itself.
+    """
+    modules = [
+        module
+        for key, module in list(sys.modules.items())
+        if key == "keras.ops" or key.partition(".")[0] != "keras"
+    ]
+    return [
+        (module, name, value)
+        for module in modules
+        if isinstance(module, ModuleType)
+        for name, value in list(vars(module).items())
+        if id(value) in functions
+    ]
 
 
 def _computes_itself(layer: Any) -> bool:
@@ -334,12 +356,34 @@ def _conv(options, inputs, output):
     return math.prod(output) // inputs[1][-1] * math.prod(inputs[1])
 
 
+def _depthwise_conv(options, inputs, output):
+    return math.prod(output) // math.prod(inputs[1][-2:]) * math.prod(inputs[1])
+
+
+def _separable_conv(options, inputs, output):
+    return math.prod(output) // output[-1] * (math.prod(inputs[1]) + math.prod(inputs[2]))
+
+
+def _conv_transpose(options, inputs, output):
+    return math.prod(inputs[0]) // inputs[1][-1] * math.prod(inputs[1])
+
+
+def _dot_product_attention(options, inputs, output):
+    """Scores and their products with the values: (examples, places, heads, size) each."""
+    query, key, value = inputs[:3]
+    return math.prod(query[:-1]) * key[1] * (query[-1] + value[-1])
+
+
 _OPERATIONS = {
     "matmul": _matmul,
     "dot": _matmul,
     "tensordot": _tensordot,
     "einsum": _einsum,
     "conv": _conv,
+    "depthwise_conv": _depthwise_conv,
+    "separable_conv": _separable_conv,
+    "conv_transpose": _conv_transpose,
+    "dot_product_attention": _dot_product_attention,
 }
 """Operations of `keras.ops` that a layer of the user's own may call."""
 
@@ -373,18 +417,34 @@ _RULES: dict[type, _Rule] = {
 }
 """The first kind that a layer is an instance of counts."""
 
-_WITHOUT_PRODUCTS = (layers.Embedding,)
+_WITHOUT_PRODUCTS = (
+    layers.Embedding,
+    layers.PReLU,
+    layers.BatchNormalization,
+    layers.GroupNormalization,
+    layers.LayerNormalization,
+    layers.RMSNormalization,
+)
+"""Layers whose weights multiply each value by itself, or choose it."""
+
+_OF_CLASSES = {name.replace("_", ""): count for name, count in _OPERATIONS.items()}
+"""The same by the class that an operation has in the graph of a functional model."""
 
 
 def _shapes(values: Any) -> list[Shape]:
-    return [tuple(x.shape) for x in keras.tree.flatten(values) if hasattr(x, "shape")]
+    """Returns the shapes of arrays, of those in a graph that of one example."""
+    return [
+        (1, *x.shape[1:]) if isinstance(x, keras.KerasTensor) and x.shape else tuple(x.shape)
+        for x in keras.tree.flatten(values)
+        if hasattr(x, "shape")
+    ]
 
 
 def _rule(layer: Any) -> _Rule | None:
     """Returns how to count a layer, or an operation in the graph of a functional model."""
     if isinstance(layer, keras.Layer):
         return next((rule for kind, rule in _RULES.items() if isinstance(layer, kind)), None)
-    count = _OPERATIONS.get(type(layer).__name__.lower())
+    count = _OF_CLASSES.get(type(layer).__name__.lower())
     if count is None:
         return None
     return _Rule(lambda layer, inputs, output: count(vars(layer), inputs, output))

@@ -15,6 +15,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,9 @@ _SPREAD = 64
 
 _SURE = 6
 """Standard errors by which two spreads must differ to be no chance among thousands of layers."""
+
+_ROUNDING = 1e-9
+"""How far two sums of scores may differ that are the same."""
 
 _NORMAL = 3
 """The fourth moment of a normal distribution. That of few values is often too small by chance."""
@@ -114,24 +118,41 @@ def pair(
     return own
 
 
-def transplant(model: keras.Model, trained: keras.Model) -> list[str]:
+def transplant(model: keras.Model, trained: keras.Model) -> str:
     """Gives a model the values of a trained one in every layer that the two share.
 
-    Layers that their author named are shared if name and shapes are the same, all others as `pair`
-    aligns them.
+    Layers that their author gave a name of their own are shared if name and shapes are the same.
+    All others, those whose name others have too among them, are aligned as `pair` does it.
 
     Returns:
-        The layers of the model, with their variables, for which the trained one has no values. Then
-        the model is not to be judged.
+        Why the model is not to be judged, in words: the trained one has no values for some of its
+        layers, or several layers whose values some may have; "" if it is.
     """
     entries, theirs = entries_of(model), entries_of(trained)
-    named = _by_name(theirs)
+    counts = [Counter(entry.name for entry in ones) for ones in (entries, theirs)]
+    several = {name for of_one in counts for name, count in of_one.items() if count > 1} | {None}
+    named = {entry.name: entry for entry in theirs}
     pairs = [
-        (entry, named[name])
-        for name, entry in _by_name(entries).items()
-        if name in named and _all_shapes(entry) == _all_shapes(named[name])
+        (entry, named[entry.name])
+        for entry in entries
+        if entry.name not in several
+        and entry.name in named
+        and _all_shapes(entry) == _all_shapes(named[entry.name])
     ]
-    pairs += _aligned(*([one for one in ones if not one.name] for ones in (entries, theirs)))
+    by_place = [[entry for entry in ones if entry.name in several] for ones in (entries, theirs)]
+    # A name that several have tells them from others all the same.
+    known = [[replace(one, core=f"{one.core} {one.name}") for one in ones] for ones in by_place]
+    places = [{id(one): place for place, one in enumerate(ones)} for ones in known]
+    pairs += [
+        (by_place[0][places[0][id(one)]], by_place[1][places[1][id(other)]])
+        for one, other in _in_order(*known)
+    ]
+    if unsure := _with_several_partners(*known):
+        titles = ", ".join(entry.title for entry in unsure)
+        return (
+            f"nobody can tell which trained layers these are, since others are alike: {titles}; "
+            "give each layer a name"
+        )
     partners = {id(entry): partner for entry, partner in pairs}
     missing = []
     for entry in entries:
@@ -142,7 +163,7 @@ def transplant(model: keras.Model, trained: keras.Model) -> list[str]:
                 variable.assign(_value(there[key]))
             elif "seed" not in key[0]:
                 missing.append(f"{entry.title} {key[0]}")
-    return missing
+    return f"these weights would be untrained: {', '.join(missing)}" if missing else ""
 
 
 def _all_shapes(entry: Entry) -> list[tuple[int, ...]]:
@@ -174,7 +195,11 @@ def _aligned(ours: list[Entry], theirs: list[Entry]) -> Iterator[tuple[Entry, En
     """Yields the pairs of layers that two networks share."""
     by_name = _same_name(ours, theirs)
     yield from by_name
-    ours, theirs = _without(by_name, ours), _without(by_name, theirs)
+    yield from _in_order(_without(by_name, ours), _without(by_name, theirs))
+
+
+def _in_order(ours: list[Entry], theirs: list[Entry]) -> Iterator[tuple[Entry, Entry]]:
+    """Yields the pairs of layers that two networks share by their place."""
     while found := _common_subsequence(ours, theirs):
         yield from found
         # Once more if some are left: layers that were made in another order cross each other.
@@ -205,11 +230,7 @@ def _common_subsequence(ours: list[Entry], theirs: list[Entry]) -> list[tuple[En
     """
     if not (ours and theirs):
         return []
-    best = np.zeros((len(ours) + 1, len(theirs) + 1))
-    for row, scores in enumerate(_scores(ours, theirs), start=1):
-        matched = best[row - 1, :-1] + scores
-        matched[scores == 0] = 0
-        best[row, 1:] = np.maximum.accumulate(np.maximum(best[row - 1, 1:], matched))
+    best = _best(_scores(ours, theirs), (len(ours), len(theirs)))
     pairs, row, column = [], len(ours), len(theirs)
     while row and column:
         if best[row, column] == best[row - 1, column]:
@@ -220,6 +241,32 @@ def _common_subsequence(ours: list[Entry], theirs: list[Entry]) -> list[tuple[En
             row, column = row - 1, column - 1
             pairs.append((ours[row], theirs[column]))
     return pairs[::-1]
+
+
+def _best(scores: Iterable[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """Returns what the best alignment of so many first layers of both is worth."""
+    best = np.zeros((shape[0] + 1, shape[1] + 1))
+    for row, of_row in enumerate(scores, start=1):
+        matched = best[row - 1, :-1] + of_row
+        matched[of_row == 0] = 0
+        best[row, 1:] = np.maximum.accumulate(np.maximum(best[row - 1, 1:], matched))
+    return best
+
+
+def _with_several_partners(ours: list[Entry], theirs: list[Entry]) -> list[Entry]:
+    """Returns the layers that are one layer of theirs in one best alignment and another in another.
+
+    So it is where one of several layers that nothing tells apart is left out.
+    """
+    if not (ours and theirs):
+        return []
+    scores = np.array(list(_scores(ours, theirs)))
+    before = _best(scores, scores.shape)
+    behind = _best(scores[::-1, ::-1], scores.shape)[::-1, ::-1]
+    worth = np.where(scores > 0, before[:-1, :-1] + scores + behind[1:, 1:], -1)
+    # What tells two layers apart is worth far more than sums are rounded by.
+    is_best = worth > before[-1, -1] - _ROUNDING
+    return [entry for entry, of_entry in zip(ours, is_best, strict=True) if of_entry.sum() > 1]
 
 
 def _scores(ours: list[Entry], theirs: list[Entry]) -> Iterator[np.ndarray]:

@@ -81,6 +81,11 @@ class Network:
         for name, part in self.parts.items():
             if part.usual and levels[name] == AUTO:
                 argument, stands_for = part.usual
+                if arguments[argument] not in stands_for:
+                    raise UserError(
+                        f"{typed(argument)}={spelled(arguments[argument])} does not say what "
+                        f"{typed(name)}={AUTO} stands for; name another {typed(name)} too."
+                    )
                 levels[name] = arguments[name] = stands_for[arguments[argument]]
         while idle := {name for name in levels if not self._applies(name, self.bound | levels)}:
             levels = {name: level for name, level in levels.items() if name not in idle}
@@ -151,8 +156,7 @@ class Network:
 
     def _usual(self, name: str, level: tuple[Any, ...]) -> tuple[Any, ...]:
         """Returns a level, or instead of "auto" the one that it stands for."""
-        usual = self.parts[name].usual
-        return (usual[1][self.bound[usual[0]]],) if usual and level == (AUTO,) else level
+        return tuple(self._meant(self.parts[name], one) for one in level)
 
     def readable(self, parts: Mapping[str, Any]) -> str:
         """Returns what a directory calls it: its name and the parts that set it apart."""
@@ -179,6 +183,16 @@ class Network:
             self.readable(parts), len(ARCHS), self.arch, identity, self._facts, code
         )
 
+    def _meant(self, part: Part, level: Any) -> Any:
+        """Returns what a level stands for where every other part has its default."""
+        if not part.usual or level != AUTO:
+            return level
+        argument, stands_for = part.usual
+        default = self.bound.get(argument)
+        if argument in self.parts:
+            default = self._meant(self.parts[argument], self.parts[argument].default)
+        return stands_for.get(default, level)
+
     @cached_property
     def _facts(self) -> dict[str, dict[str, Any]]:
         """Returns what a report must know of its parts, without those that it never has."""
@@ -194,6 +208,7 @@ class Network:
                 "labels": [list(pair) for pair in part.labels],
                 "elsewhere": part.elsewhere,
                 "reference": part.reference,
+                "usual": self._meant(part, part.reference),
                 "applies": {
                     key: list(known) for key, known in part.applies.items() if key in self.parts
                 },

@@ -102,7 +102,8 @@ class Part:
         same += [level for level in self.levels if spelled(level) == spelled(value)]
         if same:
             return same[0]
-        if not self.levels and float in self.kinds and type(value) is int:
+        is_number = not self.levels and float in self.kinds and int not in self.kinds
+        if is_number and type(value) is int:
             value = float(value)
         is_kind = not self.levels and type(value) in self.kinds
         is_finite = not isinstance(value, float) or math.isfinite(value)

@@ -7,7 +7,7 @@ Only parameters are counted, nothing is trained.
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 PART = "width"
@@ -17,8 +17,8 @@ WITHIN = 0.01
 """A network has as many parameters as another if they differ by no more than this share."""
 
 _DOUBLINGS = 6
-_NEXT = 16
-"""How many widths are tried above one that the network refuses."""
+_NEXT = 64
+"""How many widths are tried beside one that the network refuses, upwards and downwards."""
 
 
 def work(line: str) -> tuple[int, str]:
@@ -55,9 +55,16 @@ def work(line: str) -> tuple[int, str]:
                 start = search["parts"][PART]
 
                 def count(width: int, one: dict[str, Any] = search) -> int | None:
-                    return counted(one, one["parts"] | {PART: width})
+                    try:
+                        return counted(one, one["parts"] | {PART: width})
+                    except (UserError, ValueError):  # No such width, by its signature or by Keras.
+                        return None
 
-                level, parameters = widened(count, start, own, target)
+                level, parameters = (
+                    closest({start: own} | {one: count(one) or 0 for one in levels}, target)
+                    if (levels := search.get("levels"))
+                    else widened(count, start, own, target)
+                )
                 answer |= {"level": level, "parameters": parameters}
             found.append(answer)
     except UserError as error:
@@ -66,9 +73,15 @@ def work(line: str) -> tuple[int, str]:
 
 
 def widened(
-    count: Callable[[int], int | None], start: int, own: int, target: int
+    count: Callable[[int], int | None],
+    start: int,
+    own: int,
+    target: int,
 ) -> tuple[int, int]:
     """Returns the width whose parameters are closest to a number, and how many those are.
+
+    It is the closest of all if parameters grow with the width and no more than 64 widths in a row
+    are refused.
 
     Args:
         count: the parameters at a width, None where there is no such network.
@@ -78,32 +91,39 @@ def widened(
     """
     known: dict[int, int] = {start: own}
 
-    def at(width: int) -> tuple[int, int] | None:
-        """Returns the next width that there is, with its parameters."""
-        for one in range(width, width + _NEXT):
+    def first(widths: Iterable[int]) -> int | None:
+        """Returns the first of some widths that there is."""
+        for one in widths:
             parameters = known.get(one) or count(one)
             if parameters:
                 known[one] = parameters
-                return one, parameters
+                return one
         return None
 
     low = high = max(1, start)
     for _ in range(_DOUBLINGS):
-        above = at(2 * high)
+        above = first(range(2 * high, 2 * high + _NEXT))
         if above is None:
             break
-        high = above[0]
-        if above[1] >= target:
+        high = above
+        if known[high] >= target:
             break
         low = high
     while high - low > 1:
-        middle = at((low + high) // 2)
-        if middle is None or middle[0] >= high:
+        half = (low + high) // 2
+        middle = first(range(half, min(high, half + _NEXT)))
+        middle = middle or first(range(half - 1, max(low, half - _NEXT), -1))
+        if middle is None:
             break
-        if middle[1] < target:
-            low = middle[0]
+        if known[middle] < target:
+            low = middle
         else:
-            high = middle[0]
+            high = middle
+    return closest(known, target)
+
+
+def closest(known: Mapping[int, int], target: int) -> tuple[int, int]:
+    """Returns the width whose parameters are closest to a number, and how many those are."""
     level = min(known, key=lambda width: (abs(known[width] - target), width))
     return level, known[level]
 

@@ -135,8 +135,9 @@ def full_of(expansion: Expansion, runs: Sequence[Run], design: str) -> dict[int,
     groups: dict[tuple, list[int]] = {}
     for place, (job, run) in enumerate(zip(jobs, runs, strict=False)):
         others = {key: level for key, level in job.levels.items() if not key.startswith(PARTS)}
-        block = run.config.seed, run.fingerprint, run.config.dataset.name
-        key = (*block, *(others.items() if design == GRID else ()))
+        key: tuple = run.config.seed, others.get("dataset")
+        if design == GRID:
+            key = run.config.seed, run.fingerprint, run.config.dataset.name, *others.items()
         groups.setdefault(key, []).append(place)
     found: dict[int, int] = {}
     for places in groups.values():
@@ -157,7 +158,7 @@ def _search(run: Run, full: Run) -> dict[str, Any]:
     """Returns the order to widen the network of a run to the size of another's."""
     network = registry.find(run.config.arch)
     part = network.parts.get(widen.PART)
-    if part is None or part.kinds != (int,):
+    if part is None or part.kinds != (int,) or None in part.levels:
         named = ", ".join(map(registry.typed, network.parts)) or "none"
         raise UserError(
             f"control=capacity widens a network by a part named {widen.PART}, a whole number, "
@@ -177,7 +178,8 @@ def _search(run: Run, full: Run) -> dict[str, Any]:
             "source": one.network.source,
         }
 
-    return described(run) | {"target": described(full)}
+    listed = {"levels": list(part.levels)} if part.levels else {}
+    return described(run) | {"target": described(full)} | listed
 
 
 def _answers(searches: Mapping[str, dict[str, Any]], run: Run) -> dict[str, dict[str, Any]]:
@@ -210,7 +212,7 @@ def _told(job: Job, answer: Mapping[str, Any]) -> str:
     text = f"{_lost(job, answer)}; {widen.PART}={answer['level']} gives it {parameters:,}"
     if abs(parameters - target) > widen.WITHIN * target:
         share = 100 * (parameters - target) / target
-        text += f", the closest there is, though {share:+.1f} % off"
+        text += f", the closest that was found, though {share:+.1f} % off"
     return text
 
 

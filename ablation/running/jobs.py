@@ -148,6 +148,13 @@ def expand(config: DictConfig) -> Expansion:
             f"design.rejected={','.join(map(str, design.rejected))} is for design={CUMULATIVE}, "
             f"which goes by steps; design={design.name} has none. Leave it out."
         )
+    if design.reference and design.name == GRID:
+        (first, *_) = map(str, design.reference)
+        raise UserError(
+            f"design.reference.{first} is for a design with a reference, such as "
+            f"design=leave_one_out; in a grid report.reference={first.partition('=')[2]} is the "
+            "level that the others are compared with."
+        )
     if at_most and len(arms) < 2:
         raise UserError(
             f"seed=until({at_most}) trains seeds until questions are decided, and a single arm "

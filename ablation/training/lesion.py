@@ -60,9 +60,8 @@ def _judged(
         return {"unfit": str(refusal)}
     trained = built(config.parts)
     trained.load_weights(weights)
-    untrained = transplant(lesioned, trained)
-    if untrained:
-        return {"unfit": f"these weights would be untrained: {', '.join(untrained)}"}
+    if reason := transplant(lesioned, trained):
+        return {"unfit": reason}
     _, batches = open_batches(config, data)
     labels, outputs = [], []
     for inputs, of_batch in batches:

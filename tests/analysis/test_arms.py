@@ -189,6 +189,15 @@ def test_any_design_can_be_asked_of_a_grid(stored_run, tmp_path):
     assert list(effects) == ["residual - reference", "with se - reference"]
 
 
+def test_a_net_without_a_part_is_no_level_of_it(stored_run, tmp_path):
+    for plain in ("true", "false"):
+        stored_run("arch=20", f"plain={plain}")
+    stored_run("arch=vgg16")
+    comparison, effects = _effects(tmp_path / "main", "leave_one_out")
+    assert list(effects) == ["arch: vgg16 - reference", "residual - reference"]
+    assert len(comparison.runs) == 3 and comparison.columns[0] == "reference"
+
+
 def test_a_design_needs_something_to_compare(stored_run, tmp_path):
     stored_run("arch=20")
     with pytest.raises(UserError, match="no factor of this study has two levels"):

@@ -37,6 +37,27 @@ def test_shortcuts_are_compared_with_none(shortcuts):
     assert found.rows == ("arch",)
 
 
+@pytest.mark.parametrize(
+    ("arch", "contrast", "levels", "reference"),
+    [
+        ("34", "shortcut", ("zero_pad", "projection", "projection_all"), "projection"),
+        ("20", "shortcut", ("projection", "auto"), "zero_pad"),
+        ("20", "stem", ("imagenet", "auto"), "cifar"),
+        ("34", "stem", ("cifar", "auto"), "imagenet"),
+        ("34", "shortcut", ("zero_pad", "projection_all"), "zero_pad"),
+    ],
+)
+def test_a_part_is_compared_with_what_the_network_has_by_default(
+    arch, contrast, levels, reference, stored_run, tmp_path
+):
+    for level in levels:
+        stored_run(f"arch={arch}", "plain=false", f"parts.{contrast}={level}")
+    study = reading.load(tmp_path / "main")
+    (found,) = study.comparisons(contrast)
+    assert found.reference == study.reference[f"parts.{contrast}"] == reference
+    assert len(found.others) == len(levels) - 1
+
+
 def test_another_level_can_be_the_reference(shortcuts):
     (found,) = shortcuts.comparisons("shortcut", "zero_pad")
     assert found.columns == ["zero_pad", "none", "projection"]

@@ -1,8 +1,10 @@
 """Each kind of layer is counted as a hand counts it."""
 
 import keras
+import numpy as np
 import pytest
 from keras import layers, ops
+from keras.ops import matmul
 
 from ablation.networks.multiply_adds import count_multiply_adds
 
@@ -38,6 +40,8 @@ BY_HAND = [
     ((9,), lambda: layers.Embedding(10, 4), 0),
     ((8, 8, 2), lambda: layers.BatchNormalization(), 0),
     ((8, 8, 2), lambda: layers.LayerNormalization(), 0),
+    ((8, 8, 2), lambda: layers.LayerNormalization(axis=(1, 2, 3)), 0),
+    ((8, 8, 2), lambda: layers.PReLU(), 0),
     ((8, 8, 2), lambda: layers.AveragePooling2D(2), 0),
 ]
 # fmt: on
@@ -77,6 +81,42 @@ def test_operations_in_the_graph_of_a_functional_model():
     assert count_multiply_adds(model).total == 5 * 5 * 8 + 5 * 5 * 8
     two = keras.Model(tokens, layers.Dot(axes=2)([tokens, tokens]))
     assert count_multiply_adds(two).total == 5 * 5 * 8
+
+
+def test_each_operation_in_a_graph_and_in_a_layer():
+    images, heads = keras.Input((8, 8, 4)), keras.Input((5, 2, 3))
+    kernel = np.ones((3, 3, 4, 2), "float32")
+    cases = [
+        (images, lambda x: ops.depthwise_conv(x, kernel, padding="same"), 64 * 9 * 4 * 2),
+        (
+            images,
+            lambda x: ops.separable_conv(x, kernel, np.ones((1, 1, 8, 6), "float32")),
+            36 * (9 * 4 * 2 + 8 * 6),
+        ),
+        (
+            images,
+            lambda x: ops.conv_transpose(x, np.ones((3, 3, 5, 4), "float32"), 2),
+            64 * 9 * 5 * 4,
+        ),
+        (heads, lambda x: ops.dot_product_attention(x, x, x), 2 * 5 * 5 * (3 + 3)),
+        (heads, lambda x: matmul(x, np.ones((3, 7), "float32")), 5 * 2 * 3 * 7),
+    ]
+    for given, function, expected in cases:
+        assert count_multiply_adds(keras.Model(given, function(given))).total == expected
+        own = keras.Model(given, Calls(function)(given))
+        assert count_multiply_adds(own).total == expected + 3 * 3
+
+
+class Calls(keras.Layer):
+    """A layer of a user's own, of a layer and of an operation that it calls by any name."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function, self.inside = function, layers.Dense(3)
+
+    def call(self, x):
+        self.inside(ops.ones((1, 3)))
+        return self.function(x)
 
 
 def test_a_shared_layer_counts_each_time_it_is_called():

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import ablation.networks
+from ablation.config import UserError
 from ablation.networks.registry import find
 
 # He15 Table 1, and §4.2 with n = (depth - 2) / 6.
@@ -35,6 +36,20 @@ def test_depth_is_the_number_of_weighted_layers(arch):
     bound = find(arch).bound
     per_block = {"basic": 2, "bottleneck": 3}[bound["block"]]
     assert int(arch) == 1 + per_block * sum(bound["blocks"]) + 1
+
+
+def test_what_auto_stands_for_is_asked_where_nobody_has_said_it(tmp_path):
+    (tmp_path / "net.py").write_text(
+        "from typing import Literal\n"
+        "PARTS = {'ratio': {'usual': ('width', {16: 4, 32: 8})}}\n"
+        "def build(shape, classes, *, width: int = 16, ratio: Literal['auto', 4, 8] = 'auto'):\n"
+        "    pass\n"
+    )
+    network = find(f"{tmp_path}/net.py:build")
+    assert network.settled({"width": 32})["ratio"] == 8
+    assert network.settled({"width": 48, "ratio": 4})["ratio"] == 4
+    with pytest.raises(UserError, match=r"parts\.width=48 does not say what parts\.ratio=auto"):
+        network.settled({"width": 48})
 
 
 @pytest.mark.parametrize("module", ["ablation.networks.registry", "ablation.config"])

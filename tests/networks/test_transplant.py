@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 from ablation.networks.pairing import transplant
 
@@ -28,7 +29,7 @@ def _trained(**parts):
 
 def test_all_that_is_left_has_its_trained_values_running_statistics_too():
     trained, lesioned = _trained(), _net(gate=False)
-    assert transplant(lesioned, trained) == []
+    assert transplant(lesioned, trained) == ""
     for layer in lesioned.layers:
         if layer.weights:
             kind = type(layer)
@@ -43,14 +44,49 @@ def test_all_that_is_left_has_its_trained_values_running_statistics_too():
 
 def test_the_same_network_says_the_same():
     trained, again = _trained(), _net()
-    assert transplant(again, trained) == []
+    assert transplant(again, trained) == ""
     images = np.random.default_rng(1).random((5, 4, 4, 1), np.float32)
     np.testing.assert_array_equal(trained(images).numpy(), again(images).numpy())
 
 
 def test_what_nobody_trained_is_named():
     trained = _trained()
-    assert transplant(_net(name="other"), trained) == ["other kernel", "other bias"]
+    said = transplant(_net(name="other"), trained)
+    assert said == "these weights would be untrained: other kernel, other bias"
     wider = transplant(_net(units=9), trained)
     assert "hidden kernel" in wider and "out kernel" in wider
-    assert transplant(_net(), _trained(bias=False))[:1] == ["hidden kernel"]
+    assert "untrained: hidden kernel" in transplant(_net(), _trained(bias=False))
+
+
+def _attending(blocks, *, positions):
+    x = inputs = keras.Input((5, 8))
+    if positions:
+        x = keras.layers.Dense(8, name="positions")(x)
+    for _ in range(blocks):
+        x = keras.layers.MultiHeadAttention(2, 4)(x, x)
+    return keras.Model(inputs, x)
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_names_that_several_layers_have_are_taken_by_their_place(blocks):
+    trained, lesioned = (_attending(blocks, positions=does) for does in (True, False))
+    assert transplant(lesioned, trained) == ""
+    for ours, theirs in zip(lesioned.layers[1:], trained.layers[2:], strict=True):
+        for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def _alike(*, without=None):
+    x = inputs = keras.Input((8,))
+    for place in range(6):
+        if place != without:
+            x = keras.layers.Dense(8)(x)
+    return keras.Model(inputs, x)
+
+
+def test_of_layers_that_nothing_tells_apart_none_is_taken_for_another():
+    trained = _alike()
+    assert transplant(_alike(), trained) == ""
+    said = transplant(_alike(without=3), trained)
+    assert "nobody can tell which trained layers these are" in said
+    assert said.endswith("give each layer a name")

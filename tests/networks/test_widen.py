@@ -1,9 +1,11 @@
 """Networks with as many parameters as another has, found by counting."""
 
+import json
+
 import pytest
 
 from ablation.networks.build import build
-from ablation.networks.widen import WITHIN, widened
+from ablation.networks.widen import WITHIN, widened, work
 
 SHAPE = (32, 32, 3)
 
@@ -50,6 +52,42 @@ def test_widths_that_a_network_refuses_are_passed_over():
         return None if width % 4 else 10 * width
 
     assert widened(count, 4, 40, 123) == (12, 120)
+
+
+@pytest.mark.parametrize(
+    ("step", "start", "target", "level"),
+    [(32, 96, 160, 160), (64, 192, 320, 320), (64, 64, 512, 512), (100, 100, 700, 700)],
+)
+def test_the_closest_of_widths_far_apart_is_found(step, start, target, level):
+    def count(width):
+        return None if width % step else width**2
+
+    assert widened(count, start, start**2, target**2) == (level, target**2)
+
+
+def test_a_network_of_a_few_widths_has_the_closest_of_them(tmp_path):
+    (tmp_path / "net.py").write_text(NET)
+    described = {"arch": f"{tmp_path}/net.py:build", "shape": [4], "classes": 2, "vocabulary": None}
+    full = described | {"parts": {"width": 16, "more": True}}
+    search = described | {"parts": {"width": 16, "more": False}, "target": full}
+    order = {"backend": "tensorflow", "searches": [search | {"levels": [16, 48, 64]}, search]}
+    code, said = work(json.dumps(order))
+    listed, searched = json.loads(said)
+    assert not code and listed == searched
+    assert (listed["level"], listed["target"]) == (48, 16 * 5 + 17 * 16 + 17 * 2)
+
+
+NET = """
+from typing import Literal
+import keras
+
+def build(input_shape, classes, *, width: Literal[16, 48, 64] = 16, more: bool = True):
+    x = inputs = keras.Input(input_shape)
+    x = keras.layers.Dense(width)(x)
+    if more:
+        x = keras.layers.Dense(width)(x)
+    return keras.Model(inputs, keras.layers.Dense(classes, activation="softmax")(x))
+"""
 
 
 def test_a_network_that_grows_no_further_comes_as_close_as_it_can():

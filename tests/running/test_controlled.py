@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -157,6 +158,14 @@ def test_a_lesion_of_arms_that_differ_in_no_part_is_said(config):
     trained = [run.name for run in runs]
     found = running.lesions(expansion, runs, "leave_one_out", trained)
     assert found.said == ["control=lesion: no arm differs from the full network in parts alone"]
+
+
+def test_an_arm_of_other_data_has_the_reference_for_its_full_network(config):
+    levels = {"parts.plain": (False, True), "dataset.image_size": (32, 16)}
+    expansion, runs = _expanded(config, **levels)
+    runs = [replace(run, fingerprint=f"of {run.config.dataset.image_size}") for run in runs]
+    found = running.full_of(expansion, runs, "leave_one_out")
+    assert found == dict.fromkeys(range(len(runs)), 0)
 
 
 def test_why_there_is_no_control_stays_in_the_report(stored_run, tmp_path):
