@@ -128,9 +128,17 @@ def transplant(model: keras.Model, trained: keras.Model) -> str:
         Why the model is not to be judged, in words: the trained one has no values for some of its
         layers, or several layers whose values some may have; "" if it is.
     """
-    entries, theirs = entries_of(model), entries_of(trained)
-    counts = [Counter(entry.name for entry in ones) for ones in (entries, theirs)]
+    both = entries_of(model), entries_of(trained)
+    counts = [Counter(entry.name for entry in ones) for ones in both]
     several = {name for of_one in counts for name, count in of_one.items() if count > 1} | {None}
+    # A name that several have tells them from others all the same.
+    entries, theirs = (
+        [
+            replace(one, core=f"{one.core} {one.name}") if one.name in several else one
+            for one in ones
+        ]
+        for ones in both
+    )
     named = {entry.name: entry for entry in theirs}
     pairs = [
         (entry, named[entry.name])
@@ -140,14 +148,8 @@ def transplant(model: keras.Model, trained: keras.Model) -> str:
         and _all_shapes(entry) == _all_shapes(named[entry.name])
     ]
     by_place = [[entry for entry in ones if entry.name in several] for ones in (entries, theirs)]
-    # A name that several have tells them from others all the same.
-    known = [[replace(one, core=f"{one.core} {one.name}") for one in ones] for ones in by_place]
-    places = [{id(one): place for place, one in enumerate(ones)} for ones in known]
-    pairs += [
-        (by_place[0][places[0][id(one)]], by_place[1][places[1][id(other)]])
-        for one, other in _in_order(*known)
-    ]
-    if unsure := _with_several_partners(*known):
+    pairs += _in_order(*by_place)
+    if unsure := _with_several_partners(*by_place):
         titles = ", ".join(entry.title for entry in unsure)
         return (
             f"nobody can tell which trained layers these are, since others are alike: {titles}; "

@@ -60,11 +60,11 @@ def work(line: str) -> tuple[int, str]:
                     except (UserError, ValueError):  # No such width, by its signature or by Keras.
                         return None
 
-                level, parameters = (
-                    closest({start: own} | {one: count(one) or 0 for one in levels}, target)
-                    if (levels := search.get("levels"))
-                    else widened(count, start, own, target)
-                )
+                if levels := search.get("levels"):
+                    known = {start: own} | {one: count(one) or 0 for one in levels}
+                    level, parameters = closest(known, target)
+                else:
+                    level, parameters = widened(count, start, own, target)
                 answer |= {"level": level, "parameters": parameters}
             found.append(answer)
     except UserError as error:

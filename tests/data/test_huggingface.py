@@ -152,6 +152,13 @@ def test_columns_that_number_the_rows_are_no_features_and_told(saved, capsys):
     assert "they number the rows: b, idx, __index_level_0__" in capsys.readouterr().err
 
 
+def test_numbers_beside_images_are_neither_read_nor_told(saved, capsys):
+    splits = both()
+    splits["train"] = splits["train"].add_column("idx", [*range(14)]).add_column("a", [0.5] * 14)
+    assert counts(opened(saved(splits))) == (14, 6)
+    assert "number the rows" not in capsys.readouterr().err
+
+
 def test_a_folder_is_no_set_of_the_hub(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ylecun" / "mnist").mkdir(parents=True)

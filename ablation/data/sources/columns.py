@@ -53,9 +53,10 @@ class ColumnsConfig(TargetConfig):
         return target, *target.of_cells(cells)
 
 
-def is_index(name: str) -> bool:
-    """Returns whether a column is called as pandas calls the index that it writes."""
-    return name.startswith(("Unnamed: ", "__index_level_"))
+def is_index(name: str, cells: Iterable[object]) -> bool:
+    """Returns whether a column is an index as pandas writes it: without a name, whole numbers."""
+    is_unnamed = name.startswith(("Unnamed: ", "__index_level_"))
+    return is_unnamed and all(str(cell).isdecimal() for cell in cells)
 
 
 def counts_rows(cells: Iterable[object]) -> bool:

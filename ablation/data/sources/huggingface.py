@@ -139,7 +139,7 @@ class Huggingface:
         """Finds the inputs, beside other columns; sets their kind."""
         there = {k: one for k, one in self._sets[0].features.items() if k not in others}
         has_images = any(map(columns.is_image, there.values()))
-        numbers = self._numbers(there)
+        numbers = [name for name, one in there.items() if columns.is_number(one)]
         is_table = bool(numbers) and dataset.kind == _FEATURES  # Whatever lists stand beside.
         has_lists = any(map(columns.is_rows, there.values())) and not is_table
         self.read: tuple[Path, ...] = ()
@@ -162,26 +162,28 @@ class Huggingface:
             self.kind = kind_of(dataset.kind, [array])
         else:
             name = _FEATURES
-            array = columns.table({k: self._column(k) for k in numbers}, self._where)
+            features = self._features(numbers)
+            array = columns.table({k: self._column(k) for k in features}, self._where)
             self.kind = KINDS[dataset.kind or name]
         self._stored_inputs = self.kind.read(name, array, self._where)
         self._convert = self.kind.stored({name: self._stored_inputs}, self._where)
         self.channels = self._stored_inputs.shape[-1]
         self.read = self.kind.files(dataset)
 
-    def _numbers(self, there: Mapping[str, Any]) -> list[str]:
+    def _features(self, numbers: list[str]) -> list[str]:
         """Returns the columns of numbers but for those that number the rows, which it tells."""
-        found = [name for name, one in there.items() if columns.is_number(one)]
         counting = [
-            name for name in found if is_index(name) or all(map(counts_rows, self._of_splits(name)))
+            name
+            for name in numbers
+            if is_index(name, self._column(name)) or all(map(counts_rows, self._of_splits(name)))
         ]
-        if not 0 < len(counting) < len(found):
-            return found
+        if not 0 < len(counting) < len(numbers):
+            return numbers
         print(
             f"{self._where}: left out, because they number the rows: {', '.join(counting)}",
             file=sys.stderr,
         )
-        return [name for name in found if name not in counting]
+        return [name for name in numbers if name not in counting]
 
     def _groups(self, column: str) -> np.ndarray:
         if column not in self._sets[0].features:

@@ -386,11 +386,7 @@ def _index(frame: "pd.DataFrame", but: TableConfig) -> list[str]:
     """
     named = {but.path_column, but.split_column, but.group, but.label_column}
     named |= {*(but.label_columns or ())}
-    return [
-        str(one)
-        for one in frame
-        if is_index(str(one)) and one not in named and frame[one].str.fullmatch(r"\d+").all()
-    ]
+    return [str(one) for one in frame if one not in named and is_index(str(one), frame[one])]
 
 
 def _without_lists(column: "pd.Series[Any]") -> "pd.Series[Any]":
