@@ -448,7 +448,7 @@ def test_what_is_rejected_is_not_kept(hydra):
         (
             ["design.reference.plain=false", "plain=true,false"],
             "plain=false is for a design with a reference, such as design=leave_one_out; in a grid "
-            "report.reference=false is the level",
+            "report.reference=LEVEL names the level",
         ),
         (["design.rejected=[depth]", "plain=true,false"], "design.rejected names depth"),
         (["design.rejected=plain", "plain=true,false"], "plain is for design=cumulative"),
