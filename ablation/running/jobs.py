@@ -152,8 +152,8 @@ def expand(config: DictConfig) -> Expansion:
         (first, *_) = map(str, design.reference)
         raise UserError(
             f"design.reference.{first} is for a design with a reference, such as "
-            "design=leave_one_out; in a grid report.reference=LEVEL names the level that the others "
-            "are compared with, as its table calls it."
+            "design=leave_one_out; in a grid report.reference=LEVEL names the level that the "
+            "others are compared with, as its table calls it."
         )
     if at_most and len(arms) < 2:
         raise UserError(
