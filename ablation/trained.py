@@ -1,8 +1,10 @@
 """The networks of trained runs, for use outside of a study."""
 
 import contextlib
+import random
+import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +57,8 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
 
     from ablation.networks.build import build
 
-    with _as_trained(config["precision"]):
+    code = config[RECORD_KEY]["source"]
+    with _generators_kept(), _modules_set_aside(code), _as_trained(config["precision"]):
         network = build(
             _arch(directory, config),
             tuple(facts["image_shape"]),
@@ -71,9 +74,10 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
             network = keras.Model(network.inputs, outputs(network.outputs[0]), name=network.name)
         if not normalised:
             return network
-        name = "pixels" if len(facts["image_shape"]) == 3 else "inputs"
-        stored = keras.Input(facts["image_shape"], name=name)
-        inputs = keras.layers.Rescaling(**normalised, dtype="float32")(stored)
+        is_image = len(facts["image_shape"]) == 3
+        name, dtype = ("pixels", "float32") if is_image else ("inputs", _widest())
+        stored = keras.Input(facts["image_shape"], name=name, dtype=dtype)
+        inputs = keras.layers.Rescaling(**normalised, dtype=dtype)(stored)
         return keras.Model(stored, network(inputs), name=network.name)
 
 
@@ -94,6 +98,46 @@ def _arch(directory: Path, config: dict[str, Any]) -> str:
             if dotted.endswith(f".{module}") and copy.exists():
                 return f"{copy}:{function}"
     raise UserError(f"{directory}: {arch} was edited since, and the run keeps no copy of it.")
+
+
+def _widest() -> str:
+    """Returns the floats in which runs standardise numbers, if the backend has them."""
+    from keras import config
+
+    return "float32" if config.backend() == "jax" else "float64"
+
+
+@contextlib.contextmanager
+def _generators_kept() -> Iterator[None]:
+    """Lets the user's random numbers go on as if no network had been built in here."""
+    before, arrays = random.getstate(), np.random.get_state()
+    torch = sys.modules.get("torch")
+    drawn = torch.get_rng_state() if torch else None
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(arrays)
+        if torch:
+            torch.set_rng_state(drawn)
+
+
+@contextlib.contextmanager
+def _modules_set_aside(names: Mapping[str, str]) -> Iterator[None]:
+    """Lets a user's code be imported as it was in the run, whatever is imported already.
+
+    Args:
+        names: that its modules are imported as.
+    """
+    before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+    entries = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = entries
+        for name in names:
+            sys.modules.pop(name, None)
+        sys.modules.update(before)
 
 
 @contextlib.contextmanager

@@ -150,6 +150,41 @@ def test_a_users_network_is_loaded_as_it_was_trained(cli, tmp_path):
     assert cli(str(directory), code=SCRIPT, cwd=tmp_path).stdout == before
 
 
+VERSION = """
+import keras
+
+def build(input_shape, classes) -> keras.Model:
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Dense(4, activation="relu")(keras.layers.Flatten()(inputs))
+    return keras.Model(inputs, keras.layers.Dense(classes)(x))
+"""
+VERSIONS = """
+import random, sys
+import keras, numpy as np
+import ablation
+
+keras.utils.set_random_seed(1)
+expected = random.random(), np.random.random()
+keras.utils.set_random_seed(1)
+for run in sys.argv[1:]:
+    layers = ablation.load_model(run).layers[-1].layers
+    print([layer.activation.__name__ for layer in layers if hasattr(layer, "activation")])
+print((random.random(), np.random.random()) == expected, "nets" in sys.modules)
+"""
+
+
+def test_two_versions_of_a_network_are_loaded_side_by_side(cli, tmp_path):
+    keys = "arch=nets.py:build", "epochs=1", "dataset.image_size=8", "keep_checkpoints=1"
+    runs = []
+    for kind in ("relu", "tanh"):
+        (tmp_path / "nets.py").write_text(VERSION.replace("relu", kind))
+        done = cli(*keys, f"study={kind}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        runs += store.run_directories(tmp_path / "runs" / kind)
+    said = cli(*map(str, runs), *map(str, runs), code=VERSIONS, cwd=tmp_path).stdout
+    assert said.splitlines() == [*["['relu', 'linear']", "['tanh', 'linear']"] * 2, "True False"]
+
+
 @pytest.mark.parametrize(
     ("arch", "code", "copy"),
     [

@@ -1,6 +1,7 @@
 """Known networks as keras.applications has them, to stand beside our own.
 
-VGG16 is Simonyan and Zisserman 2014, arXiv 1409.1556, without batch normalisation, as published;
+VGG16 is Simonyan and Zisserman 2014, arXiv 1409.1556, without batch normalisation, as published,
+and without the dropout between its dense layers (§3.1), which keras.applications leaves out;
 DenseNet121 is Huang et al. 2016, arXiv 1608.06993. Its batch normalisation keeps 0.99 of the
 running mean, so that what it validates means little before about a thousand steps.
 """

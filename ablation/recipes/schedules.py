@@ -70,8 +70,9 @@ def linear(recipe: RecipeConfig, total_steps: int) -> Rate:
 def one_cycle(recipe: RecipeConfig, total_steps: int) -> Rate:
     """Climbs from a 25th of the rate to the rate, then falls to almost nothing, in half cosines.
 
-    Smith and Topin 2017, arXiv 1708.07120, in the form of PyTorch's OneCycleLR. The momentum is
-    left as it is.
+    Smith and Topin 2017, arXiv 1708.07120, in the shape of PyTorch's OneCycleLR, which reaches
+    peak and end one step sooner: here the end is that of training, as in every schedule, so that
+    the last step still has a little more. The momentum is left as it is.
     """
     from ablation.recipes.pieces import Pieces
 

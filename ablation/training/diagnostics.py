@@ -24,7 +24,8 @@ _NORMALISATIONS = (
     keras.layers.RMSNormalization,
     keras.layers.UnitNormalization,
 )
-_SHORTCUT = re.compile(r"_shortcut_conv$|(^|\.)(shortcut|skip|downsample)(\.|$)")
+_ASIDE = re.compile(r"_shortcut_conv$|_se_[12]$|(^|\.)(shortcut|skip|downsample)(\.|$)")
+_NORMALISES = re.compile(r"_(bn|groupnorm|layernorm)$")
 _LOOPS = (keras.layers.RNN, keras.layers.Bidirectional, keras.layers.TimeDistributed)
 """What calls the layers inside it within a loop, out of which no response can be taken."""
 
@@ -48,9 +49,10 @@ class Diagnostics(keras.callbacks.Callback):
     response, all of its outputs together.
 
     `gradient_norm` is the L2 norm of the loss's gradient by the layer's kernel, without weight
-    decay. `depth` counts the layers of the main path from 1; a shortcut's, which is known by its
-    name, has none. `kernel` is its size in pixels, such as 3x3, or
-    "dense". A layer that the network never calls has neither response nor gradient.
+    decay. `depth` counts the layers of the main path from 1; those of a shortcut or of a
+    squeeze-and-excitation gate, which are known by their names, have none. `kernel` is its size in
+    pixels, such as 3x3, or "dense". A layer that the network never calls has neither response nor
+    gradient.
 
     All of it is measured on the images of the first training batch, 64 at most, which depend on
     the seed alone. Batch normalisation uses their statistics, as in a training step, because that
@@ -100,7 +102,7 @@ class Diagnostics(keras.callbacks.Callback):
         by_variable = dict(zip(map(id, trainable), gradients, strict=True))
         depth = 0
         for place, layer in enumerate(self._layers):
-            on_main_path = not _SHORTCUT.search(layer.name)
+            on_main_path = not _ASIDE.search(layer.name)
             depth += on_main_path
             of_kernels = [by_variable.get(id(kernel)) for kernel in layer.kernels]
             called = str(place) in deviations
@@ -297,8 +299,8 @@ class _Calls:
 
 def _elsewhere(kernel: str, normalisation: str) -> bool:
     """Returns whether names like `a_conv` and `b_bn` disagree; others say nothing."""
-    named = kernel.endswith("_conv") and normalisation.endswith("_bn")
-    return named and kernel.removesuffix("_conv") != normalisation.removesuffix("_bn")
+    stem, named = _NORMALISES.subn("", normalisation)
+    return bool(named) and kernel.endswith("_conv") and kernel.removesuffix("_conv") != stem
 
 
 def _objective(model: keras.Model, measured: list[_Layer], batch: Batch) -> Callable:

@@ -14,9 +14,6 @@ from ablation.recipes.losses import LOSSES
 from ablation.targets import CLASSES
 from ablation.targets.common import Target
 
-_PROBED = 4
-
-
 def build_loss(recipe: RecipeConfig, outputs: int, target: Target = CLASSES) -> keras.losses.Loss:
     """Returns the loss of a run, of labels and outputs; one number an image before the mean.
 
@@ -96,18 +93,19 @@ class OwnLoss(keras.losses.Loss):
 
     def _probe(self, target: Target) -> None:
         """Raises UserError unless the function gives each image a finite number of its own."""
-        logits = np.random.default_rng(0).standard_normal((_PROBED, self._classes), np.float32)
-        labels = np.eye(self._classes, dtype=np.float32)[np.arange(_PROBED) % self._classes]
+        images = self._classes + 1  # Another number, so that a sum over images has another shape.
+        logits = np.random.default_rng(0).standard_normal((images, self._classes), np.float32)
+        labels = np.eye(self._classes, dtype=np.float32)[np.arange(images) % self._classes]
         if target.is_row:
-            labels = np.arange(_PROBED * self._classes, dtype=np.float32) % 2
-            labels = labels.reshape(_PROBED, self._classes)
+            labels = np.arange(images * self._classes, dtype=np.float32) % 2
+            labels = labels.reshape(images, self._classes)
         found = self.call(ops.convert_to_tensor(labels), ops.convert_to_tensor(logits))
         shape = getattr(found, "shape", None)
-        if shape is None or tuple(shape) != (_PROBED,):
+        if shape is None or tuple(shape) != (images,):
             what = type(found).__name__ if shape is None else f"shape {tuple(shape)}"
             raise UserError(
-                f"{self._key} returned {what} for {_PROBED} images; it returns one number for "
-                f"each, shape ({_PROBED},)."
+                f"{self._key} returned {what} for {images} images; it returns one number for "
+                f"each, shape ({images},)."
             )
         values = ops.convert_to_numpy(found)
         if not np.isfinite(values).all():

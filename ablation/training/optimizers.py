@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 import keras
+from keras import ops
 
 from ablation.config import RecipeConfig, UserError, first_line
 from ablation.recipes import optimizers
@@ -29,7 +30,7 @@ class SGD(keras.optimizers.SGD):
     def update_step(self, gradient, variable, learning_rate):
         """Adds the penalty's gradient and steps."""
         if self.l2:
-            gradient = gradient + self.l2 * keras.ops.cast(variable, gradient.dtype)
+            gradient = gradient + self.l2 * ops.cast(variable, gradient.dtype)
         if keras.backend.backend() != "tensorflow" or self.nesterov:
             super().update_step(gradient, variable, learning_rate)
             return
@@ -83,6 +84,32 @@ class Adam(keras.optimizers.Adam):
         )
 
 
+@keras.saving.register_keras_serializable("ablation")
+class ScheduleFreeAdamW(keras.optimizers.ScheduleFreeAdamW):
+    """Defazio et al. 2024, arXiv 2405.15682, Algorithm 1, with Adam's second moment.
+
+    Keras 3.15 reads the earlier z after it has changed it, on TensorFlow and PyTorch, whose
+    variables change in place; so its average there is of other points than on JAX.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Steps z, adds it to the average x, and goes to y between the two."""
+        dtype = variable.dtype
+        gradient, rate = ops.cast(gradient, dtype), ops.cast(learning_rate, dtype)
+        beta_1, beta_2 = ops.cast(self.beta_1, dtype), ops.cast(self.beta_2, dtype)
+        count = ops.cast(self.iterations + 1, dtype)
+        if self.warmup_steps:
+            rate *= ops.minimum(count / self.warmup_steps, 1.0)
+        index = self._get_variable_index(variable)
+        z, velocity = self._momentums[index], self._velocities[index]
+        x = (variable - (1 - beta_1) * z) / beta_1
+        self.assign_add(velocity, (ops.square(gradient) - velocity) * (1 - beta_2))
+        spread = ops.sqrt(velocity / (1 - ops.power(beta_2, count))) + self.epsilon
+        self.assign_sub(z, rate * gradient / spread)
+        x += (z - x) / count
+        self.assign(variable, (1 - beta_1) * z + beta_1 * x)
+
+
 def _resource(variable):
     """Returns what TensorFlow's kernels update in place, of its own variable or Keras's."""
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle
@@ -100,7 +127,27 @@ def _kind(name: str) -> type[keras.optimizers.Optimizer]:
     if name in ("adam", "adamw"):
         # PyTorch steps all weights at once in Keras's own class, and in no class made of it.
         return keras.optimizers.Adam if backend == "torch" else Adam
+    if name == "schedulefreeadamw":
+        return ScheduleFreeAdamW
     return getattr(keras.optimizers, optimizers.class_name(name))
+
+
+@functools.cache
+def _summing(kind: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
+    """Returns an optimizer that adds up what TensorFlow leaves apart in a gradient.
+
+    An embedding's gradient has an entry there for each token, so that one that occurs twice has
+    two. Keras would square and clip them one by one, where JAX and PyTorch have their sum.
+    """
+    import tensorflow as tf  # Only this backend has such gradients.
+
+    def apply(self, grads, trainable_variables=None):
+        apart = (tf.IndexedSlices,)
+        summed = [tf.convert_to_tensor(one) if isinstance(one, apart) else one for one in grads]
+        return kind.apply(self, summed, trainable_variables)
+
+    summing = type(kind.__name__, (kind,), {"apply": apply})
+    return keras.saving.register_keras_serializable("ablation", name=kind.__name__)(summing)
 
 
 @functools.cache
@@ -149,7 +196,10 @@ def build_optimizer(recipe: RecipeConfig, total_steps: int) -> keras.optimizers.
         arguments |= {"momentum": recipe.momentum, "l2": recipe.weight_decay}
     else:
         arguments |= dict.fromkeys(optimizers.decays(name), recipe.weight_decay or None)
+    kind = _kind(name)
+    if keras.backend.backend() == "tensorflow":
+        kind = _summing(kind)
     try:
-        return _kind(name)(**arguments)
+        return kind(**arguments)
     except (ValueError, TypeError) as error:
         raise UserError(f"recipe.optimizer={name}: {first_line(error)}") from None

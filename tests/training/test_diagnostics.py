@@ -68,6 +68,16 @@ def test_a_pre_activation_net_responds_with_the_convolution_itself(tmp_path):
             assert float(rows[layer]["response_sd"]) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("norm", ["group", "layer"])
+def test_so_does_one_with_another_normalisation(norm, tmp_path):
+    model = _model(preact=True, plain=True, norm=norm)
+    rows = {row["layer"]: row for row in _measure(model, tmp_path / "d.csv")}
+    expected = _outputs(model, "stage2_block1_1_conv").std()
+    found = float(rows["stage2_block1_1_conv"]["response_sd"])
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert abs(found - 1) > 0.01  # Which it would be behind a normalisation.
+
+
 def test_a_gradient_is_that_of_a_training_step(tmp_path):
     model = _model(plain=True)
     rows = {row["layer"]: row for row in _measure(model, tmp_path / "d.csv")}
@@ -94,6 +104,12 @@ def test_depth_counts_the_main_path_and_no_shortcut(tmp_path):
     assert depths == [str(depth) for depth in range(1, 20)]
     shortcuts = [row for row in rows if row["layer"].endswith("_shortcut_conv")]
     assert [(row["depth"], row["kernel"]) for row in shortcuts] == [("", "1x1")] * 2
+
+
+def test_a_gate_is_no_layer_of_the_main_path(tmp_path):
+    rows = {row["layer"]: row for row in _measure(_model(se=True), tmp_path / "d.csv")}
+    assert rows["stage1_block1_se_1"]["depth"] == rows["stage1_block1_se_2"]["depth"] == ""
+    assert rows["stage3_block3_2_conv"]["depth"] == "19"
 
 
 def test_a_resumed_run_keeps_the_rows_of_finished_epochs_and_makes_the_others_anew(tmp_path):

@@ -90,6 +90,7 @@ def test_the_users_loss_gets_shares_in_training_and_validation(own):
         ("def f(labels, logits):\n    return 0.5\n", ["returned float", "shape (4,)"]),
         ("def f(labels, logits):\n    return ops.mean(logits)\n", ["shape ()", "shape (4,)"]),
         ("def f(labels, logits):\n    return logits\n", ["shape (4, 3)", "shape (4,)"]),
+        ("def f(labels, logits):\n    return ops.sum(logits, 0)\n", ["shape (3,)", "shape (4,)"]),
         ("def f(labels, logits):\n    return logits[:, 0] / 0\n", ["inf"]),
     ],
 )

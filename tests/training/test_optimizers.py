@@ -3,6 +3,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ablation.config import UserError
 from ablation.recipes import optimizers
@@ -148,3 +149,49 @@ def test_an_option_that_keras_refuses_is_told_in_a_line(config):
     recipe = _recipe(config, "recipe=adam", "recipe.optimizer=lion", "recipe.options.beta_1=0")
     with pytest.raises(UserError, match=r"recipe\.optimizer=lion: Argument `beta_1` must be"):
         build_optimizer(recipe, 10)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["recipe.optimizer=rmsprop"],
+        ["recipe.optimizer=adam", "recipe.options.amsgrad=true"],
+        ["recipe.optimizer=sgd", "recipe.clipvalue=0.002"],
+        ["recipe.optimizer=sgd", "recipe.clipnorm=0.01"],
+    ],
+)
+def test_a_token_that_occurs_twice_has_one_gradient(overrides, config):
+    """TensorFlow leaves an embedding's gradient as an entry for each occurrence."""
+    recipe = _recipe(config, "recipe=adam", *overrides)
+    start = np.ones((5, 2), np.float32)
+    found = []
+    for whole in (False, True):
+        table = keras.Variable(start)
+        with tf.GradientTape() as tape:
+            looked_up = tf.gather(table.value, [0, 1, 1, 1])
+            loss = tf.reduce_sum(looked_up * [[1.0, -2.0], [3, 1], [-1, 2], [5, 4]])
+        gradient = tape.gradient(loss, table.value)
+        assert isinstance(gradient, tf.IndexedSlices)
+        optimizer = build_optimizer(recipe, 10)
+        optimizer.apply([tf.convert_to_tensor(gradient) if whole else gradient], [table])
+        found.append(table.numpy())
+    assert (found[0][:2] != start[:2]).all()
+    np.testing.assert_array_equal(*found)
+
+
+def test_schedule_free_adamw_is_that_of_its_paper(config):
+    """Defazio et al. 2024, arXiv 2405.15682, Algorithm 1, in NumPy."""
+    recipe = _recipe(
+        config, "recipe=adam", "recipe.optimizer=schedulefreeadamw", "recipe.learning_rate=0.1"
+    )
+    weight = keras.Variable([1.0, -2.0])
+    optimizer = build_optimizer(recipe, 10)
+    z = x = np.array([1.0, -2.0])
+    second, rng = 0.0, np.random.default_rng(0)
+    for step in range(1, 7):
+        gradient = rng.normal(size=2)
+        optimizer.apply([keras.ops.array(gradient, "float32")], [weight])
+        second = 0.999 * second + 0.001 * gradient**2
+        z = z - 0.1 * gradient / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
+        x = x + (z - x) / step
+        np.testing.assert_allclose(weight.numpy(), 0.1 * z + 0.9 * x, rtol=1e-5)
