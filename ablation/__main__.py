@@ -82,8 +82,13 @@ def _goes_on(words: list[str]) -> str:
 
     if "plan=true" in words:
         return ""
-    again = command_line().replace(" rerun=all", "")
-    return f"What was saved is kept; the same command goes on from there:\n    {again}"
+    if "rerun=all" in words:
+        return (
+            "What was saved is kept. Runs that it had not come to have their earlier results; "
+            f"rerun=all begins all anew:\n    {command_line()}\nWithout rerun=all it goes on with "
+            "what is not complete."
+        )
+    return f"What was saved is kept; the same command goes on from there:\n    {command_line()}"
 
 
 def _check_working_folder() -> None:

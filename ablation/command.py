@@ -88,6 +88,7 @@ def arranged(words: Sequence[str]) -> list[str]:
     _check_files(rest, options)
     _check_whole(rest)
     chosen = list(_experiments(rest, options))
+    _check_choices(rest, options)
     sweeps = "hydra.mode=MULTIRUN" in rest or any(
         one.get("hydra.mode") == "MULTIRUN" for one in chosen
     )
@@ -615,6 +616,30 @@ def _experiments(words: Sequence[str], options: Sequence[str]) -> Iterator[dict[
     for path, group in _chosen_files(words, options):
         if group == "experiment":
             yield _written(path)
+
+
+def _check_choices(words: Sequence[str], options: Sequence[str]) -> None:
+    """Raises UserError if a typed choice, such as recipe=adam, would be mixed with an experiment's.
+
+    The keys of an experiment come after those of a choice, which it was written beside another of.
+    """
+    typed = [word.partition("=")[0].lstrip("+") for word in words]
+    for path, group in _chosen_files(words, options):
+        content = _written(path) if group == "experiment" else {}
+        own = set(_made_of(content.get("defaults"), group))
+        for word in words:
+            choice = word.partition("=")[0]
+            sets = [key for key in content if key.startswith(f"{choice}.") and key not in typed]
+            if choice in _WHOLE and sets and word not in own:
+                named = ", ".join(f"{key}={content[key]}" for key in sets)
+                raise UserError(
+                    f"experiment={path.stem} sets {named}, which would be mixed with {word}: type "
+                    f"{'this key' if len(sets) == 1 else 'these keys'} too, or leave out {word}."
+                )
+
+
+_WHOLE = ("dataset", "recipe", "design")
+"""Groups whose files are written to be taken as they are."""
 
 
 def _written(path: Path) -> dict[str, Any]:

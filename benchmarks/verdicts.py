@@ -13,7 +13,7 @@ import math
 import numpy as np
 from common import table
 
-from ablation.analysis.significance import ALPHA, holm, paired_t_p, seeds_to_settle
+from ablation.analysis.significance import ALPHA, detectable_size, holm, paired_t_p
 from ablation.analysis.tuning import Trial, best
 
 _GRIDS = 20_000
@@ -63,7 +63,7 @@ def _of_grids(rng: np.random.Generator, share: float, n: int) -> float:
 
 
 def _of_followed(rng: np.random.Generator, first: int) -> float:
-    """Returns the share of wrong verdicts if an open question gets the seeds that it asks for."""
+    """Returns the share of wrong verdicts of t if open questions get the seeds that it asks for."""
     wrong = 0
     for _ in range(_STUDIES):
         differences, n = rng.standard_normal(_AT_MOST), first
@@ -72,8 +72,10 @@ def _of_followed(rng: np.random.Generator, first: int) -> float:
             if paired_t_p(seen[np.newaxis])[0] <= ALPHA:
                 wrong += 1
                 break
-            n = seeds_to_settle(n, float(seen.mean()), float(seen.std(ddof=1)), ALPHA, None)
-            n = n if n <= _AT_MOST else 0
+            size = abs(float(seen.mean())) / float(seen.std(ddof=1))
+            n = next(
+                (k for k in range(n + 1, _AT_MOST + 1) if detectable_size(k, ALPHA) <= size), 0
+            )
     return wrong / _STUDIES
 
 

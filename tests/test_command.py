@@ -552,3 +552,26 @@ def test_what_is_typed_stands_beside_what_an_experiment_has_of_other_keys(experi
 def test_a_text_in_a_file_that_an_experiment_is_made_of_is_checked_too(experiments):
     with pytest.raises(UserError, match=r"odd.yaml: YAML reads study: 1.10 as 1.1"):
         command.arranged([*experiments, "experiment=of_odd"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["experiment=fashion_mnist", "dataset=digits"], "dataset.name=fashion_mnist"),
+        (["experiment=degradation", "recipe=adam"], "recipe.learning_rate=0.1"),
+        (["experiment=carries_56", "recipe=adam"], "recipe.learning_rate=0.1"),
+    ],
+)
+def test_a_choice_that_an_experiment_would_be_mixed_with_is_refused(words, said):
+    with pytest.raises(UserError, match="would be mixed with") as error:
+        command.arranged(words)
+    assert said in str(error.value) and f"leave out {words[1]}" in str(error.value)
+
+
+def test_a_choice_goes_with_an_experiment_that_sets_none_of_its_keys():
+    assert command.arranged(["experiment=degradation", "dataset=mnist"])
+    # What the experiment itself chooses is no other choice.
+    assert command.arranged(["experiment=degradation", "recipe=sgd"])
+    keys_of_it = ["learning_rate=1e-3", "momentum=0", "weight_decay=0", "batch_size=64"]
+    typed = [f"recipe.{key}" for key in [*keys_of_it, "schedule=constant"]]
+    assert command.arranged(["experiment=degradation", "recipe=adam", *typed])

@@ -190,7 +190,7 @@ def _holes(comparison: Comparison) -> Iterable[str]:
         named = f"{', '.join(names)}{f' and {more} more' if more else ''}"
         yield f"planned and not trained yet: {named}"
     rows, seeds = comparison.rows, set(comparison.runs["seed"])
-    runs = comparison.runs[[*rows, "column", "seed", "state", "reason"]]
+    runs = comparison.runs[[*rows, "column", "seed", "state", "reason", "score"]]
     groups = dict(iter(runs.groupby([*rows, "column"], sort=False)))
     there = {key[:-1] for key in groups}
     for key in itertools.product(*(levels(runs[name]) for name in rows)):
@@ -212,6 +212,9 @@ def _holes(comparison: Comparison) -> Iterable[str]:
                 broken["seed"], broken["state"], broken["reason"], strict=True
             ):
                 yield f"{named}, seed {seed}: {state}{f' ({why})' if why else ''}"
+            unscored = (cell["state"] == store.COMPLETE) & cell["score"].isna()
+            if unscored.any():
+                yield f"{named}, seed {spans(set(cell['seed'][unscored]))}: without a score"
             absent = seeds - set(cell["seed"])
             if absent:
                 yield f"{named}: no seed {spans(absent)}"

@@ -24,7 +24,6 @@ from ablation.analysis.significance import (
     holm,
     paired_t_p,
     seeds_needed,
-    seeds_to_settle,
     sign_flip_p,
     smallest_p,
     smallest_p_holm,
@@ -57,7 +56,10 @@ _ROUNDING = 1e-12
 """Differences vary by rounding alone up to this share of the scores that they are made of."""
 
 _SEEDS_AHEAD = 60
-"""How far it is looked ahead for what would decide a question whose seeds are bought by looking."""
+"""How far it is looked ahead for what would decide a question."""
+
+_CONTINUATIONS = 4000
+"""How many studies are imagined for that, by all questions together; by each 10 to 200."""
 
 
 @dataclass(frozen=True)
@@ -253,6 +255,8 @@ class Effect:
         """What the sign-flip test has to say to the verdict."""
         if self.n < SEEDS_FOR_A_VERDICT or self.constant or self.looked:
             return ""
+        if self.verdict == NO_RELEVANT_DIFFERENCE:
+            return ""  # Signs tell whether there is a difference, not whether it matters.
         if self.smallest_exact_holm > ALPHA:
             return f"cannot speak below n = {max(self.seeds_needed, self.n + 1)}"
         if (self.exact_holm <= ALPHA) != self.concludes:
@@ -263,15 +267,16 @@ class Effect:
     def seeds_to_settle(self) -> int:
         """About how many seeds in all would settle what is open, 0 if too many would or nothing is.
 
-        See `significance.seeds_to_settle` and `sequential.seeds_to_decide`.
+        By the test that may be looked at again, whatever has tested these seeds: who adds some
+        because of what was seen has looked. See `sequential.seeds_to_decide`.
         """
-        if self.looked and self.n > 1 and self.verdict == OPEN:
-            values = self.differences.to_numpy(float)
-            ahead = max(_SEEDS_AHEAD, 2 * self.n)
-            return sequential.seeds_to_decide(values, self.alpha, self.margin, ahead, self.size)
-        if self.n < 2 or self.constant or self.verdict not in ("", OPEN):
+        if self.n < 2 or self.verdict not in ("", OPEN) or (self.constant and not self.looked):
             return 0
-        return seeds_to_settle(self.n, self.mean, self.sd, self.alpha, self.margin)
+        values, ahead = self.differences.to_numpy(float), max(_SEEDS_AHEAD, 2 * self.n)
+        studies = min(200, max(10, _CONTINUATIONS // self.family))
+        return sequential.seeds_to_decide(
+            values, self.alpha, self.margin, ahead, self.size, studies, in_order=self.looked
+        )
 
     @property
     def detectable(self) -> float:

@@ -6,11 +6,12 @@ training.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ablation import source
 from ablation.config import UserError
@@ -19,6 +20,7 @@ from ablation.text import did_you_mean
 _BINS = 15
 
 _DIGITS_AT_MOST = 7
+_DIGITS_OF_SMALL, _DIGITS_OF_TINY = 4, 12
 
 _ROUNDING = 1e-9
 """Share of the last digit below which a difference is that of rounded sums, so none."""
@@ -65,6 +67,14 @@ class Metric:
     def heading(self) -> str:
         """The title with its unit."""
         return f"{self.title}, {self.unit}" if self.unit else self.title
+
+    def fitting(self, values: pd.Series) -> "Metric":
+        """Returns the metric with as many more digits as some values take to be told apart."""
+        largest = float(values.abs().max())
+        if not 0 < largest < 1:
+            return self
+        wanted = _DIGITS_OF_SMALL - 1 - math.floor(math.log10(largest))
+        return replace(self, digits=max(self.digits, min(wanted, _DIGITS_OF_TINY)))
 
     def number(self, value: float) -> str:
         """Returns a value without its unit, nothing for NaN."""

@@ -115,6 +115,9 @@ def load(directory: str | Path) -> Study:
     beside = tuple(controls.controls(directory))
     # What a command has asked for as an arm too is that.
     is_control = frame["run"].isin({one.run for one in beside} - asked.run_names(plans))
+    # A sham is never an arm, with or without a record of what it is the sham of.
+    unknown = list(frame["run"][(frame["config.draw"] != 0) & ~is_control])
+    is_control |= frame["run"].isin(unknown)
     frame["score"], frame["score_of_chance"] = math.nan, math.nan
     study = Study(
         directory,
@@ -130,12 +133,19 @@ def load(directory: str | Path) -> Study:
         superseded=tuple(path.name for path in paths if path.name in superseded),
         controls=beside,
         control_runs=_with_lesions(frame[is_control], frame, beside, directory),
-        uncontrolled=tuple(controls.without(directory)),
+        uncontrolled=(*controls.without(directory), *map(_without_record, unknown)),
     )
     return replace(
         study,
         runs=study.scored(study.runs)[0],
         control_runs=study.scored(study.control_runs)[0],
+    )
+
+
+def _without_record(sham: str) -> str:
+    return (
+        f"{sham} has other initial weights (control=sham), and study.json no longer says beside "
+        "which run; the command that trained it writes that down again"
     )
 
 
@@ -166,7 +176,7 @@ def _read_runs(directory: Path, paths: Iterable[Path], records: list[Tuned]) -> 
         try:
             row = _read_run(path.name, stored)
             config = stored.config()
-            row |= of_run(path.name, config, records)
+            row |= of_run(path.name, config, row["fingerprint"] or "", records)
             code = source.code_by_name(config)
             edited = [name for name in code if code[name] != sources.get(name)]
             if edited:

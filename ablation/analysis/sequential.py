@@ -40,7 +40,6 @@ _TIED = 1e-12
 """A difference of this share of what it is made of is one of rounding."""
 _SHIFTS = 256
 _FAR = np.geomspace(1, 1e3, 64)
-_STUDIES = 200
 
 
 def log_evidence(differences: np.ndarray, size: float = 0.0) -> np.ndarray:
@@ -128,11 +127,17 @@ def _last_open(
 
 
 def seeds_to_decide(
-    differences: np.ndarray, alpha: float, margin: float | None, at_most: int, size: float = 0.0
+    differences: np.ndarray,
+    alpha: float,
+    margin: float | None,
+    at_most: int,
+    size: float = 0.0,
+    studies: int = 200,
+    in_order: bool = True,
 ) -> int:
     """Returns about how many seeds in all decide an open question, at the mean and spread seen.
 
-    The median of 200 continuations with normal differences.
+    The median of some continuations with normal differences.
 
     Args:
         differences: float (seeds,) so far.
@@ -140,6 +145,9 @@ def seeds_to_decide(
         margin: below which a difference does not matter, None if none was given.
         at_most: seeds.
         size: see `log_evidence`.
+        studies: how many continuations are drawn.
+        in_order: whether the differences are in the order of looking; else each continuation has
+            them in an order of its own, as nobody has looked yet.
 
     Returns:
         The seeds in all, 0 if most continuations are not decided by then.
@@ -147,10 +155,12 @@ def seeds_to_decide(
     n = len(differences)
     if n < 2 or n >= at_most:
         return 0
-    drawn = np.random.default_rng(0).normal(
-        differences.mean(), differences.std(ddof=1), (_STUDIES, at_most - n)
-    )
-    whole = np.hstack([np.tile(differences, (_STUDIES, 1)), drawn])
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(differences.mean(), differences.std(ddof=1), (studies, at_most - n))
+    seen = np.tile(differences, (studies, 1))
+    if not in_order:
+        seen = rng.permuted(np.sort(seen, axis=1), axis=1)
+    whole = np.hstack([seen, drawn])
     needed = -math.log(alpha)
     decided = highest(log_evidence(whole, size)) >= needed
     if margin is not None:

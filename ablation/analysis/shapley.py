@@ -45,13 +45,10 @@ def shapley_table(comparison: Comparison) -> pd.DataFrame:
     Columns: `factor`, `change` (from which level to which, the reference first), `share` (mean over
     seeds that have every cell), `sd` and `n`. Empty of any other study.
     """
-    names = [*comparison.rows, comparison.contrast]
-    runs = comparison.complete.assign(**{comparison.contrast: comparison.complete["column"]})
-    pairs = {name: _two(comparison, name, runs[name]) for name in names}
-    binary = {name: pair for name, pair in pairs.items() if pair is not None}
-    several = {name for name in names if runs[name].nunique() > 1}
-    if not 2 <= len(binary) <= PARTS_AT_MOST or several != set(binary):
+    binary = _binary(comparison)
+    if not binary:
         return pd.DataFrame()
+    runs = comparison.complete.assign(**{comparison.contrast: comparison.complete["column"]})
     wide = runs.pivot_table("score", "seed", list(binary), observed=True)
     scores = {}
     for there in itertools.product((False, True), repeat=len(binary)):
@@ -73,6 +70,22 @@ def shapley_table(comparison: Comparison) -> pd.DataFrame:
         }
         for (name, pair), values in zip(binary.items(), of_parts, strict=True)
     )
+
+
+def lacks_a_cell(comparison: Comparison) -> bool:
+    """Returns whether a grid that would have shares has none, for want of a seed in every cell."""
+    return bool(_binary(comparison)) and shapley_table(comparison).empty
+
+
+def _binary(comparison: Comparison) -> dict[str, tuple[str, str]]:
+    """Returns both levels of each factor of a grid that can have shares, {} of any other."""
+    names = [*comparison.rows, comparison.contrast]
+    runs = comparison.complete.assign(**{comparison.contrast: comparison.complete["column"]})
+    pairs = {name: _two(comparison, name, runs[name]) for name in names}
+    binary = {name: pair for name, pair in pairs.items() if pair is not None}
+    several = {name for name in names if runs[name].nunique() > 1}
+    fits = 2 <= len(binary) <= PARTS_AT_MOST and several == set(binary)
+    return binary if fits and not comparison.arms else {}
 
 
 def _two(comparison: Comparison, name: str, values: pd.Series) -> tuple[str, str] | None:

@@ -7,10 +7,9 @@ stands beside it. Intervals are Student's t, each at 1 - 0.05 / questions (Bonfe
 of them hold at once with 95%.
 """
 
-import bisect
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -24,11 +23,7 @@ EXACT_UP_TO = 15
 RANDOM_FLIPS = 100_000
 """How many random ones stand for all of them beyond."""
 
-MANY_SEEDS = 200
-"""More seeds than anyone will train to settle a question."""
-
 _SEEDS_OF_EXACT = 64
-_VARIANCES = 1000
 _FLIPS_AT_ONCE = 1024
 
 
@@ -148,60 +143,6 @@ def _critical(freedom: int, alpha: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, 1 - alpha / 2))
-
-
-def seeds_to_settle(n: int, mean: float, sd: float, alpha: float, margin: float | None) -> int:
-    """Returns about how many seeds would settle a question at the spread that n have shown.
-
-    Either the difference is what it seems to be, and a t test at `alpha` finds it with 80% power;
-    or its interval comes to lie within the margin with 80% power. The smaller number counts.
-
-    Args:
-        n: seeds so far.
-        mean: of the differences.
-        sd: of the differences.
-        alpha: of this question.
-        margin: below which a difference does not matter, None if none was given.
-
-    Returns:
-        The seeds in all, more than n; 0 if `MANY_SEEDS` would not do.
-    """
-    found = []
-    if abs(mean) > 0:
-        found.append(_first(n, lambda k: detectable_size(k, alpha) * sd <= abs(mean)))
-    if margin is not None and abs(mean) < margin:
-        found.append(_first(n, lambda k: power_within(k, mean, sd, alpha, margin) >= POWER))
-    return min((k for k in found if k), default=0)
-
-
-def _first(n: int, holds: Callable[[int], bool]) -> int:
-    """Returns the first number of seeds above n at which something holds, as it does ever after."""
-    if not holds(MANY_SEEDS):
-        return 0
-    return bisect.bisect_left(range(MANY_SEEDS + 1), True, lo=max(n + 1, 3), key=holds)
-
-
-def power_within(n: int, mean: float, sd: float, alpha: float, margin: float) -> float:
-    """Returns the power of concluding that a difference lies within a margin.
-
-    The mean of n pairs is normal and their variance chi-squared, independent of each other
-    (Phillips 1990); of the variance many equally likely values are gone through.
-
-    Args:
-        n: pairs, two or more.
-        mean: the true difference.
-        sd: the true standard deviation of the differences, above 0.
-        alpha: the interval that is to lie within the margin is that at 1 - alpha.
-        margin: above 0.
-    """
-    from scipy.special import chdtri, ndtr
-
-    shares = (np.arange(_VARIANCES) + 0.5) / _VARIANCES
-    errors = sd / math.sqrt(n) * np.sqrt(chdtri(n - 1, shares) / (n - 1))
-    room = np.maximum(0, margin - _critical(n - 1, alpha) * errors)
-    ends = ((end - mean) / (sd / math.sqrt(n)) for end in (room, -room))
-    above, below = map(ndtr, ends)
-    return float((above - below).mean())
 
 
 @functools.cache

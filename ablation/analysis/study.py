@@ -143,6 +143,8 @@ class Study:
         check_metric(name, (self.target_of(of_kind) for _, of_kind in kinds))
         of_arms, problems, lacking = whole.scored(self.runs)
         of_controls, _, more = whole.scored(self.control_runs)
+        if own:
+            whole = replace(whole, own_metric=own.fitting(of_arms["score"]))
         problems, lacking = [*self.problems, *problems], lacking | more
         complete = [*self.runs["state"], *self.control_runs["state"]].count(store.COMPLETE)
         for metric in dict.fromkeys(lacking.values()):

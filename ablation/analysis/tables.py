@@ -19,6 +19,9 @@ from ablation.records import store
 from ablation.targets import CLASSES, TARGETS
 from ablation.text import readable
 
+NO_NET = "–"
+"""What stands in a cell of which there is no net."""
+
 NO_SCORE = "without a score"
 """What a complete run is that lacks what a metric needs."""
 
@@ -63,7 +66,7 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
                 column: by_seed[column].mean(),
                 f"{column} sd": by_seed[column].std(),
                 f"{column} n": len(scores),
-                f"{column} note": _note(states) if comparison.exists(row, column) else "–",
+                f"{column} note": _note(states) if comparison.exists(row, column) else NO_NET,
             }
         for column in others:
             difference = (by_seed[column] - by_seed[columns[0]]).dropna()

@@ -204,14 +204,18 @@ def read_all(study: Path, records: Sequence[Tuned]) -> tuple[ArmTuning, ...]:
     return tuple(ArmTuning(one, tuple(read(study, one))) for one in records)
 
 
-def of_run(name: str, config: Mapping[str, Any], records: Sequence[Tuned]) -> dict[str, Any]:
+def of_run(
+    name: str, config: Mapping[str, Any], fingerprint: str, records: Sequence[Tuned]
+) -> dict[str, Any]:
     """Returns what a table must know of the tuning of a run, {} if its arm was not tuned.
 
-    A run with the chosen value is one of the tuned arm, whoever typed it.
+    A run with the chosen value is one of the tuned arm, whoever typed it. Of several choices that
+    it belongs to, such as of one key and of two, it is shown for the last.
 
     Args:
         name: of the run.
         config: as its config.yaml has it.
+        fingerprint: of its data, "" if it never saw it.
         records: of the study.
 
     Returns:
@@ -219,14 +223,18 @@ def of_run(name: str, config: Mapping[str, Any], records: Sequence[Tuned]) -> di
         `setting.KEY`, by which a protocol has it.
     """
     flat = flatten(config)
-    for one in records:
+    found = next((one for one in reversed(records) if name in one.runs), None)
+    for one in () if found else reversed(records):
         fits = one.values and all(
             asked.frozen(flat.get(key)) == of for key, of in one.values.items()
         )
-        if name in one.runs or (fits and arm_of(config, one.keys) == one.arm):
-            values = {f"tuned.{key}": value for key, value in one.values.items()}
-            return {"tuned_arm": one.arm} | values | {f"{SETTING}{key}": TUNED for key in one.keys}
-    return {}
+        if fits and arm_of(config, one.keys, fingerprint) == one.arm:
+            found = one
+            break
+    if found is None:
+        return {}
+    values = {f"tuned.{key}": value for key, value in found.values.items()}
+    return {"tuned_arm": found.arm} | values | {f"{SETTING}{key}": TUNED for key in found.keys}
 
 
 def why_not(trials: Sequence[Trial]) -> str:

@@ -116,8 +116,10 @@ def with_reference(
     for what, keys in (("design.reference", reference), ("design.rejected", of_rejected)):
         for key in keys:
             if key not in named:
+                why = "the command does not sweep"
+                why = "makes blocks of runs and is no factor of a design" if key in BLOCKS else why
                 raise UserError(
-                    f"{what} names {key}, which the command does not sweep. "
+                    f"{what} names {key}, which {why}. "
                     f"Allowed: {', '.join(named) or 'nothing, for no key is swept'}."
                 )
     levels = {}

@@ -187,8 +187,9 @@ def factors(study: Path) -> list[str]:
         stored = []
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{study / _FILE} is damaged ({first_line(error)}); write the keys that the "
-            'study sweeps into it, such as {"factors": ["epochs"]}, or remove it if there are none.'
+            f"{study / _FILE} is damaged ({first_line(error)}); remove it and type the study's "
+            "commands again, which write down what they sweep and train nothing that is complete. "
+            "Claims and how seeds were chosen are lost with it, unless a copy has them."
         ) from None
     return list(dict.fromkeys([*CELL_KEYS, *stored]))
 

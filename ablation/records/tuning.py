@@ -7,7 +7,7 @@ A tuning run is a run like others, on a split and at seeds of its own; see `data
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -73,12 +73,13 @@ class Tuned:
         return ", ".join(f"{key}={level}" for key, level in self.levels.items()) or "the only arm"
 
 
-def arm_of(config: Mapping[str, Any], keys: Sequence[str]) -> str:
+def arm_of(config: Mapping[str, Any], keys: Sequence[str], fingerprint: str) -> str:
     """Returns 8 hex digits that the runs of one arm have in common, whatever is tuned.
 
     Args:
         config: of a run, as its config.yaml has it.
         keys: that are tuned.
+        fingerprint: of the data, of which several sets may have one name.
     """
     # Not as an identity has it, where a tuned key may decide which others are read.
     facts = flatten(result_keys(config))
@@ -86,7 +87,7 @@ def arm_of(config: Mapping[str, Any], keys: Sequence[str]) -> str:
     for key in ("seed", "tuning", *keys):
         facts.pop(key, None)
     network = config[RECORD_KEY]["source"], config.get(CODE_KEY)
-    text = json.dumps([facts, network, sorted(keys)], sort_keys=True)
+    text = json.dumps([facts, network, sorted(keys), fingerprint], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -131,15 +132,29 @@ def put(study: Path, items: Sequence[Tuned]) -> None:
     asked.update(study, _KEY, lambda stored: _joined(_read(study, stored), items))
 
 
+def earlier(records: Iterable[Tuned], one: Tuned) -> Tuned | None:
+    """Returns what is on record of the same arm, None if nothing is.
+
+    That is known by its trials too, as records of before 2026-12 name arms without their data.
+    """
+    trials = {name for trial in one.trials for name in trial}
+    for before in records:
+        theirs = {name for trial in before.trials for name in trial}
+        if before.arm == one.arm or (before.keys == one.keys and trials & theirs):
+            return before
+    return None
+
+
 def _joined(before: Sequence[Tuned], items: Sequence[Tuned]) -> list[dict[str, Any]]:
     known = {one.arm: one for one in before}
     for one in items:
-        earlier = known.get(one.arm)
+        found = earlier(known.values(), one)
         runs, old = one.runs, one.superseded
-        if earlier:
-            old = (*old, *earlier.superseded)
-            same = earlier.values == one.values
-            runs, old = ((*earlier.runs, *runs), old) if same else (runs, (*old, *earlier.runs))
+        if found:
+            del known[found.arm]  # What was decided last comes last.
+            old = (*old, *found.superseded)
+            same = found.values == one.values
+            runs, old = ((*found.runs, *runs), old) if same else (runs, (*old, *found.runs))
         there = tuple(name for name in dict.fromkeys(old) if name not in runs)
         known[one.arm] = replace(one, runs=tuple(dict.fromkeys(runs)), superseded=there)
     return [_record(one) for one in known.values()]

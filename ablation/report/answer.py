@@ -24,7 +24,6 @@ from ablation.analysis.effects import (
     Effect,
     is_near_chance,
 )
-from ablation.analysis.metrics import Metric
 from ablation.analysis.per_image import QUESTIONS_AT_MOST, OfImages
 from ablation.analysis.tables import comparison_effects
 from ablation.report.controls import of_the_draw
@@ -32,10 +31,11 @@ from ablation.terminal import counted, duration
 from ablation.text import readable
 
 AFTER_A_LOOK = (
-    "Add them by seed=until(N), whose test allows for this look; a t test after more seeds does "
-    "not."
+    "Add them by seed=until(N), whose test allows for this look and then judges all questions; a t "
+    "test after more seeds does not."
 )
 
+_SINGLE = " (one seed, no claim)"
 _NAMED_AT_MOST = 3
 _SENTENCES_AT_MOST = 6
 
@@ -53,7 +53,8 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
     unbuilt = list(_unbuilt(comparison))
     if not effects:
         return [*unbuilt, *unanswered]
-    before = [*unbuilt, *_did_not_learn(comparison), *_too_sure(effects)]
+    parted, untrained = _did_not_learn(comparison)
+    before = [*unbuilt, *parted, *_too_sure(effects)]
     found: list[str] = []
     if max(effect.n for effect in effects) < SEEDS_FOR_A_VERDICT:
         found += _without_verdict(comparison, effects)
@@ -61,6 +62,7 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
         found += _of_design(comparison, effects)
     else:
         found += _of_grid(comparison, effects)
+    found += untrained
     last = [*_exact(effects), *_looked(comparison, effects), *_over_images(images)]
     last += [*of_the_draw(comparison), *unanswered]
     room = _SENTENCES_AT_MOST - len(last)
@@ -73,7 +75,7 @@ def _exact(effects: Sequence[Effect]) -> Iterator[str]:
     """Yields what the sign-flip test says to the verdicts."""
     if any(effect.looked for effect in effects):
         return  # It must not be looked at twice.
-    decided = [effect for effect in effects if effect.concludes]
+    decided = [effect for effect in effects if effect.verdict in (HELPS, HURTS, LARGER, SMALLER)]
     doubted = [_named(effect) for effect in effects if effect.exact == DISAGREES]
     confirmed = sum(effect.exact == CONFIRMED for effect in decided)
     mute = [effect for effect in decided if effect.exact not in (CONFIRMED, DISAGREES)]
@@ -136,8 +138,8 @@ def _over_images(images: Sequence[OfImages]) -> Iterator[str]:
         )
 
 
-def _did_not_learn(comparison: Comparison) -> Iterator[str]:
-    """Yields, where an arm's seeds part into trained and untrained, that its mean says little."""
+def _did_not_learn(comparison: Comparison) -> tuple[list[str], list[str]]:
+    """Returns which arms learned in some seeds alone, and which in none; a sentence each."""
     runs = comparison.complete
     near = is_near_chance(runs["skill"].to_numpy(float), runs["chance"].to_numpy(float))
     keys = [*comparison.rows, "column"]
@@ -146,14 +148,16 @@ def _did_not_learn(comparison: Comparison) -> Iterator[str]:
     for key in combinations(runs, keys):
         of_cell, name = cells[key], _cell(comparison, key)
         if of_cell.all():
-            untrained.append(f"{name} learned in none of {len(of_cell)}")
+            untrained.append(name)
         elif of_cell.any():
             learned = len(of_cell) - of_cell.sum()
             parted.append(f"{name} learned in {learned} of {len(of_cell)} seeds")
-    if parted:
-        text = f"Not every seed learns: {_shortly(parted)} and stayed near chance in the others, "
-        text += "so a mean over its seeds says little"
-        yield f"{text}; {_shortly(untrained)}." if untrained else f"{text}."
+    told = [
+        f"Not every seed learns: {_shortly(parted)} and stayed near chance in the others, so a "
+        "mean over its seeds says little."
+    ]
+    none = [f"Near chance in every seed: {_shortly(untrained)}."]
+    return told if parted else [], none if untrained else []
 
 
 def _too_sure(effects: Sequence[Effect]) -> Iterator[str]:
@@ -192,6 +196,7 @@ def _without_verdict(comparison: Comparison, effects: Sequence[Effect]) -> Itera
         "step": f"Step by step from {_base(comparison, 'reference')}",
         "total": "All steps together",
     }
+    n = max(effect.n for effect in effects)
     for kind, head in heads.items():
         of_kind = [effect for effect in effects if effect.kind == kind]
         if kind in ("change", "addition"):
@@ -206,17 +211,20 @@ def _without_verdict(comparison: Comparison, effects: Sequence[Effect]) -> Itera
             for effect in contrasts
             if (effect.minuend, effect.subtrahend) == (first.minuend, first.subtrahend)
         ]
-        yield f"{_of_rows(pair[:_NAMED_AT_MOST])}."
-    n = max(effect.n for effect in effects)
+        single = "" if n == 1 else _SINGLE  # Of all of them it is said below.
+        if len(pair) <= _NAMED_AT_MOST:
+            yield f"{_of_rows(pair, single)}."
+        else:
+            yield f"{_difference(first, single)}, the largest of {len(pair)} rows."
     runs = comparison.complete
     cells = runs.groupby([*comparison.rows, "column"])
     seconds = cells["seconds"].median().sum()
     more = max(effect.least_seeds for effect in effects) - n
-    how = "in common" if cells.size().max() > 1 else "each"
+    how = "each" if set(cells.size()) == {n} else "in common"
     what = (
         f"One seed {how}: these are differences of single runs, and no claim is made."
         if n == 1
-        else "Two seeds each: too few for a verdict."
+        else f"Two seeds {how}: too few for a verdict."
     )
     time = duration(more * seconds)
     give = "could" if comparison.looked else "would"
@@ -227,6 +235,9 @@ def _of_grid(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]
     contrasts = [effect for effect in effects if effect.kind == "contrast"]
     mains = [effect for effect in effects if effect.kind == "main effect"]
     pairs = list(dict.fromkeys((effect.minuend, effect.subtrahend) for effect in contrasts))
+    if len(pairs) > 2:  # The first to be told are those of which most is known.
+        telling = sorted(contrasts, key=lambda one: (not one.concludes, one.n < 2, -abs(one.mean)))
+        pairs = list(dict.fromkeys((effect.minuend, effect.subtrahend) for effect in telling))
     for pair in pairs[:2]:
         of_pair = [effect for effect in contrasts if (effect.minuend, effect.subtrahend) == pair]
         main = next((one for one in mains if (one.minuend, one.subtrahend) == pair), None)
@@ -239,6 +250,9 @@ def _of_grid(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]
             yield f"Averaged over {len(of_pair)} rows, {_difference(main)}; {_counts(of_pair)}."
     if len(pairs) > 2:
         yield f"Of all {len(contrasts)} differences between levels {_counts(contrasts)}."
+    if not contrasts:
+        for main in sorted(mains, key=lambda one: (not one.concludes, -abs(one.mean)))[:2]:
+            yield f"Averaged over what differs in nothing else, {_difference(main)}."
     interactions = [effect for effect in effects if effect.kind == "interaction"]
     told = [one for one in interactions if one.verdict in (LARGER, SMALLER)]
     for one in sorted(told, key=lambda effect: -abs(effect.mean))[:2]:
@@ -246,25 +260,24 @@ def _of_grid(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]
     yield from _open([*contrasts, *mains, *interactions])
 
 
-def _of_rows(effects: Sequence[Effect]) -> str:
+def _of_rows(effects: Sequence[Effect], single: str = _SINGLE) -> str:
     """Returns one contrast in a few rows: the first in full, the others shorter."""
     first, *others = effects
-    text = _difference(first)
+    text = _difference(first, single)
     for other in others:
-        text += f", and {other.metric.size(other.mean)} {_direction(other)} at {other.where}"
-        text += f" ({_interval(other)})" if other.n > 1 else ""
+        text += f", and {_moved(other)} at {other.where}{_in_brackets(other, single)}"
     return text
 
 
 def _of_design(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]:
-    metric, base = effects[0].metric, _base(comparison, "reference")
+    base = _base(comparison, "reference")
     total = [effect for effect in effects if effect.kind == "total"]
     for one in total:
         steps = sum(arm.role == "step" for arm in comparison.arms)
         what = "kept step" if any(arm.role == "rejected" for arm in comparison.arms) else "step"
+        moved = f"take {base} {_moved(one)}" if one.mean else f"leave {base} the same"
         yield (
-            f"The {counted(steps, what)} together take {base} {metric.size(one.mean)} "
-            f"{_direction(one)} ({_interval(one)}), over {_seeds([one])}."
+            f"The {counted(steps, what)} together {moved}{_in_brackets(one)}, over {_seeds([one])}."
         )
     told = {
         "change": ("change", f" of {base}"),
@@ -278,8 +291,8 @@ def _of_design(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[st
     interactions = [effect for effect in effects if effect.kind == "interaction"]
     disagree = [effect for effect in interactions if effect.verdict in (LARGER, SMALLER)]
     if disagree:
-        named = _shortly([f"{one.minuend} ({_interval(one)})" for one in disagree])
-        yield f"The parts do not add up: added alone and left out, they differ for {named}."
+        named = _shortly([f"{one.named('−')} {_size(one)}" for one in disagree])
+        yield f"The parts do not add up, since alone they do not bring what they do last: {named}."
     yield from _open(effects)
 
 
@@ -312,8 +325,10 @@ def _ranked(effects: Sequence[Effect], head: str) -> Iterator[str]:
         elif tested:
             said.append(f"none {word}s")
     if tested and not any(effect.verdict in (HELPS, HURTS) for effect in tested):
-        undecided = all(effect.verdict != NO_RELEVANT_DIFFERENCE for effect in tested)
-        said = ["none can be told from chance yet" if undecided else "none helps or hurts"]
+        irrelevant = sum(effect.verdict == NO_RELEVANT_DIFFERENCE for effect in tested)
+        said = ["none can be told from chance yet"]
+        if irrelevant:
+            said = ["none helps or hurts" + (" so far" if irrelevant < len(tested) else "")]
     if constant:
         verb = "are" if len(constant) > 1 else "is"
         said.append(f"{len(constant)} {verb} the same for every seed: {_largest(constant)}")
@@ -321,19 +336,22 @@ def _ranked(effects: Sequence[Effect], head: str) -> Iterator[str]:
     equal = [effect for effect in effects if effect.verdict == NO_RELEVANT_DIFFERENCE]
     if equal:
         names = _shortly([effect.minuend for effect in equal])
-        yield f"No relevant difference: {names} ({_margin(equal[0])})."
+        assert equal[0].margin is not None
+        within = equal[0].metric.size(equal[0].margin)
+        than = "the step before" if equal[0].kind == "step" else "what it is held against"
+        yield f"No relevant difference: {names} (each within {within} of {than})."
 
 
 def _largest(effects: Sequence[Effect]) -> str:
     """Returns a few effects with their sizes and, where they have one, intervals."""
     largest = sorted(effects, key=lambda effect: -abs(effect.mean))
-    return _shortly(
-        [
-            f"{effect.minuend} ({effect.metric.difference(effect.mean)}"
-            f"{'' if effect.constant else f', {_bounds(effect)}'})"
-            for effect in largest
-        ]
-    )
+    return _shortly([f"{effect.minuend} {_size(effect)}" for effect in largest])
+
+
+def _size(effect: Effect) -> str:
+    """Returns a difference and, where it has one, its interval, in brackets."""
+    bounds = "" if effect.constant else f", {_bounds(effect)}"
+    return f"({effect.metric.difference(effect.mean)}{bounds})"
 
 
 def _open(effects: Sequence[Effect]) -> Iterator[str]:
@@ -355,20 +373,29 @@ def _open(effects: Sequence[Effect]) -> Iterator[str]:
         if not nearest.looked:
             text += f" {AFTER_A_LOOK}"
     else:
-        text += " At the spread seen no number of seeds that anyone would train settles it."
+        which = "it" if len(left) == 1 else "any of them"
+        text += f" At the spread seen no number of seeds that anyone would train settles {which}."
     yield text
 
 
-def _difference(effect: Effect) -> str:
+def _difference(effect: Effect, single: str = _SINGLE) -> str:
     """Returns a difference as a clause: what is how much higher than what, and where."""
-    metric = effect.metric
     where = f" at {effect.where}" if effect.where else ""
-    title = metric.title
-    interval = f" ({_interval(effect)})" if effect.n > 1 else ""
-    moved = (
-        f"{metric.size(effect.mean)} {_direction(effect)} than" if effect.mean else "the same as"
+    than = "than" if effect.mean else "as"
+    return (
+        f"{effect.metric.title} with {effect.minuend} is {_moved(effect)} {than} with "
+        f"{effect.subtrahend}{where}{_in_brackets(effect, single)}"
     )
-    return f"{title} with {effect.minuend} is {moved} with {effect.subtrahend}{where}{interval}"
+
+
+def _moved(effect: Effect) -> str:
+    """Returns by how much a score is higher or lower, or that it is the same."""
+    return f"{effect.metric.size(effect.mean)} {_direction(effect)}" if effect.mean else "the same"
+
+
+def _in_brackets(effect: Effect, single: str = _SINGLE) -> str:
+    """Returns the interval and the verdict behind a difference, of one seed that there are none."""
+    return f" ({_interval(effect)})" if effect.n > 1 else single
 
 
 def _interaction(effect: Effect) -> str:
@@ -416,6 +443,9 @@ def _counts(effects: Sequence[Effect]) -> str:
     constant = sum(effect.constant and not effect.verdict for effect in effects)
     if constant:
         said.append(f"{constant} {'are' if constant > 1 else 'is'} the same for every seed")
+    few = sum(not effect.constant and not effect.verdict for effect in effects)
+    if few:
+        said.append(f"{few} {'have' if few > 1 else 'has'} too few seeds")
     return ", ".join(said)
 
 
@@ -424,12 +454,6 @@ def _seeds(effects: Sequence[Effect]) -> str:
     if len(counts) == 1:
         return counted(counts[0], "seed")
     return f"{counts[0]} to {counts[-1]} seeds"
-
-
-def _margin(effect: Effect) -> str:
-    assert effect.margin is not None
-    metric: Metric = effect.metric
-    return f"within {metric.size(effect.margin)} of each other"
 
 
 def _shortly(parts: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -28,6 +29,9 @@ WIDTH = 14.0
 ABREAST = 4
 LEVEL_LENGTH = 40
 """Of what is drawn of a level's name, or of a part of a title, at most."""
+_BEYOND = 1.5
+"""By how much of what the seeds' differences cover an interval may reach beyond them, as drawn."""
+
 GAP = 0.008
 """Between 0 and an interval that is cut off there, as a share of all that is drawn."""
 _LEGEND_LENGTH = 60
@@ -47,6 +51,21 @@ def drawn_interval(effect: Effect, gap: float) -> tuple[float, float]:
     if low == 0 < high:
         return short, high
     return (low, -short) if low < 0 == high else (low, high)
+
+
+def reach(effects: Sequence[Effect]) -> tuple[float, float]:
+    """Returns from where to where a forest plot of some effects reaches, in the metric's unit.
+
+    Over 0, every seed's difference, the margin, and the intervals; of one of few seeds, which may
+    be a hundred times as long as all others, over no more than would let these be seen.
+    """
+    points = np.concatenate([[0.0], *(effect.differences for effect in effects)])
+    beyond = _BEYOND * float(np.ptp(points))
+    ends = np.concatenate([effect.interval for effect in effects])
+    ends = np.clip(ends[np.isfinite(ends)], points.min() - beyond, points.max() + beyond)
+    margins = [side * one.margin for one in effects[:1] if one.margin for side in (-1, 1)]
+    found = np.concatenate([points, ends, margins])
+    return float(found.min()), float(found.max())
 
 
 def panel_grid(
@@ -176,6 +195,7 @@ def legend(figure: Figure, columns: Sequence[str]) -> None:
         Line2D([], [], label=name, **line_style(columns, column))
         for name, column in zip(names, columns, strict=True)
     ]
+    figure.set_figwidth(max(figure.get_figwidth(), 0.9 + 0.085 * max(map(cell_len, names))))
     fit = int(figure.get_figwidth() / (0.7 + 0.085 * max(map(cell_len, names))))
     down = math.ceil(len(columns) / max(1, fit))
     figure.set_figheight(figure.get_figheight() + 0.22 * (down - 1))

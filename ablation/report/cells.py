@@ -278,6 +278,7 @@ def claim_cells(claimed: Claimed) -> Cells:
         if effect:
             low, high = effect.metric.bounds(*effect.interval)
             bounds = f" [{low}, {high}]" if low else ""
+            bounds = " (the same for every seed)" if effect.constant else bounds
             said = f"{effect.metric.difference(effect.mean)}{bounds}" if effect.n else "no pair yet"
         n = str(effect.n) if effect else ""
         verdict = f"{one.verdict} ({one.remark})" if one.remark else one.verdict
@@ -369,7 +370,8 @@ def _between(metric: Metric, row: pd.Series, what: str) -> str:
         why = ", no spread" if row["constant"] else ", too few seeds for an interval"
         return f"{metric.signed(row[what])} (n={row['pairs']}{why if row['pairs'] > 1 else ''})"
     low, high = metric.bounds(row["low"], row["high"])
-    return f"{metric.signed(row[what])} [{low}, {high}]"
+    pairs = f" (n={row['pairs']})" if row.get("n", row["pairs"]) != row["pairs"] else ""
+    return f"{metric.signed(row[what])} [{low}, {high}]{pairs}"
 
 
 def _difference(metric: Metric, row: pd.Series, column: str) -> str:

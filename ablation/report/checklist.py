@@ -15,11 +15,13 @@ import pandas as pd
 from ablation.analysis.audit import audit, spans
 from ablation.analysis.comparison import Comparison, levels
 from ablation.analysis.study import Study
-from ablation.analysis.tables import comparison_effects
+from ablation.analysis.tables import NO_NET, ablation_table, comparison_effects
 from ablation.records import store
 from ablation.report import notes
 from ablation.report.escapes import line
 from ablation.terminal import counted
+
+_HOLES_AT_MOST = 10
 
 _HEAD = """# Checklist: statistics and compute
 
@@ -52,10 +54,14 @@ def _statistics(comparison: Comparison) -> Iterator[tuple[str, str]]:
     effects = comparison_effects(comparison)
     runs, metric = comparison.complete, comparison.metric
     most = max((effect.n for effect in effects), default=0)
-    cells = [*comparison.rows, "column"]
-    complete = comparison.runs["state"] == store.COMPLETE
-    seeds = complete.groupby([comparison.runs[cell] for cell in cells]).sum()
-    counts = "no seed" if runs.empty else _range(sorted(set(map(int, seeds))), "seed")
+    table = ablation_table(comparison)
+    seeds = {
+        int(count)
+        for column in comparison.columns
+        for count, note in zip(table[f"{column} n"], table[f"{column} note"], strict=True)
+        if note != NO_NET
+    }
+    counts = "no seed" if runs.empty else _range(sorted(seeds), "seed")
     numbers = set(runs["seed"])
     seed = "seed" if len(numbers) == 1 else "seeds"
     bars = f"{counts} in each cell of the table ({seed} {spans(numbers)})."
@@ -82,10 +88,12 @@ def _statistics(comparison: Comparison) -> Iterator[tuple[str, str]]:
         for key, what in (("train_images", "train"), ("val_images", "validate"))
         if runs[key].notna().any()
     ]
+    split = runs[["train_fingerprint", "val_fingerprint"]].nunique().max()
+    whose = "Not all runs have the same split" if split > 1 else "All runs have the same split"
     yield (
         "Which factors of variability do they capture?",
-        f"The seed, that is initial weights and order of the {noun.many}{augment}. All runs have "
-        f"the same split ({', '.join(images)}); what other {noun.many} would change is given "
+        f"The seed, that is initial weights and order of the {noun.many}{augment}. {whose} "
+        f"({', '.join(images)}); what other {noun.many} would change is given "
         "apart, from the stored predictions. Machine and versions stand under compute.",
     )
     yield "How were they made?", _method(comparison, most)
@@ -107,14 +115,11 @@ def _statistics(comparison: Comparison) -> Iterator[tuple[str, str]]:
     if comparison.tuned:
         chosen = notes.equal_tuning(audit(comparison).tuning)
         yield "How were hyperparameters chosen?", " ".join(f"{n.lead} {n.text}" for n in chosen)
-    states = comparison.runs["state"].value_counts()
-    lost = {state: states[state] for state in states.index if state != store.COMPLETE}
-    said = ", ".join(f"{count} {state}" for state, count in lost.items())
+    holes = notes.first(audit(comparison).holes, _HOLES_AT_MOST)
     yield (
         "Is anything missing?",
-        f"Of {counted(len(comparison.runs), 'run')}: {said}; they stand in the table and are in no "
-        "mean."
-        if lost
+        f"Yes, and it is in no mean: {'; '.join(holes)}."
+        if holes
         else f"No: all {counted(len(comparison.runs), 'run')} are complete.",
     )
 

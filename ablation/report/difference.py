@@ -20,10 +20,7 @@ from ablation.records import store
 from ablation.report.cells import Cells
 
 _HEADING = "{} after the final epoch{}"
-NOTE = (
-    "Means over the seeds that each study has; the difference is of means, not paired, "
-    "because runs under different protocols are not pairs."
-)
+NOTE = "Means over the seeds that each study has; the difference is of means, not paired."
 
 SAME_PROTOCOL = "The same keys, data, code and machine."
 

@@ -1,7 +1,7 @@
 """Figures of a report. Each function draws one figure and saves nothing."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -39,6 +39,7 @@ from ablation.report.axes import (
     line_style,
     panel_grid,
     percent_axis,
+    reach,
     row_title,
 )
 from ablation.report.fonts import drawn
@@ -158,7 +159,7 @@ def draw_curves(
     axes.grid(alpha=0.3)
     if shown.is_share:
         percent_axis(axes)
-    elif not shown.higher_is_better:
+    elif not shown.higher_is_better and axes.dataLim.y1 > 0:  # Whatever is not finite is no limit.
         # Early validation losses under batch normalisation can be a thousand times the last ones.
         axes.set_yscale("log")
     return axes
@@ -395,10 +396,9 @@ def forest(effects: Sequence[Effect]) -> Figure:
         axes.axvspan(-half, half, color="#999999", alpha=0.2, linewidth=0)
     axes.axvline(0, color="black", linewidth=0.8)
     many = sum(effect.n for effect in effects) > _DOTS_AT_MOST
-    ends = np.concatenate([[0.0], *([*e.differences, *e.interval] for e in effects)])
-    ends = ends[np.isfinite(ends)]
-    span = float(np.ptp(ends))
-    gap, least, most = GAP * span, ends.min() - _ARROW * span, ends.max() + _ARROW * span
+    first, last = reach(effects)
+    span = last - first
+    gap, least, most = GAP * span, first - _ARROW * span, last + _ARROW * span
     for place, effect in enumerate(effects):
         points = metric.scale * effect.differences
         low, high = (metric.scale * bound for bound in drawn_interval(effect, gap))
@@ -411,7 +411,7 @@ def forest(effects: Sequence[Effect]) -> Figure:
             bar = np.clip([low, high], metric.scale * least, metric.scale * most)
             axes.plot(bar, [place, place], linewidth=2, color=color)
             for bound, end, arrow in zip((low, high), bar, "<>", strict=True):
-                if math.isinf(bound):
+                if not metric.scale * least <= bound <= metric.scale * most:
                     axes.plot(end, place, arrow, color=color, markersize=6)
         axes.plot(metric.scale * effect.mean, place, marker, color=color, markersize=7)
     axes.set_yticks(range(len(effects)), labels)
@@ -419,14 +419,18 @@ def forest(effects: Sequence[Effect]) -> Figure:
     unit = f", {metric.points}" if metric.points else ""
     axes.set_xlabel(f"difference of {metric.title}{unit}")
     axes.grid(alpha=0.3, axis="x")
-    shown = dict.fromkeys(effect.verdict for effect in effects if effect.n)
+    _verdict_legend(figure, [effect.verdict for effect in effects if effect.n])
+    return figure
+
+
+def _verdict_legend(figure: Figure, verdicts: Collection[str]) -> None:
+    """Puts above a figure what the colours and shapes of some verdicts say."""
     handles = [
         Line2D([], [], color=color, marker=marker, linewidth=2, label=verdict or "no verdict")
         for verdict, (color, marker) in _VERDICTS.items()
-        if verdict in shown
+        if verdict in verdicts
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-    return figure
 
 
 def arms(table: pd.DataFrame, runs: pd.DataFrame, metric: Metric) -> Figure:
@@ -454,6 +458,9 @@ def arms(table: pd.DataFrame, runs: pd.DataFrame, metric: Metric) -> Figure:
         axes.errorbar(
             metric.scale * row["mean"], place, xerr=half, fmt=marker, color=color, capsize=3
         )
+    verdicts = [row["verdict"] for row in table.to_dict("records") if row["role"] not in _BASES]
+    if any(verdicts):
+        _verdict_legend(figure, verdicts)
     return figure
 
 

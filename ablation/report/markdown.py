@@ -10,6 +10,7 @@ from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import Effect
 from ablation.analysis.per_image import OfImages
+from ablation.analysis.shapley import lacks_a_cell
 from ablation.analysis.study import Study
 from ablation.analysis.tables import comparison_effects
 from ablation.records import store
@@ -201,6 +202,8 @@ def _shares(comparison: Comparison) -> Iterator[str]:
     if not comparison.arms and found.rows:
         yield notes.SHARES
         yield table(found)
+    elif lacks_a_cell(comparison):
+        yield notes.WITHOUT_SHARES
 
 
 def _images(found: Sequence[OfImages]) -> Iterator[str]:

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from ablation.analysis.audit import Audit, Differences
 from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison, varying
-from ablation.analysis.effects import NEAR_CHANCE_SHARE, Effect, foremost
+from ablation.analysis.effects import (
+    NEAR_CHANCE_SHARE,
+    NO_RELEVANT_DIFFERENCE,
+    Effect,
+    foremost,
+)
 from ablation.analysis.equal_tuning import EqualTuning
 from ablation.analysis.per_image import QUESTIONS_AT_MOST, OfImages
 from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS
@@ -41,6 +46,11 @@ def tuning(target: Target) -> str:
         "data of the other runs, and mean loss on it. In bold is what was chosen."
     )
 
+
+WITHOUT_SHARES = (
+    "What each factor brings, averaged over all orders (Shapley values), is not told: no seed has "
+    "a score in every cell of the grid."
+)
 
 INTERACTIONS = "What each part adds to the stripped arm, and what is lost when it is left out:"
 
@@ -297,7 +307,7 @@ def _warnings(comparison: Comparison) -> list[Note]:
 def without_reference(comparison: Comparison) -> list[Note]:
     """Returns why nothing is subtracted, if that is so, and what could be compared instead."""
     if comparison.reference is not None:
-        return []
+        return _without_pairs(comparison)
     several = list(varying(comparison.runs, comparison.rows))
     text = f"All runs have one level of {comparison.contrast}, "
     if len(comparison.columns) > 1:
@@ -307,6 +317,24 @@ def without_reference(comparison: Comparison) -> list[Note]:
     text += "so there are no differences and no effects."
     if several:
         text += f" report.contrast={several[-1]} compares the levels of {several[-1]}."
+    return [Note(text)]
+
+
+def _without_pairs(comparison: Comparison) -> list[Note]:
+    """Returns that no row has the reference beside another level, if that is so."""
+    runs = comparison.runs
+    if comparison.arms or len(comparison.columns) < 2 or not comparison.rows:
+        return []
+    by_row = runs.groupby(list(comparison.rows))["column"]
+    beside = by_row.transform(lambda levels: (levels == comparison.reference).any())
+    pairs = by_row.transform("nunique") > 1
+    if (beside & pairs).any():
+        return []
+    name = f"{comparison.contrast}={readable(str(comparison.reference))}"
+    text = f"No row has {name} beside another level, so there is no difference in a row."
+    if pairs.any():
+        other = readable(str(runs.loc[pairs, "column"].iloc[0]))
+        text += f" report.reference={other} compares where there is one."
     return [Note(text)]
 
 
@@ -351,14 +379,24 @@ def family(found: Sequence[Effect]) -> str:
             f"{asked}seeds were chosen by looking, so a test by betting decides that may be looked "
             "at after every seed, exact if differences are symmetric; it is corrected by Holm over "
             "all questions. The intervals are of its confidence sequence and hold all at once, at "
-            f"every look, with 95%.{cut(found)} The sign-flip test, which must not be looked at "
-            f"twice, is left out.{_to_settle(found)}"
+            f"every look, with 95%.{cut(found)}{_margin(found)} The sign-flip test, which must not "
+            f"be looked at twice, is left out.{_to_settle(found)}"
         )
     return (
         f"{asked}the "
         "paired t test, corrected by Holm over all of them, decides from three seeds on; the "
-        f"intervals hold all at once with 95%.{cut(found)} Beside it the exact sign-flip test, "
-        f"which assumes symmetry alone: {exact}.{_to_settle(found)}"
+        f"intervals hold all at once with 95%.{cut(found)}{_margin(found)} Beside it the exact "
+        f"sign-flip test, which assumes symmetry alone: {exact}.{_to_settle(found)}"
+    )
+
+
+def _margin(found: Sequence[Effect]) -> str:
+    """Returns which differences do not matter, "" where every one does."""
+    if not found or found[0].margin is None:
+        return ""
+    return (
+        f" '{NO_RELEVANT_DIFFERENCE}' is said where the whole interval lies within "
+        f"{found[0].metric.size(found[0].margin)} of 0 (report.margin)."
     )
 
 
@@ -382,21 +420,24 @@ def over_images(found: Sequence[OfImages]) -> str:
             f"Several {noun.many} are of one group (dataset.group) and alike, so that they are no "
             f"sample of single {noun.many}: there is no interval over {noun.many}."
         )
+    elif not count:
+        text = f"This metric is no mean over {noun.many}: there is no interval over {noun.many}."
     else:
         text = (
             f"The validation {noun.many} are a sample too. Over {noun.many}: had there been other "
             f"{noun.many}, for these very networks. Over seeds and {noun.many}: had both been "
             "others. The intervals hold all at once, like those over seeds."
         )
-    if any(one.effect.looked for one in found):
+    if count and any(one.effect.looked for one in found):
         text += " They do not allow for seeds that were chosen by looking."
-    if alone([one.effect for one in found]):
+    if count and alone([one.effect for one in found]):
         text += " With one seed nothing is said of other seeds."
-    text += (
-        f" Fixes, breaks: {noun.many} that turn right, or wrong, in most seeds; always: in all. By "
-        f"seed alone: {noun.many} that turn right, and as many wrong, where no more than the seed "
-        "changes."
-    )
+    if any(one.changed for one in found):
+        text += (
+            f" Fixes, breaks: {noun.many} that turn right, or wrong, in most seeds; always: in "
+            f"all. By seed alone: {noun.many} that turn right, and as many wrong, where no more "
+            "than the seed changes."
+        )
     if len(found) == QUESTIONS_AT_MOST:
         text += f" These are the first {QUESTIONS_AT_MOST} questions."
     return text + (f" {counted(count, noun.one)}." if count else "")

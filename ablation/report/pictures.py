@@ -94,12 +94,15 @@ def predictions(
 
 def against_true(
     cells: Mapping[tuple[str, str], Sequence[pd.DataFrame]], names: Sequence[str]
-) -> Figure:
+) -> tuple[Figure, int]:
     """Draws what was predicted against what is true: a panel for each cell and value.
 
     Args:
         cells: by row and column of the cell, of each seed `true K` and `predicted K` of value K.
         names: of the values that are drawn, with their unit.
+
+    Returns:
+        The figure, and how many predictions lie outside of what it draws.
     """
     # A line of panels for each row of the table; of several values, one for each of them.
     lines = [(line, place) for line in _lines(list(cells)) for place in range(len(names))]
@@ -109,6 +112,7 @@ def against_true(
         figsize=(size * across + 0.5, (size + 0.35) * len(lines) + 0.3), layout="constrained"
     )
     panels = figure.subplots(len(lines), across, squeeze=False)
+    outside = 0
     for y, (line, place) in enumerate(lines):
         every = [frame for frames in cells.values() for frame in frames]
         both = pd.concat([frame[[f"true {place}", f"predicted {place}"]] for frame in every])
@@ -119,6 +123,8 @@ def against_true(
         for x, cell in enumerate(line):
             axes = panels[y, x]
             for frame in cells[cell]:
+                said = frame[f"predicted {place}"]
+                outside += int(((said < low - margin) | (said > high + margin)).sum())
                 axes.plot(
                     frame[f"true {place}"],
                     frame[f"predicted {place}"],
@@ -138,7 +144,7 @@ def against_true(
         panels[y, 0].set_ylabel(f"predicted {drawn(names[place], _ROW_LENGTH)}", size=8)
         for axes in panels[y, len(line) :]:
             axes.remove()
-    return figure
+    return figure, outside
 
 
 def by_label(found: Mapping[tuple[str, str], np.ndarray], names: Sequence[str]) -> Figure:

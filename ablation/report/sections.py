@@ -21,6 +21,7 @@ from ablation.report.cells import Cells, tuning_cells
 from ablation.report.gallery import MATRIX_CLASSES_AT_MOST, SEEDS_AT_MOST, Gallery
 from ablation.report.pictures import Guess
 from ablation.targets.labels import mean_average_precision
+from ablation.terminal import counted
 from ablation.text import readable
 
 _EFFECTS_AT_MOST = 40
@@ -255,12 +256,13 @@ def _values(shown: Gallery, images: Sequence[OfImages]) -> Section:
     if shown.cells:
         cells = {(c.row, c.column): list(c.by_seed.values()) for c in shown.cells}
         named = [f"{readable(name)}{unit}" for name in shown.classes[:_VALUES_AT_MOST]]
-        figure = pictures.against_true(cells, named)
+        figure, outside = pictures.against_true(cells, named)
         left = len(shown.classes) - len(named)
         more = f" The first {len(named)} of {len(shown.classes)} values are drawn." if left else ""
         caption = (
             "Predicted against true values of the validation data after the final epoch, all "
             f"seeds of a cell; on the line they are equal.{more}"
+            + (f" {counted(outside, 'prediction')} far off outside." if outside else "")
         )
         drawn.append(Drawing("against_true", figure, caption, forms=("png",)))
     if shown.images and shown.picture:

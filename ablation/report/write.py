@@ -102,6 +102,9 @@ def write_report(
             files |= drawn | _tables(*shown[1:], name)
         files["runs.csv"] = _csv(study.all_runs)
         files["history.csv"] = _csv(study.history)
+        if claims.answers:
+            said = cells.claim_cells(claims)
+            files["claims.csv"] = _csv(pd.DataFrame(said.rows, columns=said.header))
         files["checklist.md"] = checklist(study, found).encode()
         _replace(directory / _FOLDER, files)
         store.write_text(

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ablation import environment
-from ablation.config import UserError
+from ablation.config import UserError, flatten
 from ablation.data import cache
 from ablation.designs.controls import CAPACITY, LESION, OF_SHAM, SHAM
 from ablation.designs.registry import DESIGNS, GRID
@@ -301,5 +301,7 @@ def lesions(
 
 def _in_parts_alone(run: Run, full: Run) -> bool:
     """Returns whether the network of a run is all that sets it apart from a full network's."""
-    others = {"parts": {}, "keep_checkpoints": 0}
-    return asdict(run.config) | others == asdict(full.config) | others
+    one, other = (flatten(asdict(each.config) | {"parts": {}}) for each in (run, full))
+    # A lesion trains nothing, so that it does not matter with what the arm was trained best.
+    own = {"keep_checkpoints", *(word.partition("=")[0] for word in run.config.tune.grid)}
+    return all(one[key] == other[key] for key in one.keys() - own)

@@ -78,13 +78,16 @@ def show(
         The seconds of each run that is to be trained, by name.
 
     Raises:
-        UserError: a few steps of a run could not be trained.
+        UserError: a few steps of no run could be trained.
     """
     console = open_console()
     if not console.is_terminal:
         console.width = _WIDTH_OF_FILES
     measured: dict[str, dict[str, Any]] = {}
     rows = [_row(run, rerun, measured) for run in runs]
+    failed = [cost["failed"] for cost in measured.values() if "failed" in cost]
+    if failed and len(failed) == len(measured):
+        raise UserError(f"{runs[0].name} cannot be trained: {failed[0]}")
     table = Table(title=Text(f"Plan of {store.study_directory(runs[0].config)}"))
     for column in ("run", "would be", "parameters", "multiply-adds", "steps", "time", "memory"):
         left = column in ("run", "would be")
@@ -176,14 +179,18 @@ def _row(run: Run, rerun: str, measured: dict[str, dict[str, Any]]) -> _Row:
     """Returns what would become of a run; `measured` keeps what has been timed, by network."""
     stored = store.Stored(run.directory)
     trains = runner.is_due(stored.status, rerun)
+    if not trains and stored.status.state in (store.FAILED, store.DIVERGED):
+        return _Row(run.name, _action(stored.status, False, saves.BEGINNING), False, 0, 0.0, {})
     if trains or stored.status.state not in (store.COMPLETE, store.REFUSED):
         key = _network(run)
         if key not in measured:
             print(f"timing a few steps of {run.name}", file=sys.stderr)
-            measured[key] = _measure(run)
+            measured[key] = _measured(run)
         cost = measured[key]
         if "refused" in cost:
             return _Row(run.name, f"no such net: {cost['refused']}", False, 0, 0.0, {})
+        if "failed" in cost:
+            return _Row(run.name, f"tried, and fails: {cost['failed']}", False, 0, 0.0, {})
     elif stored.status.state == store.REFUSED:
         return _Row(run.name, f"no such net: {stored.status.reason}", False, 0, 0.0, {})
     else:
@@ -270,10 +277,15 @@ def _seconds(cost: dict[str, Any], epochs: float) -> float:
     )
 
 
+def _measured(run: Run) -> dict[str, Any]:
+    """Returns what a few steps of a run cost, or as `failed` why they could not be trained."""
+    try:
+        return _measure(run)
+    except UserError as error:
+        return {"failed": str(error)}
+
+
 def _measure(run: Run) -> dict[str, Any]:
     order = written(MeasureOrder(run.config, time.monotonic()))
     variables = environment.child(run.config)
-    try:
-        return json.loads(children.answer("ablation.training.measure", order, variables))
-    except UserError as error:
-        raise UserError(f"{run.name} cannot be trained: {error}") from None
+    return json.loads(children.answer("ablation.training.measure", order, variables))

@@ -4,6 +4,7 @@ So it works the same whoever trains: this process, another one, or a launcher's 
 """
 
 import atexit
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -95,12 +96,14 @@ class Monitor:
         self._thread.join()
 
     def _give_up(self) -> None:
-        self.stop()
-        if self._ends.due:
-            self._tell(self._ends, None)
-        elif self._ends.done or self._steps.done:
-            # Whoever looks on learns that nothing trains any more.
-            self._tell(self._steps, None)
+        # Whoever interrupts this too has been told how to go on.
+        with contextlib.suppress(KeyboardInterrupt):
+            self.stop()
+            if self._ends.due:
+                self._tell(self._ends, None)
+            elif self._ends.done or self._steps.done:
+                # Whoever looks on learns that nothing trains any more.
+                self._tell(self._steps, None)
 
     def _watch(self) -> None:
         live = Live(console=self._console, auto_refresh=False, transient=True)

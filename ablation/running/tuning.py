@@ -186,15 +186,18 @@ class Tuning:
 
     def record(self) -> None:
         """Puts on record, before they are trained, what is tried for arms that are new."""
-        known = {one.arm for one in tuning.tuned(self._study)}
-        tuning.put(self._study, [one for one in self._records() if one.arm not in known])
+        known = tuning.tuned(self._study)
+        new = [one for one in self._records() if not tuning.earlier(known, one)]
+        tuning.put(self._study, new)
 
     def _records(self) -> Iterator[Tuned]:
         """Yields of each arm what is tried, without a choice."""
         for arm in self._arms:
             first, grid = arm.trials[0][0], self._typed(arm)
             yield Tuned(
-                arm_of(first.described | {"epochs": self._epochs(arm)}, tuple(grid)),
+                arm_of(
+                    first.described | {"epochs": self._epochs(arm)}, tuple(grid), first.fingerprint
+                ),
                 arm.levels,
                 grid,
                 self._tune.share,
@@ -231,12 +234,12 @@ class Tuning:
         from ablation.analysis import tuning as trials
 
         records, reasons, chosen, said = [], {}, {}, []
-        known = {one.arm: one for one in tuning.tuned(self._study)}
+        known = tuning.tuned(self._study)
         for arm, record in zip(self._arms, self._records(), strict=True):
             found = trials.read(self._study, record)
             place = trials.best(found)
             records.append(replace(record, chosen=place))
-            said.append(_told(records[-1], found, known.get(record.arm)))
+            said.append(_told(records[-1], found, tuning.earlier(known, record)))
             chosen[arm.words] = self._combinations[place or 0]
             if place is None:
                 reasons[arm.words] = trials.why_not(found)
@@ -259,10 +262,10 @@ class Tuning:
         Returns:
             A run for each job, and for how many arms nothing is chosen yet.
         """
-        known = {one.arm: one for one in tuning.tuned(self._study)}
+        known = tuning.tuned(self._study)
         chosen, open_arms = {}, []
         for arm, record in zip(self._arms, self._records(), strict=True):
-            before = known.get(record.arm)
+            before = tuning.earlier(known, record)
             same = before and (before.grid, before.trials) == (record.grid, record.trials)
             if before and same and before.chosen is not None:
                 chosen[arm.words] = self._combinations[before.chosen]
@@ -455,6 +458,8 @@ def _told(record: Tuned, found: Sequence[Any], before: Tuned | None) -> str:
 
     if record.chosen is None:
         return f"{record.named}: {trials.why_not(found)}"
+    if all(trial.refused for trial in found):
+        return f"{record.named}: nothing to choose, there is no such net"
     values = ", ".join(f"{key}={spelled(value)}" for key, value in record.values.items())
     trial = found[record.chosen]
     metric, score = trial.target.of_epochs, trial.target.of_epochs.value(trial.mean)

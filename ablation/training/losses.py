@@ -14,6 +14,7 @@ from ablation.recipes.losses import LOSSES
 from ablation.targets import CLASSES
 from ablation.targets.common import Target
 
+
 def build_loss(recipe: RecipeConfig, outputs: int, target: Target = CLASSES) -> keras.losses.Loss:
     """Returns the loss of a run, of labels and outputs; one number an image before the mean.
 

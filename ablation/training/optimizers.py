@@ -198,7 +198,7 @@ def build_optimizer(recipe: RecipeConfig, total_steps: int) -> keras.optimizers.
         arguments |= dict.fromkeys(optimizers.decays(name), recipe.weight_decay or None)
     kind = _kind(name)
     if keras.backend.backend() == "tensorflow":
-        kind = _summing(kind)
+        kind = _summing(kind)  # type: ignore[arg-type]
     try:
         return kind(**arguments)
     except (ValueError, TypeError) as error:

@@ -95,6 +95,18 @@ def test_a_sham_changes_no_question_no_number_and_no_table(design, study, stored
         assert one.row() == pytest.approx(other.row(), nan_ok=True)
 
 
+def test_a_sham_without_its_record_is_no_seed_of_an_arm(study):
+    folder = study("grid", GRID, {key: levels[0] for key, levels in GRID.items()})
+    (before,) = load(folder).comparisons()
+    (folder / "study.json").unlink()
+    found = load(folder)
+    (comparison,) = found.comparisons()
+    for one, other in zip(comparison_effects(before), comparison_effects(comparison), strict=True):
+        assert one.row() == pytest.approx(other.row(), nan_ok=True)
+    assert len(found.uncontrolled) == len(SEEDS)
+    assert all("draw1" in one and "study.json" in one for one in found.uncontrolled)
+
+
 def test_its_difference_is_that_of_its_own_seeds_alone_and_in_a_family_of_one(study):
     first = {"parts.plain": "false", "parts.se": "true"}
     (comparison,) = load(study("leave_one_out", LEAVE_ONE_OUT, first)).comparisons()

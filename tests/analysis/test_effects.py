@@ -16,7 +16,7 @@ from ablation.analysis.effects import (
     is_near_chance,
     with_p_values,
 )
-from ablation.analysis.significance import power_within, seeds_to_settle, smallest_p
+from ablation.analysis.significance import smallest_p
 from ablation.records import store
 from ablation.report import notes
 from ablation.report.axes import drawn_interval
@@ -363,7 +363,7 @@ def test_what_cannot_be_tested_still_counts_in_the_family():
             [0.001, -0.001, 0.002, -0.002],
             0.01,
             "no relevant difference",
-            "cannot speak below n = 6",
+            "",
         ),
         ([0.001, -0.001, 0.002, -0.002], 0.002, "open", "cannot speak below n = 6"),
         # Told apart from chance, and yet too small to matter.
@@ -371,7 +371,7 @@ def test_what_cannot_be_tested_still_counts_in_the_family():
             [0.004, 0.005, 0.006, 0.005],
             0.01,
             "no relevant difference",
-            "cannot speak below n = 6",
+            "",
         ),
         # One outlier: t sees no more than its spread, all signs are one.
         ([0.01, 0.01, 0.01, 0.01, 0.012, 0.9], None, "open", "disagrees"),
@@ -380,22 +380,6 @@ def test_what_cannot_be_tested_still_counts_in_the_family():
 def test_the_verdicts_by_hand(differences, margin, verdict, exact):
     (effect,) = with_p_values([replace(_contrast(differences), margin=margin)])
     assert (effect.verdict, effect.exact) == (verdict, exact)
-
-
-def test_what_would_settle_an_open_question():
-    # 0.01 at an sd of 0.01 is d = 1: a paired t test finds it with 80% power at n = 10.
-    assert seeds_to_settle(4, 0.01, 0.01, 0.05, None) == 10
-    assert seeds_to_settle(4, 0.01, 1.0, 0.05, None) == 0
-    # Half of the studies of 7 pairs have an interval that is short enough, 80% of those of 13.
-    assert seeds_to_settle(3, 0.0, 0.01, 0.05, 0.01) == 13
-
-
-@pytest.mark.parametrize(("n", "margin", "mean"), [(7, 1.0, 0.0), (13, 1.0, 0.0), (24, 0.7, 0.2)])
-def test_the_power_to_find_no_relevant_difference_is_that_of_a_simulation(n, margin, mean):
-    differences = np.random.default_rng(n).normal(mean, 1, (20_000, n))
-    half = stats.t.ppf(0.975, n - 1) * differences.std(axis=1, ddof=1) / math.sqrt(n)
-    within = (np.abs(differences.mean(axis=1)) + half <= margin).mean()
-    assert power_within(n, mean, 1, 0.05, margin) == pytest.approx(within, abs=0.01)
 
 
 @pytest.mark.parametrize("seed", range(20))

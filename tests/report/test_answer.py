@@ -5,9 +5,10 @@ import re
 import numpy as np
 import pytest
 
+from ablation.analysis import sequential
 from ablation.analysis.per_image import images_table, of_images
 from ablation.analysis.reading import load
-from ablation.analysis.tables import arms_table
+from ablation.analysis.tables import arms_table, comparison_effects
 from ablation.config import ReportConfig
 from ablation.records import asked, store
 from ablation.records.predictions import packed
@@ -86,7 +87,111 @@ def test_arms_that_learned_in_no_seed_are_named_too(grid):
         ("34", "false"): [0.9, 0.91, 0.9],
     }
     text = _answer(grid(parted, 3))
-    assert "so a mean over its seeds says little; plain at arch 34 learned in none of 3" in text
+    assert "so a mean over its seeds says little." in text
+    assert "Near chance in every seed: plain at arch 34." in text
+
+
+def test_a_study_in_which_no_net_learns_says_so(grid):
+    chance = {("20", "true"): [0.10, 0.11, 0.1], ("20", "false"): [0.115, 0.125, 0.115]}
+    text = _answer(grid(chance, 3))
+    assert "Near chance in every seed: plain at arch 20 and residual at arch 20." in text
+
+
+def test_of_many_rows_of_one_seed_the_largest_is_told(grid):
+    rows = {
+        (arch, plain): [0.5 + 0.1 * place * (plain == "false")]
+        for place, arch in enumerate(("8", "14", "20", "32", "44"))
+        for plain in ("true", "false")
+    }
+    text = _answer(grid(rows, 1))
+    assert "40.00 points higher than with plain at arch 44, the largest of 5 rows." in text
+
+
+def test_a_difference_of_one_seed_beside_others_claims_nothing(stored_run, tmp_path):
+    for seed in range(3):
+        for arch, plain in (("20", "true"), ("20", "false"), ("56", "true")):
+            score = 0.8 + 0.01 * seed + (0.05 + 0.002 * seed) * (plain == "false")
+            stored_run(f"arch={arch}", f"plain={plain}", f"seed={seed}", val_accuracy=score)
+    stored_run("arch=56", "plain=false", val_accuracy=0.9)
+    assert "10.00 points higher at arch 56 (one seed, no claim)" in _answer(tmp_path / "main")
+
+
+def test_two_seeds_in_common_are_not_called_two_each(stored_run, tmp_path):
+    for seed in range(3):
+        stored_run("arch=20", "plain=true", f"seed={seed}", val_accuracy=0.8 + 0.01 * seed)
+    for seed in range(2):
+        stored_run("arch=20", "plain=false", f"seed={seed}", val_accuracy=0.9 - 0.01 * seed)
+    assert "Two seeds in common: too few for a verdict." in _answer(tmp_path / "main")
+
+
+def test_equal_scores_are_called_the_same(grid):
+    same = {(arch, plain): [0.5] * 3 for arch in ("20", "56") for plain in ("true", "false")}
+    text = _answer(grid(same, 3))
+    assert "and the same at arch 56" in text and "0.00 points higher" not in text
+
+
+def test_three_levels_are_told_by_what_is_known_most(stored_run, tmp_path):
+    means = {"8": 0.5, "14": 0.5005, "20": 0.501, "32": 0.9}
+    for arch, mean in means.items():
+        for seed in range(4):
+            score = mean + 0.001 * ((seed * (3 + len(arch)) + int(arch)) % 5)
+            stored_run(f"arch={arch}", f"seed={seed}", val_accuracy=score)
+    text = _answer(tmp_path / "main", contrast="arch")
+    assert text.split("points")[0].startswith("Validation accuracy with arch 32 is 4")
+
+
+def test_a_margin_is_named_where_it_decides(grid):
+    close = {
+        ("20", "true"): [0.800, 0.801, 0.799, 0.802, 0.8, 0.803, 0.801, 0.8],
+        ("20", "false"): [0.805, 0.807, 0.803, 0.806, 0.806, 0.808, 0.805, 0.806],
+    }
+    study = load(grid(close, 8)).measured("accuracy", 2)
+    (comparison,) = study.comparisons()
+    (effect,) = comparison_effects(comparison)
+    assert (effect.verdict, effect.concludes, effect.exact) == ("no relevant difference", True, "")
+    assert "lies within 2.00 points of 0 (report.margin)" in notes.family([effect])
+    assert "sign-flip" not in " ".join(answer(comparison))
+
+
+def test_what_adds_seeds_is_told_with_the_number_that_it_takes(grid):
+    """Seeds that are added after a look are judged by betting, which needs more of them."""
+    parted = {("20", "true"): [0.80, 0.81, 0.80], ("20", "false"): [0.81, 0.86, 0.805]}
+    study = load(grid(parted, 3))
+    effects = comparison_effects(study.comparisons()[0])
+    told = [one for one in effects if one.seeds_to_settle]
+    assert told
+    for one in told:
+        assert one.seeds_to_settle >= sequential.least_seeds(one.alpha)
+
+
+def test_a_grid_without_a_pair_says_what_to_compare(stored_run, tmp_path):
+    stored_run("arch=20", "plain=true", val_accuracy=0.5)
+    stored_run("arch=20", "plain=false", val_accuracy=0.6)
+    stored_run("arch=vgg16", val_accuracy=0.7)
+    (comparison,) = load(tmp_path / "main").comparisons(contrast="arch")
+    (note,) = notes.without_reference(comparison)
+    assert note.text.startswith("No row has arch=20 beside another level")
+
+
+def test_the_checklist_knows_what_is_missing(stored_run, tmp_path):
+    for seed in range(2):
+        stored_run("arch=20", "plain=true", f"seed={seed}")
+    stored_run("arch=20", "plain=false")
+    stored_run("arch=20", "plain=false", "seed=1", state="failed", reason="broken")
+    study = load(tmp_path / "main")
+    text = checklist(study, study.comparisons())
+    assert "1 to 2 seeds in each cell of the table" in text
+    assert "Yes, and it is in no mean: arch 20, residual, seed 1: failed (broken)." in text
+
+
+def test_the_checklist_does_not_call_two_splits_one(stored_run, tmp_path):
+    for data, split in (("d1", "train"), ("d2", "train[:80%]")):
+        for plain in ("true", "false"):
+            words = "dataset=cifar10", f"plain={plain}", f"dataset.train_split={split}"
+            stored_run(*words, data=data)
+    asked.add(tmp_path / "main", ["dataset.train_split"])
+    study = load(tmp_path / "main")
+    assert "Not all runs have the same split" in checklist(study, study.comparisons())
 
 
 def test_what_is_open_says_what_would_settle_it(grid):

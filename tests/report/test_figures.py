@@ -12,7 +12,7 @@ from ablation.analysis.effects import Effect, with_p_values
 from ablation.analysis.metrics import ACCURACY
 from ablation.factors import LAST, Label
 from ablation.report import figures
-from ablation.report.axes import label_log_axis
+from ablation.report.axes import label_log_axis, reach
 
 
 def _comparison(stored_run, folder):
@@ -427,3 +427,29 @@ def test_a_verdict_is_told_by_its_shape_too(verdict, marker):
     figure = figures.forest(with_p_values([effect]))
     assert marker in [line.get_marker() for line in figure.axes[0].lines]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [verdict]
+
+
+def test_a_question_of_two_seeds_does_not_hide_the_others():
+    def effect(differences):
+        index = range(len(differences))
+        given = pd.Series(differences, index), pd.Series(0, index)
+        return Effect("contrast", "a", "b", "", *given, 2)
+
+    small = [effect([0.01, 0.012, 0.011, 0.013])] * 3
+    effects = with_p_values([*small, effect([0.01, 0.05])])
+    assert np.ptp(effects[-1].interval) > 10 * np.ptp([*effects[-1].differences, 0])
+    low, high = reach(effects)
+    assert high - low < 0.3 and low < effects[0].interval[0] and effects[0].interval[1] < high
+    (axes,) = figures.forest(effects).axes
+    assert {line.get_marker() for line in axes.lines} >= {"<", ">"}
+
+
+def test_a_figure_is_as_wide_as_its_legend(stored_run, tmp_path):
+    comparison, _ = _comparison(stored_run, tmp_path)
+    names = {name: Label(f"{name} " + "x" * 50) for name in ("plain", "residual")}
+    runs = comparison.runs.assign(column=comparison.runs["column"].map(names.get))
+    runs = runs[runs["arch"] == "34"]
+    figure = figures.final_scores(runs, comparison.rows, list(names.values()))
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.x1

@@ -9,6 +9,8 @@ import pytest
 import ablation
 from ablation.data import cache
 from ablation.records import controls, store
+from ablation.running.controls import _in_parts_alone
+from support import run_of
 
 NET = """
 import keras
@@ -84,3 +86,13 @@ def test_the_report_names_both_apart_and_nothing_is_judged_twice(trained, cli):
     assert len(before) == 2
     assert cli(*COMMAND, cwd=folder).returncode == 0
     assert [file.stat().st_mtime_ns for file in files] == before
+
+
+def test_an_arm_that_is_best_at_another_rate_differs_in_parts_alone_too(config):
+    tuned = "tune.grid=[recipe.learning_rate=0.1]"
+    words = [("plain=false", "recipe.learning_rate=0.1"), ("plain=true", "recipe.learning_rate=1")]
+    full, without = (run_of(config(*of, tuned)) for of in words)
+    assert _in_parts_alone(without, full)
+    assert not _in_parts_alone(without, run_of(config(*words[0], tuned, "epochs=7")))
+    full, without = (run_of(config(*of)) for of in words)
+    assert not _in_parts_alone(without, full)

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from ablation.config import UserError
 from ablation.records import store
 from ablation.records.saves import Position
 from ablation.records.store import Status
@@ -150,3 +151,29 @@ def test_two_data_sets_of_one_name_are_timed_apart(config, tmp_path, measured):
     run = _run(config, tmp_path)
     plan.show([run, replace(run, fingerprint="others")], "none", workers=1)
     assert len(measured) == 3  # And one in the other precision.
+
+
+def test_one_run_that_fails_hides_no_other(config, tmp_path, monkeypatch, measured, capsys):
+    whole = plan._measure
+
+    def measure(run):
+        if run.config.arch == "56":
+            raise UserError("net.py, line 3: NameError")
+        return whole(run)
+
+    monkeypatch.setattr(plan, "_measure", measure)
+    runs = [_run(config, tmp_path, f"arch={arch}") for arch in ("20", "56")]
+    plan.show(runs, "none", 1)
+    said = capsys.readouterr().out
+    assert "1 of 2 runs to train" in said and "NameError" in said
+    with pytest.raises(UserError, match=r"cannot be trained: net\.py, line 3"):
+        plan.show(runs[1:], "none", 1)
+
+
+def test_a_run_that_failed_before_is_left_and_not_tried(config, tmp_path, measured, capsys):
+    run = _run(config, tmp_path)
+    run.directory.mkdir(parents=True)
+    store.write_status(run.directory, Status().begun().ended(store.FAILED, "broken"))
+    plan.show([run, _run(config, tmp_path, "seed=1")], "none", 1)
+    assert "left (failed)" in capsys.readouterr().out
+    assert run.name not in measured

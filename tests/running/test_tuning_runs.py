@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hydra import initialize_config_dir
 
+from ablation.analysis.reading import load
 from ablation.config import CONF_DIR
 from ablation.records import store, tuning
 from ablation.running.tuning import _short
@@ -352,3 +353,39 @@ def test_a_trial_is_called_by_its_values_as_they_are_typed():
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         assert _short("parts.loud=True") == "loud=true"  # As Hydra writes it.
         assert _short("recipe.learning_rate=0.30") == "learning_rate=0.30"
+
+
+def test_two_data_sets_of_one_name_are_two_arms(cli, tmp_path):
+    (tmp_path / "net.py").write_text(NET)
+    for name, sign in (("a", 1), ("b", -1)):
+        rows = [f"{sign * (i % 3)},{i % 7},{'xyz'[i % 3]}" for i in range(90)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["one,two,label", *rows]))
+    keys = "arch=net.py:build", "dataset=table", "dataset.path=a.csv,b.csv", "epochs=1"
+    done = cli("-m", *keys, "tune.recipe.learning_rate=0.1,0.01", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "runs" / "main"
+    assert len(tuning.tuned(study)) == 2
+    report = (study / "report.md").read_text()
+    assert "2 runs: 2 complete" in report and "(2 arms:" in report
+    assert "Chosen anew" not in report
+
+
+def test_a_run_of_two_choices_is_shown_for_the_last(stored_run, tmp_path):
+    names = {}
+    for plain in ("true", "false"):
+        for seed in (0, 1):
+            run = stored_run(f"plain={plain}", f"seed={seed}", "recipe.learning_rate=0.1")
+            names.setdefault(plain, []).append(run.name)
+    for keys in (("learning_rate",), ("learning_rate", "momentum")):
+        grid = {f"recipe.{key}": (0.1 if key == "learning_rate" else 0.9,) for key in keys}
+        tuning.put(
+            tmp_path / "main",
+            [
+                tuning.Tuned(f"{plain}{keys}", {"plain": plain}, grid, 0.1, (9,), 1, ((),), 0, of)
+                for plain, of in names.items()
+            ],
+        )
+    (comparison,) = load(tmp_path / "main").comparisons()
+    assert set(comparison.runs["tuned_arm"]) == {
+        f"{plain}{('learning_rate', 'momentum')}" for plain in names
+    }

@@ -12,7 +12,7 @@ from importlib import metadata, resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ablation.analysis.audit import audit
 from ablation.analysis.claims import Claimed
@@ -27,6 +27,7 @@ from ablation.analysis.effects import (
     Effect,
 )
 from ablation.analysis.per_image import OfImages, of_images
+from ablation.analysis.shapley import lacks_a_cell
 from ablation.analysis.study import Study
 from ablation.analysis.tables import (
     ablation_table,
@@ -337,6 +338,8 @@ def _more(study: Study, comparison: Comparison, images: Sequence[OfImages]) -> A
     shares = share_cells(comparison)
     if not comparison.arms and shares.rows:
         yield "Shares", [Note(notes.SHARES)], shares
+    elif lacks_a_cell(comparison):
+        yield "Shares", [Note(notes.WITHOUT_SHARES)], shares
     if images:
         yield (
             images[0].noun.many.capitalize(),
@@ -400,8 +403,13 @@ def _templates() -> Environment:
         undefined=StrictUndefined,
         finalize=lambda value: readable(value) if type(value) is str else value,
     )
-    environment.filters |= {"kinds": _kinds, "verdict": _CLASSES.get}
+    environment.filters |= {"kinds": _kinds, "verdict": _CLASSES.get, "breaking": _breaking}
     return environment
+
+
+def _breaking(title: str) -> Markup:
+    """Returns a title that may be broken behind each underscore."""
+    return escape(readable(title)).replace("_", Markup("_<wbr>"))
 
 
 def _kinds(cells: Cells, labels: int) -> list[str]:

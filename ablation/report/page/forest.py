@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from ablation.analysis.effects import Effect
-from ablation.report.axes import GAP, drawn_interval
+from ablation.report.axes import GAP, drawn_interval, reach
 
 _POINTS_AT_MOST = 40
 _EDGE = 3.0
@@ -52,14 +52,8 @@ def forest(effects: Sequence[Effect]) -> Forest | None:
     if not there:
         return None
     scale = there[0].metric.scale
-    ends = [0.0]
-    for effect in there:
-        ends += [scale * float(one) for one in effect.differences]
-        ends += [scale * bound for bound in effect.interval if np.isfinite(bound)]
     margin = there[0].margin
-    if margin is not None:
-        ends += [-scale * margin, scale * margin]
-    low, high = min(ends), max(ends)
+    low, high = (scale * end for end in reach(there))
     span = (high - low) or 1.0
 
     def place(value: float) -> float:
