@@ -204,7 +204,7 @@ class _Arms:
             added = self._name(addition, shown) if addition else text
             self._place[place] = len(self.rows)
             titles = {self._title(key): level for key, level in shown.items()}
-            switches = self._switches(arm, shown)
+            switches = self._switches(arm, shown if len(of_arm) else None)
             keys = {self._title(key): key for key in shown}
             self.rows.append(ArmRow(name, arm.role, factor, titles, switches, keys, added))
         self._merged = [self._place.get(one) for one in merged]
@@ -244,13 +244,16 @@ class _Arms:
             self.rows.append(ArmRow(name, "target", None, shown, added=name))
             yield of_arch.assign(column=pd.Series([name] * len(of_arch), of_arch.index, object))
 
-    def _switches(self, arm: Arm, shown: Mapping[str, Label]) -> dict[str, bool | None]:
-        """Returns which factors that are on or off are on, None where that changes nothing."""
+    def _switches(self, arm: Arm, shown: Mapping[str, Label] | None) -> dict[str, bool | None]:
+        """Returns which factors that are on or off are on, None where that changes nothing.
+
+        Of an arm without runs, where `shown` is None, nobody knows what changes nothing.
+        """
         found: dict[str, bool | None] = {}
         for key, level in arm.levels.items():
             if key in self._binary:
                 on = spelled(level) == "true"
-                found[key.removeprefix(PARTS)] = on if _changes(shown[key]) else None
+                found[key.removeprefix(PARTS)] = on if shown is None or _changes(shown[key]) else None
             elif key in self._switched:
                 found[self._title(key)] = not switches_off(key, level)
         return found

@@ -89,7 +89,7 @@ def test_the_report_names_both_apart_and_nothing_is_judged_twice(trained, cli):
 
 
 def test_an_arm_that_is_best_at_another_rate_differs_in_parts_alone_too(config):
-    tuned = "tune.grid=[recipe.learning_rate=0.1]"
+    tuned = "tune.grid=['recipe.learning_rate=0.1']"
     words = [("plain=false", "recipe.learning_rate=0.1"), ("plain=true", "recipe.learning_rate=1")]
     full, without = (run_of(config(*of, tuned)) for of in words)
     assert _in_parts_alone(without, full)

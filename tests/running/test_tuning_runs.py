@@ -12,7 +12,7 @@ from hydra import initialize_config_dir
 
 from ablation.analysis.reading import load
 from ablation.config import CONF_DIR
-from ablation.records import store, tuning
+from ablation.records import asked, store, tuning
 from ablation.running.tuning import _short
 from support import start_sweep
 
@@ -372,6 +372,7 @@ def test_two_data_sets_of_one_name_are_two_arms(cli, tmp_path):
 
 def test_a_run_of_two_choices_is_shown_for_the_last(stored_run, tmp_path):
     names = {}
+    asked.add(tmp_path / "main", ["parts.plain"])
     for plain in ("true", "false"):
         for seed in (0, 1):
             run = stored_run(f"plain={plain}", f"seed={seed}", "recipe.learning_rate=0.1")
