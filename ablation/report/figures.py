@@ -376,7 +376,8 @@ def forest(effects: Sequence[Effect]) -> Figure:
 
     Colour and shape both say the verdict, so that either is enough.
 
-    A question without any seed keeps its place. An end that is not known yet is an arrow.
+    A question without any seed keeps its place. An end that is not known yet, or far off, is an
+    arrow.
 
     Args:
         effects: of one metric, at least one with a seed.
