@@ -253,7 +253,9 @@ class _Arms:
         for key, level in arm.levels.items():
             if key in self._binary:
                 on = spelled(level) == "true"
-                found[key.removeprefix(PARTS)] = on if shown is None or _changes(shown[key]) else None
+                found[key.removeprefix(PARTS)] = (
+                    on if shown is None or _changes(shown[key]) else None
+                )
             elif key in self._switched:
                 found[self._title(key)] = not switches_off(key, level)
         return found

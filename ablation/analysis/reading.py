@@ -90,7 +90,7 @@ def load(directory: str | Path) -> Study:
     directory = Path(directory).resolve()
     records = tuning.tuned(directory)
     plans = tuple(asked.designs(directory))
-    superseded = _superseded(records, plans)
+    superseded = _superseded(records, plans) - set(asked.typed_alone(directory))
     paths = store.run_directories(directory)
     read = _read_runs(directory, [path for path in paths if path.name not in superseded], records)
     problems = read.problems

@@ -12,6 +12,7 @@ from ablation.records.identity import NEUTRAL
 from ablation.records.store import lock, make_directory, read_json, write_json
 
 _FILE = "study.json"
+_ALONE = "alone"
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def add(
     keys: Sequence[str],
     sources: Mapping[str, dict[str, str]] | None = None,
     planned: Planned | None = None,
+    alone: Sequence[str] = (),
 ) -> None:
     """Adds what a command asks for to what is on record of the study.
 
@@ -93,6 +95,7 @@ def add(
         keys: that the command sweeps, which become factors.
         sources: the code of each of the user's own networks, as it is now.
         planned: the design, None of a single run.
+        alone: the names of runs that were typed without a sweep.
     """
     make_directory(study)
     with lock(study / ".lock"):
@@ -112,7 +115,15 @@ def add(
             plans.append(planned)
         if plans:
             content["designs"] = [one.record() for one in plans]
+        if alone:
+            content[_ALONE] = list(dict.fromkeys([*typed_alone(study), *alone]))
         write_json(study / _FILE, content)
+
+
+def typed_alone(study: Path) -> list[str]:
+    """Returns the names of the runs that were typed without a sweep."""
+    found = get(study, _ALONE)
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 def is_recorded(study: Path) -> bool:

@@ -426,7 +426,8 @@ class Sweep:
             sources: dict[str, dict[str, str]] = {}
             for run in self._runs:
                 sources |= run.sources
-            asked.add(self._directory, self._swept, sources, self._planned())
+            alone = () if self._expansion else [run.name for run in self._runs]
+            asked.add(self._directory, self._swept, sources, self._planned(), alone)
             if self._decided:
                 self._decided.put(self._of_jobs[: len(self._decided.reasons)], self._trained)
             recorded_controls.put(self._directory, list(self._controls()))

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import time
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -390,3 +391,17 @@ def test_a_run_of_two_choices_is_shown_for_the_last(stored_run, tmp_path):
     assert set(comparison.runs["tuned_arm"]) == {
         f"{plain}{('learning_rate', 'momentum')}" for plain in names
     }
+
+
+def test_a_run_that_was_typed_alone_stays_whatever_is_chosen_later(stored_run, tmp_path):
+    typed = stored_run("plain=true", "recipe.learning_rate=0.1")
+    chosen = stored_run("plain=true", "recipe.learning_rate=0.4")
+    study = tmp_path / "main"
+    grid = {"recipe.learning_rate": (0.1, 0.4)}
+    record = tuning.Tuned("arm", {}, grid, 0.1, (9,), 1, ((), ()), 0, (typed.name,))
+    asked.add(study, [])
+    tuning.put(study, [record])
+    tuning.put(study, [replace(record, chosen=1, runs=(chosen.name,))])
+    assert list(load(study).runs["run"]) == [chosen.name]
+    asked.add(study, [], alone=[typed.name])
+    assert sorted(load(study).runs["run"]) == sorted([typed.name, chosen.name])
