@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ablation import source
 from ablation.config import UserError
@@ -68,9 +67,9 @@ class Metric:
         """The title with its unit."""
         return f"{self.title}, {self.unit}" if self.unit else self.title
 
-    def fitting(self, values: pd.Series) -> "Metric":
+    def fitting(self, values: np.ndarray) -> "Metric":
         """Returns the metric with as many more digits as some values take to be told apart."""
-        largest = float(values.abs().max())
+        largest = float(np.nanmax(np.abs(values), initial=0))
         if not 0 < largest < 1:
             return self
         wanted = _DIGITS_OF_SMALL - 1 - math.floor(math.log10(largest))

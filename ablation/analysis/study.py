@@ -144,7 +144,7 @@ class Study:
         of_arms, problems, lacking = whole.scored(self.runs)
         of_controls, _, more = whole.scored(self.control_runs)
         if own:
-            whole = replace(whole, own_metric=own.fitting(of_arms["score"]))
+            whole = replace(whole, own_metric=own.fitting(of_arms["score"].to_numpy(float)))
         problems, lacking = [*self.problems, *problems], lacking | more
         complete = [*self.runs["state"], *self.control_runs["state"]].count(store.COMPLETE)
         for metric in dict.fromkeys(lacking.values()):

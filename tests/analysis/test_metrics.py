@@ -244,3 +244,17 @@ def test_what_a_sure_net_says_of_other_classes_is_kept():
     said = unpacked(packed(np.array([1], np.int32), logits))
     assert METRICS["top5"].function(said.labels, said.probabilities) == 1.0
     assert METRICS["log_loss"].function(said.labels, said.probabilities) == pytest.approx(140)
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([1.2e-6, 3.4e-6], "0.000001200"),
+        ([0.012, math.nan], "0.01200"),
+        ([12.0, 3.0], "12.0000"),
+        ([math.nan], ""),
+    ],
+)
+def test_small_values_of_ones_own_metric_have_digits(values, shown):
+    own = METRICS["log_loss"]
+    assert own.fitting(np.array(values)).number(values[0]) == shown
