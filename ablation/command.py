@@ -39,6 +39,9 @@ _GLOBAL = re.compile(r"\s*#\s*@package\s+_global_\s*$", re.MULTILINE)
 _COMPLETION = re.compile(r"(install|uninstall|query)=(bash|fish|zsh)")
 _REFERENCE = "design.reference."
 _REJECTED = "design.rejected="
+_WHOLE = ("dataset", "recipe", "design")
+"""Groups whose files are written to be taken as they are."""
+
 _TUNE = "tune."
 _COMMANDS = ("describe", "export", "report", "watch")
 """What is run by a command of its own, such as `python -m ablation.report`."""
@@ -636,10 +639,6 @@ def _check_choices(words: Sequence[str], options: Sequence[str]) -> None:
                     f"experiment={path.stem} sets {named}, which would be mixed with {word}: type "
                     f"{'this key' if len(sets) == 1 else 'these keys'} too, or leave out {word}."
                 )
-
-
-_WHOLE = ("dataset", "recipe", "design")
-"""Groups whose files are written to be taken as they are."""
 
 
 def _written(path: Path) -> dict[str, Any]:

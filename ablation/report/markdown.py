@@ -10,7 +10,6 @@ from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import Effect
 from ablation.analysis.per_image import OfImages
-from ablation.analysis.shapley import lacks_a_cell
 from ablation.analysis.study import Study
 from ablation.analysis.tables import comparison_effects
 from ablation.records import store
@@ -198,12 +197,11 @@ def _effects(found: Sequence[Effect]) -> Iterator[str]:
 
 def _shares(comparison: Comparison) -> Iterator[str]:
     """Yields what each part brings on average over all orders, of a full grid of few."""
-    found = share_cells(comparison)
-    if not comparison.arms and found.rows:
-        yield notes.SHARES
+    said, found = notes.shares(comparison), share_cells(comparison)
+    if said:
+        yield said
+    if found.rows:
         yield table(found)
-    elif lacks_a_cell(comparison):
-        yield notes.WITHOUT_SHARES
 
 
 def _images(found: Sequence[OfImages]) -> Iterator[str]:

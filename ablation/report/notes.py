@@ -15,6 +15,7 @@ from ablation.analysis.effects import (
 )
 from ablation.analysis.equal_tuning import EqualTuning
 from ablation.analysis.per_image import QUESTIONS_AT_MOST, OfImages
+from ablation.analysis.shapley import lacks_a_cell, shapley_table
 from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS
 from ablation.analysis.starts import of_one_start, starts_table
 from ablation.analysis.study import Study
@@ -32,11 +33,6 @@ _NAMED_AT_MOST = 6
 _TOLD_AT_MOST = 30
 _LISTED_AT_MOST = 100
 
-SHARES = (
-    "What each factor brings, averaged over all orders of changing them (Shapley values); the "
-    "shares add up to what all bring together."
-)
-
 
 def tuning(target: Target) -> str:
     """Returns what a table of trials shows."""
@@ -46,11 +42,6 @@ def tuning(target: Target) -> str:
         "data of the other runs, and mean loss on it. In bold is what was chosen."
     )
 
-
-WITHOUT_SHARES = (
-    "What each factor brings, averaged over all orders (Shapley values), is not told: no seed has "
-    "a score in every cell of the grid."
-)
 
 INTERACTIONS = "What each part adds to the stripped arm, and what is lost when it is left out:"
 
@@ -256,6 +247,21 @@ def _shared(found: Audit) -> list[Note]:
     if not several:
         return [Note(lead=f"Validation {noun} among the training {noun}: none.")]
     return [Note(f"{'; '.join(several)}.", "Warning:")]
+
+
+def shares(comparison: Comparison) -> str:
+    """Returns what the table of shares says, or why there is none; "" of what has no shares."""
+    if lacks_a_cell(comparison):
+        return (
+            "What each factor brings, averaged over all orders (Shapley values), is not told: no "
+            "seed has a score in every cell of the grid."
+        )
+    if shapley_table(comparison).empty:
+        return ""
+    return (
+        "What each factor brings, averaged over all orders of changing them (Shapley values); the "
+        "shares add up to what all bring together."
+    )
 
 
 def score(comparison: Comparison) -> list[Note]:

@@ -8,6 +8,8 @@ import pytest
 from ablation.analysis.reading import load
 from ablation.analysis.shapley import shapley_table, shares
 from ablation.records import asked
+from ablation.report import notes
+from ablation.report.write import write_report
 
 
 def _random(parts, seeds=3):
@@ -62,6 +64,14 @@ def test_not_of_a_grid_with_a_hole(stored_run, tmp_path):
         stored_run(f"arch={arch}", f"plain={plain}")
     (comparison,) = load(tmp_path / "main").comparisons()
     assert shapley_table(comparison).empty
+    assert "no seed has a score in every cell" in notes.shares(comparison)
+    assert "Shares" in (page := _page(tmp_path / "main"))
+    assert 'id="shares-table-0"' not in page
+
+
+def _page(study):
+    write_report(study)
+    return (study / "report.html").read_text()
 
 
 def test_levels_that_are_numbers_have_their_order(stored_run, tmp_path):

@@ -405,3 +405,18 @@ def test_a_run_that_was_typed_alone_stays_whatever_is_chosen_later(stored_run, t
     assert list(load(study).runs["run"]) == [chosen.name]
     asked.add(study, [], alone=[typed.name])
     assert sorted(load(study).runs["run"]) == sorted([typed.name, chosen.name])
+
+
+def test_an_arm_is_known_by_its_trials_where_its_record_lacks_its_data(stored_run, tmp_path):
+    study = tmp_path / "main"
+    trial = stored_run("plain=true").name
+    grid = {"recipe.learning_rate": (0.1,)}
+    old = tuning.Tuned("old", {}, grid, 0.1, (9,), 1, ((trial,),), 0, ("one",))
+    asked.add(study, [])
+    tuning.put(study, [old])
+    tuning.put(study, [replace(old, arm="new", runs=("two",))])
+    (record,) = tuning.tuned(study)
+    assert (record.arm, record.runs) == ("new", ("one", "two"))
+    other = {"recipe.learning_rate": (0.1,), "recipe.momentum": (0.9,)}
+    tuning.put(study, [replace(old, arm="of two keys", grid=other)])
+    assert len(tuning.tuned(study)) == 2

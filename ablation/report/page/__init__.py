@@ -27,7 +27,6 @@ from ablation.analysis.effects import (
     Effect,
 )
 from ablation.analysis.per_image import OfImages, of_images
-from ablation.analysis.shapley import lacks_a_cell
 from ablation.analysis.study import Study
 from ablation.analysis.tables import (
     ablation_table,
@@ -335,11 +334,9 @@ def _more(study: Study, comparison: Comparison, images: Sequence[OfImages]) -> A
     """Yields the other tables, each with its title and what is said of it."""
     if any(question.kind == "interaction" for question in comparison.asked):
         yield "Interactions", [Note(notes.INTERACTIONS)], interaction_cells(comparison)
-    shares = share_cells(comparison)
-    if not comparison.arms and shares.rows:
-        yield "Shares", [Note(notes.SHARES)], shares
-    elif lacks_a_cell(comparison):
-        yield "Shares", [Note(notes.WITHOUT_SHARES)], shares
+    shares = notes.shares(comparison)
+    if shares:
+        yield "Shares", [Note(shares)], share_cells(comparison)
     if images:
         yield (
             images[0].noun.many.capitalize(),
