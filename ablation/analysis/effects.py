@@ -473,6 +473,7 @@ def grid_questions(
     columns: Sequence[str],
     exists: Callable[[dict[str, Any], str], bool] = lambda row, column: True,
     prefix: str = "",
+    telling: Sequence[str] | None = None,
 ) -> list[Question]:
     """Returns what a table of rows and columns is asked.
 
@@ -482,6 +483,7 @@ def grid_questions(
         columns: the levels of the column; the others are compared with the first, the reference.
         exists: whether there can be a net of a row and a column.
         prefix: what names of questions begin with where the levels do not speak for themselves.
+        telling: the row factors by which a question is told from another; by default all.
 
     Returns:
         The contrasts of each row; the main effect of the contrast over all rows and of each row
@@ -504,12 +506,12 @@ def grid_questions(
             if exists(dict(zip(rows, key, strict=True)), level)
         }
         contrasts += [
-            Question("contrast", *pair, _where(rows, key), tuple(terms))
+            Question("contrast", *pair, _where(rows, key, telling), tuple(terms))
             for key, terms in of_row.items()
         ]
         if len(of_row) > 1:
             mains.append(Question("main effect", *pair, "", _mean(list(of_row.values()))))
-            interactions += _interactions(of_row, rows, pair)
+            interactions += _interactions(of_row, rows, pair, telling)
     for i, factor in enumerate(rows if keys else ()):
         mains += _main_effects(keys, rows, i, levels(frame[factor]), exists)
     return [*contrasts, *mains, *interactions]
@@ -554,7 +556,10 @@ def _mean(parts: Sequence[Terms]) -> tuple[tuple[float, Hashable], ...]:
 
 
 def _interactions(
-    of_row: Mapping[tuple, Terms], rows: Sequence[str], pair: tuple[str, str]
+    of_row: Mapping[tuple, Terms],
+    rows: Sequence[str],
+    pair: tuple[str, str],
+    telling: Sequence[str] | None,
 ) -> list[Question]:
     """Returns, for rows that differ in one factor, the later contrast minus the first."""
     found = []
@@ -565,16 +570,20 @@ def _interactions(
             first = firsts.setdefault(same, key)
             if first != key:
                 against = f"{_where([factor], [key[i]])} against {_where([factor], [first[i]])}"
-                fixed = _where([*rows[:i], *rows[i + 1 :]], same)
+                fixed = _where([*rows[:i], *rows[i + 1 :]], same, telling)
                 where = ", ".join(filter(None, [against, fixed]))
                 opposite = [(-weight, cell) for weight, cell in of_row[first]]
                 found.append(Question("interaction", *pair, where, (*terms, *opposite)))
     return found
 
 
-def _where(names: Sequence[str], key: Sequence[Any]) -> str:
-    levels_in_words = (readable(str(value)) for value in key)
-    return ", ".join(f"{name} {one}" for name, one in zip(names, levels_in_words, strict=True))
+def _where(names: Sequence[str], key: Sequence[Any], telling: Sequence[str] | None = None) -> str:
+    """Returns factors with their levels, in words; if `telling` is given, of these factors."""
+    return ", ".join(
+        f"{name} {readable(str(level))}"
+        for name, level in zip(names, key, strict=True)
+        if telling is None or name in telling
+    )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ablation.analysis import tuning
-from ablation.analysis.comparison import Comparison, combinations, once
+from ablation.analysis.comparison import Comparison, combinations, once, varying
 from ablation.analysis.effects import (
     EFFECT_COLUMNS,
     Effect,
@@ -199,6 +199,7 @@ def questions(comparison: Comparison) -> list[Question]:
         [comparison.reference, *comparison.others],
         comparison.exists,
         comparison.prefix,
+        list(varying(comparison.runs, comparison.rows)),
     )
 
 

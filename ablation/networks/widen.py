@@ -1,6 +1,7 @@
 """The child process that widens networks: `python -m ablation.networks.widen`.
 
-The order is JSON, a `backend` and a list of `searches`; the answer is a list of what was found.
+The order is JSON, a `backend` and a list of `searches`; the answer is a list of what was found, or
+why nothing could be.
 Only parameters are counted, nothing is trained.
 """
 
@@ -45,30 +46,33 @@ def work(line: str) -> tuple[int, str]:
             return None
         return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
+    def answer(search: dict[str, Any]) -> dict[str, Any]:
+        target = counted(search["target"], search["target"]["parts"])
+        own = counted(search, search["parts"])
+        found: dict[str, Any] = {"own": own, "target": target}
+        if own and target and own < (1 - WITHIN) * target:
+            start = search["parts"][PART]
+
+            def count(width: int) -> int | None:
+                try:
+                    return counted(search, search["parts"] | {PART: width})
+                except (UserError, ValueError):  # No such width, by its signature or by Keras.
+                    return None
+
+            if levels := search.get("levels"):
+                known = {start: own} | {one: count(one) or 0 for one in levels}
+                level, parameters = closest(known, target)
+            else:
+                level, parameters = widened(count, start, own, target)
+            found |= {"level": level, "parameters": parameters}
+        return found
+
     found = []
-    try:
-        for search in order["searches"]:
-            target = counted(search["target"], search["target"]["parts"])
-            own = counted(search, search["parts"])
-            answer: dict[str, Any] = {"own": own, "target": target}
-            if own and target and own < (1 - WITHIN) * target:
-                start = search["parts"][PART]
-
-                def count(width: int, one: dict[str, Any] = search) -> int | None:
-                    try:
-                        return counted(one, one["parts"] | {PART: width})
-                    except (UserError, ValueError):  # No such width, by its signature or by Keras.
-                        return None
-
-                if levels := search.get("levels"):
-                    known = {start: own} | {one: count(one) or 0 for one in levels}
-                    level, parameters = closest(known, target)
-                else:
-                    level, parameters = widened(count, start, own, target)
-                answer |= {"level": level, "parameters": parameters}
-            found.append(answer)
-    except UserError as error:
-        return 1, str(error)
+    for search in order["searches"]:
+        try:
+            found.append(answer(search))
+        except UserError as error:  # Of this network; the others may be as they should.
+            found.append({"why": str(error)})
     return 0, json.dumps(found)
 
 

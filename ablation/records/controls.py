@@ -1,6 +1,6 @@
 """Which runs of a study are controls, in its `study.json`: of what kind, and beside which run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,18 +39,27 @@ def controls(study: Path) -> list[Control]:
 
 def without(study: Path) -> list[str]:
     """Returns in words what was asked for as a control and is none."""
-    return [line for lines in _lines(asked.get(study, _WITHOUT)).values() for line in lines]
+    lines = (line for of_kind in _lines(asked.get(study, _WITHOUT)).values() for line in of_kind)
+    return list(dict.fromkeys(line for _, line in lines))
 
 
-def put_without(study: Path, said: Mapping[str, Sequence[str]]) -> None:
-    """Puts on record why arms have no control, in place of what was said of the same kinds.
+def put_without(study: Path, said: Mapping[str, Mapping[str, str]], arms: Collection[str]) -> None:
+    """Puts on record why arms have no control, in place of what was said of the same.
+
+    Args:
+        study: its folder.
+        said: of kinds of controls, a line for the run of each arm that has none.
+        arms: the names of all runs that controls of these kinds were asked for.
 
     Raises:
         UserError: the record is damaged.
     """
 
-    def changed(stored: Any) -> dict[str, list[str]]:
-        found = _lines(stored) | {kind: list(lines) for kind, lines in said.items()}
+    def changed(stored: Any) -> dict[str, Lines]:
+        found = _lines(stored)
+        for kind, lines in said.items():
+            kept = [one for one in found.get(kind, []) if one[0] and one[0] not in arms]
+            found[kind] = [*kept, *([run, line] for run, line in lines.items())]
         return {kind: lines for kind, lines in found.items() if lines}
 
     known = asked.get(study, _WITHOUT)
@@ -58,8 +67,17 @@ def put_without(study: Path, said: Mapping[str, Sequence[str]]) -> None:
         asked.update(study, _WITHOUT, changed)
 
 
-def _lines(stored: Any) -> dict[str, list[str]]:
-    return stored if isinstance(stored, dict) else {}
+Lines = list[list[str]]
+"""Pairs of the name of a run and what is said of it."""
+
+
+def _lines(stored: Any) -> dict[str, Lines]:
+    """Returns what is said of each kind; in records of before no line tells its run."""
+    kinds = stored if isinstance(stored, dict) else {}
+    return {
+        kind: [["", one] if isinstance(one, str) else list(one) for one in lines]
+        for kind, lines in kinds.items()
+    }
 
 
 def _read(stored: Any) -> list[Control]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from ablation.analysis.comparison import Comparison, combinations
+from ablation.analysis.comparison import Comparison, combinations, varying
 from ablation.analysis.effects import (
     CONFIRMED,
     DISAGREES,
@@ -156,7 +156,8 @@ def _did_not_learn(comparison: Comparison) -> tuple[list[str], list[str]]:
         f"Not every seed learns: {_shortly(parted)} and stayed near chance in the others, so a "
         "mean over its seeds says little."
     ]
-    none = [f"Near chance in every seed: {_shortly(untrained)}."]
+    every = " in every seed" if runs["seed"].nunique() > 1 else ""
+    none = [f"Near chance{every}: {_shortly(untrained)}."]
     return told if parted else [], none if untrained else []
 
 
@@ -182,10 +183,13 @@ def _cell(comparison: Comparison, key: Sequence[str]) -> str:
     *row, column = key
     if comparison.arms:
         return readable(str(column))
+    telling = varying(comparison.runs, comparison.rows)
     where = ", ".join(
-        f"{name} {readable(str(level))}" for name, level in zip(comparison.rows, row, strict=True)
+        f"{name} {readable(str(level))}"
+        for name, level in zip(comparison.rows, row, strict=True)
+        if name in telling
     )
-    return f"{comparison.prefix}{readable(str(column))} at {where}"
+    return f"{comparison.prefix}{readable(str(column))}{f' at {where}' if where else ''}"
 
 
 def _without_verdict(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]:

@@ -53,7 +53,7 @@ def as_json(
         "ablation": metadata.version("ablation"),
         "study": study.directory.name,
         "states": {str(k): int(v) for k, v in study.all_runs["state"].value_counts().items()},
-        "answers": [_said(note) for note in notes.answers(comparisons, images)],
+        "answers": [_said(note, " ") for note in notes.answers(comparisons, images)],
         "comparisons": [
             _comparison(comparison, of_images)
             for comparison, of_images in zip(comparisons, images, strict=True)
@@ -155,9 +155,9 @@ def _comparison(comparison: Comparison, images: Sequence[OfImages]) -> dict[str,
     return described
 
 
-def _said(note: Note) -> str:
-    items = f" {'; '.join(note.items)}" if note.items else ""
-    return " ".join(part for part in (note.lead, note.text) if part) + items
+def _said(note: Note, between: str = "; ") -> str:
+    """Returns a note as one text, what stands in a list with something between."""
+    return " ".join(part for part in (note.lead, note.text, between.join(note.items)) if part)
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

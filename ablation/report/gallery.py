@@ -192,7 +192,7 @@ def _predictions(study: Study, comparison: Comparison, runs: pd.DataFrame) -> Pr
             break
         with contextlib.suppress(OSError, ValueError):
             found[int(seed)] = study.predictions(name)
-    return Predictions(row, first["column"], found)
+    return Predictions(row, f"{comparison.prefix}{first['column']}", found)
 
 
 def _place(runs: pd.DataFrame) -> str:

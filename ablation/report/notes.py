@@ -76,13 +76,13 @@ def title(comparison: Comparison) -> str:
 
 
 def answers(comparisons: Sequence[Comparison], images: Sequence[Sequence[OfImages]]) -> list[Note]:
-    """Returns the answer of each comparison, a paragraph each."""
+    """Returns the answer of each comparison: its first sentence, and a list of the others."""
     found = []
     for comparison, of_images in zip(comparisons, images, strict=True):
         sentences = answer(comparison, of_images)
         if sentences:
             about = f"{title(comparison)}." if len(comparisons) > 1 else ""
-            found.append(Note(" ".join(sentences), about))
+            found.append(Note(sentences[0], about, tuple(sentences[1:])))
     return found
 
 

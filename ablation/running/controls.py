@@ -95,25 +95,31 @@ def widened(expansion: Expansion, runs: Sequence[Run], design: str) -> Widened:
         of_pair[place] = hashlib.sha256(json.dumps(search, sort_keys=True).encode()).hexdigest()[:8]
         searches[of_pair[place]] = search | {"backend": runs[place].config.backend}
     answers = _answers(searches, runs[0])
-    found, said, without = [], dict[str, None](), dict[str, None]()
+    found, said, without = [], dict[str, None](), dict[int, str]()
     for place, full in pairs.items():
         answer = answers[of_pair[place]]
+        if "why" in answer:
+            named = _named(jobs[place])
+            without[place] = f"control=capacity: {named} cannot be counted: {answer['why']}"
+            continue
         if "level" not in answer:
             continue
         if answer["level"] == runs[place].config.parts[widen.PART]:
             closest = "no width comes closer than the arm as it is"
-            without[f"{_lost(jobs[place], answer)}; {closest}"] = None
+            without[place] = f"{_lost(jobs[place], answer)}; {closest}"
             continue
         facts = answer | {"search": of_pair[place], "part": widen.PART}
         keys = {f"{PARTS}{widen.PART}": answer["level"]}
         found.append(Change(CAPACITY, place, keys, facts, full))
         said[_told(jobs[place], answer)] = None
     if not found and not without:
-        without["control=capacity: no arm has 1 % fewer parameters than the full network"] = None
+        none = "control=capacity: no arm has 1 % fewer parameters than the full network"
+        without = dict.fromkeys(range(len(jobs)), none)
     known = [job.control for job in expansion.jobs if job.control]
     jobs = [*jobs, *_jobs(jobs, [*known, *found])]
-    uncontrolled = expansion.uncontrolled | {CAPACITY: tuple(without)}
-    return Widened(replace(expansion, jobs=jobs, uncontrolled=uncontrolled), [*said, *without])
+    uncontrolled = expansion.uncontrolled | {CAPACITY: without}
+    lines = dict.fromkeys([*said, *without.values()])
+    return Widened(replace(expansion, jobs=jobs, uncontrolled=uncontrolled), list(lines))
 
 
 def full_of(expansion: Expansion, runs: Sequence[Run], design: str) -> dict[int, int]:
@@ -218,9 +224,13 @@ def _told(job: Job, answer: Mapping[str, Any]) -> str:
 
 def _lost(job: Job, answer: Mapping[str, Any]) -> str:
     """Returns how many parameters an arm has, and the full network."""
-    named = ", ".join(f"{key}={level}" for key, level in job.levels.items())
     own, target = answer["own"], answer["target"]
-    return f"control=capacity: {named} has {own:,} parameters, the full network {target:,}"
+    return f"control=capacity: {_named(job)} has {own:,} parameters, the full network {target:,}"
+
+
+def _named(job: Job) -> str:
+    """Returns an arm as a user would type it."""
+    return ", ".join(f"{key}={level}" for key, level in job.levels.items())
 
 
 @dataclass(frozen=True)
@@ -229,11 +239,11 @@ class Lesioned:
 
     Attributes:
         controls: for the record.
-        said: what could not be done, a line each.
+        said: what could not be done, of the run of each arm.
     """
 
     controls: list[Control]
-    said: list[str]
+    said: dict[str, str]
 
 
 def keeping(expansion: Expansion, runs: Sequence[Run], design: str) -> Expansion:
@@ -266,11 +276,11 @@ def lesions(
     pairs = [(runs[one], runs[full]) for one, full in everyone if runs[one].name != runs[full].name]
     if not any(_in_parts_alone(*pair) for pair in pairs):
         text = "control=lesion: no arm differs from the full network in parts alone"
-        return Lesioned([], [text])
-    found, said = [], dict[str, None]()
+        return Lesioned([], {run.name: text for run in runs})
+    found, said = [], dict[str, str]()
     for run, full in pairs:
         if not _in_parts_alone(run, full):
-            said[f"control=lesion: {run.network.name} differs in more than parts"] = None
+            said[run.name] = f"control=lesion: {run.network.name} differs in more than parts"
             continue
         if not {run.name, full.name} <= {*trained}:
             continue
@@ -278,7 +288,7 @@ def lesions(
             continue  # It is a hole, and said as such.
         if full.config.epochs not in saves.kept_weights(full.directory / "weights"):
             text = f"control=lesion: {full.name} has no weights, since it was trained before"
-            said[f"{text}; with rerun=all it is trained again and keeps them"] = None
+            said[run.name] = f"{text}; with rerun=all it is trained again and keeps them"
             continue
         weights = store.read_json(full.directory / "result.json")["weights_sha256"]
         text = json.dumps([run.config.parts, weights], sort_keys=True)
@@ -295,8 +305,8 @@ def lesions(
         try:
             children.answer("ablation.training.lesion", line, environment.child(full.config))
         except UserError as error:
-            said[f"control=lesion: {full.name} could not be judged: {error}"] = None
-    return Lesioned(found, list(said))
+            said[full.name] = f"control=lesion: {full.name} could not be judged: {error}"
+    return Lesioned(found, said)
 
 
 def _in_parts_alone(run: Run, full: Run) -> bool:

@@ -95,14 +95,14 @@ class Expansion:
         swept: the keys that the command varies.
         space: the factors and their levels, as they were typed.
         until: at most how many seeds are trained until its questions are decided, 0 where all are.
-        uncontrolled: of kinds of controls, in words, why arms have none.
+        uncontrolled: of kinds of controls, in words, why the job of an arm has none, by its place.
     """
 
     jobs: list[Job]
     swept: list[str]
     space: Space
     until: int = 0
-    uncontrolled: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    uncontrolled: dict[str, dict[int, str]] = field(default_factory=dict)
 
     @property
     def of_arms(self) -> list[Job]:

@@ -432,7 +432,12 @@ class Sweep:
                 self._decided.put(self._of_jobs[: len(self._decided.reasons)], self._trained)
             recorded_controls.put(self._directory, list(self._controls()))
             if self._expansion:
-                recorded_controls.put_without(self._directory, self._expansion.uncontrolled)
+                self._put_without(
+                    {
+                        kind: {self._of_jobs[place].name: line for place, line in lines.items()}
+                        for kind, lines in self._expansion.uncontrolled.items()
+                    }
+                )
             if self._buying:
                 self._buying.record()
         except OSError as error:
@@ -468,10 +473,16 @@ class Sweep:
             return
         design, trained = self._configs[0].design.name, {run.name for run in self._trained}
         found = controls.lesions(self._expansion, self._of_jobs, design, trained)
-        for line in found.said:
+        for line in dict.fromkeys(found.said.values()):
             self._console.print(line, soft_wrap=True, highlight=False)
         recorded_controls.put(self._directory, found.controls)
-        recorded_controls.put_without(self._directory, {LESION: found.said})
+        self._put_without({LESION: found.said})
+
+    def _put_without(self, said: dict[str, dict[str, str]]) -> None:
+        """Puts on record why arms have no control: of kinds, a line for the run of each."""
+        assert self._expansion
+        arms = {run.name for run in self._of_jobs[: len(self._expansion.of_arms)]}
+        recorded_controls.put_without(self._directory, said, arms)
 
     @property
     def widens(self) -> bool:

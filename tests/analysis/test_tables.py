@@ -151,7 +151,7 @@ def test_levels_that_do_not_speak_for_themselves_are_named(stored_run, tmp_path)
     (found,) = reading.load(tmp_path / "main").comparisons("preact")
     assert "preact true − false" in markdown.accuracy(found)
     (effect,) = tables.comparison_effects(found)
-    assert effect.sentence().startswith("preact true minus false at arch 20")
+    assert effect.sentence().startswith("preact true minus false: ")
 
 
 def test_a_complete_run_without_what_a_metric_needs_is_named(stored_run, tmp_path):

@@ -75,7 +75,7 @@ def test_seeds_that_part_into_trained_and_untrained_come_first(grid):
     }
     text = _answer(grid(parted, 4))
     assert text.startswith(
-        "Not every seed learns: plain at arch 20 learned in 2 of 4 seeds and stayed near chance"
+        "Not every seed learns: plain learned in 2 of 4 seeds and stayed near chance"
     )
 
 
@@ -94,7 +94,27 @@ def test_arms_that_learned_in_no_seed_are_named_too(grid):
 def test_a_study_in_which_no_net_learns_says_so(grid):
     chance = {("20", "true"): [0.10, 0.11, 0.1], ("20", "false"): [0.115, 0.125, 0.115]}
     text = _answer(grid(chance, 3))
-    assert "Near chance in every seed: plain at arch 20 and residual at arch 20." in text
+    assert "Near chance in every seed: plain and residual." in text
+
+
+def test_what_all_rows_share_is_not_repeated(stored_run, tmp_path):
+    for preact, better in (("true", 0.1), ("false", 0.3)):
+        for plain in ("true", "false"):
+            score = 0.5 + better * (plain == "false")
+            stored_run("arch=20", f"preact={preact}", f"plain={plain}", val_accuracy=score)
+    (found,) = load(tmp_path / "main").comparisons("plain")
+    text = " ".join(answer(found))
+    assert "with residual is 30.00 points higher than with plain at preact false" in text
+    assert "arch" not in text
+    (interaction,) = (one for one in comparison_effects(found) if one.kind == "interaction")
+    assert interaction.where == "preact true against preact false"
+    assert accuracy_cells(found).header[0] == "arch"
+
+
+def test_with_one_seed_nets_near_chance_are_so_in_no_other(stored_run, tmp_path):
+    for plain in ("true", "false"):
+        stored_run(f"plain={plain}", val_accuracy=0.1)
+    assert "Near chance: plain and residual." in _answer(tmp_path / "main")
 
 
 def test_of_many_rows_of_one_seed_the_largest_is_told(grid):
@@ -200,7 +220,7 @@ def test_what_is_open_says_what_would_settle_it(grid):
         ("20", "false"): [0.81, 0.83, 0.80, 0.83],
     }
     text = _answer(grid(close, 4))
-    assert "Open: residual − plain at arch 20." in text
+    assert "Open: residual − plain." in text
     found = re.search(r"about (\d+) seeds would settle it: (\d+) more, about ([\d:]+)", text)
     assert int(found[2]) == int(found[1]) - 4
     # So many seeds of two runs of 9 s each.
@@ -267,9 +287,7 @@ def test_where_the_exact_test_disagrees_it_is_said_aloud(grid):
         ("20", "false"): [one + gain for one, gain in zip(base, gains, strict=True)],
     }
     text = _answer(grid(scores, 8))
-    assert (
-        "The exact sign-flip test disagrees with the t test on residual − plain at arch 20." in text
-    )
+    assert "The exact sign-flip test disagrees with the t test on residual − plain." in text
 
 
 def test_one_seed_of_a_roadmap_is_told_step_by_step(stored_design):
@@ -406,7 +424,7 @@ def test_an_interaction_is_neither_good_nor_bad(grid):
 def test_nothing_is_zero_points_higher(grid):
     same = {("20", "true"): [0.5, 0.6, 0.7], ("20", "false"): [0.5, 0.6, 0.7]}
     text = _answer(grid(same, 3))
-    assert "accuracy with residual is the same as with plain at arch 20" in text
+    assert "accuracy with residual is the same as with plain (" in text
     assert "0.00 points" not in text
 
 

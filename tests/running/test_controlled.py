@@ -11,6 +11,7 @@ from ablation.analysis.reading import load
 from ablation.designs import Space
 from ablation.designs.registry import DESIGNS
 from ablation.factors import spelled
+from ablation.networks import widen
 from ablation.records import asked, controls, store
 from ablation.report import notes
 from ablation.report.as_json import as_json
@@ -149,15 +150,56 @@ def test_an_arm_that_no_width_brings_closer_is_said_and_not_trained(config, monk
         "control=capacity: parts.se=false has 2,410 parameters, the full network 2,474; no width "
         "comes closer than the arm as it is"
     )
-    assert found.said == [said] and found.expansion.uncontrolled == {"capacity": (said,)}
+    assert found.said == [said] and found.expansion.uncontrolled == {"capacity": {1: said}}
     assert found.expansion.jobs == expansion.jobs
+
+
+def test_an_arm_whose_network_cannot_be_counted_is_said_and_the_others_are_widened(
+    config, monkeypatch
+):
+    levels = {"parts.se": (True, False), "parts.preact": (True, False)}
+    expansion, runs = _expanded(config, **levels)
+    jobs = [replace(job, config={"parts": {}}) for job in expansion.jobs]
+    expansion = replace(expansion, jobs=jobs)
+    wider = {"own": 2000, "target": 2474, "level": 20, "parameters": 2480}
+    monkeypatch.setattr(running, "_search", lambda run, full: run.config.parts)
+    monkeypatch.setattr(
+        running,
+        "_answers",
+        lambda searches, run: {
+            name: wider if search["se"] else {"why": "net.py line 3: no such layer"}
+            for name, search in searches.items()
+        },
+    )
+    found = running.widened(expansion, runs, "leave_one_out")
+    said = (
+        "control=capacity: parts.se=false, parts.preact=true cannot be counted: net.py line 3: "
+        "no such layer"
+    )
+    assert list(found.expansion.uncontrolled["capacity"].values()) == [said]
+    assert said in found.said
+    assert [job.control.kind for job in found.expansion.jobs if job.control] == ["capacity"]
+
+
+def test_a_search_that_fails_ends_no_other(tmp_path):
+    broken = NET.replace("    if gate:", "    if not gate:\n        1 / 0\n    if gate:")
+    (tmp_path / "net.py").write_text(broken)
+    net = {"arch": f"{tmp_path}/net.py:build", "shape": [8, 8, 1], "classes": 3, "vocabulary": None}
+    target = net | {"parts": {"width": 16}}
+    narrow = net | {"parts": {"width": 8}, "target": target}
+    searches = [narrow | {"parts": {"width": 8, "gate": False}}, narrow]
+    code, text = widen.work(json.dumps({"backend": "tensorflow", "searches": searches}))
+    failed, able = json.loads(text)
+    assert code == 0 and "ZeroDivisionError" in failed["why"]
+    assert (able["level"], able["parameters"]) == (16, able["target"])
 
 
 def test_a_lesion_of_arms_that_differ_in_no_part_is_said(config):
     expansion, runs = _expanded(config, **{"recipe.momentum": (0.9, 0.0)})
     trained = [run.name for run in runs]
     found = running.lesions(expansion, runs, "leave_one_out", trained)
-    assert found.said == ["control=lesion: no arm differs from the full network in parts alone"]
+    said = "control=lesion: no arm differs from the full network in parts alone"
+    assert found.said == dict.fromkeys(trained, said)
 
 
 def test_an_arm_of_other_data_has_the_reference_for_its_full_network(config):
@@ -173,9 +215,22 @@ def test_why_there_is_no_control_stays_in_the_report(stored_run, tmp_path):
         stored_run(f"plain={plain}")
     study = tmp_path / "main"
     asked.add(study, [])
-    controls.put_without(study, {"lesion": ["no parts"], "capacity": ["no width"]})
-    controls.put_without(study, {"capacity": []})
+    said = {"lesion": {"a": "no parts", "b": "no parts"}, "capacity": {"a": "no width"}}
+    controls.put_without(study, said, ["a", "b"])
+    controls.put_without(study, {"capacity": {}}, ["a"])
     loaded = load(study)
     assert as_json(loaded, [], [], claimed(loaded))["without_control"] == ["no parts"]
     (note,) = notes.outside(loaded, loaded.comparisons())
     assert (note.lead, note.items) == ("Without a control:", ("no parts",))
+
+
+def test_a_command_of_other_arms_leaves_what_an_earlier_one_said(tmp_path):
+    asked.add(tmp_path, [])
+    asked.update(tmp_path, "uncontrolled", lambda known: {"capacity": ["of a record of before"]})
+    assert controls.without(tmp_path) == ["of a record of before"]
+    controls.put_without(tmp_path, {"lesion": {"a": "no weights"}}, ["a", "b"])
+    assert controls.without(tmp_path) == ["of a record of before", "no weights"]
+    controls.put_without(tmp_path, {"lesion": {"c": "no parts"}, "capacity": {}}, ["c"])
+    assert controls.without(tmp_path) == ["no weights", "no parts"]
+    controls.put_without(tmp_path, {"lesion": {}}, ["a", "b"])
+    assert controls.without(tmp_path) == ["no parts"]

@@ -4,9 +4,28 @@ const NEAR = 40; // Pixels within which a point is meant.
 
 const WHOLE = [1, 2, 5].flatMap((digit) => Array.from({ length: 10 }, (_, power) => digit * 10 ** power)).sort((a, b) => a - b);
 
+// Returns how uPlot draws the points of a level that is told by its mark too.
+function marks(mark, size) {
+  return (u, series, first, last) => {
+    const fill = new Path2D();
+    const [xs, ys] = [u.data[0], u.data[series]];
+    for (let place = first; place <= last; place++) {
+      if (ys[place] === null || ys[place] === undefined) continue;
+      const spot = [u.valToPos(xs[place], "x", true), u.valToPos(ys[place], "y", true)];
+      corners(mark, ...spot, (size * devicePixelRatio) / 2).forEach((corner, number) => fill[number ? "lineTo" : "moveTo"](...corner));
+      fill.closePath();
+    }
+    const { left, top, width, height } = u.bbox;
+    const clip = new Path2D();
+    const room = size * devicePixelRatio;
+    clip.rect(left - room, top - room, width + 2 * room, height + 2 * room);
+    return { stroke: null, fill, clip, flags: 3 };
+  };
+}
+
 class Chart {
-  // lines: {key, name, xs, ys, shade, dash, width, dots, low, high, broken, tip(place)}, drawn in their
-  // order; a broken one ends in a cross.
+  // lines: {key, name, xs, ys, shade, dash, width, dots, mark, low, high, broken, tip(place)}, drawn in
+  // their order; a broken one ends in a cross.
   // view: {title, x, y, logX, logY, xTicks, zoom, isolated, onZoom, onIsolate, height, label}.
   constructor(host, lines, view) {
     this.host = host;
@@ -49,6 +68,7 @@ class Chart {
           size: line.size ?? 6,
           fill: shade,
           stroke: shade,
+          ...(MARKS[(line.mark ?? 0) % MARKS.length].length ? { paths: marks(line.mark, line.size ?? 6) } : {}),
         },
         paths: line.dots === "only" ? () => null : undefined,
       };
@@ -436,7 +456,7 @@ class Widget {
     return { x: whole(x), y: whole(y) };
   }
 
-  // panels: [{title, lines, view}]; names: [{key, name, shade, dash, dots}] for the legend.
+  // panels: [{title, lines, view}]; names: [{key, name, shade, dash, dots, mark}] for the legend.
   show(panels, names, remark) {
     const scroll = scrollY;
     for (const chart of this.charts) chart.remove();
@@ -464,7 +484,7 @@ class Widget {
     const buttons = names.map((one) => {
       const pressed = isolated === one.key;
       const attributes = { type: "button", "aria-pressed": String(pressed), onclick: () => onIsolate(pressed ? null : one.key) };
-      return element("button", attributes, sample(one.shade, one.dash ?? [], one.dots), one.name);
+      return element("button", attributes, sample(one.shade, one.dash ?? [], one.dots, one.mark), one.name);
     });
     if (isolated || this.zoom) {
       const reset = () => {

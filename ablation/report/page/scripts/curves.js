@@ -122,9 +122,10 @@ class Curves extends Widget {
   dashes(place, { shade, dash }) {
     const level = this.level(shade, place);
     if (dash) return DASHES[this.level(dash, place) % DASHES.length];
-    const reference = shade?.name === this.chapter.column && shade.levels[level] === this.chapter.reference;
-    // Beyond the colours that there are, lines tell levels apart.
-    return reference ? DASHES[1] : DASHES[(2 * Math.floor(level / SHADES)) % DASHES.length];
+    const reference = shade?.name === this.chapter.column ? shade.levels.indexOf(this.chapter.reference) : -1;
+    if (level === reference) return DASHES[1];
+    const others = [DASHES[0], ...DASHES.slice(2)];
+    return others[(level - (reference >= 0 && level > reference)) % others.length];
   }
 
   said(value, smoothed, set) {

@@ -55,9 +55,9 @@ class Layers extends Widget {
         if (!xs.length) return;
         const values = xs.map((depth) => by.get(depth).map(([value]) => value));
         const key = named(shade, one);
-        names.set(key, { key, name: key, shade: color(one) });
+        names.set(key, { key, name: key, shade: color(one), dots: true, mark: one });
         lines.push({
-          key, xs, ys: values.map(mean), shade: color(one), dots: xs.length < 40, size: 4,
+          key, xs, ys: values.map(mean), shade: color(one), dots: xs.length < 40, size: 5, mark: one,
           low: values.map((of) => Math.min(...of)), high: values.map((of) => Math.max(...of)),
           tip: (index) => [by.get(xs[index])[0][1], key, `depth ${xs[index]}`, exact(mean(values[index])), `mean of ${values[index].length}`],
         });

@@ -3,6 +3,15 @@
 const SVG = "http://www.w3.org/2000/svg";
 const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3]];
 const SHADES = 8;
+// Corners of marks within a circle of radius 1; the first is that circle. One fewer than would
+// repeat with the colours.
+const MARKS = [
+  [],
+  [[-0.85, -0.85], [0.85, -0.85], [0.85, 0.85], [-0.85, 0.85]],
+  [[0, -1.1], [1.05, 0.8], [-1.05, 0.8]],
+  [[0, -1.2], [1.2, 0], [0, 1.2], [-1.2, 0]],
+  [[0, 1.1], [1.05, -0.8], [-1.05, -0.8]],
+];
 
 function style(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -75,12 +84,21 @@ function tick(label, checked, change) {
   return element("label", {}, box, label);
 }
 
-function sample(shade, dash, dots) {
+// Returns the corners of the mark of a level, of a radius about a point; none for a circle.
+function corners(mark, x, y, radius) {
+  return MARKS[(mark ?? 0) % MARKS.length].map(([right, down]) => [x + radius * right, y + radius * down]);
+}
+
+// A line, or the mark of a level, for a legend.
+function sample(shade, dash, dots, mark) {
   const drawn = document.createElementNS(SVG, "svg");
   drawn.setAttribute("viewBox", "0 0 26 10");
   drawn.setAttribute("aria-hidden", "true");
-  const line = document.createElementNS(SVG, dots ? "circle" : "line");
-  const set = dots
+  const marked = dots ? corners(mark, 13, 5, 4) : [];
+  const line = document.createElementNS(SVG, marked.length ? "polygon" : dots ? "circle" : "line");
+  const set = marked.length
+    ? { points: marked.map((corner) => corner.join()).join(" "), fill: shade }
+    : dots
     ? { cx: 13, cy: 5, r: 4, fill: shade }
     : { x1: 1, x2: 25, y1: 5, y2: 5, stroke: shade, "stroke-width": 2.5, "stroke-dasharray": dash.join(" ") };
   for (const [name, value] of Object.entries(set)) line.setAttribute(name, value);

@@ -69,19 +69,20 @@ class Final extends Points {
         const shift = x.numbers ? 0 : apart * (one - (shade.levels.length - 1) / 2);
         const at = (found) => (x.numbers ? x.numbers[x.of[found.place]] : x.of[found.place] + shift);
         const tint = color(shade === x ? 1 : one);
+        const mark = shade === x ? 0 : one;
         const means = new Map();
         for (const found of members) means.set(at(found), [...(means.get(at(found)) ?? []), found]);
         const xs = [...means.keys()].sort((a, b) => a - b);
         const averages = xs.map((place) => mean(means.get(place).map((found) => found.value)));
         const joined = x.numbers !== null;
         const key = label;
-        names.set(key, { key, name: label, shade: tint, dots: !joined });
+        names.set(key, { key, name: label, shade: tint, dots: true, mark });
         lines.push({
-          key, xs: members.map(at), ys: members.map((found) => found.value), shade: faded(tint, 0.55), dots: "only", size: 6,
+          key, xs: members.map(at), ys: members.map((found) => found.value), shade: faded(tint, 0.55), dots: "only", size: 6, mark,
           tip: (place) => [members[place].run.name, `${x.name} ${x.levels[x.of[members[place].place]]}`, `${exact(members[place].value)} ${score.unit}`],
         });
         lines.push({
-          key, xs, ys: averages, shade: tint, dots: joined ? true : "only", size: 10,
+          key, xs, ys: averages, shade: tint, dots: joined ? true : "only", size: 10, mark,
           tip: (place) => [label, `${x.name} ${x.levels[x.of[means.get(xs[place])[0].place]]}`, `${exact(averages[place])} ${score.unit}`, `mean of ${means.get(xs[place]).length}`],
         });
       }
@@ -140,8 +141,8 @@ class Cost extends Points {
       const of = points.filter((one) => one.level === level);
       if (!of.length) return;
       const key = named(shade, level);
-      names.push({ key, name: key, shade: color(level), dots: true });
-      lines.push({ key, xs: of.map((one) => one.x), ys: of.map((one) => one.y), shade: color(level), dots: "only", size: 10, tip: (place) => tip(of[place]) });
+      names.push({ key, name: key, shade: color(level), dots: true, mark: level });
+      lines.push({ key, xs: of.map((one) => one.x), ys: of.map((one) => one.y), shade: color(level), dots: "only", size: 10, mark: level, tip: (place) => tip(of[place]) });
     });
     this.show([{ title: "Cost", lines, view: { x: data.costs[cost], y: this.heading(score), logX: log, padX: 0.06 } }], names, `A point is an arm, the mean of its runs.${front.length > 1 ? " On the dashed line is whatever nothing cheaper beats." : ""}`);
   }
