@@ -129,7 +129,8 @@ def _over_images(images: Sequence[OfImages]) -> Iterator[str]:
         assert one.spread
         low, high = one.effect.metric.bounds(*one.spread.over_images)
         of = f" of the first {QUESTIONS_AT_MOST}" if len(images) == QUESTIONS_AT_MOST else ""
-        what = "it" if len(able) == 1 else f"the largest difference{of} ({_named(one.effect)})"
+        largest = f"the largest difference{of} ({_named(one.effect)})"
+        what = "the difference" if len(able) == 1 else largest
         if one.n < one.effect.n:
             what += f", over the {counted(one.n, 'seed')} with predictions,"
         yield (
