@@ -212,8 +212,8 @@ class Config:
     report: ReportConfig = field(default_factory=ReportConfig)
 
 
-def declare(parts: Iterable[str], dataset: DatasetConfig) -> None:
-    """Makes keys of the configuration of what networks and sources of data can be asked for.
+def schema_of(parts: Iterable[str], dataset: DatasetConfig) -> DictConfig:
+    """Returns what Hydra checks a configuration by, with all that can be asked for.
 
     Args:
         parts: of the networks that a command names.
@@ -221,6 +221,11 @@ def declare(parts: Iterable[str], dataset: DatasetConfig) -> None:
     """
     schema = OmegaConf.structured(Config(parts=dict.fromkeys(parts, MISSING), dataset=dataset))
     OmegaConf.set_struct(schema.recipe.options, False)  # `validation` knows which there are.
+    return schema
+
+
+def declare(schema: DictConfig) -> None:
+    """Lets Hydra check every configuration by a schema from now on."""
     ConfigStore.instance().store(name="schema", node=schema)
 
 

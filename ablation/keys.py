@@ -10,10 +10,19 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from ablation import source
-from ablation.config import CONF_DIR, OPTIONS, Config, DatasetConfig, UserError, declare, flatten
+from ablation.config import (
+    CONF_DIR,
+    OPTIONS,
+    Config,
+    DatasetConfig,
+    UserError,
+    declare,
+    flatten,
+    schema_of,
+)
 from ablation.data import sources
 from ablation.designs.controls import CONTROLS
 from ablation.factors import spelled
@@ -85,7 +94,7 @@ def admit(archs: Iterable[str]) -> None:
             _networks.append(registry.find(arch))
     if not _networks:
         _networks.append(registry.find(Config().arch))
-    declare(_parts(), sources.keys())
+    declare(_schema_with(tuple(_parts())))
 
 
 def text_keys() -> Mapping[str, bool]:
@@ -149,7 +158,14 @@ def help_on_sources() -> str:
 
 OmegaConf.register_new_resolver("help_on_parts", help_on_parts)
 OmegaConf.register_new_resolver("help_on_sources", help_on_sources)
-declare((), sources.keys())
+
+
+@functools.cache
+def _schema_with(parts: tuple[str, ...]) -> DictConfig:
+    return schema_of(parts, sources.keys())
+
+
+declare(_schema_with(()))
 
 
 def _parts() -> dict[str, list[Part]]:

@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import OverrideType
 
-from ablation import command, environment
+from ablation import command, environment, source
 from ablation.config import CONF_DIR, to_plain
 from ablation.designs import with_reference
 from ablation.designs.registry import DESIGNS
@@ -181,20 +181,29 @@ _VARIED = ("epochs", "seed", "study", "runs_dir", "arch")
 def _plain(words):
     """What Hydra composes; that takes a tenth of a second, and stored studies have many runs."""
     parsed = OverridesParser.create().parse_overrides(words)
-    # Which parts there are depends on the arch.
-    has_parts = any(override.key_or_group.startswith("parts.") for override in parsed)
     varied, others = {}, []
     for word, override in zip(words, parsed, strict=True):
         key = override.key_or_group
-        if key in _VARIED[: -1 if has_parts else None] and override.type is OverrideType.CHANGE:
+        if override.type is OverrideType.CHANGE and (key in _VARIED or key.startswith("parts.")):
             varied[key] = override.value()
         else:
             others.append(word)
     cache_dir = os.environ.get("ABLATION_CACHE_DIR")
-    kept = _kept(tuple(others), cache_dir)
-    if any(type(value) is not type(kept[key]) for key, value in varied.items()):
-        return _kept(tuple(words), cache_dir)  # Which says what is wrong.
-    return copy.deepcopy(kept) | varied
+    found = copy.deepcopy(_kept(tuple(others), cache_dir))
+    arch = varied.get("arch", found["arch"])
+    known = arch in registry.ARCHS or (isinstance(arch, str) and source.is_own(arch))
+    parts = registry.find(arch).parts if known else {}
+    for key, value in varied.items():
+        name = key.removeprefix("parts.")
+        if name == key:
+            group, fits = found, type(value) is type(found[key])
+        else:
+            group = found["parts"]
+            fits = name in parts and isinstance(value, (bool, int, float, str, type(None)))
+        if not fits:
+            return _kept(tuple(words), cache_dir)  # Which says what is wrong.
+        group[name] = value
+    return found
 
 
 @functools.cache
