@@ -353,7 +353,7 @@ def _pairs(
     """
     arms = runs.drop_duplicates([key, *others, "_control"])
     one, other = (
-        arms[[_is(row[key], level) and row["_control"] == kind for _, row in arms.iterrows()]]
+        arms[[_has(row[key], level) and row["_control"] == kind for _, row in arms.iterrows()]]
         for level, kind in sides
     )
     return [
@@ -395,6 +395,11 @@ def _column(runs: pd.DataFrame, key: str) -> pd.Series:
 def _is(value: Any, level: str) -> bool:
     """Returns whether a run has a level, or its network has no use for one."""
     return spelled(value) == level or not _applies(value)
+
+
+def _has(value: Any, level: str) -> bool:
+    """Returns whether a run has a level; one whose network has no use for it is on no side."""
+    return spelled(value) == level and _applies(value)
 
 
 def _speaks(runs: pd.DataFrame, key: str, level: str) -> bool:

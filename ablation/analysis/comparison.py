@@ -20,6 +20,7 @@ from ablation.designs.controls import LESION
 from ablation.designs.registry import GRID
 from ablation.factors import (
     LAST,
+    PARTS,
     Factor,
     Label,
     find_factor,
@@ -345,7 +346,8 @@ def protocol_columns(runs: pd.DataFrame, factors: Sequence[str]) -> list[str]:
     """Returns the configuration columns that are no factor, no part of one and not the seed."""
     own = {"config.seed", "config.draw", "config.dataset.name", "config.recipe.name"}
     own |= {f"config.{factor}" for factor in (*factors, *LOCATIONS)}
-    own |= {f"{SETTING}{factor}" for factor in factors}
+    # A part that was tuned is no level beside those that it was set to.
+    own |= {f"{SETTING}{factor}" for factor in factors if not factor.startswith(PARTS)}
     # Where some arms were tuned, the setting says whether, or which value it is.
     settings = [column for column in runs.columns if column.startswith(SETTING)]
     own |= {f"config.{column.removeprefix(SETTING)}" for column in settings}

@@ -22,11 +22,11 @@ from ablation.analysis.comparison import (
     varying,
 )
 from ablation.analysis.study import Study
-from ablation.analysis.tuning import SETTING, of_run, read_all
+from ablation.analysis.tuning import SET, SETTING, TUNED, of_run, read_all
 from ablation.config import RECORD_KEY, UserError, first_line, flatten, result_keys
 from ablation.data.kinds import IMAGES, noun_of
 from ablation.designs.controls import LESION
-from ablation.factors import ABSENT, LAST, Factor, Label, labels, of_parts, spelled
+from ablation.factors import ABSENT, LAST, PARTS, Factor, Label, labels, of_parts, spelled
 from ablation.records import asked, controls, store, tuning
 from ablation.records.asked import Planned
 from ablation.records.controls import Control
@@ -234,7 +234,10 @@ def _add_labels(
 ) -> None:
     """Adds the columns of the architecture and of every part of a network."""
     absent = Label(ABSENT, LAST, True)
-    columns = {key: [row.get(key, absent) for row in runs] for key in parts}
+    columns = {
+        key: [Label(TUNED, 1) if f"{SETTING}{key}" in row else row.get(key, absent) for row in runs]
+        for key in parts
+    }
     columns["arch"] = [Label(row["config.arch"], 1 + row["place"]) for row in runs]
     for key, levels_of_runs in columns.items():
         # As they are, since pandas would take a label for any text.
@@ -264,7 +267,9 @@ def _other_factors(
 def _settle_settings(frame: pd.DataFrame) -> None:
     """Fills in to which value the others set a key that was tuned for some arms."""
     for column in [name for name in frame.columns if name.startswith(SETTING)]:
-        values = frame[f"config.{column.removeprefix(SETTING)}"]
+        key = column.removeprefix(SETTING)
+        # What a part is set to is a level; a table of its own is only for what was tuned.
+        values = SET if key.startswith(PARTS) else frame[f"config.{key}"]
         frame[column] = frame[column].where(frame[column].notna(), values)
 
 

@@ -23,9 +23,10 @@ from ablation.targets.common import Target
 
 SETTING = "setting."
 """What the columns of `Study.runs` begin with that stand for a key in a protocol: whether it was
-tuned, or the value that it was set to."""
+tuned, or the value that it was set to; of a part, whether it was tuned or set."""
 
 TUNED = "tuned"
+SET = "set"
 
 
 @dataclass(frozen=True)
