@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ablation import environment
+from ablation import environment, keys
 from ablation.config import UserError, flatten
 from ablation.data import cache
 from ablation.designs.controls import CAPACITY, LESION, OF_SHAM, SHAM
@@ -84,8 +84,16 @@ def widened(expansion: Expansion, runs: Sequence[Run], design: str) -> Widened:
         design: its name.
 
     Raises:
-        UserError: a network has no part to widen it by, or the design has no full network.
+        UserError: a network has no part to widen it by, or is not known before something is tuned,
+            or the design has no full network.
     """
+    tuned = _tuned_parts(runs[0]) if runs else set()
+    if tuned:
+        named = ", ".join(f"tune.{PARTS}{name}" for name in sorted(tuned))
+        raise UserError(
+            f"control=capacity counts the parameters of networks, which {named} changes for each "
+            "arm; leave out one of them."
+        )
     jobs = expansion.of_arms
     pairs = {one: full for one, full in full_of(expansion, runs, design).items() if one != full}
     searches: dict[str, dict[str, Any]] = {}
@@ -109,8 +117,8 @@ def widened(expansion: Expansion, runs: Sequence[Run], design: str) -> Widened:
             without[place] = f"{_lost(jobs[place], answer)}; {closest}"
             continue
         facts = answer | {"search": of_pair[place], "part": widen.PART}
-        keys = {f"{PARTS}{widen.PART}": answer["level"]}
-        found.append(Change(CAPACITY, place, keys, facts, full))
+        setting = {f"{PARTS}{widen.PART}": answer["level"]}
+        found.append(Change(CAPACITY, place, setting, facts, full))
         said[_told(jobs[place], answer)] = None
     if not found and not without:
         none = "control=capacity: no arm has 1 % fewer parameters than the full network"
@@ -155,9 +163,22 @@ def full_of(expansion: Expansion, runs: Sequence[Run], design: str) -> dict[int,
 
 
 def _defaults(run: Run) -> int:
-    """Returns how many parts of a run's network are as the network has them by default."""
-    defaults = registry.find(run.config.arch).settled({})
-    return sum(run.config.parts.get(name, ...) == level for name, level in defaults.items())
+    """Returns how many parts of a run's network are as the network has them by default.
+
+    What is tuned for its arm, and so is another before and after, does not count.
+    """
+    defaults, tuned = registry.find(run.config.arch).settled({}), _tuned_parts(run)
+    return sum(
+        run.config.parts.get(name, ...) == level
+        for name, level in defaults.items()
+        if name not in tuned
+    )
+
+
+def _tuned_parts(run: Run) -> set[str]:
+    """Returns which parts are tuned for the arm of a run."""
+    tuned = [keys.full(word.partition("=")[0]) for word in run.config.tune.grid]
+    return {key.removeprefix(PARTS) for key in tuned if key.startswith(PARTS)}
 
 
 def _search(run: Run, full: Run) -> dict[str, Any]:
@@ -252,9 +273,9 @@ def keeping(expansion: Expansion, runs: Sequence[Run], design: str) -> Expansion
     for place in set(full_of(expansion, runs, design).values()):
         config = runs[place].config
         if not config.keep_checkpoints:
-            keys = {"keep_checkpoints": config.epochs}
-            (kept,) = _jobs(jobs, [Change(LESION, place, keys)])
-            jobs[place] = replace(kept, control=None)
+            kept = {"keep_checkpoints": config.epochs}
+            (keeping_job,) = _jobs(jobs, [Change(LESION, place, kept)])
+            jobs[place] = replace(keeping_job, control=None)
     return replace(expansion, jobs=jobs)
 
 
@@ -291,13 +312,16 @@ def lesions(
             said[run.name] = f"{text}; with rerun=all it is trained again and keeps them"
             continue
         weights = store.read_json(full.directory / "result.json")["weights_sha256"]
-        text = json.dumps([run.config.parts, weights], sort_keys=True)
+        # What was tuned for the arm is no part that it lacks.
+        own = {name: full.config.parts[name] for name in _tuned_parts(run)}
+        parts = run.config.parts | own
+        text = json.dumps([parts, weights], sort_keys=True)
         name = f"{full.name}/{store.LESIONS}/{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         facts = {"against": full.name}
         found.append(Control(LESION, name, run.name, facts))
         folder = full.directory.parent / name
         if not (folder / "result.json").exists():
-            lesion = {"parts": run.config.parts, "folder": str(folder)}
+            lesion = {"parts": parts, "folder": str(folder)}
             by_full.setdefault(full.name, (full, []))[1].append(lesion)
     for full, ordered in by_full.values():
         order = {"config": asdict(full.config), "directory": str(full.directory)}

@@ -157,6 +157,28 @@ def test_arms_that_two_designs_have_are_compared_over_the_seeds_of_both(stored_d
     assert (answer.verdict, answer.effect.n, answer.reason) == (HOLDS, 5, "")
 
 
+def test_an_arm_without_the_part_is_on_no_side(stored_run, tmp_path):
+    for seed in range(3):
+        for plain in ("true", "false"):
+            score = 0.5 + (0.1 + 0.001 * seed) * (plain == "false")
+            stored_run("arch=20", f"plain={plain}", f"seed={seed}", val_accuracy=score)
+        stored_run("arch=vgg16", f"seed={seed}", val_accuracy=0.4)
+    _write(tmp_path / "main", "residual > plain by 6 points")
+    (answer,) = claimed(load(tmp_path / "main")).answers
+    assert answer.effect.mean == pytest.approx(0.101) and answer.verdict == HOLDS
+
+
+def test_an_arm_in_which_a_part_changes_nothing_is_on_no_side(stored_run, tmp_path):
+    for seed in range(3):
+        for shortcut in ("zero_pad", "projection"):
+            score = 0.5 + (0.1 + 0.001 * seed) * (shortcut == "projection")
+            stored_run("arch=20", f"shortcut={shortcut}", f"seed={seed}", val_accuracy=score)
+        stored_run("arch=20", "plain=true", f"seed={seed}", val_accuracy=0.4)
+    _write(tmp_path / "main", "shortcut=projection > shortcut=zero_pad by 6 points")
+    (answer,) = claimed(load(tmp_path / "main")).answers
+    assert answer.effect.mean == pytest.approx(0.101) and answer.verdict == HOLDS
+
+
 def test_several_tables_must_be_told_apart(study, stored_run, tmp_path):
     folder = study()
     for part in ("true", "false"):

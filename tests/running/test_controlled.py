@@ -8,6 +8,7 @@ import pytest
 
 from ablation.analysis.claims import claimed
 from ablation.analysis.reading import load
+from ablation.config import UserError
 from ablation.designs import Space
 from ablation.designs.registry import DESIGNS
 from ablation.factors import spelled
@@ -208,6 +209,23 @@ def test_an_arm_of_other_data_has_the_reference_for_its_full_network(config):
     runs = [replace(run, fingerprint=f"of {run.config.dataset.image_size}") for run in runs]
     found = running.full_of(expansion, runs, "leave_one_out")
     assert found == dict.fromkeys(range(len(runs)), 0)
+
+
+def test_a_part_that_is_tuned_makes_no_full_network(config):
+    """Which it would, if tuning chose for the lesser arm what the network has by default."""
+    expansion, runs = _expanded(config, **{"parts.se": (False, True)})
+    tune = replace(runs[0].config.tune, grid=["parts.preact=true,false"])
+
+    def tuned(run, preact):
+        parts = run.config.parts | {"preact": preact}
+        return replace(run, config=replace(run.config, parts=parts, tune=tune))
+
+    runs = [tuned(run, preact) for run, preact in zip(runs, (False, True), strict=True)]
+    chosen = running.full_of(expansion, runs, "grid")
+    before = [tuned(run, False) for run in runs]
+    assert chosen == running.full_of(expansion, before, "grid")
+    with pytest.raises(UserError, match=r"which tune\.parts\.preact changes for each arm"):
+        running.widened(expansion, runs, "grid")
 
 
 def test_why_there_is_no_control_stays_in_the_report(stored_run, tmp_path):

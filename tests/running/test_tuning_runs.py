@@ -12,6 +12,7 @@ import pytest
 from hydra import initialize_config_dir
 
 from ablation.analysis.reading import load
+from ablation.analysis.tables import comparison_effects
 from ablation.config import CONF_DIR
 from ablation.records import asked, store, tuning
 from ablation.running.tuning import _short
@@ -391,6 +392,28 @@ def test_a_run_of_two_choices_is_shown_for_the_last(stored_run, tmp_path):
     assert set(comparison.runs["tuned_arm"]) == {
         f"{plain}{('learning_rate', 'momentum')}" for plain in names
     }
+
+
+def test_a_part_that_was_tuned_makes_no_rows(stored_run, tmp_path):
+    study = tmp_path / "main"
+    asked.add(study, ["parts.plain"])
+    records = []
+    for place, (plain, se) in enumerate((("true", "false"), ("false", "true"))):
+        arm = f"plain={plain}"
+        runs = [stored_run(arm, f"parts.se={se}", f"seed={seed}") for seed in range(3)]
+        names = tuple(run.name for run in runs)
+        grid = {"parts.se": (False, True)}
+        records.append(tuning.Tuned(arm, {}, grid, 0.1, (9,), 1, ((), ()), place, names))
+    tuning.put(study, records)
+    loaded = load(study)
+    (comparison,) = loaded.comparisons()
+    assert comparison.rows == ("arch",)
+    assert [one.n for one in comparison_effects(comparison)] == [3]
+    assert {*comparison.runs["tuned.parts.se"]} == {False, True}
+    # One that was set by hand stands in a table of its own.
+    for plain in ("true", "false"):
+        stored_run(f"plain={plain}", "parts.se=false", "seed=7")
+    assert len(load(study).comparisons()) == 2
 
 
 def test_a_run_that_was_typed_alone_stays_whatever_is_chosen_later(stored_run, tmp_path):
