@@ -32,6 +32,8 @@ _SENTENCE = re.compile(
     r"(?P<one>.+?) (?P<sign>[>=]) (?P<other>.+?)(?: at (?P<at>.+?))?"
     r"(?: (?P<word>by|within) (?P<number>\S+)(?: points?)?)?"
 )
+_COMMA = re.compile(r",(?![^\[]*\])")
+"""What stands between keys, and not within a level such as [96, 160]."""
 _OWN_WORDS = re.compile(r"[<>]|(^| )(at|by|within)( |$)")
 _NOT_COMPARED = ("dataset", "seed")
 
@@ -152,7 +154,7 @@ def parsed(text: str) -> Claim:
         raise UserError(f"{said!r} compares {one.key} with {other.key}; name one key.")
     if one.name == other.name:
         raise UserError(f"{said!r} compares {one.name} with itself.")
-    at = tuple(_held(said, pair) for pair in match["at"].split(",")) if match["at"] else ()
+    at = tuple(_held(said, pair) for pair in _COMMA.split(match["at"])) if match["at"] else ()
     if len(dict(at)) < len(at):
         raise UserError(f"{said!r} names a key twice after at.")
     if match["sign"] == ">":
@@ -181,6 +183,8 @@ def _side(said: str, text: str) -> Side:
 
 def _held(said: str, text: str) -> tuple[str, str]:
     key, _, level = (part.strip() for part in text.partition("="))
+    if level.startswith("["):
+        level = re.sub(r"\s*,\s*", ", ", level)
     if not (key and level):
         raise UserError(f"{said!r}: {text.strip()} after at is not written as KEY=LEVEL.")
     return key, level

@@ -284,7 +284,7 @@ def _levels(
             for key, one in ((key, of_parts[PARTS + key]) for key in applying)
         ]
         return [own, *map(own.beside, named)]
-    return [str(level_of(config, contrast))]
+    return [spelled(level_of(config, contrast))]
 
 
 def _in_common(level: str) -> str | float:

@@ -7,6 +7,7 @@ questions of its tables.
 """
 
 import contextlib
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -372,19 +373,21 @@ def _several(study: Study, groups: Sequence[pd.DataFrame]) -> str:
     keys += [
         name.removeprefix("config.")
         for name in own
-        if name != "config.seed" and rows[name].map(spelled).nunique() > 1
+        if name != "config.seed" and rows[name].map(_spelled).nunique() > 1
     ]
-    told = f"{keys[0]}={spelled(_column(rows, keys[0]).iloc[0])}" if keys else "another study"
+    told = f"{keys[0]}={_spelled(_column(rows, keys[0]).iloc[0])}" if keys else "another study"
     return f"{len(groups)} tables have these arms; say which, such as at {told}"
 
 
 def known_levels(study: Study) -> dict[str, list[str]]:
     """Returns the levels that a claim may name, of every factor and other key."""
-    found = {key: [spelled(one) for one in known] for key, known in study.levels.items()}
-    for column in study.runs.columns:
-        key = column.removeprefix("config.")
-        if column.startswith("config.") and key not in found and key != "seed":
-            found[key] = [spelled(one) for one in levels(study.runs[column].astype(object))]
+    found = {key: [_spelled(one) for one in known] for key, known in study.levels.items()}
+    own = [name for name in study.runs if name.startswith("config.")]
+    columns = {name.removeprefix("config."): name for name in own}
+    columns |= {key: level_column(key) for key in ("dataset", "recipe")}
+    for key, column in columns.items():
+        if key not in found and key != "seed" and column in study.runs:
+            found[key] = [_spelled(one) for one in levels(study.runs[column].astype(object))]
     return found
 
 
@@ -394,12 +397,17 @@ def _column(runs: pd.DataFrame, key: str) -> pd.Series:
 
 def _is(value: Any, level: str) -> bool:
     """Returns whether a run has a level, or its network has no use for one."""
-    return spelled(value) == level or not _applies(value)
+    return _spelled(value) == level or not _applies(value)
 
 
 def _has(value: Any, level: str) -> bool:
     """Returns whether a run has a level; one whose network has no use for it is on no side."""
-    return spelled(value) == level and _applies(value)
+    return _spelled(value) == level and _applies(value)
+
+
+def _spelled(value: Any) -> str:
+    """Returns a level as it is typed; a frame has NaN for none beside texts or numbers."""
+    return spelled(None if isinstance(value, float) and math.isnan(value) else value)
 
 
 def _speaks(runs: pd.DataFrame, key: str, level: str) -> bool:

@@ -501,7 +501,21 @@ class _Layout:
         if len(known) < 2:
             return None
         part = self._parts.get(self._contrast)
-        return part.first(known) if part else known[0]
+        if not part:
+            return known[0]
+        # The reference may have several kinds, by a part that hangs on it; of these its own.
+        kinds = {
+            level: self._folded[level]
+            for level in known
+            if self._folded.get(level, {}).get(self._contrast) == part.reference
+        }
+        if kinds and part.reference not in known:
+            return max(kinds, key=lambda level: self._of_reference(kinds[level]))
+        return part.first(known)
+
+    def _of_reference(self, cell: Mapping[str, str]) -> int:
+        """Returns how many parts of a cell have the level that others are compared with."""
+        return sum(level == self._parts[key].reference for key, level in cell.items())
 
 
 def _distinct(names: pd.Series, rows: Sequence[str]) -> pd.Series:

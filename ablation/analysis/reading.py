@@ -259,7 +259,7 @@ def _other_factors(
         found.append(factor)
         name = f"{SETTING}{factor}" if f"{SETTING}{factor}" in frame else name
         # A missing value is a level like others, which no grouping may drop.
-        values = frame[name].astype(object).where(frame[name].notna(), "none")
+        values = frame[name].astype(object).where(frame[name].notna(), spelled(None))
         frame[factor] = values.map(lambda one: spelled(one) if isinstance(one, bool) else one)
     return found
 

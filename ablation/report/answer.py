@@ -224,16 +224,18 @@ def _without_verdict(comparison: Comparison, effects: Sequence[Effect]) -> Itera
     runs = comparison.complete
     cells = runs.groupby([*comparison.rows, "column"])
     seconds = cells["seconds"].median().sum()
-    more = max(effect.least_seeds for effect in effects) - n
+    least = min(effect.n for effect in effects)
+    more = max(effect.least_seeds for effect in effects) - least
     how = "each" if set(cells.size()) == {n} else "in common"
-    what = (
-        f"One seed {how}: these are differences of single runs, and no claim is made."
-        if n == 1
-        else f"Two seeds {how}: too few for a verdict."
-    )
+    what = f"Two seeds {how}: too few for a verdict."
+    if n == 1:
+        what = f"One seed {how}: these are differences of single runs, and no claim is made."
+    elif least < n:
+        what = "One seed in common or two: too few for a verdict."
     time = duration(more * seconds)
     give = "could" if comparison.looked else "would"
-    yield f"{what} {counted(more, 'more seed')} {give} give one, about {time} of training."
+    every = " for every difference" if least < n else ""
+    yield f"{what} {counted(more, 'more seed')} {give} give one{every}, about {time} of training."
 
 
 def _of_grid(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]:
@@ -252,7 +254,11 @@ def _of_grid(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]
             largest = max(of_pair, key=lambda effect: abs(effect.mean))
             yield f"{_difference(largest)}, the largest of {len(of_pair)} rows; {_counts(of_pair)}."
         else:
-            yield f"Averaged over {len(of_pair)} rows, {_difference(main)}; {_counts(of_pair)}."
+            over = f"over {_seeds([main])} that all rows have" if main.n > 1 else "in one seed"
+            yield (
+                f"Averaged over {len(of_pair)} rows, {_difference(main)}, {over}; "
+                f"{_counts(of_pair)}."
+            )
     if len(pairs) > 2:
         yield f"Of all {len(contrasts)} differences between levels {_counts(contrasts)}."
     if not contrasts:
@@ -280,7 +286,7 @@ def _of_design(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[st
     for one in total:
         steps = sum(arm.role == "step" for arm in comparison.arms)
         what = "kept step" if any(arm.role == "rejected" for arm in comparison.arms) else "step"
-        moved = f"take {base} {_moved(one)}" if one.mean else f"leave {base} the same"
+        moved = f"leave {base} the same" if _is_none(one) else f"take {base} {_moved(one)}"
         yield (
             f"The {counted(steps, what)} together {moved}{_in_brackets(one)}, over {_seeds([one])}."
         )
@@ -289,10 +295,14 @@ def _of_design(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[st
         "addition": ("addition", f" to {_base(comparison, 'stripped')}"),
         "step": ("step", ""),
     }
+    asked = [effect.kind for effect in comparison_effects(comparison)]
     for kind, (word, whose) in told.items():
         of_kind = [effect for effect in effects if effect.kind == kind]
         if of_kind:
-            yield from _ranked(of_kind, f"Of {counted(len(of_kind), word)}{whose}")
+            head = f"Of {counted(asked.count(kind), word)}{whose}"
+            if len(of_kind) < asked.count(kind):
+                head += f", of which {len(of_kind)} can be judged"
+            yield from _ranked(of_kind, head)
     interactions = [effect for effect in effects if effect.kind == "interaction"]
     disagree = [effect for effect in interactions if effect.verdict in (LARGER, SMALLER)]
     if disagree:
@@ -331,7 +341,7 @@ def _ranked(effects: Sequence[Effect], head: str) -> Iterator[str]:
             said.append(f"none {word}s")
     if tested and not any(effect.verdict in (HELPS, HURTS) for effect in tested):
         irrelevant = sum(effect.verdict == NO_RELEVANT_DIFFERENCE for effect in tested)
-        said = ["none can be told from chance yet"]
+        said = ["none can be told from the spread over seeds yet"]
         if irrelevant:
             said = ["none helps or hurts" + (" so far" if irrelevant < len(tested) else "")]
     if constant:
@@ -386,7 +396,7 @@ def _open(effects: Sequence[Effect]) -> Iterator[str]:
 def _difference(effect: Effect, single: str = _SINGLE) -> str:
     """Returns a difference as a clause: what is how much higher than what, and where."""
     where = f" at {effect.where}" if effect.where else ""
-    than = "than" if effect.mean else "as"
+    than = "as" if _is_none(effect) else "than"
     return (
         f"{effect.metric.title} with {effect.minuend} is {_moved(effect)} {than} with "
         f"{effect.subtrahend}{where}{_in_brackets(effect, single)}"
@@ -395,7 +405,14 @@ def _difference(effect: Effect, single: str = _SINGLE) -> str:
 
 def _moved(effect: Effect) -> str:
     """Returns by how much a score is higher or lower, or that it is the same."""
-    return f"{effect.metric.size(effect.mean)} {_direction(effect)}" if effect.mean else "the same"
+    if _is_none(effect):
+        return "the same"
+    return f"{effect.metric.size(effect.mean)} {_direction(effect)}"
+
+
+def _is_none(effect: Effect) -> bool:
+    """Returns whether a mean difference is that of rounded sums, so none."""
+    return not float(effect.metric.signed(effect.mean))
 
 
 def _in_brackets(effect: Effect, single: str = _SINGLE) -> str:
@@ -439,12 +456,16 @@ def _direction(effect: Effect) -> str:
 def _counts(effects: Sequence[Effect]) -> str:
     verdicts = pd.Series([effect.verdict for effect in effects]).value_counts()
     words = {
-        HELPS: "help",
-        HURTS: "hurt",
-        OPEN: "are open",
-        NO_RELEVANT_DIFFERENCE: "do not matter",
+        HELPS: ("helps", "help"),
+        HURTS: ("hurts", "hurt"),
+        OPEN: ("is open", "are open"),
+        NO_RELEVANT_DIFFERENCE: ("does not matter", "do not matter"),
     }
-    said = [f"{verdicts[one]} {word}" for one, word in words.items() if one in verdicts]
+    said = [
+        f"{verdicts[one]} {word[int(verdicts[one] > 1)]}"
+        for one, word in words.items()
+        if one in verdicts
+    ]
     constant = sum(effect.constant and not effect.verdict for effect in effects)
     if constant:
         said.append(f"{constant} {'are' if constant > 1 else 'is'} the same for every seed")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ablation import claims
-from ablation.config import flatten
+from ablation.config import PLACES, flatten, result_keys
 from ablation.factors import PARTS, labels, spelled
 from ablation.records import asked, controls
 from ablation.running import arms
@@ -31,7 +31,8 @@ def check(
     """
     levels: dict[str, dict[str, None]] = {}
     for config, network in known:
-        found = flatten(config) | labels(config["parts"], network)
+        found = flatten(result_keys(config)) | labels(config["parts"], network)
+        found |= {f"dataset.{place}": config["dataset"].get(place) for place in PLACES}
         found |= {key: config[key]["name"] for key in ("dataset", "recipe")}
         for key, level in found.items():
             if key != "seed":

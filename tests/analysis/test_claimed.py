@@ -3,8 +3,11 @@ import pytest
 from ablation import claims
 from ablation.analysis.claims import FAILS, HOLDS, OPEN, claimed
 from ablation.analysis.reading import load
+from ablation.config import RECORD_KEY, UserError
 from ablation.records import asked, store
 from ablation.records import claims as recorded
+from ablation.running import claims as running
+from support import run_of
 
 GAIN = {"20": 0.02, "56": 0.10}
 
@@ -177,6 +180,52 @@ def test_an_arm_in_which_a_part_changes_nothing_is_on_no_side(stored_run, tmp_pa
     _write(tmp_path / "main", "shortcut=projection > shortcut=zero_pad by 6 points")
     (answer,) = claimed(load(tmp_path / "main")).answers
     assert answer.effect.mean == pytest.approx(0.101) and answer.verdict == HOLDS
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "clipnorm=1 > clipnorm=null by 6 points",
+        "clipnorm=1 > clipnorm=null at recipe=sgd, momentum=0.9",
+        "clipnorm=1.0 > clipnorm=null at dataset=digits, dataset.image_size=[8,12]",
+    ],
+)
+def test_levels_are_named_as_they_are_typed(claim, stored_run, tmp_path):
+    asked.add(tmp_path / "main", ["recipe.clipnorm"])
+    for seed in range(3):
+        for norm in ("null", "1"):
+            words = f"recipe.clipnorm={norm}", f"seed={seed}", "dataset.image_size=[8,12]"
+            stored_run(*words, val_accuracy=0.5 + (0.1 + 0.001 * seed) * (norm == "1"))
+    _write(tmp_path / "main", claim)
+    (answer,) = claimed(load(tmp_path / "main")).answers
+    assert (answer.verdict, answer.reason) == (HOLDS, "")
+    assert answer.effect.mean == pytest.approx(0.101)
+
+
+def test_a_level_that_no_key_has_may_be_held_too(stored_run, tmp_path):
+    for seed in range(3):
+        for plain in ("true", "false"):
+            for norm in ("null", "1"):
+                score = 0.5 + (0.1 + 0.001 * seed) * (plain == "false")
+                words = f"plain={plain}", f"seed={seed}", f"recipe.clipnorm={norm}"
+                stored_run(*words, val_accuracy=score)
+    _write(tmp_path / "main", "residual > plain at clipnorm=null", "residual > plain")
+    held, several = claimed(load(tmp_path / "main")).answers
+    assert (held.verdict, held.reason) == (HOLDS, "")
+    assert "say which, such as at recipe.clipnorm=" in several.reason
+
+
+@pytest.mark.parametrize("held", ["threads=1", "study=main", "design.name=grid"])
+def test_what_decides_no_result_is_no_key_of_a_claim(held, config, tmp_path):
+    runs = [run_of(config(f"plain={one}")) for one in ("true", "false")]
+    known = [(run.described, run.described[RECORD_KEY]["parts"]) for run in runs]
+
+    def check(text):
+        running.check(_write(tmp_path, text), tmp_path, known, ["parts.plain"], (), ())
+
+    check("residual > plain at recipe=sgd")
+    with pytest.raises(UserError, match="is no key of this study"):
+        check(f"residual > plain at {held}")
 
 
 def test_several_tables_must_be_told_apart(study, stored_run, tmp_path):

@@ -9,6 +9,7 @@ from ablation.config import RECORD_KEY, UserError
 from ablation.factors import Label
 from ablation.records import asked, store
 from ablation.report.notes import title
+from support import current_sources
 
 
 @pytest.fixture
@@ -29,6 +30,22 @@ def test_the_usual_contrast_is_residual_against_plain(stored_run, tmp_path):
         ["plain", "residual"],
         ("arch",),
     )
+
+
+def test_a_part_with_kinds_is_compared_with_the_default_of_both(stored_run, tmp_path):
+    (tmp_path / "nets.py").write_text(
+        'PARTS = {"ratio": {"applies": {"se": [True]}}}\n'
+        "def build(input_shape, classes, *, se: bool = True, ratio: float = 0.5):\n    ...\n"
+    )
+    arch = f"arch={tmp_path}/nets.py:build"
+    for parts in (("se=true", "ratio=0.5"), ("se=true", "ratio=0.25"), ("se=false",)):
+        stored_run(arch, *(f"parts.{one}" for one in parts))
+    asked.add(tmp_path / "main", [], current_sources(tmp_path / "main"))
+    study = reading.load(tmp_path / "main")
+    (found,) = study.comparisons("se")
+    assert found.reference == "true ratio 0.5"
+    (found,) = study.comparisons("se", reference="false")
+    assert found.reference == "false"
 
 
 def test_shortcuts_are_compared_with_none(shortcuts):

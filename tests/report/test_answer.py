@@ -144,6 +144,35 @@ def test_two_seeds_in_common_are_not_called_two_each(stored_run, tmp_path):
     assert "Two seeds in common: too few for a verdict." in _answer(tmp_path / "main")
 
 
+def test_what_seeds_would_give_is_said_of_the_difference_with_fewest(stored_run, tmp_path):
+    for arch, seeds in (("20", 2), ("56", 1)):
+        for seed in range(seeds):
+            stored_run(f"arch={arch}", "plain=true", f"seed={seed}", val_accuracy=0.8)
+            score = 0.9 - 0.01 * seed
+            stored_run(f"arch={arch}", "plain=false", f"seed={seed}", val_accuracy=score)
+    text = _answer(tmp_path / "main")
+    assert "One seed in common or two: too few for a verdict." in text
+    assert "2 more seeds would give one for every difference" in text
+
+
+def test_an_average_over_rows_says_over_how_many_seeds(stored_run, tmp_path):
+    for arch in ("8", "14", "20", "32"):
+        for plain in ("true", "false"):
+            for seed in range(4 - (arch == "20")):
+                score = 0.6 + 0.001 * seed + (0.05 + 0.001 * (seed % 2)) * (plain == "false")
+                score -= 0.1 * (arch == "32" and plain == "false")
+                stored_run(f"arch={arch}", f"plain={plain}", f"seed={seed}", val_accuracy=score)
+    text = _answer(tmp_path / "main")
+    assert "Averaged over 4 rows, validation accuracy with residual is" in text
+    assert "over 3 seeds that all rows have; 3 help, 1 hurts." in text
+
+
+def test_a_difference_of_rounding_is_none(grid):
+    same = {("20", "true"): [0.3] * 3, ("20", "false"): [0.1 + 0.2] * 3}
+    text = _answer(grid(same, 3))
+    assert "is the same as with plain" in text
+
+
 def test_equal_scores_are_called_the_same(grid):
     same = {(arch, plain): [0.5] * 3 for arch in ("20", "56") for plain in ("true", "false")}
     text = _answer(grid(same, 3))
@@ -328,7 +357,7 @@ def test_small_effects_that_are_certain_are_told_from_chance_and_do_not_matter(s
     named = {"parts.se": [True, False], "parts.norm": ["batch", "group"]}
     study = stored_design("leave_one_out", named, scores, "arch=20", seeds=range(5))
     text = _answer(study, margin=5)
-    assert "none helps or hurts" in text and "told from chance" not in text
+    assert "none helps or hurts" in text and "can be told from" not in text
     assert "No relevant difference: without se" in text
     # The other one differs by 1.2 points at every seed, which no test can judge.
     assert "1 is the same for every seed: norm: group (+1.20 points)" in text
@@ -339,7 +368,8 @@ def test_what_has_no_answer_is_named(stored_design):
         *("leave_one_out", NAMED, _scores, "arch=20"), seeds=range(3), without={2}
     )
     text = _answer(study)
-    assert text.startswith("Of 2 changes of the reference")
+    assert text.startswith("Of 3 changes of the reference")
+    assert ", of which 2 can be judged, " in text
     assert text.endswith("No answer: norm: group; no seed has a score of every net compared.")
     (study / "study.json").unlink()
 
