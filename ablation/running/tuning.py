@@ -443,7 +443,7 @@ def _short(word: str) -> str:
     (override,) = parsed([word])
     key, _, typed = word.partition("=")
     value = override.value()
-    typed = spelled(value) if isinstance(value, bool) else typed
+    typed = spelled(value) if isinstance(value, (bool, str)) else typed
     return f"{key.rpartition('.')[2]}={typed}"
 
 

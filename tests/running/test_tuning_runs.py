@@ -355,6 +355,7 @@ def test_a_trial_is_called_by_its_values_as_they_are_typed():
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         assert _short("parts.loud=True") == "loud=true"  # As Hydra writes it.
         assert _short("recipe.learning_rate=0.30") == "learning_rate=0.30"
+        assert _short("dataset.augment='none'") == "augment=none"
 
 
 def test_two_data_sets_of_one_name_are_two_arms(cli, tmp_path):
