@@ -90,6 +90,12 @@ def _tell(prepared: cache.Cache, console: Console, unit: str) -> None:
     if meta["shared"]:
         shared = shared_inputs(meta["shared"], val, kind.noun)
         console.print(f"warning: {shared}, {kind.alike}", soft_wrap=True)
+    if meta.get("brightest", 255) <= 1:
+        console.print(
+            "warning: no pixel is above 1 of 255, which is black in pictures, and to a network too "
+            "but with dataset.normalisation=standard; multiply pixels of 0 and 1 by 255",
+            soft_wrap=True,
+        )
     if meta.get("unseen"):
         console.print(
             f"warning: {meta['unseen']:,} of {val:,} validation {kind.noun.many} hold tokens that "

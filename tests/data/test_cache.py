@@ -496,6 +496,15 @@ def test_what_is_left_out_anew_is_told_without_decoding_anew(folder, cache_dir):
     assert cache.find(folder_config(folder), cache_dir).meta["lost"] == ["empty"]
 
 
+@pytest.mark.parametrize(("greatest", "told"), [(1, True), (2, False)])
+def test_images_without_a_pixel_above_1_are_told_to_be_black(greatest, told, tmp_path, cache_dir):
+    x = np.random.default_rng(0).integers(0, greatest + 1, (20, 4, 4), np.uint8)
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(20) % 2)
+    child = run(config("arrays", path=str(tmp_path / "data.npz"), image_size=None), cache_dir)
+    assert child.returncode == 0
+    assert ("warning: no pixel is above 1 of 255, which is black" in child.stderr) == told
+
+
 def test_a_thousand_classes_and_reasons_stay_readable(tmp_path, cache_dir):
     for i in range(1000):
         for split in ("train", "val"):

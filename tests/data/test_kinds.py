@@ -83,6 +83,18 @@ def test_a_constant_column_is_0_in_both_splits_and_large_numbers_keep_their_digi
     np.testing.assert_allclose(val[:, 1], expected, atol=1e-4)
 
 
+def test_images_of_0_and_1_are_standardised_and_a_constant_channel_stays_in_levels(prepared):
+    x = RNG.integers(0, 2, (20, 4, 4, 3)).astype(np.uint8)
+    x[:14, ..., 1], x[14:, ..., 1] = 100, 103
+    x[:, ..., 2] = 7
+    x[0, 0, 0, 2] = 8
+    train, val = batches(prepared(**split(x)))
+    np.testing.assert_allclose(train[..., [0, 2]].mean(axis=(0, 1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(train[..., [0, 2]].std(axis=(0, 1, 2)), 1, atol=1e-4)
+    np.testing.assert_allclose(train[..., 1], 0, atol=1e-4)
+    np.testing.assert_allclose(val[..., 1], 3, atol=1e-4)
+
+
 def test_tokens_come_as_they_are_with_the_size_of_their_vocabulary(prepared, tmp_path):
     data = prepared(**split(TEXTS))
     _, val = batches(data)

@@ -24,6 +24,9 @@ _SMALL_PIXELS = 64
 _BLACK, _BRIGHT = 16, 128
 """Of 255: a split without a brighter pixel is black, where the other has bright ones."""
 
+_ROUNDING = 1e-5
+"""Of pixels from 0 to 1: a smaller deviation is that of rounded sums, so none."""
+
 
 def _has_channels_in_front(shape: tuple[int, ...]) -> bool:
     """Returns whether images (images, ...) are channels x height x width, by what is plausible.
@@ -136,9 +139,9 @@ class Images:
     def facts(
         self, train: np.ndarray, val: np.ndarray, dataset: Any, directory: Path
     ) -> dict[str, Any]:
-        """Returns the size and each channel's mean and standard deviation, pixels from 0 to 1.
+        """Returns the size, each channel's mean and standard deviation, and the brightest pixel.
 
-        Writes the mean image.
+        Pixels are from 0 to 1 there, and the brightest is of 255. Writes the mean image.
         """
         total = np.zeros(train.shape[1:], np.float64)
         squares = np.zeros(train.shape[1:], np.float64)
@@ -156,6 +159,7 @@ class Images:
             "channels": channels,
             "mean": mean.tolist(),
             "std": np.sqrt(np.maximum(variance, 0)).tolist(),
+            "brightest": int(max(train.max(), val.max())),
         }
 
     def affine(self, cache: Any, normalisation: str) -> Affine:
@@ -169,14 +173,16 @@ class Images:
         Raises:
             ValueError: the name is none of these.
         """
+        scale: float | np.ndarray
         match normalisation:
             case "unit":
                 scale, offset = 1 / 255, np.zeros(1)
             case "signed":
                 scale, offset = 2 / 255, -np.ones(1)
             case "standard":
+                std = np.array(cache.meta["std"])
                 # A channel that never changes has no deviation to divide by.
-                std = np.maximum(np.array(cache.meta["std"]), 1 / 255)
+                std = np.where(std < _ROUNDING, 1 / 255, std)
                 scale, offset = 1 / (255 * std), -np.array(cache.meta["mean"]) / std
             case "pixel_mean":
                 scale, offset = 1 / 255, -cache.mean_image()
