@@ -123,6 +123,11 @@ class Metric:
         return f"{self.signed(abs(value)).removeprefix('+')} {self.points}".strip()
 
 
+def unit_of_difference(unit: str) -> str:
+    """Returns the unit of a difference of values: one in "%" would read as a share of them."""
+    return "points" if unit == "%" else unit
+
+
 def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Returns the share of images whose likeliest class is theirs."""
     return float(_right(labels, probabilities).mean())
@@ -304,7 +309,7 @@ def find(name: str, known: Mapping[str, Metric] = METRICS) -> Metric:
         located.function,
         _guarded(function, what, files),
         unit=unit,
-        points=unit,
+        points=unit_of_difference(unit),
         scale=1,
         digits=4,
         higher_is_better=bool(getattr(function, "higher_is_better", True)),

@@ -203,6 +203,14 @@ def test_a_metric_of_ones_own(tmp_path, monkeypatch):
     metric = find("own_metrics.py:error")
     assert metric.function(LABELS, PROBABILITIES) == 0.5
     assert (metric.name, metric.unit, metric.higher_is_better) == ("error", "wrong", False)
+    assert metric.points == "wrong"
+
+
+def test_a_difference_of_ones_own_metric_in_percent_is_in_points(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "percent.py").write_text(OWN + '\nerror.unit = "%"\n')
+    metric = find("percent.py:error")
+    assert (metric.value(40.0), metric.difference(-0.0212)) == ("40.0000 %", "-0.0212 points")
 
 
 @pytest.mark.parametrize(
