@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ablation.analysis.metrics import Metric
+from ablation.analysis.metrics import Metric, unit_of_difference
 from ablation.config import UserError
+from ablation.data.facts import named
 from ablation.data.kinds import Noun
 from ablation.records.predictions import Predictions
 from ablation.targets.cells import Cells
@@ -20,6 +21,11 @@ from ablation.text import readable
 _FACTS = ("least", "greatest", "mean", "std")
 _ROUNDING = 1e-3
 """Of the standard deviation, that by which single precision may round a value."""
+
+_VERY_UNEQUAL = 100
+"""Times as large a standard deviation of one value as of another: worth a warning."""
+
+_NAMED_AT_MOST = 5
 
 _DIGITS = 4
 """Of a standard deviation of the training values, when a table shows it."""
@@ -96,11 +102,12 @@ class Value(Target):
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
-        """Errors have the unit and as many digits as fit the values."""
-        least = min(self.facts.get("std") or [1.0])
-        digits = min(max(_DIGITS - 1 - math.floor(math.log10(least)), 0), 9) if least > 0 else 2
+        """Errors have the unit and as many digits as fit the values, whose mean they are."""
+        largest = max(self.facts.get("std") or [1.0])
+        digits = min(max(_DIGITS - 1 - math.floor(math.log10(largest)), 0), 9) if largest > 0 else 2
+        points = unit_of_difference(self.unit)
         errors = (
-            replace(one, unit=self.unit, points=self.unit, digits=digits) for one in (_MAE, _RMSE)
+            replace(one, unit=self.unit, points=points, digits=digits) for one in (_MAE, _RMSE)
         )
         return {one.name: one for one in (*errors, _R2)}
 
@@ -188,6 +195,11 @@ class Value(Target):
             for place, name in enumerate(self.outputs)
         ]
 
+    def warnings(self, meta: Mapping[str, Any], noun: Noun) -> list[str]:
+        """Returns which values the errors say next to nothing of."""
+        found = _ignored(self.outputs, meta["splits"]["train"]["std"])
+        return [f"warning: {found}"] if found else []
+
     def to_learn(self, labels: np.ndarray) -> np.ndarray:
         """Returns standardised values, float32."""
         return ((labels - self._mean) / self._std).astype(np.float32)
@@ -225,7 +237,7 @@ class Value(Target):
         return {
             "skill": result["val_r2"],
             "chance": 0.0,
-            "caveats": "",
+            "caveats": _ignored(result["classes"], result.get("train_std") or []),
             "by_chance": result["by_chance"],
         }
 
@@ -252,6 +264,25 @@ class Value(Target):
     @property
     def _std(self) -> np.ndarray:
         return np.array(self.facts["std"])
+
+
+def _ignored(names: Sequence[str], std: Sequence[float]) -> str:
+    """Returns which values a mean over all of them ignores, "" if none.
+
+    Args:
+        names: of the values.
+        std: standard deviation of each in training, none in older results.
+    """
+    largest = max(std, default=0)
+    small = [name for name, one in zip(names, std, strict=False) if largest > _VERY_UNEQUAL * one]
+    if not small:
+        return ""
+    most = readable(names[std.index(largest)])
+    return (
+        "mae and rmse, means over values, all but ignore "
+        f"{named(small, len(small), _NAMED_AT_MOST)}: {most} varies more than {_VERY_UNEQUAL} "
+        "times as much; give the small ones in a smaller unit, or take report.metric=r2"
+    )
 
 
 def _spread(facts: Mapping[str, Any], place: int) -> str:

@@ -230,6 +230,30 @@ def test_errors_have_as_many_digits_as_fit_the_values(std, digits):
     assert target.metric.digits == digits and target.metrics["r2"].digits == 4
 
 
+def test_errors_of_several_values_have_as_many_digits_as_fit_the_largest():
+    assert Value(("a", "b"), "", {"std": [1000.0, 0.001]}).metric.number(479.9150989) == "480"
+
+
+@pytest.mark.parametrize("factor", [1e-6, 0.02])
+def test_a_value_that_the_mean_over_values_ignores_is_named(factor, archive, tmp_path):
+    y = np.stack([Y, factor * Y], axis=1)
+    dataset = archive(x=X, y=y, classes=["far", "near"])
+    built = cache.prepare(dataset, tmp_path / "cache", no_progress)
+    target, noun = built.target(dataset), built.kind.noun
+    (*found,) = target.warnings(built.meta, noun)
+    known = {"val_r2": 0.5, "by_chance": {}, "classes": list(target.outputs)}
+    result = known | {f"train_{key}": one for key, one in built.meta["splits"]["train"].items()}
+    caveats = target.standing(result, noun)["caveats"]
+    assert found == ([f"warning: {caveats}"] if caveats else [])
+    assert ("all but ignore near: far varies more than 100 times" in caveats) == (factor == 1e-6)
+    assert target.standing(known, noun)["caveats"] == ""  # Of an older result.
+
+
+def test_a_difference_of_percent_is_in_points():
+    metric = Value(("share",), "%", {"std": [10.0]}).metric
+    assert (metric.value(8.0), metric.size(-0.5)) == ("8.00 %", "0.50 points")
+
+
 def _stored(stored_run, part, seed, error, *words):
     chance = {"mae": 20.0, "rmse": 25.0, "r2": 0.0}
     facts = {"kind": "value", "mean": [0.0], "std": [10.0], "unit": "kg"}
