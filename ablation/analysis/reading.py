@@ -275,9 +275,11 @@ def _settle_settings(frame: pd.DataFrame) -> None:
 
 def _settle_images(frame: pd.DataFrame) -> None:
     """Fills in which images a run has, and gives each set of images one name for where it lies."""
-    # A run that failed before it saw its data belongs with those of its data set that did.
+    # A run that failed before it saw its data belongs with those of its data set that did, but for
+    # those whose data another key, such as the image size, makes others.
     places = [f"config.{key}" for key in LOCATIONS]
-    fingerprints = frame.groupby(["config.dataset.name", *places], dropna=False)["fingerprint"]
+    of_data = [name for name in frame.columns if name.startswith("config.dataset.")]
+    fingerprints = frame.groupby(of_data, dropna=False, sort=False)["fingerprint"]
     frame["fingerprint"] = fingerprints.transform(lambda known: known.ffill().bfill())
     # One folder may be typed in several ways, such as imgs and ./imgs: the first run's is its name.
     for place in places:

@@ -190,3 +190,21 @@ def test_a_run_that_saw_no_images_has_those_of_its_folder(stored_run, tmp_path):
         _lying(failed, "path", place)
     for _, runs in reading.load(tmp_path / "main").runs.groupby("config.dataset.path"):
         assert set(runs["fingerprint"]) == set(runs["config.dataset.path"])
+
+
+@pytest.mark.parametrize("size", [8, 16])
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_run_that_saw_no_images_takes_none_of_another_size(size, alone, stored_run, tmp_path):
+    for other in (8, 16):
+        for seed in (0, 1) if other != size or not alone else ():
+            stored_run(f"dataset.image_size={other}", f"seed={seed}", data=f"{other} px")
+    unseen = {"fingerprint": None}
+    run = f"dataset.image_size={size}", "seed=2"
+    stored_run(*run, state=store.RUNNING, data="unknown", provenance=unseen)
+    asked.add(tmp_path / "main", ["dataset.image_size"])
+    loaded = reading.load(tmp_path / "main")
+    known = [] if alone else [f"{size} px"]
+    of_size = loaded.runs[loaded.runs["config.dataset.image_size"] == size]
+    assert list(of_size["fingerprint"].dropna().unique()) == known
+    (found,) = loaded.comparisons()
+    assert found.columns == ["8", "16"]
