@@ -1,13 +1,13 @@
 """What the commands of a study asked for, in its `study.json`: factors, designs, sources, looks."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ablation.config import CELL_KEYS, UserError, first_line
 from ablation.designs import Arm, Space
-from ablation.designs.registry import DESIGNS
+from ablation.designs.registry import CUMULATIVE, DESIGNS
 from ablation.records.identity import NEUTRAL
 from ablation.records.store import lock, make_directory, read_json, write_json
 
@@ -48,7 +48,22 @@ class Planned:
         """What two commands have in common that only add runs to each other."""
         # A key that a command knew nothing of was at the level that it has always had.
         fixed = {key: of for key, of in self.fixed.items() if NEUTRAL.get(key, ...) != of}
-        return self.design, list(self.levels.items()), self.rejected, fixed
+        if self.design == CUMULATIVE:  # A roadmap is of the order in which its steps are named.
+            return self.design, list(self.levels.items()), self.rejected, fixed
+        arms = self._by_levels
+        questions = {
+            (asked.kind, frozenset((weight, arms[place]) for weight, place in asked.terms))
+            for asked in DESIGNS[self.design].questions(self.space)
+        }
+        return self.design, frozenset(arms), questions, fixed
+
+    @property
+    def _by_levels(self) -> list[frozenset]:
+        """What its arms are, in order, whichever factor a command has named first."""
+        return [
+            frozenset((key, frozen(level)) for key, level in arm.levels.items())
+            for arm in self.arms
+        ]
 
     def record(self) -> dict[str, Any]:
         """Returns it as `study.json` has it."""
@@ -60,12 +75,14 @@ class Planned:
             "runs": [list(names) for names in self.runs],
         }
 
-    def with_runs(self, runs: Sequence[Sequence[str]]) -> "Planned":
-        """Returns the same with more runs for each arm."""
-        joined = (dict.fromkeys([*a, *b]) for a, b in zip(self.runs, runs, strict=True))
-        return Planned(
-            self.design, self.levels, self.rejected, self.fixed, tuple(map(tuple, joined))
+    def joined(self, other: "Planned") -> "Planned":
+        """Returns the same with the runs of another one too, which asks the same."""
+        more = dict(zip(other._by_levels, other.runs, strict=True))
+        runs = (
+            tuple(dict.fromkeys([*names, *more[arm]]))
+            for arm, names in zip(self._by_levels, self.runs, strict=True)
         )
+        return replace(self, runs=tuple(runs))
 
 
 @dataclass(frozen=True)
@@ -109,9 +126,10 @@ def add(
             plans = [one for one in plans if one not in same]
             for one in same:
                 # What was planned before an edit of a network and never trained is not to come.
-                planned = planned.with_runs(
-                    [[name for name in names if (study / name).exists()] for names in one.runs]
+                there = (
+                    tuple(name for name in names if (study / name).exists()) for names in one.runs
                 )
+                planned = planned.joined(replace(one, runs=tuple(there)))
             plans.append(planned)
         if plans:
             content["designs"] = [one.record() for one in plans]

@@ -1,6 +1,7 @@
 """The arms of a design, from stored runs."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -207,10 +208,57 @@ def test_a_design_needs_something_to_compare(stored_run, tmp_path):
 def test_two_commands_that_differ_in_seeds_are_one_design(stored_design):
     study = stored_design("leave_one_out", NAMED, _accuracy, "arch=20", seeds=(0,))
     (before,) = asked.designs(study)
-    after = before.with_runs([["x"]] * len(before.runs))
+    after = replace(before, runs=(("x",),) * len(before.runs))
     asked.add(study, [], planned=after)
     (found,) = asked.designs(study)
     assert [len(names) for names in found.runs] == [2] * len(before.runs)
+
+
+def _of_seed(levels, seed):
+    return 0.5 + 0.01 * seed
+
+
+@pytest.mark.parametrize("design", ["leave_one_out", "add_one", "both", "grid"])
+def test_in_which_order_factors_are_named_makes_no_other_design(stored_design, design):
+    """Of each factor the first level is still the first, and the last the last."""
+    named = NAMED | {"parts.norm": ["batch", "group", "layer", "none"]}
+    again = {key: named[key] for key in reversed(named)}
+    again["parts.norm"] = ["batch", "layer", "group", "none"]
+    stored_design(design, named, _of_seed, "arch=20", seeds=(0,))
+    study = stored_design(design, again, _of_seed, "arch=20", seeds=(1, 2))
+    (found,) = asked.designs(study)
+    assert list(found.levels) == list(again)
+    (one,) = load(study).comparisons(design=design)
+    for arm, names in zip(found.arms, found.runs, strict=True):
+        levels = one.runs.loc[one.runs["run"].isin(names), ["parts.plain", "parts.norm"]]
+        assert len(names) == 3 and len(levels.drop_duplicates()) == 1
+        assert levels["parts.norm"].iloc[0] == arm.levels["parts.norm"]
+
+
+@pytest.mark.parametrize(
+    ("design", "levels", "asks_the_same"),
+    [
+        ("leave_one_out", ["group", "batch", "none"], False),
+        ("leave_one_out", ["batch", "none", "group"], True),
+        ("add_one", ["group", "batch", "none"], True),
+        ("add_one", ["batch", "none", "group"], False),
+        ("both", ["group", "batch", "none"], False),
+        ("both", ["batch", "none", "group"], False),
+        ("grid", ["group", "none", "batch"], True),
+        ("cumulative", ["batch", "none", "group"], False),
+    ],
+)
+def test_which_level_is_the_first_or_the_last_makes_another_design(design, levels, asks_the_same):
+    one = Planned(design, {"parts.norm": ("batch", "group", "none")}, (), {}, ())
+    other = Planned(design, {"parts.norm": tuple(levels)}, (), {}, ())
+    assert (one.asks == other.asks) == asks_the_same
+
+
+def test_a_roadmap_is_of_the_order_in_which_its_steps_are_named():
+    levels = {"parts.plain": (False, True), "parts.se": (True, False)}
+    one = Planned("cumulative", levels, (), {}, ())
+    other = Planned("cumulative", {key: levels[key] for key in reversed(levels)}, (), {}, ())
+    assert one.asks != other.asks
 
 
 def test_each_data_set_and_each_protocol_has_its_own_table(stored_design):
