@@ -273,11 +273,81 @@ def test_a_tap_reads_a_point_and_the_next_isolates(opened, study):
     ],
 )
 def test_a_tick_says_where_it_stands(browser, splits, labels):
-    script = resources.files("ablation.report.page") / "scripts" / "look.js"
+    assert _of_scripts(browser, f"spaced({splits})") == labels
+
+
+def _of_scripts(browser, expression):
+    """Returns what an expression comes to among the functions of a page."""
+    folder = resources.files("ablation.report.page") / "scripts"
+    names = ("look.js", "chart.js", "curves.js", "points.js")
+    scripts = "\n".join((folder / name).read_text() for name in names)
     page = browser.new_page()
-    found = page.evaluate(f"(() => {{ {script.read_text()}\nreturn spaced({splits}); }})()")
+    found = page.evaluate(f"(() => {{ {scripts}\nreturn {expression}; }})()")
     page.close()
-    assert found == labels
+    return found
+
+
+def test_a_label_without_room_is_left_out_and_the_ends_stay(browser):
+    labels = ["0.001", "0.002", "0.003", "0.01", "0.03"]
+    spots = [0, 10, 20, 93, 300]
+    found = _of_scripts(browser, f"sparse({labels}, {spots})")
+    assert found == ["0.001", "", "", "0.01", "0.03"]
+    assert _of_scripts(browser, f"sparse({labels[:2]}, [0, 10])") == ["0.001", ""]
+    assert _of_scripts(browser, "sparse([], [])") == []
+
+
+ARMS = ["reference", *(f"without label_smoothing_{letter}" for letter in "abcdefg")]
+
+
+@pytest.mark.parametrize(("width", "rotate"), [(2000, 0), (400, 45), (150, 90)])
+def test_every_name_below_an_axis_is_readable(browser, width, rotate):
+    found = _of_scripts(browser, f"fitted({ARMS}, {width}, [-0.5, {len(ARMS) - 0.5}])")
+    assert found["rotate"] == rotate and found["texts"] == ARMS
+    assert found["size"] == 36 if not rotate else found["size"] > 100
+
+
+def test_long_names_are_cut_to_what_tells_them_apart(browser):
+    names = [f"activation_of_the_last_block: kind {number}" for number in range(40)]
+    found = _of_scripts(browser, f"fitted({names}, 300, [-0.5, 39.5])")
+    shown = [text for text in found["texts"] if text]
+    assert 15 < len(shown) < 40 and len(set(shown)) == len(shown)
+    assert all(len(text) <= 28 for text in shown)
+
+
+@pytest.mark.parametrize(
+    ("levels", "logarithmic"),
+    [
+        ((0.001, 0.002, 0.003, 0.005, 0.01, 0.03), True),
+        ((1, 4, 8, 12), False),
+        ((20, 32, 44, 56, 110), False),
+    ],
+)
+def test_an_axis_is_logarithmic_where_levels_are_more_even_on_it(
+    opened, study, levels, logarithmic
+):
+    def of_depth(data):
+        runs = data["chapters"][0]["runs"]
+        places = [place % len(levels) for place in range(len(runs))]
+        factor = {"name": "depth", "levels": list(map(str, levels)), "numbers": levels}
+        data["chapters"][0]["factors"].append(factor | {"of": places})
+
+    _changed(study, of_depth)
+    page = opened(study, "#0.final.x=depth", name="changed.html")
+    page.locator("#final-0").scroll_into_view_if_needed()
+    box = page.locator("#final-0 label", has_text="logarithmic").locator("input")
+    assert box.is_checked() == logarithmic
+
+
+def test_final_scores_say_what_they_are_averaged_over(opened, study):
+    told = {}
+    for view in ("", "#0.final.x=net", "#0.final.color=arch"):
+        page = opened(study, view)
+        page.locator("#final-0").scroll_into_view_if_needed()
+        told[view] = page.locator("#final-0 .aside").inner_text()
+    first, of_net, of_arch = told.values()
+    assert "Averaged" not in first
+    assert "Averaged over arch." in of_net
+    assert "Averaged over net." in of_arch
 
 
 def test_from_a_number_to_the_run_behind_it(opened, study):

@@ -1,6 +1,10 @@
 // One chart: lines or points, a hint at the nearest of them, zoom by dragging, isolation by a click.
 
 const NEAR = 40; // Pixels within which a point is meant.
+const BELOW = 36; // Pixels that a line of labels takes below a chart,
+const BESIDE = 76; // and that those of the other axis take beside it, about.
+const LINE = 15; // Pixels from one line to the next.
+const LETTERS = 28; // Of a name that does not fit, at most.
 
 const WHOLE = [1, 2, 5].flatMap((digit) => Array.from({ length: 10 }, (_, power) => digit * 10 ** power)).sort((a, b) => a - b);
 
@@ -98,15 +102,24 @@ class Chart {
       stroke: ink,
       grid,
       ticks: grid,
-      font: "12px system-ui, sans-serif",
-      labelFont: "12px system-ui, sans-serif",
+      font: FONT,
+      labelFont: FONT,
       labelSize: 18,
-      size: label === view.y ? (_, texts) => Math.max(58, 22 + 7 * Math.max(0, ...(texts ?? []).map((text) => text.length))) : 36,
+      size: label === view.y ? (_, texts) => Math.max(58, 22 + 7 * Math.max(0, ...(texts ?? []).map((text) => text.length))) : BELOW,
       ...(label === view.x && view.whole ? { incrs: WHOLE } : {}),
       ...(at
-        ? { splits: () => at, values: (_, splits) => splits.map(short) }
+        ? {
+            splits: (_, __, low, high) => at.filter((value) => low <= value && value <= high),
+            filter: (_, splits) => splits, // Or a logarithmic axis hands only some of them on.
+            values: (u, splits) => sparse(splits.map(short), splits.map((value) => u.valToPos(value, "x"))),
+          }
         : ticks
-        ? { splits: () => ticks.map((_, place) => place), values: (u) => fitted(ticks, u) }
+        ? {
+            splits: () => ticks.map((_, place) => place),
+            values: () => this.names.texts,
+            rotate: () => this.names.rotate,
+            size: () => this.names.size,
+          }
         : log
           ? {
               splits: (_, __, low, high) => onLogarithmic(low, high),
@@ -126,8 +139,7 @@ class Chart {
     };
     const zoom = view.zoom ?? {};
     const options = {
-      width: Math.max(220, this.area.clientWidth),
-      height: view.height ?? 300,
+      ...this.size(),
       legend: { show: false },
       series,
       bands,
@@ -159,10 +171,18 @@ class Chart {
     this.plot.over.addEventListener("dblclick", () => view.onZoom(null));
     this.plot.over.addEventListener("mouseleave", () => this.point(null));
     this.watch = new ResizeObserver(() => {
-      const width = Math.max(220, this.area.clientWidth);
-      if (width !== this.plot.width) this.plot.setSize({ width, height: this.plot.height });
+      const size = this.size();
+      if (size.width !== this.plot.width) this.plot.setSize(size);
     });
     this.watch.observe(this.area);
+  }
+
+  // Returns the size of the chart, higher where the names below it take more than a line.
+  size() {
+    const { xTicks, zoom, height } = this.view;
+    const width = Math.max(220, this.area.clientWidth);
+    if (xTicks) this.names = fitted(xTicks, width - BESIDE, zoom?.x ?? [-0.5, xTicks.length - 0.5]);
+    return { width, height: (height ?? 300) + (this.names?.size ?? BELOW) - BELOW };
   }
 
   // Returns the nearest drawn point as {line, place}, null if none is near.
@@ -343,12 +363,29 @@ function layers(places, xs) {
   return found;
 }
 
-// Returns the names below an axis, cut to the room that each has; where they are too many, some.
-function fitted(names, u) {
-  const width = u.bbox.width / devicePixelRatio / names.length;
-  const every = Math.max(1, Math.ceil(40 / width));
-  const room = Math.floor((every * width) / 7.5); // Pixels that a letter takes.
-  return names.map((name, place) => (place % every ? "" : name.length > room ? `${name.slice(0, room - 1)}…` : name));
+// Returns how the names stand below an axis: level if each has room, else slanting, else upright;
+// where they are too many even for that, some. Of a long one both ends tell it from others.
+function fitted(names, width, [low, high]) {
+  const slot = width / (high - low);
+  if (names.every((name) => wide(name) + 8 <= slot)) return { texts: names, rotate: 0, size: BELOW };
+  const cut = names.map((name) => (name.length > LETTERS ? `${name.slice(0, LETTERS / 2)}…${name.slice(1 - LETTERS / 2)}` : name));
+  const longest = Math.max(...cut.map(wide));
+  const inside = (name, place) => place < low || wide(name) * Math.SQRT1_2 <= (place - low) * slot + BESIDE - 20;
+  const slanting = slot * Math.SQRT1_2 >= LINE && cut.every(inside);
+  const every = Math.ceil(LINE / slot);
+  const texts = cut.map((name, place) => (place % every ? "" : name));
+  return { texts, rotate: slanting ? 45 : 90, size: Math.ceil(longest * (slanting ? Math.SQRT1_2 : 1)) + BELOW - LINE + 3 };
+}
+
+// Returns whether a factor has several levels among runs that have the same of others.
+function differs(factor, others) {
+  const level = new Map();
+  return factor.of.some((value, place) => {
+    const key = others.map((other) => other.of[place]).join();
+    const known = level.get(key);
+    level.set(key, value);
+    return known !== undefined && known !== value;
+  });
 }
 
 // Draws a widget anew and leaves the keyboard where it was.
@@ -402,15 +439,15 @@ class Widget {
   free() {
     const { chapter } = this;
     const column = this.factor(chapter.column);
-    return chapter.factors.filter((one) => {
-      if (one === column || one.name === "seed" || one.levels.length < 2) return false;
-      const level = new Map();
-      return one.of.some((value, place) => {
-        const known = level.get(column.of[place]);
-        level.set(column.of[place], value);
-        return known !== undefined && known !== value;
-      });
-    });
+    return chapter.factors.filter((one) => one !== column && one.name !== "seed" && differs(one, [column]));
+  }
+
+  // Returns what means are taken over, but for the seed: what varies among runs that have the same
+  // levels of what is shown, and that no column of the table decides.
+  over(shown) {
+    const told = shown.filter(Boolean);
+    const others = [this.factor(this.chapter.column), ...this.free()].filter((one) => !told.includes(one));
+    return others.filter((one) => differs(one, told)).map((one) => one.name);
   }
 
   // Returns which of them make panels and which lines, unless the reader chooses.

@@ -63,8 +63,7 @@ class Curves extends Widget {
     const remarks = [];
     if (smooth) remarks.push(`Smoothed: each value is ${smooth} of the one before and ${+(1 - smooth).toFixed(2)} of its own; what was measured is faint.`);
     if (show === "mean" && this.several(chapter)) remarks.push("Means over complete runs, with their range; thin lines are runs that are not complete, and a cross is where one failed.");
-    const told = new Set([shade, dash, panel]);
-    const over = this.free().filter((one) => !told.has(one)).map((one) => one.name);
+    const over = this.over([shade, dash, panel]);
     if (show === "mean" && over.length) remarks.push(`Averaged over ${over.join(", ")}.`);
     if (this.crowded) remarks.push("So many runs have no common seconds to be drawn at; these are means.");
     this.show(panels, this.names(panels, shade, dash, show), remarks.join(" "));

@@ -3,6 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3]];
 const SHADES = 8;
+const FONT = "12px system-ui, sans-serif";
 // Corners of marks within a circle of radius 1; the first is that circle. One fewer than would
 // repeat with the colours.
 const MARKS = [
@@ -52,6 +53,26 @@ function short(value) {
   if (size >= 1e4) return `${+(value / 1e3).toPrecision(4)}k`;
   if (size > 0 && size < 1e-3) return (+value.toPrecision(3)).toExponential();
   return String(+value.toPrecision(4));
+}
+
+// Returns how many pixels a text below or beside an axis takes.
+const wide = (() => {
+  const ruler = document.createElement("canvas").getContext("2d");
+  ruler.font = FONT;
+  return (text) => ruler.measureText(text).width;
+})();
+
+// Returns labels but for those that would stand on others; the first and the last come first.
+function sparse(labels, spots) {
+  const half = labels.map((text) => wide(text) / 2 + 3);
+  const apart = (one, other) => Math.abs(spots[one] - spots[other]) >= half[one] + half[other];
+  const last = labels.length - 1;
+  const kept = [0];
+  for (let place = 1; place < last; place++) {
+    if (apart(place, kept.at(-1)) && apart(place, last)) kept.push(place);
+  }
+  if (last > 0 && apart(last, kept.at(-1))) kept.push(last);
+  return labels.map((text, place) => (kept.includes(place) ? text : ""));
 }
 
 // Returns the labels of evenly spaced ticks, with as many digits as tell them apart.

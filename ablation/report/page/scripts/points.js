@@ -52,9 +52,11 @@ class Final extends Points {
     const x = this.chosen("x", usual.x);
     const shade = this.chosen("color", usual.color);
     const panel = this.chosen("panel", usual.panel, true);
-    const span = x.numbers ? Math.max(...x.numbers) / Math.min(...x.numbers) : 0;
-    const logUsual = x.numbers && Math.min(...x.numbers) > 0 && span >= 50 ? "1" : "0";
-    const log = x.numbers && Math.min(...x.numbers) > 0 && this.get("log", logUsual) === "1";
+    const numbers = x.numbers && [...x.numbers].sort((a, b) => a - b);
+    const positive = numbers?.[0] > 0;
+    const wider = positive && numbers.at(-1) / numbers[0] >= 10;
+    const logUsual = wider && unevenness(numbers.map(Math.log)) < unevenness(numbers) ? "1" : "0";
+    const log = positive && this.get("log", logUsual) === "1";
     if (x.numbers) this.controls.append(tick("logarithmic", log, (value) => this.set("log", value ? "1" : "0", logUsual)));
     const scored = this.scored(score);
     const apart = shade === x ? 0 : Math.min(0.12, 0.7 / shade.levels.length);
@@ -86,10 +88,12 @@ class Final extends Points {
           tip: (place) => [label, `${x.name} ${x.levels[x.of[means.get(xs[place])[0].place]]}`, `${exact(averages[place])} ${score.unit}`, `mean of ${means.get(xs[place]).length}`],
         });
       }
-      panels.push({ title: panel ? named(panel, level) : this.heading(score), lines, view: { x: x.name, y: this.heading(score), logX: log, padX: 0.06, xTicks: x.numbers ? null : x.levels, xAt: x.numbers && x.numbers.length <= 12 ? x.numbers : null } });
+      panels.push({ title: panel ? named(panel, level) : this.heading(score), lines, view: { x: x.name, y: this.heading(score), logX: log, padX: 0.06, xTicks: x.numbers ? null : x.levels, xAt: numbers?.length <= 12 ? numbers : null } });
     }
     this.share(panels, false, 1);
-    this.show(panels, [...names.values()], "Small points are runs, large ones their mean.");
+    const over = this.over([x, shade, panel]);
+    const averaged = over.length ? ` Averaged over ${over.join(", ")}.` : "";
+    this.show(panels, [...names.values()], `Small points are runs, large ones their mean.${averaged}`);
   }
 }
 
@@ -146,6 +150,13 @@ class Cost extends Points {
     });
     this.show([{ title: "Cost", lines, view: { x: data.costs[cost], y: this.heading(score), logX: log, padX: 0.06 } }], names, `A point is an arm, the mean of its runs.${front.length > 1 ? " On the dashed line is whatever nothing cheaper beats." : ""}`);
   }
+}
+
+// Returns how much the gaps between ascending numbers differ, as a share of their mean.
+function unevenness(numbers) {
+  const gaps = numbers.slice(1).map((value, place) => value - numbers[place]);
+  const middle = mean(gaps);
+  return Math.sqrt(mean(gaps.map((gap) => (gap - middle) ** 2))) / middle;
 }
 
 function frontier(points, higher) {
