@@ -370,6 +370,39 @@ def test_the_keyboard_reads_a_chart(opened, study):
     assert page.locator("#curves-0 .legend [aria-pressed=true]").count() == 1
 
 
+def test_the_keyboard_goes_along_the_line_that_is_alone(opened, study):
+    page = opened(study, "#0.curves.show=each")
+    page.locator("#curves-0 .chart").first.focus()
+    hint = page.locator("#curves-0 .hint").first
+
+    def after(key):
+        page.keyboard.press(key)
+        return hint.inner_text().splitlines()[:2]
+
+    first, epoch = after("ArrowDown")
+    assert epoch == "epoch 1"
+    assert after("ArrowRight") == [first, "epoch 2"]
+    other, epoch = after("ArrowDown")
+    assert other != first and epoch == "epoch 2"
+    after("Enter")
+    hint.wait_for()
+    assert page.locator("#curves-0 .legend [aria-pressed=true]").inner_text() == other
+    assert hint.inner_text().splitlines()[:2] == [other, "epoch 2"]
+    assert after("ArrowDown") == [other, "epoch 2"]
+    assert after("ArrowLeft") == [other, "epoch 1"]
+
+
+def test_the_keyboard_goes_from_left_to_right(opened, study):
+    page = opened(study)
+    page.locator("#final-0").scroll_into_view_if_needed()
+    page.locator("#final-0 .chart").first.focus()
+    seen = []
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+        seen.append(page.locator("#final-0 .hint").first.inner_text().splitlines()[1])
+    assert seen == ["arch 20"] * 3 + ["arch 32"] * 3
+
+
 def _standing(done):
     training = [Training("a-run", 5, 1.5, f"epoch {done}/5")]
     return Standing(store.now(), done, 13, "time left: 0:01:00", training)

@@ -30,7 +30,7 @@ function marks(mark, size) {
 class Chart {
   // lines: {key, name, xs, ys, shade, dash, width, dots, mark, low, high, broken, tip(place)}, drawn in
   // their order; a broken one ends in a cross.
-  // view: {title, x, y, logX, logY, xTicks, zoom, isolated, onZoom, onIsolate, height, label}.
+  // view: {title, x, y, logX, logY, xTicks, zoom, isolated, onZoom, onIsolate, height, label, kept}.
   constructor(host, lines, view) {
     this.host = host;
     this.view = view;
@@ -163,6 +163,7 @@ class Chart {
         setCursor: [(u) => this.point(this.nearest(u.cursor.left, u.cursor.top))],
         setSelect: [(u) => this.zoomed(u)],
         draw: [(u) => this.crosses(u)],
+        ready: [() => this.again(view.kept)],
       },
     };
     const data = uPlot.join(tables);
@@ -212,9 +213,19 @@ class Chart {
     return inside ? spot : null;
   }
 
+  // Returns which point is read, for the chart that is drawn in place of this one.
+  kept() {
+    return this.at && { nth: this.lines.indexOf(this.at.line), key: this.at.line.key, place: this.at.place };
+  }
+
+  again(kept) {
+    const line = this.lines[kept?.nth];
+    if (line && line.key === kept.key) this.point({ line, place: kept.place });
+  }
+
   point(found) {
-    this.at = found;
     const spot = found && this.spot(found.line, found.place);
+    this.at = spot ? found : null;
     this.hint.hidden = !spot;
     this.mark?.remove();
     if (!spot) return;
@@ -284,9 +295,8 @@ class Chart {
     });
   }
 
-  // Arrows go from point to point and from line to line, Enter isolates, Escape shows all.
+  // Arrows go along a line and from line to line, Enter isolates, Escape shows all.
   key(event) {
-    const lines = this.lines;
     const along = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const across = { ArrowUp: -1, ArrowDown: 1 }[event.key];
     if (event.key === "Escape") {
@@ -296,13 +306,30 @@ class Chart {
       this.view.onIsolate(this.view.isolated === this.at.line.key ? null : this.at.line.key);
     } else if (along || across) {
       event.preventDefault();
-      const from = this.at ?? { line: lines[0], place: -1 };
-      const count = lines.length;
-      const line = across ? lines[(lines.indexOf(from.line) + across + count) % count] : from.line;
-      const place = Math.min(line.xs.length - 1, Math.max(0, from.place + (along ?? 0)));
-      this.point({ line, place });
-      this.read.textContent = line.tip(place).join(", ");
+      const found = this.next(along ?? 0, across ?? 0);
+      this.point(found);
+      this.read.textContent = found ? found.line.tip(found.place).join(", ") : "";
     }
+  }
+
+  // Returns the point that is so many steps from the one that is read, the first one if none is.
+  next(along, across) {
+    const { isolated } = this.view;
+    const lines = this.lines.filter((line) => (!isolated || line.key === isolated) && this.places(line).length);
+    if (!lines.length) return null;
+    const from = lines.indexOf(this.at?.line);
+    if (from < 0) return { line: lines[0], place: this.places(lines[0])[0] };
+    const line = lines[(from + across + lines.length) % lines.length];
+    const places = this.places(line);
+    if (along) return { line, place: places[Math.min(places.length - 1, Math.max(0, places.indexOf(this.at.place) + along))] };
+    const left = (place) => Math.abs(line.xs[place] - this.at.line.xs[this.at.place]);
+    return { line, place: places.reduce((best, place) => (left(place) < left(best) ? place : best)) };
+  }
+
+  // Returns the places of the points of a line that are in sight, from left to right.
+  places(line) {
+    const inSight = line.xs.map((_, place) => place).filter((place) => this.spot(line, place));
+    return inSight.sort((a, b) => line.xs[a] - line.xs[b]);
   }
 
   remove() {
@@ -496,6 +523,7 @@ class Widget {
   // panels: [{title, lines, view}]; names: [{key, name, shade, dash, dots, mark}] for the legend.
   show(panels, names, remark) {
     const scroll = scrollY;
+    const kept = this.charts.map((chart) => chart.kept());
     for (const chart of this.charts) chart.remove();
     const isolated = names.some((one) => one.key === this.get("alone", "")) ? this.get("alone", "") : "";
     const onIsolate = (key) => this.set("alone", key ?? "", "");
@@ -516,6 +544,7 @@ class Widget {
           isolated,
           onZoom,
           onIsolate,
+          kept: kept[place],
         }),
     );
     const buttons = names.map((one) => {
