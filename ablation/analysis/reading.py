@@ -260,8 +260,17 @@ def _other_factors(
         name = f"{SETTING}{factor}" if f"{SETTING}{factor}" in frame else name
         # A missing value is a level like others, which no grouping may drop.
         values = frame[name].astype(object).where(frame[name].notna(), spelled(None))
-        frame[factor] = values.map(lambda one: spelled(one) if isinstance(one, bool) else one)
+        frame[factor] = pd.Series([_level(factor, one) for one in values], frame.index, object)
     return found
+
+
+def _level(factor: str, value: Any) -> Any:
+    """Returns a level of a factor that is no part; first in order is that which changes nothing."""
+    text = spelled(value) if isinstance(value, bool) else value
+    is_ours = factor.startswith(("recipe.", "dataset."))  # Frameworks have an order of their own.
+    if is_ours and isinstance(text, str) and text == spelled(NEUTRAL.get(factor, ...)):
+        return Label(text, 1)
+    return text
 
 
 def _settle_settings(frame: pd.DataFrame) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from ablation.analysis import reading
 from ablation.analysis.comparison import level_key
-from ablation.analysis.tables import cost_table
+from ablation.analysis.tables import comparison_effects, cost_table
 from ablation.config import RECORD_KEY, UserError
 from ablation.factors import Label
 from ablation.records import asked, store
@@ -46,6 +46,28 @@ def test_a_part_with_kinds_is_compared_with_the_default_of_both(stored_run, tmp_
     assert found.reference == "true ratio 0.5"
     (found,) = study.comparisons("se", reference="false")
     assert found.reference == "false"
+
+
+@pytest.mark.parametrize(
+    ("key", "off", "on"),
+    [
+        ("dataset.augment", "none", "flip"),
+        ("recipe.class_weights", "none", "balanced"),
+        ("recipe.clipnorm", "null", "1.0"),
+        ("recipe.trivial_augment", "false", "true"),
+    ],
+)
+def test_a_key_is_compared_with_the_level_that_changes_nothing(key, off, on, stored_run, tmp_path):
+    asked.add(tmp_path / "main", [key])
+    for plain in ("true", "false"):
+        for level, score in ((on, 0.7), (off, 0.5)):
+            stored_run(f"plain={plain}", f"{key}={level}", val_accuracy=score)
+    study = reading.load(tmp_path / "main")
+    (found,) = study.comparisons(key)
+    assert (found.reference, found.columns) == (off, [off, on])
+    (found,) = study.comparisons("plain")
+    main = next(one for one in comparison_effects(found) if one.minuend.endswith(on))
+    assert (main.subtrahend, round(main.mean, 3)) == (off, 0.2)
 
 
 def test_shortcuts_are_compared_with_none(shortcuts):
