@@ -2,7 +2,8 @@
 
     import ablation
     study = ablation.load("runs/main")
-    study.runs, study.history            # data frames: one row a run, one a run and epoch
+    study.runs, study.control_runs       # data frames: one row a run, of arms and beside them
+    study.all_runs, study.history        # both of them; one row a run and epoch
     study.table(), study.effects()       # the report's tables
     study.audit()                        # equal budget, confounds, holes
     ablation.load_model("runs/main/...") # the network of a run with keep_checkpoints

@@ -44,16 +44,17 @@ class Study:
         directory: of the study.
         factors: the keys that may differ between the cells of one table.
         parts: those of them that are parts of networks, by key.
-        runs: one row a run: its name, state and reason; a column for each factor, `seed` and
-            `family`; `protocol`, equal for runs that may share a table; every configuration key by
-            its dotted name below "config."; the numbers of
+        runs: one row a run of an arm: its name, state and reason; a column for each factor, `seed`
+            and `family`; `protocol`, equal for runs that may share a table; every configuration key
+            by its dotted name below "config."; the numbers of
             `result.json`; what of `provenance.json` can change a result, below "provenance."; the
             data's `fingerprint`; `history_epochs`, how many are in its history; `target`, the kind
             of its labels; `skill`, by which a run is told to be near chance (accuracy, R²), and
             `chance`, that of an answer that looks at no image; `imbalance`, how many times as
             many training images the largest class has as the smallest; `caveats`, of
             labels that the scores say nothing of.
-        history: one row a run and finished epoch: `run` and the columns of `history.csv`.
+        history: one row a run and finished epoch: `run` and the columns of `history.csv`, of
+            `all_runs`. Those of arms alone are `history[history["run"].isin(runs["run"])]`.
         problems: what could not be read, one line each.
         designs: that commands have asked for, the last one last.
         targets: what the labels of each run say.
@@ -94,9 +95,12 @@ class Study:
 
     @property
     def all_runs(self) -> pd.DataFrame:
-        """The rows of `runs` and `control_runs`, in the order of their names."""
+        """The rows of `runs` and `control_runs` that were trained, in the order of their names.
+
+        They are what `history` has epochs of. A lesion is judged and not trained.
+        """
         trained = self.control_runs
-        if len(trained):  # A lesion is judged and not trained.
+        if len(trained):
             trained = trained[~trained["run"].str.contains("/")]
         if trained.empty:
             return self.runs

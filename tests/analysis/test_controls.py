@@ -107,6 +107,15 @@ def test_a_sham_without_its_record_is_no_seed_of_an_arm(study):
     assert all("draw1" in one and "study.json" in one for one in found.uncontrolled)
 
 
+def test_the_history_is_of_all_runs_and_says_which_are_of_arms(study):
+    found = load(study("grid", GRID, {key: levels[0] for key, levels in GRID.items()}))
+    shams = set(found.control_runs["run"])
+    assert len(shams) == len(SEEDS) and not shams & set(found.runs["run"])
+    assert list(found.all_runs["run"]) == list(found.history["run"].unique())
+    of_arms = found.history[found.history["run"].isin(found.runs["run"])]
+    assert set(of_arms["run"]) == set(found.runs["run"]) == set(found.all_runs["run"]) - shams
+
+
 def test_its_difference_is_that_of_its_own_seeds_alone_and_in_a_family_of_one(study):
     first = {"parts.plain": "false", "parts.se": "true"}
     (comparison,) = load(study("leave_one_out", LEAVE_ONE_OUT, first)).comparisons()
