@@ -176,13 +176,23 @@ def _track(runs: "Sequence[ExportedRun]") -> "Iterator[ExportedRun]":
 
 
 def _tell(target: str, study: "ExportedStudy", written: "Written") -> None:
-    count = len(study.runs)
+    count, without = len(study.runs), _without(study)
     print(
         f"{_TITLES[target]}: {counted(count, 'run')} of {study.name} in {written.place}, "
-        f"{written.changed:,} written and {count - written.changed:,} as they were. "
+        f"{written.changed:,} written and {count - written.changed:,} as they were{without}. "
         f"To see them: {written.look}",
         flush=True,
     )
+
+
+def _without(study: "ExportedStudy") -> str:
+    """Returns what of a study is not exported, "" if all of it is."""
+    left_out = []
+    if study.tuning:
+        left_out.append(counted(study.tuning, "tuning run"))
+    if study.superseded:
+        left_out.append(f"{counted(study.superseded, 'run')} of an earlier choice")
+    return f"; left out: {' and '.join(left_out)}" if left_out else ""
 
 
 if __name__ == "__main__":

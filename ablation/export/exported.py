@@ -116,10 +116,14 @@ class ExportedStudy:
     Attributes:
         name: of its directory.
         runs: all that could be read, by name.
+        tuning: how many runs tuned an arm, which are left out.
+        superseded: how many are of an earlier choice of what was tuned, which are left out too.
     """
 
     name: str
     runs: tuple[ExportedRun, ...]
+    tuning: int = 0
+    superseded: int = 0
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,8 @@ def exported(study: Study) -> ExportedStudy:
                 cost=_numbers("cost/", COST, row),
             )
         )
-    return ExportedStudy(name, tuple(runs))
+    tuning = len(store.tuning_directories(study.directory))
+    return ExportedStudy(name, tuple(runs), tuning, len(study.superseded))
 
 
 def _numbers(prefix: str, names: Sequence[str], row: Mapping[Any, Any]) -> dict[str, float]:

@@ -1,13 +1,15 @@
 """The command line of exports: `python -m ablation.export`."""
 
 import importlib.util
+import shutil
 import socket
 import sys
 import time
 
 import pytest
 
-from ablation.records import store
+from ablation.records import asked, store, tuning
+from ablation.records.tuning import Tuned
 from stored_exports import run_in
 
 MODULE = "ablation.export"
@@ -169,6 +171,21 @@ def test_a_damaged_run_is_told_and_the_others_are_exported(export, folder, tmp_p
     assert done.returncode == 0
     assert damaged.name in done.stderr and "6 runs" in done.stdout
     assert not (tmp_path / "logs" / damaged.name).exists()
+
+
+def test_runs_that_tuned_or_are_of_an_earlier_choice_are_counted(export, folder):
+    pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
+    complete = run_in(folder, store.COMPLETE)
+    trials = ("20-digits-t0-0123abcd", "20-digits-t1-0123abce")
+    for name in trials:
+        shutil.copytree(complete, folder / name)
+    grid = {"recipe.learning_rate": (0.1,)}
+    record = Tuned("a" * 8, {}, grid, 0.2, (0, 1), 5, (trials,), superseded=(complete.name,))
+    asked.add(folder, ["parts.plain"])
+    tuning.put(folder, [record])
+    said = export("main", "tensorboard=logs").stdout
+    assert "6 runs of main" in said
+    assert "; left out: 2 tuning runs and 1 run of an earlier choice. To see them" in said
 
 
 def test_the_help_names_every_target(export):
