@@ -18,6 +18,8 @@ from ablation.records import saves, store
 if TYPE_CHECKING:
     import keras
 
+_EXAMPLE = "runs/main/vgg16-digits-s0-0123abcd"
+
 
 def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model":
     """Returns the network of a run with weights that `keep_checkpoints` kept.
@@ -32,12 +34,14 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
         in the unit of the data. It normalises as the run did; the network is its last layer.
 
     Raises:
-        UserError: there are no such weights, or no run.
+        UserError: there is no such run, or it has no such weights.
 
     Example:
         >>> ablation.load_model("runs/main/vgg16-digits-s0-0123abcd", epoch=10).summary()
     """
     directory = Path(directory)
+    if not (directory / "config.yaml").exists():
+        raise UserError(_no_run(directory))
     kept = saves.kept_weights(directory / "weights")
     if not kept or (epoch is not None and epoch not in kept):
         found = f"only after epoch {', '.join(map(str, sorted(kept)))}" if kept else "none"
@@ -79,6 +83,18 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
         stored = keras.Input(facts["image_shape"], name=name, dtype=dtype)
         inputs = keras.layers.Rescaling(**normalised, dtype=dtype)(stored)
         return keras.Model(stored, network(inputs), name=network.name)
+
+
+def _no_run(place: Path) -> str:
+    """Returns in words what a place is instead of a run's folder."""
+    if not place.exists():
+        return f"{place} is no folder; name a run's, such as {_EXAMPLE}."
+    if not place.is_dir():
+        return f"{place} is a file; name a run's folder, such as {_EXAMPLE}."
+    runs = store.run_directories(place)
+    if runs:
+        return f"{place} is a study; name one of its runs, such as {runs[0]}."
+    return f"{place} is no run's folder, as it has no config.yaml; name one, such as {_EXAMPLE}."
 
 
 def _arch(directory: Path, config: dict[str, Any]) -> str:

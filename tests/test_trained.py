@@ -83,6 +83,20 @@ def test_a_run_without_weights_says_how_to_keep_them(stored_run):
         ablation.load_model(stored_run())
 
 
+def test_what_is_no_run_is_told_as_what_it_is(stored_run, tmp_path):
+    run = stored_run()
+    (tmp_path / "empty").mkdir()
+    for place, words in (
+        (tmp_path / "none", "none is no folder; name a run's"),
+        (run / "status.json", "status.json is a file; name a run's folder"),
+        (run.parent, f"main is a study; name one of its runs, such as {run}."),
+        (tmp_path / "empty", "empty is no run's folder, as it has no config.yaml"),
+    ):
+        with pytest.raises(UserError) as error:
+            ablation.load_model(place)
+        assert words in str(error.value) and "keep_checkpoints" not in str(error.value)
+
+
 def test_a_finished_run_is_not_trained_again_for_weights_that_it_lacks(trained, cli):
     directory, _ = trained
     again = (*KEYS, "precision=mixed_bfloat16")
