@@ -70,6 +70,8 @@ def arranged(words: Sequence[str]) -> list[str]:
     if words and words[0] in _COMMANDS:
         typed = shlex.join(["python", "-m", f"ablation.{words[0]}", *words[1:]])
         raise UserError(f"{words[0]} is a command of its own: {typed}.")
+    if words and words[0] == "guide":
+        raise UserError("guide takes nothing else: python -m ablation guide.")
     options, rest = _separated(words)
     names = {word.partition("=")[0] for word in options}
     swept, shown = names & {"-m", "--multirun"}, names & {"-c", "--cfg", "-i", "--info"}

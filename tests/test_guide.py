@@ -3,8 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import ablation
-from ablation.command import guide
+from ablation.command import arranged, guide
+from ablation.config import UserError
 
 FOLDER = Path(ablation.__file__).parent
 
@@ -13,6 +16,12 @@ def test_the_command_prints_it(cli, tmp_path):
     done = cli("guide", cwd=tmp_path)
     assert done.returncode == 0 and done.stdout == guide()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("word", ["extra", "--help", "arch=34"])
+def test_it_takes_nothing_else(word):
+    with pytest.raises(UserError, match=r"guide takes nothing else: python -m ablation guide\."):
+        arranged(["guide", word])
 
 
 def test_every_command_in_it_is_there():
