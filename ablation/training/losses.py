@@ -1,5 +1,6 @@
 """The loss of a run, and what counts as a hit under it."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -81,6 +82,11 @@ class OwnLoss(keras.losses.Loss):
             raise
         except Exception as error:
             raise UserError(source.user_error(error, self._files)) from error
+        if inspect.isclass(self._function):
+            raise UserError(
+                f"{self._key} is a class; name a function that takes labels and outputs and "
+                "returns one number for each image."
+            )
         self._probe(target)
 
     def call(self, y_true, y_pred):

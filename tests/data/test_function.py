@@ -62,6 +62,10 @@ def test_what_a_function_returns_is_the_data_set(returned, counts, function, req
         ("return X, [object()] * 20", ["y holds Python objects", "[0] is <object object"]),
         ("return X, np.array(['a', None] * 10, object)", ["[1] is None (NoneType)"]),
         ("return [[1], [2, 3]], Y", ["x is no array"]),
+        ("return {'x': [X, X], 'y': Y}", ["x is a list of 2, and a network has one input"]),
+        ("return {'x': (X, X[:, 0]), 'y': Y.tolist()}", ["x is a tuple of 2", "np.concatenate"]),
+        ("return {'x': {'a': X, 'b': X}, 'y': Y}", ["x is a dict of 2", "one input"]),
+        ("return [X[:14], X[:14]], Y[:14], X[14:], Y[14:]", ["x_train is a list of 2"]),
         ("return X[:0], Y[:0]", ["x holds no images"]),
     ],
 )

@@ -92,6 +92,12 @@ def test_the_users_loss_gets_shares_in_training_and_validation(own):
         ("def f(labels, logits):\n    return logits\n", ["shape (4, 3)", "shape (4,)"]),
         ("def f(labels, logits):\n    return ops.sum(logits, 0)\n", ["shape (3,)", "shape (4,)"]),
         ("def f(labels, logits):\n    return logits[:, 0] / 0\n", ["inf"]),
+        (
+            "from keras import losses\nclass f(losses.Loss):\n"
+            "    def __init__(self, gamma=2.0, name='f'):\n"
+            "        super().__init__(name=name or 'f')\n",
+            [":f is a class; name a function"],
+        ),
     ],
 )
 def test_what_it_does_wrong_is_told_before_training(body, words, own):

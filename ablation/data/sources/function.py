@@ -115,6 +115,7 @@ def _by_name(returned: Any, name: str, group: str | None) -> dict[str, np.ndarra
         )
     arrays = {}
     for key, value in returned.items():
+        _check_one_input(str(key), value, returned, name)
         if np.ma.is_masked(value):
             raise UserError(
                 f"{_KEY}={name}: {key} is masked in places, and nothing may be missing; fill these "
@@ -127,6 +128,38 @@ def _by_name(returned: Any, name: str, group: str | None) -> dict[str, np.ndarra
         if arrays[str(key)].dtype == object:
             arrays[str(key)] = _texts(arrays[str(key)], f"{_KEY}={name}: {key}")
     return arrays
+
+
+def _check_one_input(key: str, value: Any, returned: Mapping[Any, Any], name: str) -> None:
+    """Raises UserError if what is to be the inputs is several arrays, each for all examples.
+
+    A list with an array for each example is an array as good as another.
+
+    Args:
+        key: what the value is returned as.
+        value: what it is.
+        returned: all that the function has returned, by name.
+        name: of the function.
+    """
+    if not key.startswith("x"):
+        return
+    several = isinstance(value, Mapping)
+    if isinstance(value, tuple | list):
+        examples = _length(returned.get(f"y{key[1:]}"))
+        several = examples not in (None, len(value)) and set(map(_length, value)) == {examples}
+    if several:
+        raise UserError(
+            f"{_KEY}={name}: {key} is a {type(value).__name__} of {len(value)}, and a network has "
+            "one input; join them into one array, such as by np.concatenate(..., axis=-1)."
+        )
+
+
+def _length(value: Any) -> int | None:
+    """Returns how many elements a value has, None if it is one itself."""
+    try:
+        return len(value)
+    except TypeError:
+        return None
 
 
 def _texts(array: np.ndarray, what: str) -> np.ndarray:
