@@ -92,8 +92,8 @@ def _tell(prepared: cache.Cache, console: Console, unit: str) -> None:
         console.print(f"warning: {shared}, {kind.alike}", soft_wrap=True)
     if meta.get("brightest", 255) <= 1:
         console.print(
-            "warning: no pixel is above 1 of 255, which is black in pictures, and to a network too "
-            "but with dataset.normalisation=standard; multiply pixels of 0 and 1 by 255",
+            "warning: no pixel is above 1 of 255, so pictures are black, and what a network gets "
+            "is too unless dataset.normalisation=standard; multiply the pixels by 255",
             soft_wrap=True,
         )
     if meta.get("unseen"):
