@@ -490,6 +490,16 @@ def test_it_fits_a_phone_and_the_dark(opened, study, options):
     assert _contrast(soft, paper) > 4.5
 
 
+def test_columns_with_long_names_fit_a_phone(opened, study):
+    html = (study / "report.html").read_text()
+    name = f"a_level_of_{'x' * 200}"
+    (study / "long.html").write_text(html.replace(">state</th>", f">{name}</th>"))
+    page = opened(study, name="long.html", viewport={"width": 400, "height": 800})
+    page.locator("#runs .columns summary").click()
+    assert page.locator("#runs .columns label", has_text=name).is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def _contrast(one, other):
     """The contrast ratio of WCAG 2.1 between two colours, 1 to 21."""
 
@@ -523,6 +533,10 @@ def test_it_prints_with_its_charts_on_light_paper(opened, study):
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("canvas").count() >= 4
+    width = "document.querySelector('canvas').getBoundingClientRect().width"
+    _until(page, f"{width} > 500 && {width} < 718")  # A4 between its margins.
+    page.set_viewport_size({"width": 718, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert not page.locator("#contents").is_visible()
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert paper == "rgb(255, 255, 255)"

@@ -195,6 +195,15 @@ def test_the_page_of_a_sweep_that_runs_says_where_it_stands(study):
     assert _page(study).data["live"] is None
 
 
+def test_names_that_begin_alike_can_be_read_whole(study, stored_run):
+    for plain in ("true", "false"):
+        stored_run("arch=20", f"plain={plain}", "dataset=cifar10")
+    write_page(study, ReportConfig(), (), None)
+    html = (study / "report.html").read_text()
+    titles = re.findall(r'<li title="([^"]+)"><a href="#table-\d">([^<]+)</a>', html)
+    assert len(titles) == 2 and all(whole == shown for whole, shown in titles)
+
+
 def test_without_scripts_figures_stand_there(written):
     text = (written / "report.html").read_text()
     drawn = re.findall(r"<noscript>.*?</noscript>", text, re.DOTALL)
