@@ -113,7 +113,7 @@ def test_a_null_level_is_a_level(stored_run, tmp_path):
     asked.add(tmp_path / "main", ["recipe.clipnorm"])
     loaded = reading.load(tmp_path / "main")
     assert len(loaded.table("plain")) == 2
-    assert loaded.comparisons()[0].columns == ["1.0", "none"]
+    assert loaded.comparisons()[0].columns == ["null", "1.0"]
 
 
 def test_a_factor_that_is_no_key_is_named_and_left_out(stored_run, tmp_path):
