@@ -1,7 +1,9 @@
 """Where a sweep stands, for whoever looks on while it trains."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ablation.records.store import Status
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Standing:
         total: runs of the sweep.
         left: in words, about how long the others will take.
         training: the runs that are being trained.
+        awaited: runs that have not ended, by name what they are called in `training`; none whose
+            state is still that of an earlier training.
     """
 
     written: str
@@ -38,3 +42,17 @@ class Standing:
     total: int
     left: str
     training: Sequence[Training]
+    awaited: Mapping[str, str] = field(default_factory=dict)
+
+    def by(self, states: Mapping[str, str]) -> "Standing":
+        """Returns where the sweep stands by states of runs that were read later, by run.
+
+        A report takes its time to read them, and says the same of a run wherever it speaks of it.
+        """
+        ended = {
+            name: called
+            for name, called in self.awaited.items()
+            if name in states and Status(states[name]).is_final
+        }
+        training = [run for run in self.training if run.name not in ended.values()]
+        return replace(self, done=self.done + len(ended), training=training, awaited={})

@@ -188,7 +188,12 @@ class Monitor:
             if not store.is_free(run.directory):
                 training.append(_training(run, self._epochs[run.name], self._called[run.name]))
         done, total = len(self._runs) - len(self._open), len(self._runs)
-        return Standing(store.now(), done, total, self._time_left(), training)
+        awaited = {
+            name: self._called[name]
+            for name in self._open
+            if name in self._running or not self._ends_before[name]
+        }
+        return Standing(store.now(), done, total, self._time_left(), training, awaited)
 
     def _report_epochs(self, run: Run) -> None:
         rows, _ = store.read_history(run.directory)

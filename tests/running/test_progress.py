@@ -130,10 +130,12 @@ def test_runs_that_are_trained_anew_count_from_their_beginning(stored_run, confi
     runs = [run_of(config(*words, f"seed={seed}"), "d1") for seed in (0, 1)]
     monitor = Monitor(runs, Console(file=io.StringIO()), lambda _: None, lambda _: None)
     assert monitor._time_left() == "time left: measuring"
+    assert not monitor.standing().awaited  # They still have the state of their first training.
     monitor._start -= 100  # Seconds ago.
     with store.run_lock(runs[0].directory):
         store.write_status(runs[0].directory, Status().begun())
         monitor._look_at(runs[0])
+    assert set(monitor.standing().awaited) == {runs[0].name}
     assert "0:01:40" in monitor._time_left()  # Half of the epochs took a hundred seconds.
 
 
@@ -163,3 +165,4 @@ def test_a_run_that_hung_and_goes_on_is_still_in_training(runs, printed):
         store.write_status(run.directory, begun.begun())
         monitor._look_at(run)
         assert [one.name for one in monitor.standing().training] == [run.name]
+        assert set(monitor.standing().awaited) == {one.name for one in runs}

@@ -181,6 +181,8 @@ def page(
         sort: how the arms of a design are ordered.
         live: where the sweep stands that trains the runs; None if none does.
     """
+    if live:
+        live = live.by(dict(zip(study.all_runs["run"], study.all_runs["state"], strict=True)))
     found = for_scripts(study, comparisons, galleries, live)
     room = _PICTURES_AT_MOST // max(1, len(comparisons))
     per_chapter = list(drawn) if len(drawn) == len(comparisons) else [[] for _ in comparisons]

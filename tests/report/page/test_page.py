@@ -195,6 +195,20 @@ def test_the_page_of_a_sweep_that_runs_says_where_it_stands(study):
     assert _page(study).data["live"] is None
 
 
+def test_what_ends_while_a_page_is_written_has_ended_all_over_it(study):
+    names = sorted(run.name for run in study.glob("*-digits-*"))
+    called = {name: f"{name} (an arm)" for name in names}
+    training = [Training(called[name], 5, 4.5, "epoch 5/5") for name in names]
+    training.append(Training("still", 5, 1.0, "epoch 2/5"))
+    written = "2026-01-01T00:00:00+00:00"
+    awaited = called | {"still": "still"}
+    write_page(study, ReportConfig(), (), Standing(written, 2, 16, "", training, awaited))
+    page = _page(study)
+    assert len(names) == 13 and page.data["live"]["done"] == 15
+    assert [run["name"] for run in page.data["live"]["training"]] == ["still"]
+    assert "15 of 16 runs" in " ".join("".join(page.text).split())
+
+
 def test_names_that_begin_alike_can_be_read_whole(study, stored_run):
     for plain in ("true", "false"):
         stored_run("arch=20", f"plain={plain}", "dataset=cifar10")
