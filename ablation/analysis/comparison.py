@@ -121,6 +121,7 @@ class Comparison:
         looked: how its seeds were bought by looking at the results, None if they were not.
         tuned: what was tuned for its arms.
         controls: what stands beside its arms; no question is asked of them.
+        to_be: rows and columns that are to have runs, None if all are; see `cells`.
     """
 
     dataset: str
@@ -145,6 +146,7 @@ class Comparison:
     looked: Looked | None = None
     tuned: tuple[ArmTuning, ...] = ()
     controls: tuple[ControlArm, ...] = ()
+    to_be: frozenset[tuple] | None = None
 
     @cached_property
     def complete(self) -> pd.DataFrame:
@@ -197,10 +199,12 @@ class Comparison:
     def others(self) -> list[str]:
         """The columns that are compared with the reference: those that share a row with it."""
         rows = self._rows_of_reference().drop_duplicates().to_dict("records")
+        reference = str(self.reference)
         return [
             column
             for column in self.columns
-            if column != self.reference and any(self.exists(row, column) for row in rows)
+            if column != reference
+            and any(self.exists(row, reference) and self.exists(row, column) for row in rows)
         ]
 
     @cached_property
@@ -218,12 +222,18 @@ class Comparison:
         return f"{column} - {self.reference}"
 
     def exists(self, row: dict[str, Any], column: str) -> bool:
-        """Returns whether there can be a net of some row and column.
+        """Returns whether there is to be a net of some row and column.
+
+        That is one that can be built and that a command has asked for, if that is on record.
 
         Args:
             row: values of the factors in `rows`.
             column: a level of the contrast.
         """
+        is_asked = self.to_be is None or (*(row[name] for name in self.rows), column) in self.to_be
+        return is_asked and self._can_be(row, column)
+
+    def _can_be(self, row: dict[str, Any], column: str) -> bool:
         if (*(row[name] for name in self.rows), column) in self.refused:
             return False
         named = row | {self.contrast: column}
@@ -238,7 +248,8 @@ class Comparison:
         frame = self.runs[list(self.rows)]
         if self.reference is None:
             return frame.iloc[:0]
-        return frame[[self.exists(row, self.reference) for row in frame.to_dict("records")]]
+        # A row whose reference nobody has asked for still has what rows are compared by.
+        return frame[[self._can_be(row, self.reference) for row in frame.to_dict("records")]]
 
 
 Result = TypeVar("Result")

@@ -481,7 +481,7 @@ def grid_questions(
         keys: the cells that have runs, by the levels of the rows and of the column.
         rows: the factors that make a row.
         columns: the levels of the column; the others are compared with the first, the reference.
-        exists: whether there can be a net of a row and a column.
+        exists: whether there is to be a net of a row and a column.
         prefix: what names of questions begin with where the levels do not speak for themselves.
         telling: the row factors by which a question is told from another; by default all.
 
@@ -503,17 +503,18 @@ def grid_questions(
         of_row = {
             key: [(1.0, (*key, level)), (-1.0, (*key, reference))]
             for key in combinations(frame, rows)
-            if exists(dict(zip(rows, key, strict=True)), level)
+            if all(exists(dict(zip(rows, key, strict=True)), one) for one in (level, reference))
         }
         contrasts += [
             Question("contrast", *pair, _where(rows, key, telling), tuple(terms))
             for key, terms in of_row.items()
         ]
         if len(of_row) > 1:
-            mains.append(Question("main effect", *pair, "", _mean(list(of_row.values()))))
+            where = _in_common([(*key, reference) for key in of_row], keys, rows)
+            mains.append(Question("main effect", *pair, where, _mean(list(of_row.values()))))
             interactions += _interactions(of_row, rows, pair, telling)
     for i, factor in enumerate(rows if keys else ()):
-        mains += _main_effects(keys, rows, i, levels(frame[factor]), exists)
+        mains += _main_effects(keys, rows, i, levels(frame[factor]), exists, prefix)
     return [*contrasts, *mains, *interactions]
 
 
@@ -526,6 +527,7 @@ def _main_effects(
     i: int,
     factor_levels: Sequence[Any],
     exists: Callable[[dict[str, Any], str], bool],
+    prefix: str,
 ) -> Iterator[Question]:
     """Yields a row factor's levels minus its first, averaged over the cells that both can have."""
 
@@ -543,12 +545,12 @@ def _main_effects(
             ((*before, level, *after), (*before, first, *after))
             for before, after in rest[first] | rest[level]
         ]
-        pairs = [
-            [(1.0, one), (-1.0, other)] for one, other in cells if can_be(one) and can_be(other)
-        ]
+        pairs = [(one, other) for one, other in cells if can_be(one) and can_be(other)]
         names = _where([rows[i]], [level]), readable(str(first))
         if pairs:
-            yield Question("main effect", *names, "", _mean(pairs))
+            where = _in_common([cell for pair in pairs for cell in pair], keys, rows, prefix)
+            terms = _mean([[(1.0, one), (-1.0, other)] for one, other in pairs])
+            yield Question("main effect", *names, where, terms)
 
 
 def _mean(parts: Sequence[Terms]) -> tuple[tuple[float, Hashable], ...]:
@@ -584,6 +586,26 @@ def _where(names: Sequence[str], key: Sequence[Any], telling: Sequence[str] | No
         for name, level in zip(names, key, strict=True)
         if telling is None or name in telling
     )
+
+
+def _in_common(
+    cells: Sequence[tuple], keys: Sequence[tuple], rows: Sequence[str], prefix: str | None = None
+) -> str:
+    """Returns the levels that all cells of an average share and others do not, in words.
+
+    Args:
+        cells: of the average.
+        keys: the cells that have runs.
+        rows: the factors that make a row.
+        prefix: what stands before a level of the column, None if that is what is compared.
+    """
+    said = []
+    for place, name in enumerate((*rows, None) if prefix is not None else rows):
+        levels_of_all = {cell[place] for cell in cells}
+        if len(levels_of_all) == 1 and len({key[place] for key in keys}) > 1:
+            (level,) = levels_of_all
+            said.append(f"{prefix if name is None else f'{name} '}{readable(str(level))}")
+    return ", ".join(said)
 
 
 @dataclass(frozen=True)

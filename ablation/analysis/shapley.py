@@ -85,7 +85,16 @@ def _binary(comparison: Comparison) -> dict[str, tuple[str, str]]:
     binary = {name: pair for name, pair in pairs.items() if pair is not None}
     several = {name for name in names if runs[name].nunique() > 1}
     fits = 2 <= len(binary) <= PARTS_AT_MOST and several == set(binary)
-    return binary if fits and not comparison.arms else {}
+    return binary if fits and not comparison.arms and _is_one_grid(comparison) else {}
+
+
+def _is_one_grid(comparison: Comparison) -> bool:
+    """Returns whether all cells of a grid are to be there, and not those of several commands."""
+    if comparison.to_be is None:
+        return True
+    names = [*comparison.rows, "column"]
+    cells = itertools.product(*(comparison.complete[name].unique() for name in names))
+    return comparison.to_be.issuperset(cells)
 
 
 def _two(comparison: Comparison, name: str, values: pd.Series) -> tuple[str, str] | None:

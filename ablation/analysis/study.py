@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablation.analysis import tables
+from ablation.analysis import cells, tables
 from ablation.analysis.arms import arm_comparisons, derived, not_within_others, widest
 from ablation.analysis.audit import Audit, audit
 from ablation.analysis.comparison import (
@@ -249,6 +249,7 @@ class Study:
                 metric=self.metric_of(one.runs),
                 margin=self._margin(one.runs),
                 missing=self._missing(one),
+                to_be=None if one.arms else cells.to_be(one, self._grids),
                 looked=self.looked,
                 tuned=self._tuned(one),
                 controls=of_comparison(one, self.controls, self.control_runs),
@@ -266,13 +267,17 @@ class Study:
         arms = set(comparison.runs["tuned_arm"].dropna())
         return tuple(one for one in self.tuned if one.record.arm in arms)
 
+    @property
+    def _grids(self) -> list[Planned]:
+        return [one for one in self.designs if one.design == GRID]
+
     def _missing(self, comparison: Comparison) -> tuple[str, ...]:
         """Returns the runs that a grid has planned and that have no files yet."""
         if comparison.arms:
             return ()  # Its arms say so themselves.
         there = set(comparison.runs["run"])
         of_dataset = f"-{file_name(comparison.dataset)}-s"
-        grids = [asked.run_names([one]) for one in self.designs if one.design == GRID]
+        grids = [asked.run_names([one]) for one in self._grids]
         planned = set[str]().union(*(names for names in grids if names & there)) - there
         return tuple(
             sorted(

@@ -20,7 +20,7 @@ from ablation.targets import CLASSES, TARGETS
 from ablation.text import readable
 
 NO_NET = "–"
-"""What stands in a cell of which there is no net."""
+"""What stands in a cell of which there is no net, or that no command has asked for."""
 
 NO_SCORE = "without a score"
 """What a complete run is that lacks what a metric needs."""
@@ -40,7 +40,7 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
     One row for each combination of the row factors. For each column C of the comparison: `C`, the
     mean over complete runs (accuracies from 0 to 1, NaN if there is none), `C sd` (over seeds, NaN
     below 2), `C n` and `C note`, which names the runs that are not complete, or is "–" where there
-    is no such net. For each other column that shares a row with the reference R: `C - R` (mean over
+    is to be none. For each other column that shares a row with the reference R: `C - R` (mean over
     the seeds that both have) and `C - R n`. For each key K that was tuned `C K`, the value that was
     chosen for the cell, None where there is none.
     """
