@@ -142,7 +142,7 @@ def _networks(comparison: Comparison) -> Differences:
     """Returns in which cells the networks of several seeds differ in their parameters.
 
     A cell would average over several networks, such as if they are built by what a file says that
-    was edited meanwhile, which is no part of the code.
+    was edited meanwhile, which is no part of the code. So it would over several runs of one seed.
     """
     found: Differences = {}
     for key, runs in comparison.complete.groupby([*comparison.rows, "column"], sort=False):
@@ -153,6 +153,11 @@ def _networks(comparison: Comparison) -> Differences:
             for size, name in _SIZES.items()
             if runs[size].nunique() > 1
         }
+        doubled = runs[runs["seed"].duplicated(keep=False)]
+        if len(doubled):
+            found[f"several runs of {cell}"] = {
+                f"at seed {seed}": list(of_seed["run"]) for seed, of_seed in doubled.groupby("seed")
+            }
     return found
 
 

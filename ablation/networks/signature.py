@@ -285,6 +285,14 @@ def _part(
             f"{where} is annotated {ast.unparse(annotation)}; a part is {_TYPES}."
         ) from None
     nullable = nullable or level is None
+    known = [*levels, *([None] if nullable and None not in levels else [])]
+    words = [spelled(one) for one in known]
+    alike = next((word for word in words if words.count(word) > 1), None)
+    if alike is not None:
+        raise UserError(
+            f"{where} has two levels that are typed {alike}, so that no table could tell them "
+            "apart; call one of them otherwise."
+        )
     if kinds == (bool,) and not levels:
         levels = (True, False) if level else (False, True)
     part = Part(argument.arg, kinds, levels, nullable, level, argument.arg, reference=level)

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from ablation.analysis import reading
@@ -62,6 +64,18 @@ def test_an_unequal_budget_fails_and_names_runs_and_values(stored_run, tmp_path,
     assert found.unequal[name][str(value)] == [different.name]
     text = markdown.certificate(found)
     assert "FAIL" in text and f"{name} {value}: {different.name}" in text
+
+
+def test_two_runs_of_one_cell_at_one_seed_fail_and_are_named(stored_run, tmp_path):
+    """As of levels that are spelled alike, 1 and "1", which one table cannot tell apart."""
+    first, again = stored_run("plain=true"), tmp_path / "main" / "34-plain-digits-s0-00000000"
+    shutil.copytree(first, again)
+    stored_run("plain=false")
+    found = _audit(tmp_path)
+    assert not found.passes
+    names = {"at seed 0": sorted([first.name, again.name])}
+    assert found.unequal == {"several runs of arch 34, plain": names}
+    assert "several runs of arch 34, plain at seed 0: " in markdown.certificate(found)
 
 
 def test_a_run_that_stopped_early_fails(stored_run, tmp_path):

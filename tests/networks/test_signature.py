@@ -59,6 +59,8 @@ def test_levels_and_default_are_those_of_the_annotation(parts_of, argument, leve
         ("se: bool = [1]", "needs a default that is true, false, a number"),
         ("se: bool = other()", "needs a default that is true, false, a number"),
         ("norm: Literal['a', 'b'] = 'c'", "has the default c. Allowed: a, b"),
+        ("width: Literal[1, '1'] = 1", "has two levels that are typed 1"),
+        ("norm: Literal['a', 'null'] | None = None", "has two levels that are typed null"),
         ("width: int = 1.5", "has the default 1.5. Allowed: a whole number"),
     ],
 )
