@@ -87,8 +87,8 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
     "level of NAME" where that is another column's); of its score
     `mean`, `sd`, `n` and `note`; of the question that the arm is there for `kind`, `difference`,
     `low`, `high`, `pairs` (seeds that both arms have), `constant` (see `Effect`) and `verdict`;
-    `total`, the difference to the first arm; `tuned KEY`, what was chosen for it; and the columns
-    of `cost_table`, NaN where nothing is complete.
+    `total`, the difference to the first arm, and `total_pairs`, its seeds; `tuned KEY`, what was
+    chosen for it; and the columns of `cost_table`, NaN where nothing is complete.
 
     Args:
         comparison: of a design that is no grid.
@@ -115,9 +115,11 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
             "constant": effect.constant if effect else False,
             "verdict": effect.verdict if effect else "",
             "total": math.nan,
+            "total_pairs": 0,
         }
         if place and name in by_seed and first is not None and first in by_seed:
-            found["total"] = (by_seed[name] - by_seed[first]).mean()
+            total = (by_seed[name] - by_seed[first]).dropna()
+            found |= {"total": total.mean(), "total_pairs": len(total)}
         for key in comparison.tuned_keys:
             found[f"tuned {key}"] = scores.get(f"{name} {key}")
         found |= {key: costs.get(name, {}).get(key, math.nan) for key in COSTS}

@@ -103,7 +103,7 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
             *([] if one_factor else [_TICKS[switches[row["arm"]].get(key)] for key in ticks]),
         ]
         cells += [_scored(metric, row), _between(metric, row, "difference"), row["verdict"]]
-        cells += [metric.signed(row["total"])] if steps else []
+        cells += [f"{metric.signed(row['total'])}{_pairs(row, 'total_pairs')}"] if steps else []
         cells += [_value(row[f"tuned {key}"]) for key in comparison.tuned_keys]
         if whole:
             there = not math.isnan(row["parameters"])
@@ -370,8 +370,12 @@ def _between(metric: Metric, row: pd.Series, what: str) -> str:
         why = ", no spread" if row["constant"] else ", too few seeds for an interval"
         return f"{metric.signed(row[what])} (n={row['pairs']}{why if row['pairs'] > 1 else ''})"
     low, high = metric.bounds(row["low"], row["high"])
-    pairs = f" (n={row['pairs']})" if row.get("n", row["pairs"]) != row["pairs"] else ""
-    return f"{metric.signed(row[what])} [{low}, {high}]{pairs}"
+    return f"{metric.signed(row[what])} [{low}, {high}]{_pairs(row, 'pairs')}"
+
+
+def _pairs(row: pd.Series, key: str) -> str:
+    """Returns how many seeds a difference is of, where they are not all those of the row."""
+    return f" (n={row[key]})" if row[key] and row.get("n", row[key]) != row[key] else ""
 
 
 def _difference(metric: Metric, row: pd.Series, column: str) -> str:

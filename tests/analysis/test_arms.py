@@ -12,6 +12,7 @@ from ablation.config import UserError
 from ablation.records import asked, store
 from ablation.records.asked import Planned
 from ablation.report import notes
+from ablation.report.cells import arm_cells
 
 NAMED = {
     "parts.plain": [False, True],
@@ -116,6 +117,18 @@ def test_cumulative(stored_design):
     assert [effect.kind for effect in tables.comparison_effects(comparison)] == [
         *["step", "step", "total"]
     ]
+
+
+def test_a_total_of_fewer_seeds_than_its_row_says_of_how_many(stored_design):
+    named = {"parts.plain": [True, False], "parts.se": [False, True]}
+    stored_design("cumulative", named, _accuracy, "arch=20", seeds=(0, 1, 2))
+    study = stored_design("cumulative", named, _accuracy, "arch=20", seeds=(3,), without=(0,))
+    comparison, _ = _effects(study)
+    table = tables.arms_table(comparison)
+    assert table["n"].tolist() == [3, 4, 4] and table["total_pairs"].tolist() == [0, 3, 3]
+    shown = arm_cells(comparison)
+    totals = [row[list(shown.header).index("total")] for row in shown.rows]
+    assert totals == ["", "+9.90 (n=3)", "+11.90 (n=3)"]
 
 
 @pytest.mark.parametrize("design", ["leave_one_out", "add_one", "both", "cumulative"])
