@@ -343,7 +343,7 @@ def combinations(runs: pd.DataFrame, factors: Sequence[str]) -> list[tuple]:
 def level_key(value: Any, known: Sequence[Hashable] = ()) -> tuple:
     """Returns what to sort levels by: a given order first, then numbers, then text."""
     if isinstance(value, Label):
-        number = float(value) if re.fullmatch(r"\d*\.?\d+(e-?\d+)?", value) else 0.0
+        number = float(value) if re.fullmatch(r"-?\d*\.?\d+(e[+-]?\d+)?", value) else 0.0
         return 0, value.place, number, str(value)
     if value in known:
         return 0, list(known).index(value), 0.0, ""

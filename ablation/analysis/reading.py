@@ -99,6 +99,7 @@ def load(directory: str | Path) -> Study:
         found += f"; unreadable: {'; '.join(problems)}" if problems else ""
         raise UserError(f"{store.without_runs(directory)}{found}.")
     frame = pd.DataFrame(read.rows)
+    _settle_numbers(frame, read.rows)
     _settle_settings(frame)
     _settle_images(frame)
     # The columns of a result are there even if no run is complete yet.
@@ -271,6 +272,14 @@ def _level(factor: str, value: Any) -> Any:
     if is_ours and isinstance(text, str) and text == spelled(NEUTRAL.get(factor, ...)):
         return Label(text, 1)
     return text
+
+
+def _settle_numbers(frame: pd.DataFrame, runs: list[dict[str, Any]]) -> None:
+    """Gives whole numbers of the configuration back, of which None beside them made decimals."""
+    for column in frame.select_dtypes(float):
+        known = [run.get(column) for run in runs]
+        if column.startswith("config.") and any(isinstance(value, int) for value in known):
+            frame[column] = pd.Series(known, frame.index, object)
 
 
 def _settle_settings(frame: pd.DataFrame) -> None:

@@ -341,6 +341,9 @@ def test_labels_of_digits_and_dots_are_ordered():
     ordered = sorted(levels, key=level_key)
     assert [one for one in ordered if level_key(one)[2]] == ["1e-3", ".25", "0.5", "9", "10"]
 
+    ordered = ["-1e+20", "-2.0", "-0.5", "1.0", "3", "1e+20"]
+    assert sorted((Label(text, 1) for text in sorted(ordered)), key=level_key) == ordered
+
 
 def test_a_part_with_the_name_of_a_column_of_tables_has_its_full_key(stored_run, tmp_path):
     for plain in ("true", "false"):

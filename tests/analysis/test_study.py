@@ -116,6 +116,14 @@ def test_a_null_level_is_a_level(stored_run, tmp_path):
     assert loaded.comparisons()[0].columns == ["null", "1.0"]
 
 
+def test_whole_numbers_beside_a_null_level_are_shown_as_they_are_typed(stored_run, tmp_path):
+    for size in ("null", "16", "32"):
+        stored_run(f"dataset.image_size={size}", data=f"{size} px")
+    asked.add(tmp_path / "main", ["dataset.image_size"])
+    loaded = reading.load(tmp_path / "main")
+    assert loaded.comparisons()[0].columns == ["16", "32", "null"]
+
+
 def test_a_factor_that_is_no_key_is_named_and_left_out(stored_run, tmp_path):
     stored_run()
     asked.add(tmp_path / "main", ["dataset.paths", "experiment"])
