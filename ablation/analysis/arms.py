@@ -16,6 +16,7 @@ from ablation.factors import PARTS, Factor, Label, spelled
 from ablation.records import arm_names, store
 from ablation.records.asked import Planned
 from ablation.records.identity import switches_off
+from ablation.text import file_name
 
 _ENDED = (store.COMPLETE, store.FAILED, store.DIVERGED, store.REFUSED)
 
@@ -114,6 +115,7 @@ def arm_comparisons(
             places.setdefault(name, place)  # Arms that come to the same net are one.
     found = []
     own = runs[runs["run"].isin(places)]
+    to_come = set(places) - set(runs["run"])
     for dataset, of_dataset in own.groupby("dataset", sort=False):
         for of_protocol, protocol in protocol_of(of_dataset, factors):
             if (of_protocol["state"] == store.REFUSED).all():
@@ -121,8 +123,9 @@ def arm_comparisons(
             there = of_protocol.assign(_arm=[places[name] for name in of_protocol["run"]])
             beside = runs[(runs["dataset"] == dataset) & ~runs["run"].isin(places)]
             beside = beside[beside["protocol"] == of_protocol["protocol"].iloc[0]]
+            of_data = {name for name in to_come if f"-{file_name(str(dataset))}-s" in name}
             merged = [
-                min((places[name] for name in names if name in places), default=place)
+                _stands_for(place, names, places, set(of_protocol["run"]), of_data)
                 for place, names in enumerate(planned.runs)
             ]
             layout = _Arms(arms, merged, there, beside, parts, factors)
@@ -146,6 +149,22 @@ def arm_comparisons(
                 )
             )
     return found
+
+
+def _stands_for(
+    place: int, names: Sequence[str], places: Mapping[str, int], here: set[str], to_come: set[str]
+) -> int:
+    """Returns the place of the arm that one is shown as: the first of those that are one net.
+
+    Args:
+        place: of the arm.
+        names: of its runs.
+        places: the first arm that has each run.
+        here: runs of this data set and protocol; on another one two arms may be one net.
+        to_come: runs of the data set that are not there yet, which say it where no other can.
+    """
+    known = here.intersection(names) or to_come.intersection(names)
+    return min((places[name] for name in known), default=place)
 
 
 class _Arms:

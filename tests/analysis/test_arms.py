@@ -157,6 +157,27 @@ def test_arms_that_come_to_one_net_are_one_arm(stored_design):
     assert list(effects) == ["residual - reference"]
 
 
+def test_arms_that_are_one_net_on_one_data_set_may_be_two_on_another(stored_run, tmp_path):
+    def named(*words):
+        return stored_run("arch=20", *words).name
+
+    digits, mnist = "dataset=digits", "dataset=mnist"
+    plain = named(digits, "plain=true")
+    runs = (
+        (named(digits), named(mnist)),
+        (plain, named(mnist, "plain=true")),
+        (plain, named(mnist, "parts.se=true")),
+    )
+    levels = {"parts.plain": ("false", "true"), "parts.se": ("false", "true")}
+    study = tmp_path / "main"
+    asked.add(study, list(levels), planned=Planned("leave_one_out", levels, (), {}, runs))
+    first, second = load(study).comparisons(design="leave_one_out")
+    assert [one.dataset for one in (first, second)] == ["digits", "mnist"]
+    assert len(first.arms) == 2 and len(second.arms) == 3
+    assert len(first.runs) == 2 and len(second.runs) == 3
+    assert not audit(second).holes
+
+
 def test_a_net_that_does_not_exist_is_no_arm(stored_design, stored_run, tmp_path):
     study = stored_design("leave_one_out", NAMED, _accuracy, "arch=20")
     (run,) = study.glob("20-plain*")
