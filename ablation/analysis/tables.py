@@ -87,8 +87,8 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
     "level of NAME" where that is another column's); of its score
     `mean`, `sd`, `n` and `note`; of the question that the arm is there for `kind`, `difference`,
     `low`, `high`, `pairs` (seeds that both arms have), `constant` (see `Effect`) and `verdict`;
-    `total`, the difference to the first arm, and `total_pairs`, its seeds; `tuned KEY`, what was
-    chosen for it; and the columns of `cost_table`, NaN where nothing is complete.
+    `total`, the difference to the first arm (see `totals`); `tuned KEY`, what was chosen for it;
+    and the columns of `cost_table`, NaN where nothing is complete.
 
     Args:
         comparison: of a design that is no grid.
@@ -98,8 +98,7 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
     costs = {row["column"]: row for row in cost_table(comparison).to_dict("records")}
     asked = dict(zip(comparison.asked, comparison_effects(comparison), strict=False))
     answers = {(question.kind, question.terms[0][1]): effect for question, effect in asked.items()}
-    first = comparison.arms[0].name if comparison.arms[0].factor is None else None
-    by_seed = comparison.complete.pivot_table("score", "seed", "column", observed=True)
+    of_all = totals(comparison)
     records = []
     for place, arm in enumerate(comparison.arms):
         effect = answers.get((_ASKED_OF.get(arm.role, ""), place))
@@ -114,12 +113,8 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
             "pairs": effect.n if effect else 0,
             "constant": effect.constant if effect else False,
             "verdict": effect.verdict if effect else "",
-            "total": math.nan,
-            "total_pairs": 0,
+            "total": of_all[name].mean() if name in of_all else math.nan,
         }
-        if place and name in by_seed and first is not None and first in by_seed:
-            total = (by_seed[name] - by_seed[first]).dropna()
-            found |= {"total": total.mean(), "total_pairs": len(total)}
         for key in comparison.tuned_keys:
             found[f"tuned {key}"] = scores.get(f"{name} {key}")
         found |= {key: costs.get(name, {}).get(key, math.nan) for key in COSTS}
@@ -141,6 +136,15 @@ def arms_table(comparison: Comparison, sort: str = "named") -> pd.DataFrame:
 
         records.sort(key=rank)
     return pd.DataFrame(records)
+
+
+def totals(comparison: Comparison) -> dict[str, pd.Series]:
+    """Returns the difference of each arm to the first one, of the seeds that have both."""
+    first, *others = (arm.name for arm in comparison.arms)
+    by_seed = comparison.complete.pivot_table("score", "seed", "column", observed=True)
+    if comparison.arms[0].factor is not None or first not in by_seed:
+        return {}
+    return {name: (by_seed[name] - by_seed[first]).dropna() for name in others if name in by_seed}
 
 
 def interactions_table(comparison: Comparison) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from ablation.analysis.tables import (
     cost_table,
     interactions_table,
     runs_table,
+    totals,
     tuning_table,
 )
 from ablation.factors import spelled
@@ -86,6 +87,7 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
     levels = {arm.name: arm.levels for arm in comparison.arms}
     ticks = list(comparison.arms[0].switches) if whole else []
     steps = comparison.design == "cumulative"
+    of_all = totals(comparison)
     one_factor = len(keys) == 1 and len(table) > 2 and not steps
     header = [keys[0] if one_factor else "step" if steps else "arm", *([] if one_factor else ticks)]
     header += [metric.title, "difference", "verdict"]
@@ -103,7 +105,9 @@ def arm_cells(comparison: Comparison, sort: str = "named", whole: bool = True) -
             *([] if one_factor else [_TICKS[switches[row["arm"]].get(key)] for key in ticks]),
         ]
         cells += [_scored(metric, row), _between(metric, row, "difference"), row["verdict"]]
-        cells += [f"{metric.signed(row['total'])}{_pairs(row, 'total_pairs')}"] if steps else []
+        if steps:
+            pairs = len(of_all.get(row["arm"], ()))
+            cells.append(f"{metric.signed(row['total'])}{_pairs(row, pairs)}")
         cells += [_value(row[f"tuned {key}"]) for key in comparison.tuned_keys]
         if whole:
             there = not math.isnan(row["parameters"])
@@ -370,12 +374,12 @@ def _between(metric: Metric, row: pd.Series, what: str) -> str:
         why = ", no spread" if row["constant"] else ", too few seeds for an interval"
         return f"{metric.signed(row[what])} (n={row['pairs']}{why if row['pairs'] > 1 else ''})"
     low, high = metric.bounds(row["low"], row["high"])
-    return f"{metric.signed(row[what])} [{low}, {high}]{_pairs(row, 'pairs')}"
+    return f"{metric.signed(row[what])} [{low}, {high}]{_pairs(row, row['pairs'])}"
 
 
-def _pairs(row: pd.Series, key: str) -> str:
+def _pairs(row: pd.Series, pairs: int) -> str:
     """Returns how many seeds a difference is of, where they are not all those of the row."""
-    return f" (n={row[key]})" if row[key] and row.get("n", row[key]) != row[key] else ""
+    return f" (n={pairs})" if pairs and row.get("n", pairs) != pairs else ""
 
 
 def _difference(metric: Metric, row: pd.Series, column: str) -> str:

@@ -124,8 +124,7 @@ def test_a_total_of_fewer_seeds_than_its_row_says_of_how_many(stored_design):
     stored_design("cumulative", named, _accuracy, "arch=20", seeds=(0, 1, 2))
     study = stored_design("cumulative", named, _accuracy, "arch=20", seeds=(3,), without=(0,))
     comparison, _ = _effects(study)
-    table = tables.arms_table(comparison)
-    assert table["n"].tolist() == [3, 4, 4] and table["total_pairs"].tolist() == [0, 3, 3]
+    assert tables.arms_table(comparison)["n"].tolist() == [3, 4, 4]
     shown = arm_cells(comparison)
     totals = [row[list(shown.header).index("total")] for row in shown.rows]
     assert totals == ["", "+9.90 (n=3)", "+11.90 (n=3)"]
