@@ -78,8 +78,10 @@ def did_you_mean(
         most: how many may have been meant.
     """
     names = {name.lower(): name for name in allowed}
-    close = difflib.get_close_matches(word.lower(), names, n=most, cutoff=0.7)
-    meant = " or ".join(typed(names[name]) for name in close)
+    close = difflib.get_close_matches(word.lower(), names, n=most + 2, cutoff=0.7)
+    # Two letters swapped is likelier than one forgotten, which is less of a change.
+    close.sort(key=lambda name: sorted(name) != sorted(word.lower()))
+    meant = " or ".join(typed(names[name]) for name in close[:most])
     return f" Did you mean {meant}?" if meant else ""
 
 

@@ -56,6 +56,7 @@ def test_help_shows_keys_choices_and_commands(cli, tmp_path):
         (["arch=nets.py"], ["names no function"]),
         (["-m", "keep_checkpoints=1,2"], ["keep_checkpoints", "cannot be swept"]),
         (["archh=34"], ["archh", "Did you mean arch?"]),
+        (["plian=true"], ["plian", "Did you mean plain?"]),
         (["dataset.pth=~/x"], ["dataset.pth", "Did you mean dataset.path?"]),
         (["arch=34,50"], ["arch=34,50", "python -m ablation -m"]),
         (["arch==34"], ["Type arch=34."]),
