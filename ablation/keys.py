@@ -196,7 +196,10 @@ def unknown_key(key: str) -> UserError:
     # By the last word, since a long group's name makes any two of its keys alike.
     words: dict[str, list[str]] = {}
     for name in inside or known_keys():
-        words.setdefault(name.rpartition(".")[2], []).append(name)
+        last = name.rpartition(".")[2]
+        # A part that is typed without `parts.` has two names, of which one is enough.
+        if not (name.startswith("parts.") and typed(last) != name):
+            words.setdefault(last, []).append(name)
     elsewhere = [one for one in [_MEANT.get(word)] if one and one.startswith(group)]
     meant = words.get(word) or elsewhere
     if meant:
