@@ -1,11 +1,12 @@
 """What a study compares: factors and their levels. Knows no network and no framework."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ablation.config import UserError, flatten
-from ablation.text import did_you_mean
+from ablation.text import did_you_mean, readable
 
 PARTS = "parts."
 """What the key of every part begins with."""
@@ -106,6 +107,27 @@ class Factor:
         if any(key in cell and cell[key] not in levels for key, levels in conditions.items()):
             return False
         return not known or level in known
+
+
+def in_words(factor: str, level: Any) -> str:
+    """Returns a level as sentences name it: with its factor, unless it says itself of what it is.
+
+    Args:
+        factor: as tables call it.
+        level: of it.
+    """
+    shown = readable(str(level))
+    alone = getattr(level, "speaks", False) and not is_absent(level)
+    return shown if alone else f"{factor} {shown}"
+
+
+def as_numbers(levels: Sequence[Any]) -> list[float] | None:
+    """Returns levels as numbers, None if one of them is none; true and false are none."""
+    try:
+        numbers = [math.nan if isinstance(one, bool) else float(one) for one in levels]
+    except (TypeError, ValueError):
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None
 
 
 def is_absent(level: Any) -> bool:

@@ -530,9 +530,12 @@ def test_a_study_grows_from_a_full_model_without_each_part_into_a_grid(cli, tmp_
     report = tmp_path / "runs" / "main" / "report"
     table = pd.read_csv(report / "ablation-digits.csv")
     assert table["arm"].tolist() == ["reference", "plain", "without se"]
-    done = cli("-m", *keys, cwd=tmp_path)
+    done = cli("-m", *keys, "report.contrast=se", cwd=tmp_path)
     assert "4 runs, 1 to train" in done.stderr
-    assert "| residual − plain" in done.stdout
+    assert "| se false − true" in done.stdout
+    again = cli("main", cwd=tmp_path / "runs", module="ablation.report")
+    assert again.stdout.startswith("As the study's last command asked: report.contrast=se.")
+    assert "| se false − true" in again.stdout
     again = cli(
         "main", "report.design=leave_one_out", cwd=tmp_path / "runs", module="ablation.report"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ablation.config import ReportConfig
+from ablation.records import asked
 from ablation.report.write import write_report
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
@@ -42,7 +42,7 @@ def test_a_report_is_made_anew_from_the_kept_records(study, tmp_path, monkeypatc
     monkeypatch.setenv("HOME", str(tmp_path / "home"))  # No cache here, whatever the machine has.
     copy = tmp_path / study.name
     shutil.copytree(study, copy, ignore=shutil.ignore_patterns("report*"))
-    write_report(copy, ReportConfig())
+    write_report(copy, asked.report_options(copy))
     kept = sorted(study.glob("report/*.csv"))
     assert kept
     for file in kept:

@@ -29,6 +29,7 @@ from ablation.analysis.significance import (
     smallest_p_holm,
     t_half_width,
 )
+from ablation.factors import in_words
 from ablation.records import store
 from ablation.text import readable
 
@@ -582,7 +583,7 @@ def _interactions(
 def _where(names: Sequence[str], key: Sequence[Any], telling: Sequence[str] | None = None) -> str:
     """Returns factors with their levels, in words; if `telling` is given, of these factors."""
     return ", ".join(
-        f"{name} {readable(str(level))}"
+        in_words(name, level)
         for name, level in zip(names, key, strict=True)
         if telling is None or name in telling
     )
@@ -604,7 +605,9 @@ def _in_common(
         levels_of_all = {cell[place] for cell in cells}
         if len(levels_of_all) == 1 and len({key[place] for key in keys}) > 1:
             (level,) = levels_of_all
-            said.append(f"{prefix if name is None else f'{name} '}{readable(str(level))}")
+            said.append(
+                f"{prefix}{readable(str(level))}" if name is None else in_words(name, level)
+            )
     return ", ".join(said)
 
 

@@ -1,18 +1,18 @@
 """What the commands of a study asked for, in its `study.json`: factors, designs, sources, looks."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ablation.config import CELL_KEYS, UserError, first_line
+from ablation.config import CELL_KEYS, ReportConfig, UserError, first_line
 from ablation.designs import Arm, Space
 from ablation.designs.registry import CUMULATIVE, DESIGNS
 from ablation.records.identity import NEUTRAL
 from ablation.records.store import lock, make_directory, read_json, write_json
 
 _FILE = "study.json"
-_ALONE = "alone"
+_ALONE, _REPORT = "alone", "report"
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,7 @@ def add(
     sources: Mapping[str, dict[str, str]] | None = None,
     planned: Planned | None = None,
     alone: Sequence[str] = (),
+    report: ReportConfig | None = None,
 ) -> None:
     """Adds what a command asks for to what is on record of the study.
 
@@ -113,6 +114,7 @@ def add(
         sources: the code of each of the user's own networks, as it is now.
         planned: the design, None of a single run.
         alone: the names of runs that were typed without a sweep.
+        report: what its report compares; None to leave that as it is.
     """
     make_directory(study)
     with lock(study / ".lock"):
@@ -135,6 +137,11 @@ def add(
             content["designs"] = [one.record() for one in plans]
         if alone:
             content[_ALONE] = list(dict.fromkeys([*typed_alone(study), *alone]))
+        if report:
+            usual = asdict(ReportConfig())
+            named = {key: one for key, one in asdict(report).items() if one != usual[key]}
+            content = {key: one for key, one in content.items() if key != _REPORT}
+            content |= {_REPORT: named} if named else {}
         write_json(study / _FILE, content)
 
 
@@ -142,6 +149,20 @@ def typed_alone(study: Path) -> list[str]:
     """Returns the names of the runs that were typed without a sweep."""
     found = get(study, _ALONE)
     return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+
+
+def report_options(study: Path) -> ReportConfig:
+    """Returns what the last command that trained has asked of its report.
+
+    What is damaged of it, or of a later edition, is as usual: a report can do without.
+    """
+    found = get(study, _REPORT)
+    kinds = dict.fromkeys(asdict(ReportConfig()), str) | {"margin": float}
+    named = found if isinstance(found, dict) else {}
+    sound: dict[str, Any] = {
+        key: one for key, one in named.items() if isinstance(one, kinds.get(key, ()))
+    }
+    return ReportConfig(**sound)
 
 
 def is_recorded(study: Path) -> bool:

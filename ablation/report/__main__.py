@@ -9,12 +9,14 @@ import re
 import shlex
 import sys
 import webbrowser
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from ablation import command
 from ablation.config import ReportConfig, UserError
+from ablation.factors import spelled
+from ablation.records import asked
 from ablation.terminal import EXIT_RUNS_MISSING, exit_code, say
 from ablation.validation import check_report
 
@@ -39,7 +41,16 @@ examples:
   python -m ablation.report runs/before runs/after     what changed between two studies
 """
 
-_OPTIONS = tuple(f"report.{field.name}" for field in fields(ReportConfig))
+_USUAL = {f"report.{field.name}": spelled(field.default) for field in fields(ReportConfig)}
+_OPTIONS = tuple(_USUAL)
+
+_REPLACES = {
+    "metric": ("margin",),
+    "design": ("contrast", "reference"),
+    "contrast": ("design", "reference"),
+    "reference": ("design",),
+}
+"""What the study's command asked for and another choice leaves without a meaning."""
 
 
 def main() -> int:
@@ -111,12 +122,31 @@ def _report(folders: list[str], options: dict[str, str | None], opens: bool) -> 
         say(markdown.compared(found))
         page = write_difference(one, other, found)
     else:
-        write_report(folders[0], _typed(options), tell=say)
+        typed = _typed(options)
+        remembered = _remembered(Path(folders[0]), options)
+        if remembered:
+            said = ", ".join(f"{key}={value}" for key, value in remembered.items())
+            usual = ", ".join(f"{key}={_USUAL[key]}" for key in remembered)
+            say(f"As the study's last command asked: {said}. The usual is {usual}.")
+            typed = _typed(remembered | options)
+        write_report(folders[0], typed, tell=say)
         say(f"Report: {Path(folders[0]) / 'report.md'}")
         page = Path(folders[0]) / PAGE
     say(f"Page:   {page}")
     if opens and not webbrowser.open(page.resolve().as_uri()):
         print("No browser could be started; open the page by its path.", file=sys.stderr)
+
+
+def _remembered(study: Path, options: dict[str, str | None]) -> dict[str, str | None]:
+    """Returns the options of the command that trained last, where the typed ones leave them."""
+    keys = {key.removeprefix("report.") for key in options}
+    gone = {*keys, *(key for one in keys for key in _REPLACES.get(one, ()))}
+    asked_for, usual = asdict(asked.report_options(study)), asdict(ReportConfig())
+    return {
+        f"report.{key}": str(value)
+        for key, value in asked_for.items()
+        if value != usual[key] and key not in gone
+    }
 
 
 def _check(folders: list[str], options: dict[str, str | None], opens: bool) -> int:

@@ -14,9 +14,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from rich.cells import cell_len
 
 from ablation.analysis.effects import Effect
-from ablation.factors import LAST, is_absent
+from ablation.factors import LAST, in_words, is_absent
 from ablation.report.fonts import drawn
-from ablation.text import readable
 
 # Okabe and Ito's palette, told apart by colour-blind readers. In grey marker and line do it: their
 # numbers have no common divisor, so that 28 levels differ in one or the other.
@@ -129,11 +128,9 @@ def row_title(rows: Sequence[str], key: Sequence[Any]) -> str:
 
 
 def _level(factor: str, level: Any) -> str:
-    if getattr(level, "speaks", False):
-        return str(level)
     if factor == "arch":
         return f"depth {level}" if level.isdigit() else level
-    return f"{factor} {readable(str(level))}"
+    return in_words(factor, level)
 
 
 def fitted(title: str, width: float) -> str:

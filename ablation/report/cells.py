@@ -179,7 +179,7 @@ def effect_cells(effects: Sequence[Effect]) -> Cells:
                 _to_settle(effect),
             ]
         )
-    return Cells(header, rows)
+    return _filled(header, rows)
 
 
 def share_cells(comparison: Comparison) -> Cells:
@@ -218,7 +218,7 @@ def image_cells(found: Sequence[OfImages]) -> Cells:
         texts.append(number(changed.by_seed_alone, ",.0f") if changed else "")
         name = f"{effect.kind}: {effect.named('−')}"
         rows.append([name, effect.where, str(one.n), signed(one.mean), *intervals, *texts])
-    return Cells(header, rows)
+    return _filled(header, rows)
 
 
 def cost_cells(comparison: Comparison) -> Cells:
@@ -262,7 +262,14 @@ def runs_cells(runs: pd.DataFrame) -> Cells:
         ]
         for _, row in table.iterrows()
     ]
-    return Cells(header, rows)
+    return _filled(header, rows)
+
+
+def _filled(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Cells:
+    """Returns a table without columns in which no row has anything, but for those it is of."""
+    always = ("question", "mean", "verdict", "run", "state")
+    kept = [i for i, name in enumerate(header) if name in always or any(row[i] for row in rows)]
+    return Cells([header[i] for i in kept], [[row[i] for i in kept] for row in rows])
 
 
 def _four_digits(value: float) -> str:

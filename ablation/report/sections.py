@@ -9,12 +9,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ablation.analysis import tables
-from ablation.analysis.comparison import Comparison, combinations
+from ablation.analysis.comparison import Comparison, combinations, levels
 from ablation.analysis.effects import Effect, foremost
 from ablation.analysis.per_image import OfImages
 from ablation.analysis.study import Study
 from ablation.data.cache import Cache
 from ablation.data.kinds import Picture
+from ablation.factors import as_numbers
 from ablation.records import store
 from ablation.report import figures, judged, layers, notes, pictures, tuned
 from ablation.report.cells import Cells, tuning_cells
@@ -27,6 +28,7 @@ from ablation.text import readable
 _EFFECTS_AT_MOST = 40
 _CLASSES_AT_MOST = 10
 _VALUES_AT_MOST = 4
+_LINES_AT_MOST = 8
 _VALUE_ROWS = 6
 _EXAMPLES = 10
 _GUESSED = 12
@@ -59,12 +61,15 @@ class Drawing:
         figure: the figure.
         caption: what it shows, if its axes do not say so.
         forms: the file formats; pictures of pixels are PNG only.
+        legend: what stands above the levels of its legend; None for the contrast, if its levels do
+            not say of what they are levels.
     """
 
     kind: str
     figure: Figure
     caption: str = ""
     forms: Sequence[str] = ("png", "svg")
+    legend: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,10 +108,11 @@ def sections(
         sort: how the arms of a design are ordered; see `tables.arms_table`.
     """
     found = [_curves(study, comparison, sort), _tuning(comparison), _why(study, comparison)]
-    if comparison.prefix:  # Levels such as 0.1 do not say of what.
-        for drawing in (drawing for section in found for drawing in section.drawings):
-            for legend in drawing.figure.legends:
-                legend.set_title(comparison.contrast)
+    usual = comparison.contrast if comparison.prefix else ""  # 0.1 does not say of what it is.
+    for drawing in (drawing for section in found for drawing in section.drawings):
+        title = usual if drawing.legend is None else drawing.legend
+        for legend in drawing.figure.legends if title else ():
+            legend.set_title(title)
     if shown:
         found.append(PICTURES[comparison.target.kind](shown, images))
     return [section for section in found if section.drawings or section.remarks]
@@ -166,6 +172,16 @@ def _about_curves(runs: pd.DataFrame, rows: Sequence[str]) -> str:
 
 def _final(comparison: Comparison) -> Drawing:
     rows, runs = comparison.rows, comparison.runs
+    varied = [row for row in rows if runs[row].nunique() > 1]
+    if len(varied) == 1 and comparison.others and as_numbers(comparison.columns):
+        (row,) = varied
+        known = levels(runs[row])
+        if 1 < len(known) <= _LINES_AT_MOST and not as_numbers(known):
+            # Numbers, such as depths, lie along the axis, whichever of two factors is compared.
+            turned = runs.assign(**{comparison.contrast: runs["column"]}, column=runs[row])
+            figure = figures.final_scores(turned, [comparison.contrast], known, comparison.metric)
+            speak = all(getattr(one, "speaks", False) for one in known)
+            return Drawing("final", figure, legend="" if speak else row)
     shown = figures.drawable(runs, rows)
     figure = figures.final_scores(shown, rows, comparison.columns, comparison.metric)
     return Drawing("final", figure, _first_rows(runs, shown, rows))

@@ -275,7 +275,7 @@ class Sweep:
             sources: dict[str, dict[str, str]] = {}
             for run in tuning.runs:
                 sources |= run.sources
-            asked.add(self._directory, self._swept, sources)
+            asked.add(self._directory, self._swept, sources, report=self._report)
             recorded.register(self._directory, self._claims, self._metric)
             tuning.record()
         except OSError as error:
@@ -427,7 +427,7 @@ class Sweep:
             for run in self._runs:
                 sources |= run.sources
             alone = () if self._expansion else [run.name for run in self._runs]
-            asked.add(self._directory, self._swept, sources, self._planned(), alone)
+            asked.add(self._directory, self._swept, sources, self._planned(), alone, self._report)
             if self._decided:
                 self._decided.put(self._of_jobs[: len(self._decided.reasons)], self._trained)
             recorded_controls.put(self._directory, list(self._controls()))

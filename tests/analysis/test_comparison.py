@@ -220,14 +220,14 @@ def test_a_swept_recipe_is_compared_within_each_net(stored_run, tmp_path):
     effects = reading.load(tmp_path / "main").effects("recipe", "sgd")
     contrasts = effects[effects["kind"] == "contrast"]
     assert contrasts["where"].tolist() == [
-        "arch preact15, net plain",
-        "arch preact15, net residual",
+        "arch preact15, plain",
+        "arch preact15, residual",
         "arch vgg16, net as it is",
     ]
     assert contrasts["mean"].tolist() == [0.125] * 3
     # The net is compared where one architecture comes in several kinds, and only there.
     mains = effects.loc[effects["kind"] == "main effect", ["name", "n"]].to_numpy().tolist()
-    assert mains == [["recipe adam - sgd", 1], ["net residual - plain", 1]]
+    assert mains == [["recipe adam - sgd", 1], ["residual - plain", 1]]
 
 
 def test_a_choice_that_one_family_lacks_makes_no_row(stored_run, tmp_path):

@@ -11,7 +11,8 @@ from ablation.analysis import reading
 from ablation.analysis.effects import Effect, with_p_values
 from ablation.analysis.metrics import ACCURACY
 from ablation.factors import LAST, Label
-from ablation.report import figures
+from ablation.records import asked
+from ablation.report import figures, sections
 from ablation.report.axes import label_log_axis, reach
 
 
@@ -453,3 +454,44 @@ def test_a_figure_is_as_wide_as_its_legend(stored_run, tmp_path):
     figure.draw_without_rendering()
     box = figure.legends[0].get_window_extent()
     assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize("contrast", ["arch", "plain", "recipe.learning_rate"])
+def test_numbers_lie_along_the_axis_whichever_of_two_factors_is_compared(
+    stored_run, tmp_path, contrast
+):
+    swept = "recipe.learning_rate" if contrast.startswith("recipe") else "arch"
+    for level in ("20", "32") if swept == "arch" else ("0.1", "0.02"):
+        for plain, accuracy in (("true", 0.5), ("false", 0.7)):
+            stored_run(f"{swept}={level}", f"plain={plain}", val_accuracy=accuracy)
+    asked.add(tmp_path / "main", [swept])
+    loaded = reading.load(tmp_path / "main")
+    (comparison,) = loaded.comparisons(contrast)
+    found = sections.sections(loaded, comparison, None, [])
+    (figure,) = [one.figure for one in found[0].drawings if one.kind == "final"]
+    (axes,) = figure.axes
+    (legend,) = figure.legends
+    numbers = ["20", "32"] if swept == "arch" else ["0.02", "0.1"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == numbers
+    assert [text.get_text() for text in legend.get_texts()] == ["plain", "residual"]
+    assert not legend.get_title().get_text()
+    assert figure.get_supxlabel() == ("depth" if swept == "arch" else swept)
+    lines = (np.asarray(line.get_ydata(), float) for line in axes.lines)
+    drawn = [line[np.isfinite(line)].tolist() for line in lines]
+    assert [0.5, 0.5] in drawn and [0.7, 0.7] in drawn
+
+
+def test_the_legend_of_what_does_not_speak_for_itself_has_a_title(stored_run, tmp_path):
+    for arch in ("20", "32"):
+        for norm in ("batch", "group"):
+            stored_run(f"arch={arch}", f"parts.norm={norm}")
+    loaded = reading.load(tmp_path / "main")
+    titles = {}
+    for contrast in ("arch", "norm"):
+        (comparison,) = loaded.comparisons(contrast)
+        drawn = sections.sections(loaded, comparison, None, [])[0].drawings
+        titles |= {
+            (contrast, one.kind): one.figure.legends[0].get_title().get_text() for one in drawn
+        }
+    assert titles["arch", "final"] == titles["norm", "final"] == titles["norm", "loss"] == "norm"
+    assert titles["arch", "loss"] == "arch"

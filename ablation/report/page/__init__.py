@@ -208,7 +208,7 @@ def page(
         about_claims=notes.claimed(claimed),
         chapters=chapters,
         curves=CURVES,
-        runs=_filled(runs_cells(shown(study.all_runs))),
+        runs=runs_cells(shown(study.all_runs)),
         problems=notes.first(study.problems, _ROWS_AT_MOST),
         live=live,
     )
@@ -227,7 +227,7 @@ def comparing(one: Study, other: Study, difference: Difference) -> str:
         both(one, other, difference),
         title=difference.title,
         difference=difference,
-        runs=_filled(runs_cells(shown(together(one, other, difference.names).runs))),
+        runs=runs_cells(shown(together(one, other, difference.names).runs)),
     )
 
 
@@ -295,7 +295,7 @@ def _chapter(
         [Note(items=tuple(controls.sentences(comparison))), Note(controls.ABOUT)],
         {} if comparison.arms else _marks(comparison),
         list(_more(study, comparison, images)),
-        _filled(effect_cells(effects)),
+        effect_cells(effects),
         effects,
         forest(effects[:_ROWS_AT_MOST]),
         notes.sentences(effects),
@@ -320,18 +320,6 @@ def _tried(comparison: Comparison, figures: Sequence[Picture]) -> Tried | None:
     return Tried(tuning_cells(comparison), labels, figure, notes.tuning(comparison.target))
 
 
-def _filled(cells: Cells) -> Cells:
-    """Returns a table without columns in which no row has anything, but for those that all have."""
-    always = ("question", "mean", "verdict", "run", "state")
-    kept = [
-        place
-        for place, name in enumerate(cells.header)
-        if name in always or any(row[place] for row in cells.rows)
-    ]
-    rows = [[row[place] for place in kept] for row in cells.rows]
-    return Cells([cells.header[place] for place in kept], rows, cells.strong)
-
-
 def _more(study: Study, comparison: Comparison, images: Sequence[OfImages]) -> Any:
     """Yields the other tables, each with its title and what is said of it."""
     if any(question.kind == "interaction" for question in comparison.asked):
@@ -343,7 +331,7 @@ def _more(study: Study, comparison: Comparison, images: Sequence[OfImages]) -> A
         yield (
             images[0].noun.many.capitalize(),
             [Note(notes.over_images(images))],
-            _filled(image_cells(images)),
+            image_cells(images),
         )
     said = [Note(notes.cost(comparison)), *notes.uncounted(comparison), *notes.starts(comparison)]
     yield "Cost", said, cost_cells(comparison)

@@ -17,7 +17,7 @@ from ablation.analysis.comparison import Comparison
 from ablation.analysis.metrics import Metric
 from ablation.analysis.study import Study
 from ablation.analysis.tables import ablation_table
-from ablation.factors import spelled
+from ablation.factors import as_numbers, spelled
 from ablation.records import store
 from ablation.records.standing import Standing
 from ablation.report import judged
@@ -227,7 +227,7 @@ def _drawn(
             {
                 "name": readable(name),
                 "levels": [readable(str(level)) for level in orders[name]],
-                "numbers": _as_numbers(orders[name]),
+                "numbers": as_numbers(orders[name]),
                 "of": [orders[name].index(value) for value in values],
             }
             for name, values in factors.items()
@@ -291,19 +291,10 @@ def _ordered(values: pd.Series, known: Sequence[Any] | None) -> list[Any]:
         there = set(values)
         return [level for level in known if level in there]
     found = list(dict.fromkeys(values))
-    numbers = _as_numbers(found)
+    numbers = as_numbers(found)
     if numbers:
         return [found[place] for place in np.argsort(numbers, kind="stable")]
     return found
-
-
-def _as_numbers(levels: Sequence[Any]) -> list[float] | None:
-    """Returns levels as numbers, None if one of them is none; true and false are none."""
-    try:
-        numbers = [math.nan if isinstance(one, bool) else float(one) for one in levels]
-    except (TypeError, ValueError):
-        return None
-    return numbers if all(map(math.isfinite, numbers)) else None
 
 
 def _configurations(runs: pd.DataFrame, comparisons: Sequence[Comparison]) -> dict[str, Any]:

@@ -350,6 +350,17 @@ def test_final_scores_say_what_they_are_averaged_over(opened, study):
     assert "Averaged over net." in of_arch
 
 
+def test_numbers_lie_along_the_axis_whichever_of_two_factors_is_compared(opened, study):
+    write_report(study, ReportConfig(contrast="arch"))
+    page = opened(study)
+    page.locator("#final-0").scroll_into_view_if_needed()
+    chosen = {
+        name: page.locator("#final-0 label", has_text=name).locator("select").input_value()
+        for name in ("against", "colour")
+    }
+    assert chosen == {"against": "arch", "colour": "net"}
+
+
 def test_from_a_number_to_the_run_behind_it(opened, study):
     page = opened(study)
     page.locator("#ablation-0 tbody .opens").first.click()

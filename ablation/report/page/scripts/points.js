@@ -47,7 +47,10 @@ class Final extends Points {
     const score = this.scoreChoice();
     const [along, other] = this.free();
     const column = this.factor(chapter.column);
-    const usual = { x: (along ?? column).name, color: chapter.column, panel: other?.levels.length <= 6 ? other.name : "" };
+    // Numbers, such as depths, lie along the axis, whichever of two factors is compared.
+    const turned = along && !other && column.numbers && !along.numbers;
+    const [x0, color0] = turned ? [column, along] : [along ?? column, column];
+    const usual = { x: x0.name, color: color0.name, panel: other?.levels.length <= 6 ? other.name : "" };
     this.controls.append(this.factorChoice("against", "x", usual.x, null), this.factorChoice("colour", "color", usual.color, null), this.factorChoice("panels", "panel", usual.panel, "one"));
     const x = this.chosen("x", usual.x);
     const shade = this.chosen("color", usual.color);

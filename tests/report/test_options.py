@@ -1,0 +1,74 @@
+"""What is compared by a report that is made from a folder alone."""
+
+import sys
+
+import pytest
+
+from ablation.config import ReportConfig
+from ablation.records import asked
+from ablation.report import __main__ as command
+from ablation.report import write
+
+
+@pytest.fixture
+def study(tmp_path):
+    asked.add(tmp_path, [])
+    return tmp_path
+
+
+@pytest.fixture
+def options(study, monkeypatch, capsys):
+    """Types options for a report; returns those that it is written with, and what was said."""
+
+    def typed(*words):
+        found = []
+        monkeypatch.setattr(write, "write_report", lambda _, one, tell: found.append(one))
+        monkeypatch.setattr(sys, "argv", ["ablation.report", str(study), *words])
+        assert command.main() == 0
+        return found[0], capsys.readouterr().out
+
+    return typed
+
+
+def test_they_are_what_the_last_command_asked_until_something_else_is_typed(study, options):
+    assert options()[0] == ReportConfig()
+    asked.add(study, ["arch"], report=ReportConfig(contrast="arch", sort="effect"))
+    found, said = options()
+    assert found == ReportConfig(contrast="arch", sort="effect")
+    assert said.startswith(
+        "As the study's last command asked: report.sort=effect, report.contrast=arch. "
+        "The usual is report.sort=named, report.contrast=null.\n"
+    )
+    found, said = options("report.contrast=null", "report.sort=named")
+    assert found == ReportConfig() and "last command" not in said
+
+
+def test_the_next_command_asks_anew(study, options):
+    asked.add(study, [], report=ReportConfig(contrast="arch"))
+    asked.add(study, [])  # Which says nothing of a report.
+    assert options()[0] == ReportConfig(contrast="arch")
+    asked.add(study, [], report=ReportConfig())
+    assert options()[0] == ReportConfig()
+
+
+@pytest.mark.parametrize(
+    ("before", "typed", "kept"),
+    [
+        ({"metric": "log_loss", "margin": 0.5}, {"metric": "accuracy"}, {}),
+        ({"metric": "log_loss", "margin": 0.5}, {"margin": 0.1}, {"metric": "log_loss"}),
+        ({"contrast": "arch", "reference": "56"}, {"contrast": "plain"}, {}),
+        ({"contrast": "arch", "reference": "56"}, {"design": "both"}, {}),
+        ({"contrast": "arch"}, {"reference": "56"}, {"contrast": "arch"}),
+        ({"design": "both", "sort": "effect"}, {"reference": "56"}, {"sort": "effect"}),
+    ],
+)
+def test_what_hangs_on_another_option_goes_with_it(study, options, before, typed, kept):
+    asked.add(study, [], report=ReportConfig(**before))
+    found, _ = options(*(f"report.{key}={value}" for key, value in typed.items()))
+    assert found == ReportConfig(**kept | typed)
+
+
+@pytest.mark.parametrize("damaged", [3, {"contrast": 7, "colour": "red"}, {"margin": "wide"}])
+def test_what_is_damaged_of_them_is_as_usual(study, options, damaged):
+    asked.update(study, "report", lambda _: damaged)
+    assert options()[0] == ReportConfig()
