@@ -27,7 +27,12 @@ def first_form(name: str, seen: dict[str, str]) -> str:
         name: of a class.
         seen: the names so far, by the composed form; it takes this one too.
     """
-    return seen.setdefault(unicodedata.normalize("NFC", name), name)
+    return seen.setdefault(composed(name), name)
+
+
+def composed(name: str) -> str:
+    """Returns a name in the Unicode form that whatever looks the same has in common."""
+    return unicodedata.normalize("NFC", name)
 
 
 def numbered(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:

@@ -3,7 +3,7 @@
 import contextlib
 import random
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ _STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_me
 """What a model may do its own way in Keras, and none that is trained here."""
 
 _PROBED = 4
-_DRAWS = 16
+_DRAWS, _SOFTMAX_DRAWS = 16, 2
 _NAMED = 3
 
 
@@ -155,30 +155,49 @@ def _seeded(function: Any, inputs: keras.KerasTensor, classes: int, seed: int, p
     )
 
 
-def _stays_from_0_to_1(model: keras.Model, values: np.ndarray, inputs: np.ndarray) -> bool:
-    """Returns whether a network puts out nothing else, with other weights too.
+def _always(
+    model: keras.Model,
+    holds: Callable[[np.ndarray], bool],
+    values: np.ndarray,
+    inputs: np.ndarray,
+    draws: int,
+) -> bool:
+    """Returns whether something holds of what a network puts out, with other weights too.
 
-    With its own alone, logits of one sign may do so by chance.
+    With its own alone, logits may look like anything by chance or by how a head begins.
 
     Args:
         model: the network.
+        holds: of an output, float32 (batch, classes).
         values: that it has put out.
         inputs: some inputs.
+        draws: of other weights.
     """
     rng, variables = np.random.default_rng(0), model.trainable_variables
     before = [keras.ops.convert_to_numpy(one.value) for one in variables]
     try:
-        for _ in range(_DRAWS if variables else 0):
-            if not ((values >= 0) & (values <= 1)).all():
+        for _ in range(draws if variables else 0):
+            if not holds(values):
                 return False
             for variable, exact in zip(variables, before, strict=True):
                 old = exact.astype("float32")
                 variable.assign(old + rng.normal(size=old.shape) * (old.std() or 1))
-            values = keras.ops.convert_to_numpy(model(inputs, training=False))
-        return bool(variables)
+            outputs = keras.ops.cast(model(inputs, training=False), "float32")
+            values = keras.ops.convert_to_numpy(outputs)
+        return holds(values)
     finally:
         for variable, old in zip(variables, before, strict=True):
             variable.assign(old)
+
+
+def _are_probabilities(values: np.ndarray) -> bool:
+    """Returns whether rows are 0 or more and sum to 1, but for those that overflow."""
+    sound = values[np.isfinite(values).all(axis=1)]
+    return bool((sound >= 0).all() and np.allclose(sound.sum(axis=1), 1, atol=0.01))
+
+
+def _are_from_0_to_1(values: np.ndarray) -> bool:
+    return bool(((values >= 0) & (values <= 1)).all())
 
 
 def _check_module(function: Any) -> None:
@@ -248,9 +267,9 @@ def _logits(
     else:
         probe = rng.integers(0, vocabulary, (_PROBED, *input_shape), np.int32)
     values = keras.ops.convert_to_numpy(keras.ops.cast(model(probe, training=False), "float32"))
-    if classes > 1 and (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=0.01):
+    if classes > 1 and _always(model, _are_probabilities, values, probe, _SOFTMAX_DRAWS):
         outputs = LogProbabilities(dtype="float32", name="log_probabilities")(outputs)
-    elif _stays_from_0_to_1(model, values, probe):
+    elif model.trainable_variables and _always(model, _are_from_0_to_1, values, probe, _DRAWS):
         raise UserError(
             f"arch={arch} puts out numbers from 0 to 1 whatever its weights are, as behind a "
             "sigmoid. A network ends in a linear layer, or for classes in a softmax."

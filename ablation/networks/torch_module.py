@@ -1,10 +1,13 @@
 """A `torch.nn.Module` as a Keras model that trains, stops and goes on like any other."""
 
+import copy
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import torch
 
 
@@ -45,14 +48,39 @@ def _check(
 ) -> None:
     """Runs a module once, which also gives a lazy one its parameters."""
     module.eval()
+    images = torch.zeros(2, *input_shape, dtype=dtype)
     with torch.no_grad():
-        logits = module(_arranged(module, torch.zeros(2, *input_shape, dtype=dtype)))
+        _check_logits(module, module(_arranged(module, images)), classes)
+        logits = _in_training(module, images)
+    if logits is not None:
+        _check_logits(module, logits, classes, " in training")
+
+
+def _check_logits(module: torch.nn.Module, logits: Any, classes: int, when: str = "") -> None:
     received = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
     if received != (2, classes):
         raise ValueError(
-            f"{type(module).__name__} must put out logits of shape (batch, {classes}). "
+            f"{type(module).__name__} must put out logits of shape (batch, {classes}){when}. "
             f"Received: {received} for 2 inputs"
         )
+
+
+def _in_training(module: torch.nn.Module, images: torch.Tensor) -> Any:
+    """Returns what a module puts out in training, None if a copy of it cannot tell.
+
+    An auxiliary head, for one, is an output in training alone. The module stays as it is, and so
+    do the random states, from which its training begins.
+    """
+    before = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            copied = copy.deepcopy(module).train()
+            return copied(_arranged(copied, images))
+    except Exception:  # Not every module can be copied, and training tells what else is wrong.
+        return None
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
 
 
 def _arranged(module: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from ablation.analysis.metrics import Metric
 from ablation.config import Config, UserError
 from ablation.data.facts import named
 from ablation.targets.cells import Cells
-from ablation.targets.classes import Classes, is_whole
+from ablation.targets.classes import Classes, are_flags, is_whole
 from ablation.targets.common import Target
 from ablation.targets.labels import Labels
 from ablation.targets.value import Value
@@ -94,6 +94,8 @@ def guessed_of_cells(cells: Cells) -> type[Target]:
     if len(cells.names) == 1:
         if cells.are_lists:
             return Labels
+        if cells.known is not None:  # Classes may have numbers for names.
+            return Classes
         array = cells.numbers()[:, 0] if cells.are_numbers else cells.texts
         return guessed([(cells.names[0], array)], cells.where)
     array = cells.numbers()
@@ -109,8 +111,7 @@ def guessed_of_cells(cells: Cells) -> type[Target]:
 
 def are_labels(array: np.ndarray) -> bool:
     """Returns whether an array is rows of 0 and 1."""
-    rows = array.ndim == 2 and array.shape[1] > 1 and array.dtype.kind in "buif"
-    return bool(rows and ((array == 0) | (array == 1)).all())
+    return array.ndim == 2 and array.shape[1] > 1 and are_flags(array)
 
 
 def settled(config: Config, target: Target) -> Config:

@@ -11,9 +11,9 @@ from ablation.analysis.metrics import METRICS, Metric
 from ablation.config import UserError
 from ablation.data.facts import VERY_UNEQUAL, by_class, caveats, span
 from ablation.data.kinds import Noun
-from ablation.data.naming import numbered
+from ablation.data.naming import composed, numbered
 from ablation.records.predictions import Predictions, packed, unpacked
-from ablation.targets.cells import Cells
+from ablation.targets.cells import Cells, said
 from ablation.targets.common import Found, Target
 from ablation.text import readable
 
@@ -53,11 +53,13 @@ class Classes(Target):
             return numbered([str(label) for label in every.tolist()])
         known = named_outputs(names, where)
         if every.dtype.kind == "U":
-            unknown = sorted(set(every.tolist()) - set(known))
+            places: dict[str, int] = {}
+            for place, name in enumerate(known):
+                places.setdefault(composed(name), place)
+            unknown = sorted(one for one in set(every.tolist()) if composed(one) not in places)
             if unknown:
                 raise UserError(f"{where}: the label {unknown[0]!r} is not in classes.")
-            places = {name: place for place, name in enumerate(known)}
-            return known, np.array([places[label] for label in every.tolist()])
+            return known, np.array([places[composed(label)] for label in every.tolist()])
         if every.max() >= len(known):
             raise UserError(
                 f"{where}: the label {every.max()} has no name in classes, which has {len(known)}."
@@ -69,6 +71,13 @@ class Classes(Target):
         """Returns the classes that one column names, or the columns of which a row has one 1."""
         if len(cells.names) > 1:
             return cells.names, cells.chosen()
+        if cells.are_lists:
+            first = said(cells.columns[0][0])
+            raise UserError(
+                f"{cells.where}: {cells.names[0]} holds lists, such as {first}, and of classes "
+                "each example has one. Several labels are dataset.target=labels, several numbers "
+                "dataset.target=value."
+            )
         # As they stand: 007 is a class of its own.
         names = None if cells.known is None else np.array(cells.known)
         return Classes.read([(cells.names[0], cells.texts)], names, cells.where)
@@ -184,18 +193,16 @@ def _labels(name: str, array: np.ndarray, where: str) -> np.ndarray:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        hint = " One-hot labels become numbers by y.argmax(axis=1)." if array.ndim == 2 else ""
+        hint = ""
+        if array.ndim == 2:
+            one_hot = " One-hot labels become numbers by y.argmax(axis=1)."
+            several = " Several numbers to predict are dataset.target=value."
+            hint = one_hot if are_flags(array) else several
         raise UserError(
             f"{where}: {name} must be one label an example; its shape is {array.shape}.{hint}"
         )
-    if is_whole(array):
-        beyond = np.flatnonzero(np.abs(array) >= _BEYOND)
-        if len(beyond):
-            raise UserError(
-                f"{where}: {name}[{beyond[0]}] is {array[beyond[0]]:g}; labels are whole numbers "
-                f"below {_BEYOND:.2g}. A number to predict is dataset.target=value."
-            )
-        array = array.astype(np.int64)
+    if is_whole(array) or array.dtype.kind == "u":
+        array = _as_int64(name, array, where)
     if array.dtype.kind not in "buiSU":
         raise UserError(
             f"{where}: {name} must be whole numbers or texts, the names of classes; its type is "
@@ -212,7 +219,23 @@ def _labels(name: str, array: np.ndarray, where: str) -> np.ndarray:
         array = np.array([_text(stored, f"{name}[{place}]", where) for place, stored in texts])
     if array.dtype.kind == "U" and not array.astype(bool).all():
         raise UserError(f"{where}: {name}[{int(np.argmax(array == ''))}] is empty.")
-    return array.astype(np.int64) if array.dtype.kind == "b" else array
+    return array if array.dtype.kind == "U" else array.astype(np.int64)
+
+
+def _as_int64(name: str, array: np.ndarray, where: str) -> np.ndarray:
+    """Returns whole numbers as int64; raises UserError if one is too large for it."""
+    beyond = np.flatnonzero(np.abs(array) >= _BEYOND)
+    if len(beyond):
+        raise UserError(
+            f"{where}: {name}[{beyond[0]}] is {array[beyond[0]]:g}; labels are whole numbers "
+            f"below {_BEYOND:.2g}. A number to predict is dataset.target=value."
+        )
+    return array.astype(np.int64)
+
+
+def are_flags(array: np.ndarray) -> bool:
+    """Returns whether an array is 0 and 1 alone."""
+    return bool(array.dtype.kind in "buif" and ((array == 0) | (array == 1)).all())
 
 
 def _text(stored: bytes, place: str, where: str) -> str:

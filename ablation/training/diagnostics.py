@@ -49,10 +49,11 @@ class Diagnostics(keras.callbacks.Callback):
     response, all of its outputs together.
 
     `gradient_norm` is the L2 norm of the loss's gradient by the layer's kernel, without weight
-    decay. `depth` counts the layers of the main path from 1; those of a shortcut or of a
-    squeeze-and-excitation gate, which are known by their names, have none. `kernel` is its size in
-    pixels, such as 3x3, or "dense". A layer that the network never calls has neither response nor
-    gradient.
+    decay; of a weight that PyTorch makes of others, such as by weight normalisation, by the one of
+    its shape. `depth` counts the layers of the main path from 1, in the order of their calls; those
+    of a shortcut or of a squeeze-and-excitation gate, which are known by their names, have none.
+    `kernel` is its size in pixels, such as 3x3, or "dense". A layer that the network never calls
+    has neither response nor gradient, and stands behind the others.
 
     All of it is measured on the images of the first training batch, 64 at most, which depend on
     the seed alone. Batch normalisation uses their statistics, as in a training step, because that
@@ -78,8 +79,8 @@ class Diagnostics(keras.callbacks.Callback):
         self._trained = position > saves.BEGINNING
         self._rows = _read(path, position.epochs) if self._trained else []
         self._measured = model
-        self._layers = _with_kernel(_watched(model))
         batch = tuple(part[:_IMAGES] for part in next(batches.epoch(0)))
+        self._layers = _with_kernel(model, batch[0][:1])
         self._gradients = _gradients(_objective(model, self._layers, batch))
         self.seconds = time.perf_counter() - begun
 
@@ -153,24 +154,32 @@ class _Layer:
     method: str
 
 
-def _with_kernel(layers: list[_Layer]) -> list[_Layer]:
-    """Returns the layers to be measured, in their order."""
-    found = [layer for layer in layers if layer.kernels]
-    has_classifier = len(found) > 1 and found[-1].size == "dense"
-    return found[:-1] if has_classifier else found
+def _with_kernel(model: keras.Model, images: Any) -> list[_Layer]:
+    """Returns the layers to be measured in the order of their calls, those without one behind."""
+    layers, calls = _watched(model), _Calls()
+    with calls.watched(layers):
+        model(images, training=False)
+    called = dict.fromkeys(layer for layer in calls.order() if layer.kernels)
+    found = list(called)
+    if len(found) > 1 and found[-1].size == "dense":
+        del found[-1]
+    return [*found, *(layer for layer in layers if layer.kernels and layer not in called)]
 
 
 def _watched(model: keras.Model) -> list[_Layer]:
     """Returns what is followed: whatever holds no other layers, and what has kernels."""
-    found = []
-    for layer in _inside(model):
-        kernels = _kernels(layer)
+    found: list[_Layer] = []
+    seen: set[int] = set()
+    # From within, since a wrapper may have its layer's kernel for its own too.
+    for layer in reversed(_inside(model)):
+        kernels = [one for one in _kernels(layer) if id(one) not in seen]
+        seen |= set(map(id, kernels))
         if isinstance(layer, keras.layers.TorchModuleWrapper):
-            found += _modules(layer)
+            found += reversed(_modules(layer))
         elif kernels or not layer._layers:
             normalises = isinstance(layer, _NORMALISATIONS)
             found.append(_Layer(layer.name, kernels, _size(layer), normalises, layer, "call"))
-    return found
+    return found[::-1]
 
 
 def _modules(layer: keras.layers.TorchModuleWrapper) -> list[_Layer]:
@@ -181,7 +190,13 @@ def _modules(layer: keras.layers.TorchModuleWrapper) -> list[_Layer]:
     variables = {id(one.value): one for one in layer.variables}
     found = []
     for name, module in layer.module.named_modules():
+        if ".parametrizations." in f".{name}.":
+            continue  # What makes the weight of another.
         weight = module._parameters.get("weight")
+        if torch.nn.utils.parametrize.is_parametrized(module, "weight"):
+            shape = module.weight.shape
+            made_of = module.parametrizations.weight.parameters(recurse=False)
+            weight = next((one for one in made_of if one.shape == shape), None)
         has_kernel = weight is not None and weight.ndim > 1
         has_kernel &= not isinstance(module, (*norms, torch.nn.Embedding))
         kernels = [variables[id(weight)]] if has_kernel and id(weight) in variables else []
@@ -257,6 +272,10 @@ class _Calls:
             return outputs
 
         return followed
+
+    def order(self) -> list[_Layer]:
+        """Returns the layers that were called, in order."""
+        return [layer for layer, *_ in self._calls]
 
     def responses(self, measured: list[_Layer]) -> dict[int, list[Any]]:
         """Returns the responses of each measured layer that was called, by its place."""

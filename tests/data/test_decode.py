@@ -205,14 +205,14 @@ def test_an_image_for_which_there_is_no_memory_is_an_error_of_one_line(tmp_path,
 
 
 def deep_png(levels):
-    """Returns 16-bit colours, (height, width, 3 or 4), as PNG, which Pillow cannot write."""
+    """Returns 16-bit colours, (height, width, 2 to 4), as PNG, which Pillow cannot write."""
 
     def chunk(name, content):
         checked = name + content
         return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
 
     height, width, channels = levels.shape
-    header = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
     parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
@@ -241,11 +241,12 @@ def prepared(tmp_path, contents, suffix=".png"):
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
-@pytest.mark.parametrize("kind", ["grey", "colour", "32 bits"])
+@pytest.mark.parametrize("kind", ["grey", "grey with opacity", "colour", "32 bits"])
 def test_the_brightest_image_of_the_set_tells_the_depth(kind, bits, tmp_path):
     bright = np.rint(LEVELS * (2**bits - 1)).astype(np.int32)
     write = {
         "grey": grey_png,
+        "grey with opacity": lambda levels: deep_png(np.dstack([levels, 65535 + 0 * levels])),
         "colour": lambda levels: deep_png(np.dstack([levels] * 3)),
         "32 bits": tiff,
     }[kind]
@@ -254,6 +255,14 @@ def test_the_brightest_image_of_the_set_tells_the_depth(kind, bits, tmp_path):
     found = prepared(tmp_path, contents, ".tif" if kind == "32 bits" else ".png")
     np.testing.assert_allclose(found["bright"][..., 0], LEVELS * 255, atol=1)
     np.testing.assert_allclose(found["dark"][..., 2], LEVELS * 255 / 8, atol=1)
+
+
+def test_a_transparent_level_of_deep_grey_is_white():
+    levels = np.rint(LEVELS * 4095).astype(np.uint16)
+    shown = decoded(encoded(levels, "PNG", transparency=int(levels[3, 4])), 1, 12)[..., 0].copy()
+    assert shown[3, 4] == 255
+    shown[3, 4] = levels[3, 4] >> 4
+    np.testing.assert_array_equal(shown, levels >> 4)
 
 
 def test_opacity_has_16_bits_whatever_the_colours_have():

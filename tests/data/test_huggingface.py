@@ -136,10 +136,87 @@ def test_a_column_that_a_split_lacks_is_named(column, keys, said, saved):
     assert said in one_line(lambda: opened(saved(splits, **keys)))
 
 
-def test_a_split_of_which_no_row_has_a_label_is_named(saved):
+def unlabelled(split):
+    return split.map(lambda row: row | {"label": -1})
+
+
+def test_a_split_of_which_no_row_has_a_label_does_not_validate_by_itself(saved, capsys):
     splits = both()
-    splits["test"] = splits["test"].map(lambda row: row | {"label": -1})
-    assert "no row of the split test has a label" in one_line(lambda: opened(saved(splits)))
+    good = splits["test"]
+    splits["test"] = unlabelled(good)
+    assert counts(opened(saved(splits))) == (12, 2)
+    assert "left out: test" in capsys.readouterr().err
+
+
+def test_the_first_split_with_labels_validates(saved, tmp_path):
+    splits = both()
+    splits["validation"] = unlabelled(splits["test"])
+    assert counts(opened(saved(splits))) == (14, 6)
+    asked = config("huggingface", path=str(tmp_path / "saved"), val_split="validation")
+    said = one_line(lambda: opened(asked))
+    assert "no row of the split validation has a label" in said
+
+
+def test_rows_to_validate_on_are_drawn_among_those_with_a_label(saved, tmp_path):
+    few = [float(i) + 0.5 if i % 5 == 0 else None for i in range(100)]
+    whole = datasets.Dataset.from_dict({"x": [i * i for i in range(100)], "label": few})
+    source = opened(saved(whole, kind="features"))
+    labelled = {
+        split: [row.name for row in examples(source, split) if not row.reason]
+        for split in sources.SPLITS
+    }
+    assert [*map(len, labelled.values())] == [16, 4]
+    assert sum(counts(source)) == 100
+
+
+@pytest.mark.parametrize("names", [["0.5", "1.5"], ["1e3", "2.5"], ["7", "3"]])
+def test_classes_may_have_numbers_for_names(names, saved):
+    whole = rows().cast_column("label", datasets.ClassLabel(names=names))
+    source = opened(saved(whole))
+    assert (source.target.kind, source.classes) == ("classes", tuple(names))
+
+
+def test_names_of_labels_keep_their_blanks(saved):
+    names = ["red ", "blue"]
+    kind = datasets.Sequence(datasets.ClassLabel(names=names))
+    source = opened(
+        saved(numbers().cast_column("tags", kind), label_column="tags", kind="features")
+    )
+    assert source.classes == tuple(names)
+
+
+def test_texts_of_labels_may_be_bytes(saved):
+    whole = datasets.Dataset.from_dict(
+        {"x": [i * i for i in range(20)], "label": [b"a", b"b"] * 10}
+    )
+    assert opened(saved(whole, kind="features")).classes == ("a", "b")
+
+
+def test_nobody_is_in_both_splits_however_their_numbers_are_written(saved):
+    def part(kind, people):
+        labels = [i % 2 for i in range(len(people))]
+        columns = {"x": [i / 3 for i in range(len(people))], "label": labels, "who": people}
+        features = {"x": "float32", "label": "int64", "who": kind}
+        features = {name: datasets.Value(one) for name, one in features.items()}
+        return datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+
+    splits = {"train": part("int64", [0, 1, 2, 3]), "test": part("float64", [0, 1, 8, 9])}
+    said = one_line(
+        lambda: opened(saved(datasets.DatasetDict(splits), group="who", kind="features"))
+    )
+    assert "the splits share 0, 1 of dataset.group" in said
+
+
+def test_whose_rows_have_no_label_in_a_split_is_not_in_it(saved):
+    splits = both()
+    people = ["p0", *splits["test"]["who"][1:]]
+    labels = [-1, *splits["test"]["label"][1:]]
+    kinds = splits["test"].features
+    for name, values in (("who", people), ("label", labels)):
+        splits["test"] = splits["test"].remove_columns(name).add_column(name, values)
+    splits["test"] = splits["test"].cast(datasets.Features({**kinds}))
+    splits["train"] = splits["train"].select(range(12))
+    assert counts(opened(saved(splits, group="who"))) == (12, 6)
 
 
 def test_columns_that_number_the_rows_are_no_features_and_told(saved, capsys):
@@ -150,6 +227,18 @@ def test_columns_that_number_the_rows_are_no_features_and_told(saved, capsys):
     asked = saved(whole, label_column="one", target="classes", kind="features")
     assert examples(opened(asked), "train")[0].image.shape == (1,)
     assert "they number the rows: b, idx, __index_level_0__" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("starts", [(0, 0), (1, 1), (0, 14), (1, 15)])
+def test_a_column_may_number_the_rows_of_all_splits_or_of_each(starts, saved, capsys):
+    def part(start, count):
+        columns = {"a": [i / 3 for i in range(count)], "label": [i % 2 for i in range(count)]}
+        return datasets.Dataset.from_dict(columns | {"Id": [*range(start, start + count)]})
+
+    splits = {"train": part(starts[0], 14), "test": part(starts[1], 6)}
+    asked = saved(datasets.DatasetDict(splits), label_column="label", kind="features")
+    assert examples(opened(asked), "train")[0].image.shape == (1,)
+    assert "they number the rows: Id" in capsys.readouterr().err
 
 
 def test_numbers_beside_images_are_neither_read_nor_told(saved, capsys):

@@ -1,5 +1,6 @@
 import io
 import os
+import sys
 
 import numpy as np
 import pandas as pd
@@ -233,11 +234,8 @@ def test_a_path_that_leads_to_no_file_is_refused_in_one_line(tmp_path):
 
 
 def test_parquet_without_its_package_says_what_to_install(table, monkeypatch):
-    def fail(*_, **__):
-        raise ImportError("Unable to find a usable engine")
-
     dataset = table(file="labels.parquet")
-    monkeypatch.setattr(pd, "read_parquet", fail)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     assert "pip install pyarrow" in one_line(lambda: opened(dataset))
 
 
@@ -310,6 +308,68 @@ def test_a_column_that_counts_the_rows_is_no_feature_and_told(first, tmp_path):
     dataset = config("table", path=str(tmp_path / "counted.csv"))
     assert examples(sources.open_source(dataset), "train")[0].image.shape == (2,)
     assert [*sources.unused(dataset)] == [("a column that numbers the rows", "Id")]
+
+
+@pytest.mark.parametrize("file", ["rows.csv", "rows.parquet"])
+@pytest.mark.parametrize("kind", [int, float])
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_column_may_count_the_rows_of_each_split(first, kind, file, tmp_path):
+    splits = ["train"] * 14 + ["val"] * 6
+    counted = [*range(first, first + 14), *range(first, first + 6)]
+    columns = {"Id": map(kind, counted), "a": np.linspace(0, 1, 20), "split": splits}
+    frame = pd.DataFrame(columns | {"label": [i % 2 for i in range(20)]})
+    write = frame.to_csv if file.endswith("csv") else frame.to_parquet
+    write(tmp_path / file, index=False)
+    assert ("a column that numbers the rows", "Id") in sources.unused(
+        config("table", path=str(tmp_path / file))
+    )
+
+
+def test_rows_are_counted_across_an_empty_one(tmp_path):
+    rows = [f"{i},{i / 7},{i % 2}" for i in range(20)]
+    text = "\n".join(["Id,a,label", *rows[:7], ",,", *rows[8:]])
+    (tmp_path / "rows.csv").write_text(text)
+    told = sources.unused(config("table", path=str(tmp_path / "rows.csv")))
+    assert [one for _, one in told] == ["Id", "row 9"]
+
+
+def test_what_counts_in_parquet_is_what_counts_in_csv(tmp_path):
+    frame = pd.DataFrame({"a": np.linspace(0, 1, 40) ** 2, "label": [i % 2 for i in range(40)]})
+    frame["split"], frame["age"] = ["train"] * 30 + ["val"] * 10, np.linspace(3, 9, 40)
+    frame["flag"] = frame["a"] > 0.5
+    built = []
+    for index in (None, "split", "age", ["split", "age"]):
+        indexed = frame.set_index(index) if index else frame
+        indexed.to_csv(tmp_path / "a.csv", index=bool(index))
+        indexed.to_parquet(tmp_path / "a.parquet")
+        for file in ("a.csv", "a.parquet"):
+            dataset = config("table", path=str(tmp_path / file), target="classes")
+            source = sources.open_source(dataset)
+            assert [len(examples(source, split)) for split in sources.SPLITS] == [30, 10]
+            built.append(sorted(np.sort(row.image).tolist() for row in examples(source, "val")))
+    assert all(one == built[0] for one in built) and len(built[0][0]) == 3
+
+
+def test_true_and_false_are_features_unless_something_else_stands_beside(tmp_path):
+    rows = "".join(f"{i / 7},{('True', 'false')[i % 3 == 0]},{i % 2}\n" for i in range(20))
+    (tmp_path / "rows.csv").write_text(f"a,b,label\n{rows}")
+    source = sources.open_source(config("table", path=str(tmp_path / "rows.csv")))
+    assert {float(row.image[1]) for row in examples(source, "train")} == {0.0, 1.0}
+    (tmp_path / "rows.csv").write_text(f"a,b,label\n{rows}3,maybe,1\n")
+    said = one_line(lambda: opened(config("table", path=str(tmp_path / "rows.csv"))))
+    assert "there is text in b, the first 'false'" in said
+
+
+def test_a_name_in_two_unicode_forms_is_one(tmp_path):
+    names = ["Jos\u00e9", "Jose\u0301"]
+    rows = [f"{i / 7},{names[i >= 14]},{('train', 'val')[i >= 14]},{i % 2}" for i in range(20)]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,who,split,label", *rows]))
+    asked = config("table", path=str(tmp_path / "rows.csv"), group="who")
+    assert "the splits share" in one_line(lambda: opened(asked))
+    labels = [f"{i / 7},{names[i % 2]}|other" for i in range(20)]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,label", *labels]))
+    asked = config("table", path=str(tmp_path / "rows.csv"), target="labels")
+    assert len(opened(asked).classes) == 2
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,22 @@ def test_a_functional_model_with_its_own_call_does_what_that_says(built):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("of_softmax", [False, True])
+def test_a_head_that_begins_with_equal_shares_is_told_from_a_softmax(built, of_softmax):
+    code = """
+def build(input_shape, classes):
+    shares = keras.initializers.Constant(1 / classes)
+    head = layers.Dense(classes, kernel_initializer="zeros", bias_initializer=shares)
+    inputs = keras.Input(input_shape)
+    x = head(layers.Flatten()(inputs))
+    return keras.Model(inputs, END)
+"""
+    model = built(code.replace("END", "layers.Softmax()(x)" if of_softmax else "x"))()
+    found = model(np.zeros((1, 8, 8, 1), np.float32)).numpy()
+    expected = np.log(1 / 3) if of_softmax else 1 / 3
+    np.testing.assert_allclose(found, np.full((1, 3), expected), rtol=1e-6)
+
+
 DECLARED = """
 def build(input_shape, classes, *, vocabulary: int = 0):
     inputs = keras.Input(input_shape, dtype="DTYPE")

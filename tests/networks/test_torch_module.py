@@ -36,8 +36,9 @@ def ask(cli, tmp_path_factory):
 def answers(ask, tmp_path_factory):
     """To every question that needs no environment of its own, from one process."""
     path = tmp_path_factory.mktemp("diagnosed") / "diagnostics.csv"
+    other = tmp_path_factory.mktemp("parametrized") / "diagnostics.csv"
     questions = dict.fromkeys(("counts", "parameters", "modes", "refusals", "paired"), ())
-    return ask(questions | {"diagnosed": [str(path)]})
+    return ask(questions | {"diagnosed": [str(path)], "parametrized": [str(other)]})
 
 
 def test_multiply_adds_are_those_of_a_hand_count(answers):
@@ -72,6 +73,15 @@ def test_layers_inside_a_module_are_diagnosed_as_pytorch_itself_has_them(answers
     assert found["kept"]
 
 
+def test_layers_stand_in_the_order_of_calls_whatever_their_weights_are_made_of(answers):
+    found = answers["parametrized"]
+    rows = found["rows"]
+    assert [(row["layer"], row["depth"]) for row in rows] == [("first", "1"), ("second", "2")]
+    measured = [float(rows[0][key]) for key in ("response_sd", "gradient_norm")]
+    # Its spectral norm takes a step of its own in training.
+    assert measured == pytest.approx(found["first"], rel=0.05)
+
+
 def test_only_training_moves_statistics_and_drops_units(answers):
     found = answers["modes"]
     assert found["before"] == found["after_predict"] != found["after_fit"]
@@ -104,10 +114,11 @@ def test_layers_inside_a_module_start_as_in_the_full_network(answers):
 
 
 def test_a_module_that_does_not_fit_is_refused(answers):
-    seven, images, three, *grown = answers["refusals"]
+    seven, images, three, auxiliary, *grown = answers["refusals"]
     assert "logits of shape (batch, 10)" in seven and "(2, 7)" in seven
     assert "(2, 64)" in images
     assert "(2, 3)" in three
+    assert "(batch, 10) in training. Received: tuple" in auxiliary
     for said, shape in zip(grown, ("(3,)", "(1, 1)"), strict=True):
         assert "Grows replaced its buffer seen by one of another shape" in said
         assert f"Received: {shape} for (1,)" in said

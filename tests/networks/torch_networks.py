@@ -224,6 +224,18 @@ def paired():
     return found
 
 
+class WithAuxiliary(nn.Module):
+    """Puts out logits of two heads in training, as Inception does."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x):
+        logits = self.head(x.flatten(1))
+        return (logits, logits) if self.training else logits
+
+
 def refusals():
     """What is said about modules that do not fit."""
     said = []
@@ -236,6 +248,10 @@ def refusals():
             wrap(module, (8, 8, 1), 10)
         except ValueError as error:
             said.append(str(error))
+    try:
+        wrap(WithAuxiliary(), (8, 8, 1), 10)
+    except ValueError as error:
+        said.append(str(error))
     for grown in (torch.zeros(3), torch.zeros(1, 1)):  # One that memory would hold, too.
         try:
             wrap(Grows(grown), (8, 8, 1), 10)(np.zeros((2, 8, 8, 1), np.float32), training=True)
@@ -276,6 +292,40 @@ def diagnosed(path):
         "kept": kept,
         "responses": [float(one.std(unbiased=False)) for one in responses],
         "gradients": [float(one.norm()) for one in gradients],
+    }
+
+
+def parametrized(path):
+    """What diagnostics measure in a module with its head first and weights made of others."""
+    from ablation.training.diagnostics import Diagnostics
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(5, 10)
+            self.second = nn.utils.parametrizations.spectral_norm(nn.Linear(6, 5))
+            self.first = nn.utils.parametrizations.weight_norm(nn.Linear(64, 6))
+
+        def forward(self, x):
+            return self.head(self.second(self.first(x.flatten(1))))
+
+    torch.manual_seed(0)
+    net = Net()
+    model = wrap(net, (8, 8, 1), 10)
+    model.loss = lambda y, p: keras.losses.sparse_categorical_crossentropy(y, p, from_logits=True)
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(32, 8, 8, 1)).astype("float32")
+    labels = rng.integers(0, 10, 32).astype("int32")
+    batches = SimpleNamespace(epoch=lambda _: iter([(images, labels)]))
+    Diagnostics(Path(path), model, batches, BEGINNING).on_train_begin()
+    net.eval()  # In training the spectral norm goes on from where it was.
+    x = torch.tensor(images).movedim(-1, 1).flatten(1)
+    first = net.first(x)
+    loss = nn.functional.cross_entropy(net.head(net.second(first)), torch.tensor(labels).long())
+    (gradient,) = torch.autograd.grad(loss, [net.first.parametrizations.weight.original1])
+    return {
+        "rows": list(csv.DictReader(Path(path).open())),
+        "first": [float(first.std(unbiased=False)), float(gradient.norm())],
     }
 
 

@@ -239,3 +239,24 @@ def test_layers_inside_other_models_are_measured_and_a_frozen_one_has_no_gradien
     value, expected = _response(row, part(IMAGES[:64]))
     assert value == expected
     assert (row["layer"], row["gradient_norm"]) == ("inner", "")
+
+
+@keras.saving.register_keras_serializable()
+class HeadFirst(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.head = layers.Dense(10, name="head")
+        self.second = layers.Dense(6, name="second")
+        self.first = layers.SpectralNormalization(layers.Dense(5, name="first"))
+
+    def call(self, x):
+        x = keras.ops.reshape(x, (-1, 64))
+        return self.head(self.second(self.first(x)))
+
+
+def test_depth_is_the_order_of_calls_and_a_wrapped_kernel_counts_once(tmp_path):
+    model = HeadFirst()
+    model(IMAGES[:1])
+    rows = _measure(_compiled(model), tmp_path / "d.csv")
+    assert [(row["layer"], row["depth"]) for row in rows] == [("first", "1"), ("second", "2")]
+    assert all(float(row["gradient_norm"]) > 0 for row in rows)

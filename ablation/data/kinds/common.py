@@ -205,6 +205,7 @@ class Numbers(InMemory):
         """Returns how an input is stored: as floats, in the user's own units."""
         check_same(arrays, where)
         kept = np.result_type(np.float32, *(array.dtype for array in arrays.values()))
+        kept = min(kept, np.dtype(np.float64), key=lambda one: one.itemsize)
         return lambda one: one.astype(kept)
 
     def facts(

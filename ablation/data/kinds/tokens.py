@@ -72,7 +72,7 @@ class Tokens(InMemory):
     def files(self, dataset: Any) -> tuple[Path, ...]:
         """Returns that of the vocabulary."""
         given = getattr(dataset, "vocabulary", None)  # Not of a source that has no tokens.
-        return () if given is None or given.isdigit() else (_file(given),)
+        return () if given is None or given.isdecimal() else (_file(given),)
 
     def facts(
         self, train: np.ndarray, val: np.ndarray, dataset: Any, directory: Path
@@ -162,7 +162,7 @@ def _file(given: str) -> Path:
 
 def _words(given: str | None) -> list[str]:
     """Returns the words of a vocabulary in the order of their tokens, [] if it has none."""
-    if given is None or given.isdigit():
+    if given is None or given.isdecimal():
         return []
     try:
         # Other characters that end a line to Python may be words.

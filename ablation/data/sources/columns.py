@@ -1,6 +1,7 @@
 """What a source can be asked for whose labels lie in the columns of a table."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,7 @@ class ColumnsConfig(TargetConfig):
         Raises:
             UserError: they are none of the target that is asked for.
         """
+        cells = cells.unfolded(self.target)
         target = TARGETS[self.target] if self.target else guessed_of_cells(cells)
         return target, *target.of_cells(cells)
 
@@ -59,10 +61,45 @@ def is_index(name: str, cells: Iterable[object]) -> bool:
     return is_unnamed and all(str(cell).isdecimal() for cell in cells)
 
 
-def counts_rows(cells: Iterable[object]) -> bool:
-    """Returns whether a column counts the rows in their order from 0 or 1, as an Id does."""
+def ways_to_count(rows: Sequence[int], splits: Sequence[object]) -> list[list[int]]:
+    """Returns the numbers from 0 that rows may be counted by.
+
+    Args:
+        rows: the number of each in the file, from 0, among those that were left out.
+        splits: the split of each, whose rows may be counted on their own.
+    """
+    seen: Counter[object] = Counter()
+    of_split = []
+    for split in splits:
+        of_split.append(seen[split])
+        seen[split] += 1
+    return [list(rows), list(range(len(rows))), of_split]
+
+
+def counts_rows(cells: Iterable[object], ways: Sequence[Sequence[int]]) -> bool:
+    """Returns whether a column counts the rows in their order from 0 or 1, as an Id does.
+
+    Args:
+        cells: of the column.
+        ways: of `ways_to_count`.
+    """
+    alive: list[tuple[Sequence[int], int]] = []
+    for place, cell in enumerate(cells):
+        number = _whole(cell)
+        if number is None:
+            return False
+        if not place:
+            alive = [(way, number - way[0]) for way in ways if number - way[0] in (0, 1)]
+        alive = [(way, first) for way, first in alive if number - way[place] == first]
+        if not alive:
+            return False
+    return True
+
+
+def _whole(cell: object) -> int | None:
+    """Returns a cell as a whole number, such as 3 or 3.0, None if it is none."""
     try:
-        found = [int(str(cell)) for cell in cells]
+        number = float(str(cell))
     except ValueError:
-        return False
-    return found in [list(range(first, first + len(found))) for first in (0, 1)]
+        return None
+    return int(number) if number.is_integer() else None

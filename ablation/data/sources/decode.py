@@ -33,6 +33,7 @@ MAYBE_DEEP = {".png", ".apng", ".tif", ".tiff", ".im", ".fit", ".fits"}
 """Suffixes of grey images that may have levels of more than 8 bits without saying how many."""
 
 _LARGE = 2**27  # Pixels; up to here a file may claim what it likes.
+_BYTES_OF_GREY = "RGBA"
 _PIXELS_A_BYTE = 10_000  # Deflate writes at most 8,256 pixels of one bit into a byte.
 _BITS_PER_SAMPLE = 258
 _TURNS = {
@@ -108,7 +109,7 @@ def _decode(file: io.BytesIO, channels: int, depth: int) -> np.ndarray:
             if image.mode == "F":
                 image = _from_floats(image)
             elif _is_deep(image):
-                image = _from_integers(np.asarray(image), depth)
+                image = _from_integers(np.asarray(image), depth, stored.info.get("transparency"))
             elif other and depth < DEPTHS[-1]:
                 image = _from_bytes(image, file, other, depth)
             image = _turned(image, stored)
@@ -249,23 +250,30 @@ def _named_depth(image: Image.Image) -> int | None:
     return None
 
 
-def _from_integers(levels: np.ndarray, depth: int) -> Image.Image:
+def _from_integers(levels: np.ndarray, depth: int, clear: object = None) -> Image.Image:
+    """Returns 8-bit levels of integers, of which one may be transparent, over white."""
     levels = levels.astype(np.int64)
     if levels.min() < 0 or levels.max() >= 2**16:
         raise BrokenImageError("32-bit integers outside 0 to 65535, whose white is unknown")
     # A brighter level than the file admits is white.
-    return Image.fromarray(np.minimum(levels >> (depth - 8), 255).astype(np.uint8))
+    shown = np.minimum(levels >> (depth - 8), 255)
+    if isinstance(clear, int):
+        shown[levels == clear] = 255
+    return Image.fromarray(shown.astype(np.uint8))
 
 
 def _other_byte(image: ImageFile.ImageFile) -> str | None:
     """Returns how to read the lower byte of 16-bit colours, of which Pillow keeps the upper one.
 
     Returns:
-        Pillow's name of the same layout in the other byte order; None where colours have 8 bits.
+        Pillow's name of the same layout in the other byte order, of grey levels with opacity one
+        that takes each of their bytes for a colour; None where colours have 8 bits.
     """
     arguments = image.tile[0][3] if image.tile else ""
     layout = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     name, _, order = str(layout).partition(";16")
+    if name == "LA" and order == "B":
+        return _BYTES_OF_GREY
     orders = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
     return f"{name};16{orders[order]}" if name in ("RGB", "RGBA") and order in orders else None
 
@@ -277,7 +285,10 @@ def _from_bytes(image: Image.Image, file: io.BytesIO, other: str, depth: int) ->
             layout = (other, *arguments[1:]) if isinstance(arguments, tuple) else other
             lower.tile[i] = ImageFile._Tile(codec, box, offset, layout)
         lower.load()
-        levels = np.asarray(image).astype(np.uint16) << 8 | np.asarray(lower)
+        upper, bytes_below = np.asarray(image), np.asarray(lower)
+    if other == _BYTES_OF_GREY:
+        upper, bytes_below = bytes_below[..., [0, 0, 0]], bytes_below[..., [1, 1, 1]]
+    levels = upper.astype(np.uint16) << 8 | bytes_below
     pixels = np.array(image)
     pixels[..., :3] = np.asarray(_from_integers(levels[..., :3], depth))
     return Image.fromarray(pixels)

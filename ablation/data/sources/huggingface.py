@@ -19,7 +19,7 @@ import numpy as np
 from ablation.config import UserError, expanded, first_line
 from ablation.data.kinds import IMAGES, KINDS, kind_of
 from ablation.data.sources import huggingface_columns as columns
-from ablation.data.sources.columns import ColumnsConfig, counts_rows, is_index
+from ablation.data.sources.columns import ColumnsConfig, counts_rows, is_index, ways_to_count
 from ablation.data.sources.common import OFFLINE, Example, LeftOut, digest_of, option
 from ablation.data.sources.decode import deepest, example, unreadable
 from ablation.data.sources.splits import parted
@@ -77,9 +77,23 @@ class Huggingface:
         groups = self._groups(dataset.group) if dataset.group else None
         self.grouped = groups is not None
         is_val = np.arange(len(labels)) >= len(self._sets[0]) if val else None
-        self._places = parted(
-            self.classes, labels, groups, is_val, dataset, self._where, self.target
+        rows = np.flatnonzero(self._has_label)
+        drawn = parted(
+            self.classes,
+            labels[rows],
+            None if groups is None else groups[rows],
+            None if is_val is None else is_val[rows],
+            dataset,
+            self._where,
+            self.target,
         )
+        # Rows without a label are told where they would have been.
+        missing = np.flatnonzero(~self._has_label)
+        beside = np.zeros(len(missing), bool) if is_val is None else is_val[missing]
+        self._places = {
+            name: np.sort(np.concatenate([rows[places], missing[beside == (name == "val")]]))
+            for name, places in drawn.items()
+        }
 
     def split(self, name: str) -> tuple[int, Iterator[Example]]:
         """Returns the split's size and an iterator over its examples, images decoded to RGB."""
@@ -109,8 +123,6 @@ class Huggingface:
         has = np.array([None not in of_row for of_row in zip(*cells, strict=True)], bool)
         rows = np.flatnonzero(has)
         kept = [[str(of_column[row]) for row in rows] for of_column in cells]
-        if len(names) == 1 and columns.is_rows(features[0]):
-            names, kept = columns.unfolded(names[0], self._column(names[0]), kept[0], rows)
         for split, of_split in zip(self._splits, np.split(has, [len(self._sets[0])]), strict=False):
             if not of_split.any():
                 raise UserError(
@@ -124,6 +136,7 @@ class Huggingface:
                 lambda place: f"{self._where}: row {rows[place]}",
                 dataset.label_separator,
                 columns.known(features) if len(names) == 1 else None,
+                len(names) == 1 and columns.is_rows(features[0]),
             )
         )
         every = np.full((len(has), *found.shape[1:]), -1, found.dtype)
@@ -172,10 +185,12 @@ class Huggingface:
 
     def _features(self, numbers: list[str]) -> list[str]:
         """Returns the columns of numbers but for those that number the rows, which it tells."""
+        of_split = np.repeat(self._splits, list(map(len, self._sets))).tolist()
+        ways = ways_to_count(range(len(of_split)), of_split)
         counting = [
             name
             for name in numbers
-            if is_index(name, self._column(name)) or all(map(counts_rows, self._of_splits(name)))
+            if is_index(name, self._column(name)) or counts_rows(self._column(name), ways)
         ]
         if not 0 < len(counting) < len(numbers):
             return numbers
@@ -194,7 +209,8 @@ class Huggingface:
         values = self._column(column)
         if None in values:
             raise UserError(f"{self._where}: row {values.index(None)} has no {column}.")
-        return np.array(list(map(str, values)))
+        # What one split has as 3 another may have as 3.0.
+        return np.array([f"{one:.0f}" if _is_whole(one) else str(one) for one in values])
 
     def _column(self, name: str) -> list[Any]:
         return [value for values in self._of_splits(name) for value in values]
@@ -268,6 +284,10 @@ class Huggingface:
     def unused(dataset: HuggingfaceConfig) -> tuple[LeftOut, ...]:
         """Returns nothing, because nothing lies beside the images."""
         return ()
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, float) and value.is_integer()
 
 
 def _check_package() -> None:
@@ -353,13 +373,12 @@ def _val_split(
 ) -> str | None:
     """Returns the split to validate on, None if a part of that to train on does.
 
-    Not asked for, it is one of the usual names that has the columns of the labels.
+    Not asked for, it is the first of the usual names that has labels.
     """
-    usual = [
-        name
-        for name in _VALS
-        if name in splits and name != train and {*of_labels} <= {*splits[name].features}
-    ]
+    there = [name for name in _VALS if name in splits and name != train]
+    usual = (
+        [] if dataset.val_split else [one for one in there if _has_labels(splits[one], of_labels)]
+    )
     val = dataset.val_split or (usual[0] if usual else None)
     if val:
         _check_split(splits, "val", val, where)
@@ -375,6 +394,15 @@ def _val_split(
             file=sys.stderr,
         )
     return val
+
+
+def _has_labels(split: Any, of_labels: Sequence[str]) -> bool:
+    """Returns whether a split has the columns of the labels, and a row with all of them."""
+    if not {*of_labels} <= {*split.features} or not len(split):
+        return False
+    plain = split.with_format(None)
+    cells = (columns.cells(split.features[name], plain[name]) for name in of_labels)
+    return any(None not in row for row in zip(*cells, strict=True))
 
 
 def _check_split(splits: dict[str, Any], key: str, name: str, where: str) -> None:

@@ -109,37 +109,14 @@ def cells(feature: Any, values: Sequence[Any]) -> Iterator[str | None]:
     for value in values:
         if _is_missing(value) or (names and value == -1):
             yield None
+        elif is_rows(feature):
+            yield listed(value)
         elif within is not None:
             yield listed(one for one in cells(within, value) if one is not None)
+        elif names:
+            yield names[value]
         else:
-            yield names[value] if names else str(value)
-
-
-def unfolded(
-    name: str, values: Sequence[Any], cells: Sequence[str], rows: np.ndarray
-) -> tuple[list[str], list[list[str]]]:
-    """Returns a column of lists of numbers as the columns that it stands for, if it does.
-
-    Lists of one length that hold 0 and 1 alone, or fractions, are a number for each of several
-    labels or values; others are lists of the numbers of labels.
-
-    Args:
-        name: of the column.
-        values: its lists.
-        cells: of those of some rows, as text.
-        rows: the places of these.
-
-    Returns:
-        The names of the columns, and the cells of each.
-    """
-    lists = [values[row] for row in rows]
-    lengths = {len(one) for one in lists}
-    every = [number for one in lists for number in one]
-    are_many = all(n in (0, 1) for n in every) or any(isinstance(n, float) for n in every)
-    if len(lengths) != 1 or lengths <= {0, 1} or not are_many:
-        return [name], [[*cells]]
-    names = [f"{name} {place}" for place in range(lengths.pop())]
-    return names, [[str(n) for n in column] for column in zip(*lists, strict=True)]
+            yield value.decode(errors="backslashreplace") if type(value) is bytes else str(value)
 
 
 def known(features: Sequence[Any]) -> tuple[str, ...] | None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ablation.config import DatasetConfig, UserError
 from ablation.data.facts import named
+from ablation.data.naming import composed
 from ablation.data.sources.common import SPLITS, option
 from ablation.targets import TARGETS
 from ablation.targets.classes import Classes
@@ -137,6 +138,8 @@ def parted(
     Raises:
         UserError: somebody is in both splits, or a split or a class is left without images.
     """
+    if groups is not None:  # Accents have two forms in Unicode.
+        groups = np.array([composed(str(one)) for one in groups.tolist()])
     if is_val is None:
         is_val = held_out(target.strata(labels), groups, asked)
     if groups is not None:

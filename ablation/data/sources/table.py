@@ -14,7 +14,7 @@ import numpy as np
 from ablation.config import UserError, first_line
 from ablation.data.facts import named
 from ablation.data.kinds import IMAGES, KINDS
-from ablation.data.sources.columns import ColumnsConfig, counts_rows, is_index
+from ablation.data.sources.columns import ColumnsConfig, counts_rows, is_index, ways_to_count
 from ablation.data.sources.common import Example, LeftOut, digest_of, given_file, option
 from ablation.data.sources.decode import MAYBE_DEEP, deepest, example
 from ablation.data.sources.splits import named_splits, parted
@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # Loaded late, since pandas would delay every command.
 _WHAT = "a table with a row for each image or with columns of numbers, such as labels.csv"
 _NAMED_AT_MOST = 5
 _SEPARATORS = ",;\t"
+_LISTS = (list, np.ndarray)
+_FLAGS = {"true": "1", "false": "0", "": ""}
 _PARQUET = (".parquet", ".pq")
 _MISSING = ("", "nan", "+nan", "-nan")
 """How a number is written that is missing, in small letters."""
@@ -137,8 +139,9 @@ class _Listed:
     def __init__(self, dataset: TableConfig):
         path = given_file(dataset, _WHAT)
         self.where = readable(path.name)
-        frame = _read(path)
+        frame, numeric = _read(path)
         is_empty = (frame == "").all(axis=1)
+        first = frame.index[0] if len(frame) else 0
         empty, frame = frame.index[is_empty], frame[~is_empty]
         has_images = dataset.path_column in frame or dataset.path_column != "path" or dataset.files
         self.kind = KINDS[dataset.kind or (IMAGES if has_images else "features")]
@@ -163,7 +166,9 @@ class _Listed:
             unread = [one for one in rest if one != dataset.path_column]
             self.left_out += [LeftOut("a column that is not read", one) for one in unread]
         else:
-            counts = [one for one in rest if counts_rows(frame[one])]
+            of_splits = frame[split_column] if split_column in frame else [""] * len(frame)
+            ways = ways_to_count((frame.index - first).tolist(), list(of_splits))
+            counts = [one for one in rest if counts_rows(frame[one], ways)]
             counting += counts if len(counts) < len(rest) else []
             frame = frame.drop(columns=counting, errors="ignore")
         self.left_out += [LeftOut("a column that numbers the rows", one) for one in counting]
@@ -189,6 +194,7 @@ class _Listed:
             self.where,
             lambda place: f"{self.where}, row {self._rows[place]}",
             dataset.label_separator,
+            numeric=labels[0] in numeric,
         )
         self.groups = frame[dataset.group].to_numpy(str) if dataset.group else None
         self.files: list[Path] = []
@@ -235,6 +241,7 @@ class _Listed:
 
         if not len(frame.columns):
             raise UserError(f"{self.where} has no column of numbers and none of images.")
+        frame = frame.apply(_as_flags)
         numbers = frame.apply(pd.to_numeric, errors="coerce").astype(float)
         is_missing = frame.apply(lambda column: column.str.lower().isin(_MISSING)).astype(bool)
         is_text = (numbers.isna() & ~is_missing).to_numpy()
@@ -282,10 +289,11 @@ class _Listed:
             raise UserError(f"{self.where}, row {row}: {str(file)!r} {what}{more}.{hint}")
 
 
-def _read(path: Path) -> "pd.DataFrame":
-    """Returns a table with every cell as text, "" where there is none, rows by their numbers.
+def _read(path: Path) -> tuple["pd.DataFrame", list[str]]:
+    """Returns a table as text, and the columns whose lists hold numbers.
 
-    They are numbered as a spreadsheet does it: from 2, below the names, and empty ones too.
+    A cell is "" where there is none. The index is the rows' numbers, as a spreadsheet has them:
+    from 2, below the names, and empty ones too.
 
     Raises:
         UserError: it cannot be read.
@@ -294,8 +302,11 @@ def _read(path: Path) -> "pd.DataFrame":
 
     try:
         if path.suffix.lower() in _PARQUET:
-            frame = _text(pd.read_parquet(path))
-            return frame.set_axis(range(2, len(frame) + 2))
+            import pyarrow.parquet  # Not by pandas, which would make an index of columns.
+
+            frame = pyarrow.parquet.read_table(path).to_pandas(ignore_metadata=True)
+            numeric = [str(name) for name, one in frame.items() if _has_lists_of_numbers(one)]
+            return _text(frame, numeric).set_axis(range(2, len(frame) + 2)), numeric
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = ((place, line) for place, line in enumerate(file) if line.strip())
             above, head = next(lines, (0, ""))
@@ -334,7 +345,7 @@ def _read(path: Path) -> "pd.DataFrame":
         raise UserError(f"dataset.path={path} is no table: {first_line(error)}.") from None
     frame = frame.set_axis(range(above + 2, above + len(frame) + 2))
     frame = frame.rename(columns=lambda name: name.strip() or name)
-    return frame.apply(lambda column: column.str.strip()) if len(frame) else frame
+    return frame.apply(lambda column: column.str.strip()) if len(frame) else frame, []
 
 
 def _check_names(path: Path, head: str, separator: str) -> None:
@@ -360,9 +371,9 @@ def _longer(path: Path, separator: str) -> str:
     return f"a row has more cells than there are names, {names}"
 
 
-def _text(frame: "pd.DataFrame") -> "pd.DataFrame":
+def _text(frame: "pd.DataFrame", numeric: list[str]) -> "pd.DataFrame":
     """Returns a typed table as text; a label of 3.0 is a 3 that has missing neighbours."""
-    whole = frame.apply(_without_lists).convert_dtypes()
+    whole = frame.apply(_without_lists, args=(numeric,)).convert_dtypes()
     return whole.astype(object).where(whole.notna(), "").astype(str)
 
 
@@ -389,11 +400,30 @@ def _index(frame: "pd.DataFrame", but: TableConfig) -> list[str]:
     return [str(one) for one in frame if one not in named and is_index(str(one), frame[one])]
 
 
-def _without_lists(column: "pd.Series[Any]") -> "pd.Series[Any]":
+def _as_flags(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Returns a column with 1 and 0 for true and false, where it holds nothing else."""
+    small = column.str.lower()
+    return small.map(_FLAGS.get) if small.isin(_FLAGS).all() else column
+
+
+def _has_lists_of_numbers(column: "pd.Series[Any]") -> bool:
+    lists = [cell for cell in column if isinstance(cell, _LISTS)] if column.dtype == object else []
+    every = [one for cell in lists for one in cell if one is not None]
+    return bool(every) and all(isinstance(one, int | float | np.number | np.bool_) for one in every)
+
+
+def _without_lists(column: "pd.Series[Any]", numeric: list[str]) -> "pd.Series[Any]":
     """Returns a column with its lists as text, so that a cell has one or several labels."""
     if column.dtype != object:
         return column
-    return column.map(lambda cell: listed(cell) if isinstance(cell, list | np.ndarray) else cell)
+    keeps = str(column.name) in numeric  # A number that is missing is one too few.
+    return column.map(
+        lambda cell: (
+            listed(one for one in cell if keeps or one is not None)
+            if isinstance(cell, _LISTS)
+            else cell
+        )
+    )
 
 
 SOURCE = Table
