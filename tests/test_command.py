@@ -370,6 +370,14 @@ def _expanded(*words):
     return jobs.expand(loader.load_configuration("config", arranged, RunMode.MULTIRUN))
 
 
+def test_a_factor_of_an_experiment_that_is_set_is_none_any_more(hydra):
+    words = "experiment=degradation", "tune.grid=[]"
+    assert _expanded(*words).swept == ["arch", "parts.plain", "seed"]
+    expansion = _expanded(*words, "arch=8")
+    assert expansion.swept == ["parts.plain", "seed"]
+    assert {job.config["arch"] for job in expansion.jobs} == {"8"} and len(expansion.jobs) == 14
+
+
 def _parts(job):
     return {name: level for name, level in job.config["parts"].items() if name in ("plain", "se")}
 

@@ -161,7 +161,10 @@ class Comparison:
             for one in self.controls
             if one.kind != LESION
         ]
-        return pd.concat([self.complete, *beside]) if beside else self.complete
+        # An arm that is as large as another's control stands here once.
+        return (
+            pd.concat([self.complete, *beside]).drop_duplicates("run") if beside else self.complete
+        )
 
     @cached_property
     def noun(self) -> Noun:

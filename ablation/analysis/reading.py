@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -114,12 +115,14 @@ def load(directory: str | Path) -> Study:
     history = _history_frame(read.histories)
     frame["history_epochs"] = frame["run"].map(history["run"].value_counts()).fillna(0).astype(int)
     beside = tuple(controls.controls(directory))
-    # What a command has asked for as an arm too is that.
-    is_control = frame["run"].isin({one.run for one in beside} - asked.run_names(plans))
+    # What a command has asked for as an arm too is both.
+    stands_beside = frame["run"].isin({one.run for one in beside})
+    is_control = stands_beside & ~frame["run"].isin(asked.run_names(plans))
     # A sham is never an arm, with or without a record of what it is the sham of.
     unknown = list(frame["run"][(frame["config.draw"] != 0) & ~is_control])
     is_control |= frame["run"].isin(unknown)
     frame["score"], frame["score_of_chance"] = math.nan, math.nan
+    left_out = {path.name for path in paths} - {*frame["run"]}
     study = Study(
         directory,
         tuple(factors),
@@ -133,8 +136,8 @@ def load(directory: str | Path) -> Study:
         tuned=read_all(directory, records),
         superseded=tuple(path.name for path in paths if path.name in superseded),
         controls=beside,
-        control_runs=_with_lesions(frame[is_control], frame, beside, directory),
-        uncontrolled=(*controls.without(directory), *map(_without_record, unknown)),
+        control_runs=_with_lesions(frame[stands_beside | is_control], frame, beside, directory),
+        uncontrolled=(*controls.without(directory, left_out), *map(_without_record, unknown)),
     )
     return replace(
         study,
@@ -172,6 +175,7 @@ class _Read:
 def _read_runs(directory: Path, paths: Iterable[Path], records: list[Tuned]) -> _Read:
     """Reads the runs of a study; `records` are those of tuning."""
     read, sources = _Read(), asked.current_sources(directory)
+    archs: dict[tuple[str, str], str] = {}
     for path in paths:
         stored = store.Stored(path)
         try:
@@ -184,7 +188,12 @@ def _read_runs(directory: Path, paths: Iterable[Path], records: list[Tuned]) -> 
                 why = f"{path.name}: left out, {', '.join(edited)} was edited since"
                 read.problems.append(why)
                 continue
-            read.networks[config["arch"]] = config[RECORD_KEY]["parts"]
+            # A file may be typed in several ways, such as by its place on another machine.
+            record = config[RECORD_KEY]
+            own = (config["arch"].rpartition(":")[2], json.dumps(record["source"], sort_keys=True))
+            arch = archs.setdefault(own, config["arch"]) if record["source"] else config["arch"]
+            row["config.arch"] = arch
+            read.networks[arch] = record["parts"]
             read.targets[path.name] = row.pop("_target")
             read.rows.append(row)
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:

@@ -66,7 +66,7 @@ class Study:
         tuned: what was tuned for its arms; no tuning run is one of `runs`.
         superseded: runs of arms that were tuned again and got another value; none of `runs`.
         controls: what stands beside the arms, run by run.
-        control_runs: their runs, which are none of `runs`, with the same columns.
+        control_runs: their runs, with the columns of `runs`, of which a few may be arms too.
         uncontrolled: in words what was asked for as a control and is none.
     """
 
@@ -101,7 +101,8 @@ class Study:
         """
         trained = self.control_runs
         if len(trained):
-            trained = trained[~trained["run"].str.contains("/")]
+            is_arm = trained["run"].isin(self.runs["run"])
+            trained = trained[~trained["run"].str.contains("/") & ~is_arm]
         if trained.empty:
             return self.runs
         return pd.concat([self.runs, trained]).sort_values("run", ignore_index=True)
@@ -150,7 +151,8 @@ class Study:
         if own:
             whole = replace(whole, own_metric=own.fitting(of_arms["score"].to_numpy(float)))
         problems, lacking = [*self.problems, *problems], lacking | more
-        complete = [*self.runs["state"], *self.control_runs["state"]].count(store.COMPLETE)
+        both = pd.concat([self.runs, self.control_runs]).drop_duplicates("run")
+        complete = int((both["state"] == store.COMPLETE).sum())
         for metric in dict.fromkeys(lacking.values()):
             runs = [run for run, of_run in lacking.items() if of_run == metric]
             first = f"{runs[0]}{' and others' if len(runs) > 1 else ''}"

@@ -1,6 +1,7 @@
 """What the commands of a study asked for, in its `study.json`: factors, designs, sources, looks."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from ablation.records.store import lock, make_directory, read_json, write_json
 
 _FILE = "study.json"
 _ALONE, _REPORT = "alone", "report"
+_TRUTHS = dict.fromkeys(("true", "yes", "on", "y"), 1.0)
+_TRUTHS |= dict.fromkeys(("false", "no", "off", "n"), 0.0)
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,11 @@ class Planned:
         """What two commands have in common that only add runs to each other."""
         # A key that a command knew nothing of was at the level that it has always had.
         fixed = {key: of for key, of in self.fixed.items() if NEUTRAL.get(key, ...) != of}
+        if isinstance(fixed.get("arch"), str):
+            fixed["arch"] = os.path.normpath(fixed["arch"])
         if self.design == CUMULATIVE:  # A roadmap is of the order in which its steps are named.
-            return self.design, list(self.levels.items()), self.rejected, fixed
+            order = [(key, list(meant.values())) for key, meant in self._in_common.items()]
+            return self.design, order, self.rejected, fixed
         arms = self._by_levels
         questions = {
             (asked.kind, frozenset((weight, arms[place]) for weight, place in asked.terms))
@@ -58,10 +64,21 @@ class Planned:
         return self.design, frozenset(arms), questions, fixed
 
     @property
+    def _in_common(self) -> dict[str, dict[Any, Hashable]]:
+        """What the spellings of each level have in common, by factor and level."""
+        found = {}
+        for key, known in self.levels.items():
+            meant = {frozen(level): _meant(level) for level in known}
+            is_told = len(set(meant.values())) == len(meant)
+            found[key] = meant if is_told else {level: level for level in meant}
+        return found
+
+    @property
     def _by_levels(self) -> list[frozenset]:
         """What its arms are, in order, whichever factor a command has named first."""
+        meant = self._in_common
         return [
-            frozenset((key, frozen(level)) for key, level in arm.levels.items())
+            frozenset((key, meant[key][frozen(level)]) for key, level in arm.levels.items())
             for arm in self.arms
         ]
 
@@ -275,6 +292,17 @@ def designs(study: Path) -> list[Planned]:
         except (KeyError, TypeError, AttributeError):
             continue
     return found
+
+
+def _meant(level: Any) -> Hashable:
+    """Returns what the spellings of a level have in common, such as 0, 0.0, no and false."""
+    text = str(level).lower()
+    if text in _TRUTHS:
+        return _TRUTHS[text]
+    try:
+        return float(text)
+    except ValueError:
+        return os.path.normpath(level) if text.partition(":")[0].endswith(".py") else frozen(level)
 
 
 def frozen(level: Any) -> Any:

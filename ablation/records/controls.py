@@ -37,10 +37,15 @@ def controls(study: Path) -> list[Control]:
     return _read(asked.get(study, _KEY))
 
 
-def without(study: Path) -> list[str]:
-    """Returns in words what was asked for as a control and is none."""
+def without(study: Path, left_out: Collection[str] = ()) -> list[str]:
+    """Returns in words what was asked for as a control and is none.
+
+    Args:
+        study: its folder.
+        left_out: the names of runs that stand in no table.
+    """
     lines = (line for of_kind in _lines(asked.get(study, _WITHOUT)).values() for line in of_kind)
-    return list(dict.fromkeys(line for _, line in lines))
+    return list(dict.fromkeys(line for run, line in lines if run not in left_out))
 
 
 def put_without(study: Path, said: Mapping[str, Mapping[str, str]], arms: Collection[str]) -> None:

@@ -135,14 +135,9 @@ def put(study: Path, items: Sequence[Tuned]) -> None:
 def earlier(records: Iterable[Tuned], one: Tuned) -> Tuned | None:
     """Returns what is on record of the same arm, None if nothing is.
 
-    That is known by its trials too, as records of before 2026-12 name arms without their data.
+    Trials tell no arms apart: one that reads nothing of what two arms differ in is of both.
     """
-    trials = {name for trial in one.trials for name in trial}
-    for before in records:
-        theirs = {name for trial in before.trials for name in trial}
-        if before.arm == one.arm or (before.keys == one.keys and trials & theirs):
-            return before
-    return None
+    return next((before for before in records if before.arm == one.arm), None)
 
 
 def _joined(before: Sequence[Tuned], items: Sequence[Tuned]) -> list[dict[str, Any]]:

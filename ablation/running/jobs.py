@@ -123,7 +123,9 @@ def expand(config: DictConfig) -> Expansion:
     arms_of = find_design(design.name).arms
     arguments, at_most = _arguments(config)
     overrides = parsed(arguments)
-    swept = list(dict.fromkeys(one.key_or_group for one in overrides if one.is_sweep_override()))
+    # Of a key that is typed twice the later one counts.
+    last = {one.key_or_group: one for one in overrides}
+    swept = [key for key, one in last.items() if one.is_sweep_override()]
     words = values_of(overrides)
     factors = {key: known for key, known in words.items() if key in swept and key not in BLOCKS}
     by_text = {key: {_typed(word): word for word in known} for key, known in factors.items()}
@@ -240,7 +242,6 @@ def values_of(overrides: Sequence[Override]) -> dict[str, list[str]]:
         if isinstance(value, RangeSweep):
             _check_range(value, str(override.input_line))
         (jobs,) = BasicSweeper.split_arguments([override], None)
-        # Of a key that is typed twice the later one counts.
         found[override.key_or_group] = list(dict.fromkeys(word for job in jobs for word in job))
         if not jobs:
             raise UserError(f"{override.input_line} names no value; {_hint(value)}.")

@@ -24,7 +24,7 @@ from ablation.data import cache, kinds
 from ablation.data.tuning_split import of_run
 from ablation.networks import registry
 from ablation.orders import PrepareOrder, TrainOrder, written
-from ablation.records import asked, store
+from ablation.records import asked, store, tuning
 from ablation.records.store import NetworkRecord, Run, Status
 from ablation.running import children
 from ablation.running.worker import EXIT_BUSY, EXIT_DISK, OF_THE_DISK
@@ -118,7 +118,7 @@ def is_due(status: Status, rerun: str) -> bool:
         rerun: "none" trains what is missing or was interrupted, "failed" also what failed or
             diverged, "all" everything.
     """
-    if rerun == "all":
+    if rerun == "all" or tuning.is_unchosen(status):  # Which says nothing of the run itself.
         return True
     if status.state in (store.FAILED, store.DIVERGED):
         return rerun == "failed"

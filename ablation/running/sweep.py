@@ -113,6 +113,7 @@ class Sweep:
         self._swept = swept
         self._expansion = expansion
         self._decided = decided
+        self._reasons = decided.reasons if decided else []
         tune = self._configs[0].tune
         if self._configs[0].control and not expansion:
             raise UserError("control= is beside the arms of a sweep: put -m before the keys.")
@@ -321,8 +322,10 @@ class Sweep:
         rerun = self._configs[0].rerun
         if tuning:
             self._console.print(tuning.said(), soft_wrap=True, highlight=False)
-            runs, unchosen = tuning.expected()
+            runs, unchosen, self._reasons = tuning.expected()
             self._keep([*runs, *self._controls_of(runs)])
+            for reason in dict.fromkeys(filter(None, self._reasons)):
+                self._console.print(reason, soft_wrap=True, highlight=False)
             if unchosen:
                 self._console.print(
                     f"Nothing is chosen yet for {counted(unchosen, 'arm')}, whose runs are planned "
@@ -331,7 +334,8 @@ class Sweep:
                     highlight=False,
                 )
         trials = tuning.runs if tuning else []
-        planned = [*trials, *self._runs]
+        without = self._unchosen()
+        planned = [*trials, *(run for run in self._runs if run.name not in without)]
         called = self._called() | (tuning.called() if tuning else {})
         seconds = plan.show(planned, rerun, workers, bool(self._buying), called)
         if self._buying:
@@ -358,8 +362,7 @@ class Sweep:
         goes_on = True
         while goes_on:
             if self._buying.bought:
-                ends = [runner.wait_or_take_over(r, command_line()) for r in self._buying.bought]
-                if any(status.state == store.INTERRUPTED for status in ends):
+                if any(status.state == store.INTERRUPTED for _, status in self._ends()):
                     return  # What stopped them would stop the next ones too.
                 goes_on, said = self._buying.look()
                 self._console.print(said, soft_wrap=True, highlight=False)
@@ -382,7 +385,11 @@ class Sweep:
         self._record()
         recorded.register(self._directory, self._claims, self._metric)
         without = self._unchosen()
-        statuses = [(run, store.read_status(run.directory)) for run in self._runs]
+        statuses = [
+            (run, status)
+            for run in self._runs
+            if not self._is_without(run, status := store.read_status(run.directory))
+        ]
         due = [one for one in statuses if one[0].name not in without and self._is_due(one[1])]
         if not self._decided:  # Else it was said before the trials.
             self._tell_remarks()
@@ -407,14 +414,26 @@ class Sweep:
 
     def _unchosen(self) -> set[str]:
         """Returns the names of the runs for whose arms no value could be chosen."""
-        if not self._decided:
+        if not any(self._reasons):
             return set()
         assert self._expansion
-        reasons = self._decided.reasons
+        reasons = self._reasons
         controls = (job.control for job in self._expansion.jobs if job.control)
         whose = [*range(len(reasons)), *(control.of for control in controls)]
         of_jobs = zip(self._of_jobs, whose, strict=True)
         return {run.name for run, place in of_jobs if reasons[place]}
+
+    def _is_without(self, run: Run, status: Status) -> bool:
+        """Returns whether a run, a control, is none because its arm has no value to begin with."""
+        return status.state == store.PENDING and run.name in self._unchosen()
+
+    def _ends(self) -> list[tuple[Run, Status]]:
+        """Returns how the runs ended, when all have: goes on with those whose process has died."""
+        found = []
+        for run in self._trained:
+            if not self._is_without(run, store.read_status(run.directory)):
+                found.append((run, runner.wait_or_take_over(run, command_line())))
+        return found
 
     def _record(self) -> None:
         """Puts on record what the command asks for.
@@ -556,7 +575,7 @@ class Sweep:
     def end(self) -> bool:
         """Writes and prints the report; returns whether every run is complete."""
         assert self._monitor
-        ends = [(run, runner.wait_or_take_over(run, command_line())) for run in self._trained]
+        ends = self._ends()
         self._monitor.stop()
         self._lesion()
         self._write_report(partial(print, flush=True))

@@ -254,23 +254,34 @@ class Tuning:
             tuple(said),
         )
 
-    def expected(self) -> tuple[list[Run], int]:
+    def expected(self) -> tuple[list[Run], int, list[str | None]]:
         """Returns the runs that the command asked for with the values that are on record.
 
         Those of an arm without one have the value at which most would have to be trained.
 
         Returns:
-            A run for each job, and for how many arms nothing is chosen yet.
+            A run for each job; for how many arms nothing is chosen yet; and of each job why there
+            is no value to train it with, None if there is one or will be.
         """
+        # Imported here, since a report's statistics would delay every error.
+        from ablation.analysis import tuning as trials
+
         known = tuning.tuned(self._study)
-        chosen, open_arms = {}, []
+        chosen, open_arms, reasons = {}, [], {}
         for arm, record in zip(self._arms, self._records(), strict=True):
             before = tuning.earlier(known, record)
             same = before and (before.grid, before.trials) == (record.grid, record.trials)
+            statuses = [store.read_status(run.directory) for run in arm.runs]
             if before and same and before.chosen is not None:
                 chosen[arm.words] = self._combinations[before.chosen]
-            else:
+            elif any(runner.is_due(one, self._rerun) for one in statuses):
                 open_arms.append(arm.words)
+            else:  # The command would decide by what is there.
+                tried = trials.read(self._study, record)
+                place = trials.best(tried)
+                chosen[arm.words] = self._combinations[place or 0]
+                if place is None:
+                    reasons[arm.words] = f"{record.named}: {trials.why_not(tried)}"
         most = dict.fromkeys(open_arms, -1)
         found: dict[tuple[str, ...], list[Run]] = {}
         for values in self._combinations:
@@ -281,7 +292,9 @@ class Tuning:
                 if words not in found or due > most.get(words, due):
                     found[words], most[words] = own, due
         left = {words: iter(runs) for words, runs in found.items()}
-        return [next(left[job.without_seed]) for job in self._expansion.jobs], len(open_arms)
+        jobs = self._expansion.jobs
+        of_jobs = [next(left[job.without_seed]) for job in jobs]
+        return of_jobs, len(open_arms), [reasons.get(job.without_seed) for job in jobs]
 
     def _of_arm(self, runs: Sequence[Run], words: tuple[str, ...]) -> list[Run]:
         pairs = zip(runs, self._expansion.jobs, strict=True)

@@ -146,15 +146,13 @@ def _reason(error: Exception, run: Run) -> str:
     return source.user_error(error, [path for one in own for path in source.local_modules(one)])
 
 
-def _check_code(run: Run) -> None:
-    """Raises UserError if a user's own code is not that which the sweep began with."""
+def _changed(run: Run, fingerprint: str) -> str | None:
+    """Returns what is no longer as the sweep began with it, None if nothing is."""
+    if fingerprint != run.fingerprint:
+        return "the data set"
     if registry.record(run.config).source != run.network.source:
-        raise UserError(
-            f"the code of arch={run.config.arch} changed after the sweep had begun; start it again."
-        )
-    if source.codes(run.config) != run.code:
-        keys = ", ".join(run.code)
-        raise UserError(f"the code of {keys} changed after the sweep had begun; start it again.")
+        return f"the code of arch={run.config.arch}"
+    return f"the code of {', '.join(run.code)}" if source.codes(run.config) != run.code else None
 
 
 def _train(run: Run, command: str) -> tuple[str, str | None]:
@@ -170,9 +168,9 @@ def _train(run: Run, command: str) -> tuple[str, str | None]:
     data = cache.find(run.config.dataset, run.config.cache_dir)
     if data is None:
         return _WITHOUT_DATA
-    if data.fingerprint != run.fingerprint:
-        raise UserError("the data set changed after the sweep had begun; start the sweep again.")
-    _check_code(run)
+    if changed := _changed(run, data.fingerprint):
+        # As it was, it may come back.
+        return store.INTERRUPTED, f"{changed} changed after the sweep had begun; start it again."
     facts = {
         "fingerprint": run.fingerprint,
         "image_shape": data.input_shape,

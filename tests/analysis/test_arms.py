@@ -287,6 +287,27 @@ def test_which_level_is_the_first_or_the_last_makes_another_design(design, level
     assert (one.asks == other.asks) == asks_the_same
 
 
+@pytest.mark.parametrize(
+    ("key", "levels", "others", "asks_the_same"),
+    [
+        ("recipe.mixup", ("0", "0.2"), ("0.0", "2e-1"), True),
+        ("parts.plain", ("true", "false"), ("yes", "no"), True),
+        ("parts.plain", ("true", "false"), ("1", "0"), True),
+        ("parts.plain", ("true", "false"), ("false", "true"), False),
+        ("recipe.mixup", ("0", "0.2"), ("0", "0.3"), False),
+        ("parts.kind", ("1", "true"), ("true", "1"), False),
+    ],
+)
+@pytest.mark.parametrize("design", ["leave_one_out", "cumulative"])
+def test_a_level_may_be_typed_in_several_ways(design, key, levels, others, asks_the_same):
+    fixed = {"arch": "net.py:build"}, {"arch": "./net.py:build"}
+    one = Planned(design, {key: levels}, (), fixed[0], (("a",), ("b",)))
+    other = Planned(design, {key: others}, (), fixed[1], (("c",), ("d",)))
+    assert (one.asks == other.asks) == asks_the_same
+    if asks_the_same:
+        assert one.joined(other).runs == (("a", "c"), ("b", "d"))
+
+
 def test_a_roadmap_is_of_the_order_in_which_its_steps_are_named():
     levels = {"parts.plain": (False, True), "parts.se": (True, False)}
     one = Planned("cumulative", levels, (), {}, ())

@@ -3,6 +3,7 @@ import copy
 import pytest
 
 from ablation.analysis import reading
+from ablation.analysis.audit import audit
 from ablation.analysis.comparison import level_key
 from ablation.analysis.tables import comparison_effects, cost_table
 from ablation.config import RECORD_KEY, UserError
@@ -46,6 +47,28 @@ def test_a_part_with_kinds_is_compared_with_the_default_of_both(stored_run, tmp_
     assert found.reference == "true ratio 0.5"
     (found,) = study.comparisons("se", reference="false")
     assert found.reference == "false"
+
+
+def test_a_network_of_ones_own_is_one_wherever_its_file_lies(stored_run, tmp_path):
+    code = "def build(input_shape, classes, *, se: bool = True):\n    ...\n"
+    for folder, seeds in (("here", (0, 1)), ("there", (2, 3))):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "nets.py").write_text(code)
+        for seed in seeds:
+            for se, score in (("true", 0.6), ("false", 0.5)):
+                arch = f"arch={tmp_path / folder}/nets.py:build"
+                stored_run(arch, f"parts.se={se}", f"seed={seed}", val_accuracy=score)
+    asked.add(tmp_path / "main", [], current_sources(tmp_path / "main"))
+    (found,) = reading.load(tmp_path / "main").comparisons()
+    assert audit(found).holes == ()
+    (effect,) = [one for one in comparison_effects(found) if one.kind == "contrast"]
+    assert (effect.n, effect.mean) == (4, pytest.approx(-0.1))
+    # Another network of that name is another one.
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "nets.py").write_text(code.replace("se", "norm"))
+    stored_run(f"arch={tmp_path}/elsewhere/nets.py:build", "parts.norm=true")
+    asked.add(tmp_path / "main", [], current_sources(tmp_path / "main"))
+    assert reading.load(tmp_path / "main").runs["arch"].nunique() == 2
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,36 @@ def test_a_sham_without_its_record_is_no_seed_of_an_arm(study):
     assert all("draw1" in one and "study.json" in one for one in found.uncontrolled)
 
 
+def test_an_arm_may_be_the_control_of_another(stored_design, tmp_path):
+    named = {"parts.plain": ("false", "true"), "parts.width": ("1000", "500")}
+    folder = stored_design("leave_one_out", named, lambda *_: 0.5, "arch=20", seeds=SEEDS)
+    (before,) = load(folder).comparisons()
+    runs = {
+        (
+            store.Stored(path).config()["parts"].get("width"),
+            store.Stored(path).config()["seed"],
+        ): path
+        for path in store.run_directories(folder)
+        if not store.Stored(path).config()["parts"]["plain"]
+    }
+    facts = {"part": "width", "level": 500, "own": 900, "target": 1000, "parameters": 1000}
+    beside = []
+    for seed in SEEDS:
+        of, wide = runs[1000, seed].name, runs[500, seed].name
+        beside.append(Control("capacity", wide, of, facts | {"against": of}))
+    controls.put(folder, beside)
+    found = load(folder)
+    assert len(found.all_runs) == len(found.runs) == 12
+    (comparison,) = found.comparisons()
+    (control,) = comparison.controls
+    assert (control.kind, len(control.runs)) == ("capacity", 4)
+    assert len(comparison.checked) == 12 and audit(comparison).runs == audit(before).runs
+    for one, other in zip(comparison_effects(before), comparison_effects(comparison), strict=True):
+        assert one.row() == pytest.approx(other.row(), nan_ok=True)
+    write_report(folder)
+    assert "### Controls" in (folder / "report.md").read_text()
+
+
 def test_the_history_is_of_all_runs_and_says_which_are_of_arms(study):
     found = load(study("grid", GRID, {key: levels[0] for key, levels in GRID.items()}))
     shams = set(found.control_runs["run"])

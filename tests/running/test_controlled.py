@@ -242,6 +242,16 @@ def test_why_there_is_no_control_stays_in_the_report(stored_run, tmp_path):
     assert (note.lead, note.items) == ("Without a control:", ("no parts",))
 
 
+def test_why_a_run_had_no_control_that_stands_in_no_table_is_not_told(stored_run, tmp_path):
+    runs = [stored_run(f"plain={plain}").name for plain in ("true", "false")]
+    study = tmp_path / "main"
+    asked.add(study, [])
+    controls.put_without(study, {"lesion": {runs[0]: "old", runs[1]: "new", "pending": "next"}}, [])
+    assert load(study).uncontrolled == ("old", "new", "next")
+    (study / runs[0] / "config.yaml").write_text("damaged: [")
+    assert load(study).uncontrolled == ("new", "next")
+
+
 def test_a_command_of_other_arms_leaves_what_an_earlier_one_said(tmp_path):
     asked.add(tmp_path, [])
     asked.update(tmp_path, "uncontrolled", lambda known: {"capacity": ["of a record of before"]})

@@ -431,16 +431,35 @@ def test_a_run_that_was_typed_alone_stays_whatever_is_chosen_later(stored_run, t
     assert sorted(load(study).runs["run"]) == sorted([typed.name, chosen.name])
 
 
-def test_an_arm_is_known_by_its_trials_where_its_record_lacks_its_data(stored_run, tmp_path):
-    study = tmp_path / "main"
-    trial = stored_run("plain=true").name
-    grid = {"recipe.learning_rate": (0.1,)}
-    old = tuning.Tuned("old", {}, grid, 0.1, (9,), 1, ((trial,),), 0, ("one",))
-    asked.add(study, [])
-    tuning.put(study, [old])
-    tuning.put(study, [replace(old, arm="new", runs=("two",))])
-    (record,) = tuning.tuned(study)
-    assert (record.arm, record.runs) == ("new", ("one", "two"))
-    other = {"recipe.learning_rate": (0.1,), "recipe.momentum": (0.9,)}
-    tuning.put(study, [replace(old, arm="of two keys", grid=other)])
-    assert len(tuning.tuned(study)) == 2
+def test_two_arms_may_share_a_trial(tmp_path):
+    grid = {"recipe.optimizer": ("sgd", "adam")}
+    trials = {"0": (("sgd of 0",), ("adam of both",)), "0.9": (("sgd of 0.9",), ("adam of both",))}
+    asked.add(tmp_path, [])
+    for chosen in ({"0": 1, "0.9": 0}, {"0": 0, "0.9": 1}):
+        made = [
+            tuning.Tuned(
+                of, {}, grid, 0.1, (9,), 1, trials[of], chosen[of], (f"{of} {chosen[of]}",)
+            )
+            for of in trials
+        ]
+        assert not any(tuning.earlier(made[:1], one) for one in made[1:])
+        tuning.put(tmp_path, made)
+        assert {one.arm: one.chosen for one in tuning.tuned(tmp_path)} == chosen
+    assert [one.superseded for one in tuning.tuned(tmp_path)] == [("0 1",), ("0.9 0",)]
+
+
+def test_where_no_value_can_be_chosen_nothing_is_trained_until_one_is_typed(cli, tmp_path):
+    (tmp_path / "net.py").write_text(NET)
+    arms = ("-m", *KEYS, "parts.bad=true", "parts.loud=false,true", "seed=0")
+    tuned = (*arms, "tune.recipe.learning_rate=0.3,0.03", "control=sham")
+    done = cli(*tuned, cwd=tmp_path)
+    assert done.returncode == 1 and "no value could be chosen" in done.stderr
+    assert "0 to train" in done.stderr and "draw1" not in done.stderr
+    assert not [name for name in _names(tmp_path / "runs" / "main") if "draw" in name]
+    done = cli(*tuned, "plan=true", cwd=tmp_path)
+    assert "0 of 4 runs to train" in done.stdout and "no value could be chosen" in done.stderr
+    # Nobody has tuned here, and the runs have never begun.
+    done = cli(*arms, "recipe.learning_rate=0.3", "plan=true", cwd=tmp_path)
+    assert "2 of 2 runs to train" in done.stdout
+    done = cli(*arms, "recipe.learning_rate=0.3", cwd=tmp_path)
+    assert "2 runs, 2 to train" in done.stderr and "diverged: net.build" in done.stderr

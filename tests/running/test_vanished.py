@@ -71,6 +71,23 @@ def test_a_cache_that_is_gone_is_prepared_anew(cli, tmp_path):
     assert {store.read_status(study / name).state for name in ends} == {store.COMPLETE}
 
 
+@pytest.mark.parametrize("changed", ["the data set", "the code of arch"])
+def test_what_changed_since_a_sweep_began_ends_no_run_as_failed(config, tmp_path, changed):
+    net = tmp_path / "net.py"
+    net.write_text("def build(input_shape, classes):\n    ...\n")
+    words = ("dataset.image_size=8", f"runs_dir={tmp_path}", f"cache_dir={tmp_path / 'cache'}")
+    made = config(f"arch={net}:build", *words)
+    data = cache.prepare(made.dataset, made.cache_dir, lambda *_: None)
+    made = targets.settled(made, data.target(made.dataset))
+    run = run_of(made, data.fingerprint if "code" in changed else "another")
+    store.make_directory(run.directory)
+    if "code" in changed:
+        net.write_text("def build(input_shape, classes):\n    return 1\n")
+    state, reason = worker._train(run, "command")
+    assert state == store.INTERRUPTED
+    assert reason.startswith(changed) and "changed after the sweep had begun; start it" in reason
+
+
 def test_a_cache_that_goes_while_it_is_opened_ends_no_run_as_failed(config, tmp_path, monkeypatch):
     cache_dir = tmp_path / "cache"
     made = config(*TINY, f"runs_dir={tmp_path}", f"cache_dir={cache_dir}")
