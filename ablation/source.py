@@ -62,6 +62,27 @@ def own_functions(config: Config) -> dict[str, Located]:
     return {key: locate(keys[key], key) for key in OWN_KEYS if is_own(keys[key])}
 
 
+def check_together(config: Config) -> None:
+    """Raises UserError if functions of a configuration import different files by one name."""
+    named = {"arch": locate(config.arch)} if is_own(config.arch) else {}
+    located = [*named.values(), *own_functions(config).values()]
+    known: dict[str, str] = {}
+    for one in located if len(located) > 1 else ():
+        for name, (path, _) in _modules(one).items():
+            real = os.path.realpath(path)
+            other = known.setdefault(name, real)
+            if other != real:
+                raise UserError(
+                    f"'{name}' is {readable(other)} to one of {', '.join(map(_named, located))} "
+                    f"and {readable(real)} to another, and a process has one module of that name; "
+                    "give one of the files another name."
+                )
+
+
+def _named(located: Located) -> str:
+    return f"{located.path.name}:{located.function}"
+
+
 def codes(config: Config) -> dict[str, dict[str, str]]:
     """Returns `digests` of each of `own_functions`."""
     return {key: digests(located) for key, located in own_functions(config).items()}
@@ -116,6 +137,11 @@ def locate(name: str, key: str = "arch") -> Located:
     return Located(path, function, module, root)
 
 
+def files_by_name(located: Located) -> dict[str, Path]:
+    """Returns the files of `local_modules` by the names that they are imported as."""
+    return {name: path for name, (path, _) in _modules(located).items()}
+
+
 def local_modules(located: Located) -> list[Path]:
     """Returns the network's file and every local module that it imports, directly or not.
 
@@ -167,16 +193,28 @@ def load(located: Located) -> Callable[..., Any]:
     importlib.invalidate_caches()
     with seen_imports(located):
         module = importlib.import_module(located.module)
-    found = Path(getattr(module, "__file__", None) or "")
-    if os.path.realpath(found) != os.path.realpath(located.path):
-        raise UserError(
-            f"{located.path.name} cannot be imported, because '{located.module}' is "
-            f"{found.parent / found.name} already; give the file another name."
-        )
+    _check_file(located, located.module, located.path)
+    files: dict[str, Path] = {}
+    if not _is_installed(located.path):
+        with contextlib.suppress(UserError):  # What cannot be read says so where it is imported.
+            files = files_by_name(located)
+    for name, path in files.items():
+        _check_file(located, name, path)
     function = getattr(module, located.function, None)
     if not callable(function):
         raise UserError(f"{located.path.name} has no function '{located.function}'.")
     return function
+
+
+def _check_file(located: Located, name: str, path: Path) -> None:
+    """Raises UserError if another file has been imported by the name of one of the user's."""
+    # Asked of the dictionary, because a lazy module would be imported by the question.
+    there = getattr(sys.modules.get(name), "__dict__", {}).get("__file__")
+    if there and os.path.realpath(there) != os.path.realpath(path):
+        raise UserError(
+            f"{located.path.name} cannot be imported, because '{name}' is {there} already; give "
+            f"{path.name} another name."
+        )
 
 
 @contextlib.contextmanager
@@ -260,6 +298,8 @@ def _located_file(place: str) -> tuple[Path, str, Path]:
     while (root / "__init__.py").is_file() and root != root.parent:
         parts.insert(0, root.name)
         root = root.parent
+    if dotted := next((part for part in parts if "." in part), None):
+        raise UserError(f"{place}: Python imports nothing of the name '{dotted}'; rename it.")
     return path, ".".join(parts), root
 
 

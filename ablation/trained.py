@@ -1,6 +1,7 @@
 """The networks of trained runs, for use outside of a study."""
 
 import contextlib
+import os
 import random
 import sys
 import zipfile
@@ -57,7 +58,15 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, yaml.YAMLError) as error:
         raise UserError(f"{directory} cannot be read: {first_line(error)}") from None
 
+    if "keras" not in sys.modules:  # A module of PyTorch needs the backend that it had.
+        os.environ.setdefault("KERAS_BACKEND", config["backend"])
     import keras  # Takes seconds, which the command line must not wait for.
+
+    if config["backend"] == "torch" != keras.config.backend() and config[RECORD_KEY]["source"]:
+        raise UserError(
+            f"{directory} was trained with backend=torch, and this process has Keras with "
+            f"{keras.config.backend()}: start Python with KERAS_BACKEND=torch."
+        )
 
     from ablation.networks.build import build
 
@@ -145,15 +154,22 @@ def _modules_set_aside(names: Mapping[str, str]) -> Iterator[None]:
     Args:
         names: that its modules are imported as.
     """
-    before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+    parents = {name[:place] for name in names for place, mark in enumerate(name) if mark == "."}
+    # A package without a file of its own goes on where it was found first.
+    all_names = {*names, *(one for one in parents if _has_no_file(one))}
+    before = {name: sys.modules.pop(name) for name in all_names if name in sys.modules}
     entries = list(sys.path)
     try:
         yield
     finally:
         sys.path[:] = entries
-        for name in names:
+        for name in all_names:
             sys.modules.pop(name, None)
         sys.modules.update(before)
+
+
+def _has_no_file(module: str) -> bool:
+    return module in sys.modules and getattr(sys.modules[module], "__file__", None) is None
 
 
 @contextlib.contextmanager

@@ -534,7 +534,7 @@ def test_a_study_grows_from_a_full_model_without_each_part_into_a_grid(cli, tmp_
     assert "4 runs, 1 to train" in done.stderr
     assert "| se false − true" in done.stdout
     again = cli("main", cwd=tmp_path / "runs", module="ablation.report")
-    assert again.stdout.startswith("As the study's last command asked: report.contrast=se.")
+    assert again.stdout.startswith("As the command that trained last asked: report.contrast=se (")
     assert "| se false − true" in again.stdout
     again = cli(
         "main", "report.design=leave_one_out", cwd=tmp_path / "runs", module="ablation.report"

@@ -5,6 +5,7 @@ import pytest
 
 from ablation.config import UserError
 from ablation.source import (
+    check_together,
     digest,
     digests,
     is_raised_in,
@@ -102,12 +103,14 @@ def test_a_module_is_found_without_importing_its_package(folder):
         ("latin.py:build", ["latin.py", "encoding"]),
         ("encoding.py:build", ["encoding"]),
         ("statistics.py:build", ["has the name of a module of Python itself"]),
+        ("my.nets.py:build", ["Python imports nothing of the name 'my.nets'; rename it"]),
         ("os:getcwd", ["'os' is a module of Python itself", "path/to/file.py:name"]),
     ],
 )
 def test_what_cannot_be_found_or_read_is_told_in_one_line(name, words, folder):
     _write(folder, my_nets=NET, broken="x = 1\ndef build(:\n", null="x\0", statistics=NET)
     (folder / "latin.py").write_bytes("x = 'é'".encode("latin-1"))
+    (folder / "my.nets.py").write_text(NET)
     (folder / "encoding.py").write_text("# coding: nonsense\nx = 1\n")
     with pytest.raises(UserError) as raised:
         locate(name)
@@ -236,6 +239,26 @@ def test_load_refuses_a_name_that_another_module_has(folder):
     load(locate("one/same_net.py:build"))
     with pytest.raises(UserError, match=r"'same_net' is .*/one/same_net.py already"):
         load(locate("two/same_net.py:build"))
+
+
+def test_load_refuses_a_helper_whose_name_another_module_has(folder):
+    _write(folder, one__a=f"import common\n{NET}", two__b=f"import common\n{NET}")
+    _write(folder, one__common="K = 3", two__common="K = 9")
+    load(locate("one/a.py:build"))
+    with pytest.raises(UserError, match=r"b.py .* 'common' is .*/one/common.py already; give com"):
+        load(locate("two/b.py:build"))
+
+
+def test_functions_of_one_run_may_not_import_two_modules_of_one_name(folder, config):
+    helper = "from common import K\n"
+    _write(folder, one__a=f"{helper}{NET}", two__b=f"{helper}def f(labels, logits): ...\n")
+    _write(folder, one__common="K = 3", two__common="K = 9")
+    together = config("arch=one/a.py:build", "recipe.loss=two/b.py:f")
+    with pytest.raises(UserError, match=r"'common' is .*/one/common.py to one of a.py:build, b.py"):
+        check_together(together)
+    (folder / "two" / "common.py").unlink()
+    (folder / "two" / "common.py").symlink_to(folder / "one" / "common.py")
+    check_together(together)
 
 
 def test_load_refuses_what_cannot_be_called(folder):

@@ -164,6 +164,33 @@ def test_a_users_network_is_loaded_as_it_was_trained(cli, tmp_path):
     assert cli(str(directory), code=SCRIPT, cwd=tmp_path).stdout == before
 
 
+@pytest.mark.parametrize(
+    ("arch", "imports"),
+    [
+        ("ns.own:build", "from .parts import head"),
+        ("ns/own.py:build", "from ns.parts import head"),
+        ("elsewhere/own.py:build", "from ns.parts import head"),
+    ],
+)
+def test_a_network_is_loaded_from_its_copy_wherever_its_modules_lay(cli, tmp_path, arch, imports):
+    own = OWN.replace("from nets.parts import head", imports)
+    assert imports in own
+    for folder in ("ns", "elsewhere"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own.py").write_text(own)
+    (tmp_path / "ns" / "parts.py").write_text(PARTS)
+    keys = f"arch={arch}", "epochs=1", "dataset.image_size=8", "keep_checkpoints=1"
+    done = cli(*keys, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (directory,) = store.run_directories(tmp_path / "runs" / "main")
+    before = cli(str(directory), code=SCRIPT, cwd=tmp_path).stdout
+    assert before.startswith("[[")
+    (tmp_path / "ns" / "parts.py").write_text(PARTS.replace("ReLU", "Softmax"))
+    assert cli(str(directory), code=SCRIPT, cwd=tmp_path).stdout == before
+    shutil.rmtree(tmp_path / "ns")
+    assert cli(str(directory), code=SCRIPT, cwd=tmp_path).stdout == before
+
+
 VERSION = """
 import keras
 

@@ -80,7 +80,7 @@ def count_multiply_adds(model: keras.Model) -> Counted:
 
 def _count(layer: Any, args: Any, kwargs: Any, output: keras.KerasTensor) -> Counted:
     """Counts one call of a layer or operation."""
-    *inputs, out = _shapes([args, kwargs, output])
+    inputs, (out,) = _shapes(_called(layer, args, kwargs)), _shapes([output])
     if any(None in shape for shape in inputs):
         return Counted({}, {layer.name: type(layer).__name__})
     if isinstance(layer, layers.TorchModuleWrapper):
@@ -170,7 +170,8 @@ class _Counter:
         self._paused = bool(rule and rule.whole)
         outputs = original(layer, *args, **kwargs)
         first = keras.tree.flatten(outputs)[0]
-        own = rule.count(layer, _shapes([args, kwargs]), tuple(first.shape)) if rule else 0
+        inputs = _shapes(_called(layer, args, kwargs)) if rule else []
+        own = rule.count(layer, inputs, tuple(first.shape)) if rule else 0
         self._paused = False
         if own is None or (rule is None and _computes_itself(layer)):
             self.counted.uncounted[layer.name] = type(layer).__name__
@@ -429,6 +430,15 @@ _WITHOUT_PRODUCTS = (
 
 _OF_CLASSES = {name.replace("_", ""): count for name, count in _OPERATIONS.items()}
 """The same by the class that an operation has in the graph of a functional model."""
+
+
+def _called(layer: Any, args: Any, kwargs: Any) -> Any:
+    """Returns what a layer was called with, in the order in which it takes it."""
+    try:
+        bound = inspect.signature(type(layer).call).bind(layer, *args, **kwargs)
+    except (AttributeError, TypeError, ValueError):  # It has no such method, or none that tells.
+        return [args, kwargs]
+    return [list(bound.args)[1:], bound.kwargs]
 
 
 def _shapes(values: Any) -> list[Shape]:

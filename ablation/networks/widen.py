@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ablation.config import UserError
+
 PART = "width"
 """The part, a whole number, by which a network says how wide it is."""
 
@@ -26,7 +28,6 @@ def work(line: str) -> tuple[int, str]:
     """Answers the searches that a line orders; returns the exit code, and why or what was found."""
     order = json.loads(line)
     # Imported here, so that no framework is loaded to know what is widened, and how closely.
-    from ablation.config import UserError
     from ablation.networks.build import build
     from ablation.networks.own import RefusedError
     from ablation.terminal import import_quietly
@@ -46,34 +47,45 @@ def work(line: str) -> tuple[int, str]:
             return None
         return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
-    def answer(search: dict[str, Any]) -> dict[str, Any]:
-        target = counted(search["target"], search["target"]["parts"])
-        own = counted(search, search["parts"])
-        found: dict[str, Any] = {"own": own, "target": target}
-        if own and target and own < (1 - WITHIN) * target:
-            start = search["parts"][PART]
-
-            def count(width: int) -> int | None:
-                try:
-                    return counted(search, search["parts"] | {PART: width})
-                except (UserError, ValueError):  # No such width, by its signature or by Keras.
-                    return None
-
-            if levels := search.get("levels"):
-                known = {start: own} | {one: count(one) or 0 for one in levels}
-                level, parameters = closest(known, target)
-            else:
-                level, parameters = widened(count, start, own, target)
-            found |= {"level": level, "parameters": parameters}
-        return found
-
     found = []
     for search in order["searches"]:
         try:
-            found.append(answer(search))
+            found.append(_answer(search, counted))
         except UserError as error:  # Of this network; the others may be as they should.
             found.append({"why": str(error)})
     return 0, json.dumps(found)
+
+
+def _answer(
+    search: dict[str, Any], counted: Callable[[dict[str, Any], dict[str, Any]], int | None]
+) -> dict[str, Any]:
+    """Returns what a search finds, or why nothing could be.
+
+    Args:
+        search: as it was ordered.
+        counted: returns the parameters of a network with some parts, None if there is no such.
+    """
+    target = counted(search["target"], search["target"]["parts"])
+    own = counted(search, search["parts"])
+    found: dict[str, Any] = {"own": own, "target": target}
+    if not (own and target and own < (1 - WITHIN) * target):
+        return found
+    start = search["parts"].get(PART)
+    if start is None:
+        return {"why": f"{PART} changes nothing there"}
+
+    def count(width: int) -> int | None:
+        try:
+            return counted(search, search["parts"] | {PART: width})
+        except (UserError, ValueError):  # No such width, by its signature or by Keras.
+            return None
+
+    if levels := search.get("levels"):
+        known = {start: own} | {one: count(one) or 0 for one in levels}
+        level, parameters = closest(known, target)
+    else:
+        level, parameters = widened(count, start, own, target)
+    return found | {"level": level, "parameters": parameters}
 
 
 def widened(

@@ -125,9 +125,11 @@ def _report(folders: list[str], options: dict[str, str | None], opens: bool) -> 
         typed = _typed(options)
         remembered = _remembered(Path(folders[0]), options)
         if remembered:
-            said = ", ".join(f"{key}={value}" for key, value in remembered.items())
-            usual = ", ".join(f"{key}={_USUAL[key]}" for key in remembered)
-            say(f"As the study's last command asked: {said}. The usual is {usual}.")
+            asked_for = ", ".join(
+                f"{key}={value} ({key}={_USUAL[key]} is the usual)"
+                for key, value in remembered.items()
+            )
+            say(f"As the command that trained last asked: {asked_for}.")
             typed = _typed(remembered | options)
         write_report(folders[0], typed, tell=say)
         say(f"Report: {Path(folders[0]) / 'report.md'}")

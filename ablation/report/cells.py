@@ -288,7 +288,7 @@ def claim_cells(claimed: Claimed) -> Cells:
         effect, said = one.effect, one.reason
         if effect:
             low, high = effect.metric.bounds(*effect.interval)
-            bounds = f" [{low}, {high}]" if low else ""
+            bounds = f" [{low}, {high}]" if low else " (too few seeds for an interval)"
             bounds = " (the same for every seed)" if effect.constant else bounds
             said = f"{effect.metric.difference(effect.mean)}{bounds}" if effect.n else "no pair yet"
         n = str(effect.n) if effect else ""

@@ -16,6 +16,7 @@ from ablation.analysis.audit import audit, spans
 from ablation.analysis.comparison import Comparison, levels
 from ablation.analysis.study import Study
 from ablation.analysis.tables import NO_NET, ablation_table, comparison_effects
+from ablation.data.kinds import Noun
 from ablation.records import store
 from ablation.report import notes
 from ablation.report.escapes import line
@@ -93,8 +94,8 @@ def _statistics(comparison: Comparison) -> Iterator[tuple[str, str]]:
     yield (
         "Which factors of variability do they capture?",
         f"The seed, that is initial weights and order of the {noun.many}{augment}. {whose} "
-        f"({', '.join(images)}); what other {noun.many} would change is given "
-        "apart, from the stored predictions. Machine and versions stand under compute.",
+        f"({', '.join(images)}){_of_images(runs, noun, bool(effects))}. Machine and versions stand "
+        "under compute.",
     )
     yield "How were they made?", _method(comparison, most)
     yield "What do they assume?", _assumptions(comparison, most)
@@ -275,3 +276,14 @@ def _time(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds / 60:.1f} minutes"
     return f"{seconds / 3600:.2f} hours"
+
+
+def _of_images(runs: pd.DataFrame, noun: Noun, compares: bool) -> str:
+    """Returns what is said of other images, as the end of a sentence."""
+    if not compares:
+        return ""
+    if runs.get("config.dataset.group", pd.Series(dtype=object)).notna().any():
+        return (
+            f"; what other {noun.many} would change is not given, because several are of one group"
+        )
+    return f"; what other {noun.many} would change is given apart, from the stored predictions"

@@ -108,7 +108,7 @@ def widened(expansion: Expansion, runs: Sequence[Run], design: str) -> Widened:
         answer = answers[of_pair[place]]
         if "why" in answer:
             named = _named(jobs[place])
-            without[place] = f"control=capacity: {named} cannot be counted: {answer['why']}"
+            without[place] = f"control=capacity: {named} cannot be widened: {answer['why']}"
             continue
         if "level" not in answer:
             continue
@@ -218,11 +218,12 @@ def _answers(searches: Mapping[str, dict[str, Any]], run: Run) -> dict[str, dict
             found[key] = {
                 name: one.facts[name] for name in ("own", "target", "level", "parameters")
             }
-    by_backend: dict[str, list[str]] = {}
+    # A process for each network, as for a run: several may import modules of one name.
+    together: dict[tuple[str, str], list[str]] = {}
     for key, search in searches.items():
         if key not in found:
-            by_backend.setdefault(search["backend"], []).append(key)
-    for backend, names in by_backend.items():
+            together.setdefault((search["backend"], search["arch"]), []).append(key)
+    for (backend, _), names in together.items():
         order = {"backend": backend, "searches": [searches[name] for name in names]}
         variables = environment.child(replace(run.config, backend=backend))
         try:

@@ -45,6 +45,7 @@ def resolve(configs: Sequence[Config]) -> list[Run]:
     data: dict[str, cache.Cache] = {}
     networks: dict[str, NetworkRecord] = {}
     codes: dict[str, dict[str, dict[str, str]]] = {}
+    checked: set[str] = set()
     runs = []
     for config in configs:
         key = data_key(config)
@@ -79,6 +80,10 @@ def resolve(configs: Sequence[Config]) -> list[Run]:
         own = json.dumps([config.dataset.augment, config.recipe.loss])
         if own not in codes:
             codes[own] = source.codes(config)
+        together = json.dumps([config.arch, own])
+        if together not in checked:
+            source.check_together(config)
+            checked.add(together)
         runs.append(Run(config, networks[net], data[key].fingerprint, codes[own]))
     return runs
 

@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 import traceback
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -124,10 +125,25 @@ def _keep_source(run: Run) -> None:
     """Copies the user's code into the run, so that its weights can be loaded after an edit."""
     for key, located in _own(run).items():
         folder = run.directory / store.SOURCE / ("" if key == "arch" else key)
-        for path in source.local_modules(located):
-            copy = folder / path.relative_to(located.root)
+        files = source.files_by_name(located)
+        for name, path in files.items():
+            place = folder.joinpath(*name.split("."))
+            # By its name, since it may lie anywhere; a package without a file gets one, so that
+            # the copy is not found in part where the package itself lies.
+            packages = [folder.joinpath(*one.split(".")) for one in _parents(name, files)]
+            is_package = path.name == "__init__.py"
+            copy = place / path.name if is_package else place.with_name(f"{place.name}.py")
             store.make_directory(copy.parent)
             store.write_bytes(copy, path.read_bytes())
+            for package in packages:
+                store.write_text(package / "__init__.py", "")
+
+
+def _parents(name: str, files: Collection[str]) -> list[str]:
+    """Returns the packages of a module that have no file of their own."""
+    parts = name.split(".")
+    above = (".".join(parts[:count]) for count in range(1, len(parts)))
+    return [one for one in above if one not in files]
 
 
 def _own(run: Run) -> dict[str, source.Located]:

@@ -70,6 +70,12 @@ def test_attention_counts_its_projections_scores_and_values():
     grouped = layers.GroupQueryAttention(3, 4, 2)(tokens, tokens)
     found = count_multiply_adds(keras.Model(tokens, grouped))
     assert found.total == 5 * 8 * 3 * (4 + 2 + 2 + 4) + 4 * 5 * 5 * (3 + 3)
+    query, mask = keras.Input((3, 8)), ops.ones((1, 3, 5))
+    for masked in ({}, {"attention_mask": mask}, {"query_mask": mask[:, :, 0]}):
+        named = layers.MultiHeadAttention(2, 4)(query=query, value=tokens, **masked)
+        found = count_multiply_adds(keras.Model([query, tokens], named))
+        projections = (3 + 5 + 5) * 8 * 2 * 4 + 3 * (2 * 4) * 8
+        assert found.total == projections + 2 * 3 * 5 * (4 + 4)
     simple = layers.Attention()([tokens, tokens])
     assert count_multiply_adds(keras.Model(tokens, simple)).total == 5 * 5 * (8 + 8)
 

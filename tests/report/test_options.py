@@ -36,11 +36,11 @@ def test_they_are_what_the_last_command_asked_until_something_else_is_typed(stud
     found, said = options()
     assert found == ReportConfig(contrast="arch", sort="effect")
     assert said.startswith(
-        "As the study's last command asked: report.sort=effect, report.contrast=arch. "
-        "The usual is report.sort=named, report.contrast=null.\n"
+        "As the command that trained last asked: report.sort=effect (report.sort=named is the "
+        "usual), report.contrast=arch (report.contrast=null is the usual).\n"
     )
     found, said = options("report.contrast=null", "report.sort=named")
-    assert found == ReportConfig() and "last command" not in said
+    assert found == ReportConfig() and "trained last" not in said
 
 
 def test_the_next_command_asks_anew(study, options):

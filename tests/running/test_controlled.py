@@ -174,7 +174,7 @@ def test_an_arm_whose_network_cannot_be_counted_is_said_and_the_others_are_widen
     )
     found = running.widened(expansion, runs, "leave_one_out")
     said = (
-        "control=capacity: parts.se=false, parts.preact=true cannot be counted: net.py line 3: "
+        "control=capacity: parts.se=false, parts.preact=true cannot be widened: net.py line 3: "
         "no such layer"
     )
     assert list(found.expansion.uncontrolled["capacity"].values()) == [said]
