@@ -532,10 +532,10 @@ def test_a_study_grows_from_a_full_model_without_each_part_into_a_grid(cli, tmp_
     assert table["arm"].tolist() == ["reference", "plain", "without se"]
     done = cli("-m", *keys, "report.contrast=se", cwd=tmp_path)
     assert "4 runs, 1 to train" in done.stderr
-    assert "| se false − true" in done.stdout
+    assert "| se true − false" in done.stdout
     again = cli("main", cwd=tmp_path / "runs", module="ablation.report")
     assert again.stdout.startswith("As the command that trained last asked: report.contrast=se (")
-    assert "| se false − true" in again.stdout
+    assert "| se true − false" in again.stdout
     again = cli(
         "main", "report.design=leave_one_out", cwd=tmp_path / "runs", module="ablation.report"
     )
