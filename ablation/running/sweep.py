@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -385,11 +385,7 @@ class Sweep:
         self._record()
         recorded.register(self._directory, self._claims, self._metric)
         without = self._unchosen()
-        statuses = [
-            (run, status)
-            for run in self._runs
-            if not self._is_without(run, status := store.read_status(run.directory))
-        ]
+        statuses = self._statuses(self._runs, without)
         due = [one for one in statuses if one[0].name not in without and self._is_due(one[1])]
         if not self._decided:  # Else it was said before the trials.
             self._tell_remarks()
@@ -423,17 +419,15 @@ class Sweep:
         of_jobs = zip(self._of_jobs, whose, strict=True)
         return {run.name for run, place in of_jobs if reasons[place]}
 
-    def _is_without(self, run: Run, status: Status) -> bool:
-        """Returns whether a run, a control, is none because its arm has no value to begin with."""
-        return status.state == store.PENDING and run.name in self._unchosen()
+    def _statuses(self, runs: Sequence[Run], without: Set[str]) -> list[tuple[Run, Status]]:
+        """Returns how runs stand, but for controls that never begin: their arm has no value."""
+        found = ((run, store.read_status(run.directory)) for run in runs)
+        return [one for one in found if one[0].name not in without or one[1].state != store.PENDING]
 
     def _ends(self) -> list[tuple[Run, Status]]:
         """Returns how the runs ended, when all have: goes on with those whose process has died."""
-        found = []
-        for run in self._trained:
-            if not self._is_without(run, store.read_status(run.directory)):
-                found.append((run, runner.wait_or_take_over(run, command_line())))
-        return found
+        begun = self._statuses(self._trained, self._unchosen())
+        return [(run, runner.wait_or_take_over(run, command_line())) for run, _ in begun]
 
     def _record(self) -> None:
         """Puts on record what the command asks for.

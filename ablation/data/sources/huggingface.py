@@ -400,8 +400,8 @@ def _has_labels(split: Any, of_labels: Sequence[str]) -> bool:
     """Returns whether a split has the columns of the labels, and a row with all of them."""
     if not {*of_labels} <= {*split.features} or not len(split):
         return False
-    plain = split.with_format(None)
-    cells = (columns.cells(split.features[name], plain[name]) for name in of_labels)
+    values = split.with_format(None)
+    cells = (columns.cells(split.features[name], values[name]) for name in of_labels)
     return any(None not in row for row in zip(*cells, strict=True))
 
 
