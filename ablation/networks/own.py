@@ -267,7 +267,8 @@ def _logits(
     else:
         probe = rng.integers(0, vocabulary, (_PROBED, *input_shape), np.int32)
     values = keras.ops.convert_to_numpy(keras.ops.cast(model(probe, training=False), "float32"))
-    if classes > 1 and _always(model, _are_probabilities, values, probe, _SOFTMAX_DRAWS):
+    may_be = classes > 1 and bool(np.isfinite(values).all())
+    if may_be and _always(model, _are_probabilities, values, probe, _SOFTMAX_DRAWS):
         outputs = LogProbabilities(dtype="float32", name="log_probabilities")(outputs)
     elif model.trainable_variables and _always(model, _are_from_0_to_1, values, probe, _DRAWS):
         raise UserError(
