@@ -131,10 +131,13 @@ def cli(cache_dir, request):
         cold=False,
         code=None,
         before=None,
+        timeout=300,
         **environment,
     ):
         if not (cold or code or before or environment):
-            return request.getfixturevalue("warm")(*arguments, cwd=cwd, module=module)
+            return request.getfixturevalue("warm")(
+                *arguments, cwd=cwd, module=module, timeout=timeout
+            )
         if "PYTHONPATH" in environment and "PYTHONPATH" in os.environ:
             # In front of what is there, so that it is still this package that is tested.
             environment["PYTHONPATH"] += os.pathsep + os.environ["PYTHONPATH"]
@@ -144,7 +147,7 @@ def cli(cache_dir, request):
             env=os.environ | {"ABLATION_CACHE_DIR": str(cache_dir)} | environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=timeout,
             preexec_fn=before,
         )
 

@@ -35,7 +35,8 @@ def _threads(study):
 )
 def test_a_sweep_under_the_launcher_is_watched_and_reported(cli, tmp_path, plugin, arguments):
     pytest.importorskip(f"hydra_plugins.{plugin}")
-    done = cli(*SWEEP, *arguments, cwd=tmp_path, cold=True)
+    # Ray starts half a dozen processes, which took minutes where other tests had the cores.
+    done = cli(*SWEEP, *arguments, cwd=tmp_path, cold=True, timeout=900)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("epoch 1/1") == 2
     assert "| 8 " in done.stdout
