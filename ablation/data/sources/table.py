@@ -1,8 +1,6 @@
 """A table with a row an input: a label, perhaps a split, and an image file or many numbers."""
 
-import csv
 import os
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ablation.config import UserError, first_line
+from ablation.config import UserError
 from ablation.data.facts import named
-from ablation.data.kinds import IMAGES, KINDS
+from ablation.data.kinds import IMAGES, KINDS, Kind
 from ablation.data.sources.columns import ColumnsConfig, counts_rows, is_index, ways_to_count
 from ablation.data.sources.common import Example, LeftOut, digest_of, given_file, option
 from ablation.data.sources.decode import MAYBE_DEEP, deepest, example
 from ablation.data.sources.splits import named_splits, parted
-from ablation.targets.cells import Cells, listed
+from ablation.data.sources.table_file import read_table
+from ablation.targets.cells import Cells
 from ablation.targets.labels import Labels
-from ablation.terminal import counted
 from ablation.text import readable
 
 if TYPE_CHECKING:  # Loaded late, since pandas would delay every command.
@@ -28,10 +26,7 @@ if TYPE_CHECKING:  # Loaded late, since pandas would delay every command.
 
 _WHAT = "a table with a row for each image or with columns of numbers, such as labels.csv"
 _NAMED_AT_MOST = 5
-_SEPARATORS = ",;\t"
-_LISTS = (list, np.ndarray)
 _FLAGS = {"true": "1", "false": "0", "": ""}
-_PARQUET = (".parquet", ".pq")
 _MISSING = ("", "nan", "+nan", "-nan")
 """How a number is written that is missing, in small letters."""
 
@@ -139,54 +134,28 @@ class _Listed:
     def __init__(self, dataset: TableConfig):
         path = given_file(dataset, _WHAT)
         self.where = readable(path.name)
-        frame, numeric = _read(path)
-        is_empty = (frame == "").all(axis=1)
-        first = frame.index[0] if len(frame) else 0
-        empty, frame = frame.index[is_empty], frame[~is_empty]
-        has_images = dataset.path_column in frame or dataset.path_column != "path" or dataset.files
-        self.kind = KINDS[dataset.kind or (IMAGES if has_images else "features")]
-        if self.kind.name not in (IMAGES, "features"):
-            raise UserError(f"dataset.kind={dataset.kind} is not for a table: images or features.")
-        split_column = _split_column(frame, dataset)
-        counting = _index(frame, but=dataset)
-        frame = frame.drop(columns=counting)
-        labels = self._labels(frame, dataset)
-        key = "label_columns" if dataset.label_columns else "label_column"
-        named = [("path_column", dataset.path_column)] if self.kind.name == IMAGES else []
-        named += [(key, label) for label in labels]
-        named += [("group", dataset.group)] if dataset.group else []
-        if dataset.split_column != "split":
-            named.append(("split_column", dataset.split_column))
-        for key, column in named:
-            self._check_column(frame, key, column)
-        others = {*labels, split_column, dataset.group}
-        rest = [str(one) for one in frame if one not in others]
-        self.left_out = []
+        whole, numeric = read_table(path)
+        is_empty = (whole == "").all(axis=1)
+        frame = whole[~is_empty]
+        self.kind = _kind(frame, dataset)
+        numbering = _index(frame, but=dataset)
+        frame = frame.drop(columns=numbering)
+        labels, split = self._labels(frame, dataset), _split_column(frame, dataset)
+        self._check_columns(frame, labels, dataset)
+        inputs = [str(one) for one in frame if one not in {*labels, split, dataset.group}]
+        unread = []
         if self.kind.name == IMAGES:
-            unread = [one for one in rest if one != dataset.path_column]
-            self.left_out += [LeftOut("a column that is not read", one) for one in unread]
+            unread = [one for one in inputs if one != dataset.path_column]
         else:
-            of_splits = frame[split_column] if split_column in frame else [""] * len(frame)
-            ways = ways_to_count((frame.index - first).tolist(), list(of_splits))
-            counts = [one for one in rest if counts_rows(frame[one], ways)]
-            counting += counts if len(counts) < len(rest) else []
-            frame = frame.drop(columns=counting, errors="ignore")
-        self.left_out += [LeftOut("a column that numbers the rows", one) for one in counting]
-        self.left_out += [LeftOut("an empty row", f"row {row}") for row in empty]
-        splits = None
-        if split_column in frame:
-            splits, unused = named_splits(
-                frame[split_column].tolist(),
-                self.where,
-                lambda place: self._row(frame, place),
-                split_column,
-            )
-            left = frame[unused]
-            is_row = self.kind.name != IMAGES
-            names = left.index.map("row {}".format) if is_row else left[dataset.path_column]
-            self.left_out += [LeftOut("of a third split", name) for name in names]
-            frame, splits = frame[~unused], splits[~unused]
-        self.is_val = splits
+            counting = _counting(frame[inputs], frame.get(split), whole.index)
+            numbering += counting
+            inputs = [one for one in inputs if one not in counting]
+        self.left_out = [
+            *(LeftOut("a column that is not read", one) for one in unread),
+            *(LeftOut("a column that numbers the rows", one) for one in numbering),
+            *(LeftOut("an empty row", f"row {row}") for row in whole.index[is_empty]),
+        ]
+        frame, self.is_val = self._without_a_third(frame, split, dataset)
         self._rows = frame.index.tolist()
         self.cells = Cells(
             tuple(labels),
@@ -204,7 +173,7 @@ class _Listed:
             self._check_files(path.parent, dataset.files or "{}")
         else:
             self.names = [f"row {row}" for row in self._rows]
-            self.numbers = self._features(frame[[one for one in frame if one not in others]])
+            self.numbers = self._features(frame[inputs])
 
     def _labels(self, frame: "pd.DataFrame", dataset: TableConfig) -> list[str]:
         """Returns the columns of the labels.
@@ -219,8 +188,36 @@ class _Listed:
         is_open = dataset.target == Labels.kind and self.kind.name == IMAGES
         return rest if rest and is_open and "label" not in frame else ["label"]
 
+    def _without_a_third(
+        self, frame: "pd.DataFrame", split: str, dataset: TableConfig
+    ) -> tuple["pd.DataFrame", np.ndarray | None]:
+        """Returns the rows to train or validate on, and whether each validates, if a table says."""
+        if split not in frame:
+            return frame, None
+        is_val, unused = named_splits(
+            frame[split].tolist(), self.where, lambda place: self._row(frame, place), split
+        )
+        left = frame[unused]
+        is_image = self.kind.name == IMAGES
+        names = left[dataset.path_column] if is_image else left.index.map("row {}".format)
+        self.left_out += [LeftOut("of a third split", name) for name in names]
+        return frame[~unused], is_val[~unused]
+
     def _row(self, frame: "pd.DataFrame", place: int) -> str:
         return f"{self.where}, row {frame.index[place]}"
+
+    def _check_columns(
+        self, frame: "pd.DataFrame", labels: list[str], dataset: TableConfig
+    ) -> None:
+        """Raises UserError unless every column that is needed or named is there and full."""
+        key = "label_columns" if dataset.label_columns else "label_column"
+        named = [("path_column", dataset.path_column)] if self.kind.name == IMAGES else []
+        named += [(key, label) for label in labels]
+        named += [("group", dataset.group)] if dataset.group else []
+        if dataset.split_column != "split":
+            named.append(("split_column", dataset.split_column))
+        for key, column in named:
+            self._check_column(frame, key, column)
 
     def _check_column(self, frame: "pd.DataFrame", key: str, column: str) -> None:
         """Raises UserError if a column is not there or has an empty cell."""
@@ -289,92 +286,13 @@ class _Listed:
             raise UserError(f"{self.where}, row {row}: {str(file)!r} {what}{more}.{hint}")
 
 
-def _read(path: Path) -> tuple["pd.DataFrame", list[str]]:
-    """Returns a table as text, and the columns whose lists hold numbers.
-
-    A cell is "" where there is none. The index is the rows' numbers, as a spreadsheet has them:
-    from 2, below the names, and empty ones too.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    import pandas as pd
-
-    try:
-        if path.suffix.lower() in _PARQUET:
-            import pyarrow.parquet  # Not by pandas, which would make an index of columns.
-
-            frame = pyarrow.parquet.read_table(path).to_pandas(ignore_metadata=True)
-            numeric = [str(name) for name, one in frame.items() if _has_lists_of_numbers(one)]
-            return _text(frame, numeric).set_axis(range(2, len(frame) + 2)), numeric
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = ((place, line) for place, line in enumerate(file) if line.strip())
-            above, head = next(lines, (0, ""))
-        separator = max(_SEPARATORS, key=head.count)
-        _check_names(path, head, separator)
-        with warnings.catch_warnings():
-            # What a row has more than there are columns would be dropped.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
-                path,
-                sep=separator,
-                dtype=str,
-                keep_default_na=False,
-                encoding="utf-8-sig",
-                index_col=False,
-                skiprows=above,
-                skip_blank_lines=False,
-                skipinitialspace=True,  # Else a text in quotes behind a space keeps them.
-            )
-    except ImportError:
-        raise UserError(
-            f"dataset.path={path} is Parquet, which needs pyarrow: pip install pyarrow. A CSV file "
-            "needs nothing."
-        ) from None
-    except UnicodeDecodeError:
-        raise UserError(
-            f"dataset.path={path} is no table in UTF-8; save it in that encoding, which "
-            "spreadsheets call CSV UTF-8."
-        ) from None
-    except pd.errors.ParserWarning:
-        raise UserError(
-            f"dataset.path={path} is no table: {_longer(path, separator)}. The names stand in the "
-            "first row."
-        ) from None
-    except (OSError, ValueError) as error:  # Those of pyarrow too.
-        raise UserError(f"dataset.path={path} is no table: {first_line(error)}.") from None
-    frame = frame.set_axis(range(above + 2, above + len(frame) + 2))
-    frame = frame.rename(columns=lambda name: name.strip() or name)
-    return frame.apply(lambda column: column.str.strip()) if len(frame) else frame, []
-
-
-def _check_names(path: Path, head: str, separator: str) -> None:
-    """Raises UserError if two columns have one name, of which pandas would rename the second."""
-    cells = csv.reader([head], delimiter=separator, skipinitialspace=True)
-    names = [name.strip() for name in next(cells, [])]
-    twice = next((name for name in names if name and names.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(
-            f"dataset.path={path} has two columns with the name {readable(twice)}; rename one, or "
-            "leave it out."
-        )
-
-
-def _longer(path: Path, separator: str) -> str:
-    """Returns which row of a table has more cells than there are names, in words."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.reader(file, delimiter=separator, skipinitialspace=True))
-    names = next(len(row) for row in rows if row)
-    for number, row in enumerate(rows, start=1):
-        if len(row) > names:
-            return f"row {number} has {counted(len(row), 'cell')} for {counted(names, 'name')}"
-    return f"a row has more cells than there are names, {names}"
-
-
-def _text(frame: "pd.DataFrame", numeric: list[str]) -> "pd.DataFrame":
-    """Returns a typed table as text; a label of 3.0 is a 3 that has missing neighbours."""
-    whole = frame.apply(_without_lists, args=(numeric,)).convert_dtypes()
-    return whole.astype(object).where(whole.notna(), "").astype(str)
+def _kind(frame: "pd.DataFrame", dataset: TableConfig) -> Kind:
+    """Returns what the inputs are; raises UserError if they are asked to be what no table holds."""
+    has_images = dataset.path_column in frame or dataset.path_column != "path" or dataset.files
+    kind = KINDS[dataset.kind or (IMAGES if has_images else "features")]
+    if kind.name not in (IMAGES, "features"):
+        raise UserError(f"dataset.kind={dataset.kind} is not for a table: images or features.")
+    return kind
 
 
 def _split_column(frame: "pd.DataFrame", dataset: TableConfig) -> str:
@@ -400,30 +318,27 @@ def _index(frame: "pd.DataFrame", but: TableConfig) -> list[str]:
     return [str(one) for one in frame if one not in named and is_index(str(one), frame[one])]
 
 
+def _counting(
+    features: "pd.DataFrame", splits: "pd.Series[Any] | None", whole: "pd.Index[Any]"
+) -> list[str]:
+    """Returns the columns of features that count the rows, unless that is all there is.
+
+    Args:
+        features: the rows that are not empty, each with its number in the file.
+        splits: of each row, None if the table does not say.
+        whole: the numbers of all rows.
+    """
+    of_splits = [""] * len(features) if splits is None else splits.tolist()
+    first = whole[0] if len(whole) else 0
+    ways = ways_to_count((features.index - first).tolist(), of_splits)
+    found = [str(one) for one in features if counts_rows(features[one], ways)]
+    return found if len(found) < len(features.columns) else []
+
+
 def _as_flags(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Returns a column with 1 and 0 for true and false, where it holds nothing else."""
     small = column.str.lower()
     return small.map(_FLAGS.get) if small.isin(_FLAGS).all() else column
-
-
-def _has_lists_of_numbers(column: "pd.Series[Any]") -> bool:
-    lists = [cell for cell in column if isinstance(cell, _LISTS)] if column.dtype == object else []
-    every = [one for cell in lists for one in cell if one is not None]
-    return bool(every) and all(isinstance(one, int | float | np.number | np.bool_) for one in every)
-
-
-def _without_lists(column: "pd.Series[Any]", numeric: list[str]) -> "pd.Series[Any]":
-    """Returns a column with its lists as text, so that a cell has one or several labels."""
-    if column.dtype != object:
-        return column
-    keeps = str(column.name) in numeric  # A number that is missing is one too few.
-    return column.map(
-        lambda cell: (
-            listed(one for one in cell if keeps or one is not None)
-            if isinstance(cell, _LISTS)
-            else cell
-        )
-    )
 
 
 SOURCE = Table
