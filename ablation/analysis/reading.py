@@ -345,57 +345,71 @@ def _departures(frame: pd.DataFrame, factors: list[str]) -> pd.Series:
 
 
 def _read_run(name: str, stored: store.Stored) -> dict[str, Any]:
+    """Returns the row of a run in the table of runs, and its target as "_target".
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError, YAMLError: its files cannot be read.
+    """
+    name.encode()  # A frame takes no other, and no run is named so.
     status = stored.status
-    config = stored.config()
+    row: dict[str, Any] = {"run": name, "state": status.state, "reason": status.reason or ""}
+    row |= _of_config(stored.config())
+    facts, outputs = None, ()
+    with contextlib.suppress(FileNotFoundError):
+        provenance = stored.json("provenance.json")
+        row |= _of_provenance(provenance)
+        facts, outputs = provenance.get("target"), provenance.get("classes") or ()
+    target = targets.of(facts, outputs, (facts or {}).get("unit", ""))
+    row |= {"target": target.kind, "_target": target}
+    if status.state == store.COMPLETE:
+        row |= _of_result(stored.json("result.json"), target)
+    return {key: utf8(value) if type(value) is str else value for key, value in row.items()}
+
+
+def _of_config(config: Any) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ValueError("config.yaml holds no configuration")
     if RECORD_KEY not in config:
         raise ValueError("config.yaml is of an earlier edition, train the run anew")
-    network = config[RECORD_KEY]["parts"]
+    record = config[RECORD_KEY]
     keys = flatten(result_keys(config))
     # What a run does not know was added later, and until then all runs had its neutral level.
     keys |= {key: level for key, level in NEUTRAL.items() if key not in keys}
     keys |= {key: config["dataset"].get(key.removeprefix("dataset.")) for key in LOCATIONS}
-    name.encode()  # A frame takes no other, and no run is named so.
-    row = {
-        "run": name,
-        "state": status.state,
-        "reason": status.reason or "",
-        "family": config[RECORD_KEY]["family"],
-        "place": config[RECORD_KEY]["place"],
-        **labels(config["parts"], network),
+    of_keys = {
+        f"config.{key}": str(value) if isinstance(value, list) else value
+        for key, value in keys.items()
+    }
+    return {
+        "family": record["family"],
+        "place": record["place"],
+        **labels(config["parts"], record["parts"]),
         "seed": config["seed"],
-        **{
-            f"config.{key}": str(value) if isinstance(value, list) else value
-            for key, value in keys.items()
-        },
+        **of_keys,
         "config.recipe.name": config["recipe"]["name"],
         "fingerprint": None,
     }
-    facts_of_target, outputs = None, ()
-    with contextlib.suppress(FileNotFoundError):
-        provenance = stored.json("provenance.json")
-        row["fingerprint"] = provenance.get("fingerprint")
-        facts_of_target, outputs = provenance.get("target"), provenance.get("classes") or ()
-        facts = flatten({key: provenance.get(key) or "" for key in (*CONFOUNDS, "earlier")})
-        row |= {f"provenance.{key}": str(value) for key, value in facts.items()}
-        read = provenance.get("read") or {}
-        row |= {f"{READ}{file}": str(digest) for file, digest in read.items()}
-    target = targets.of(facts_of_target, outputs, (facts_of_target or {}).get("unit", ""))
-    row |= {"target": target.kind, "_target": target}
-    if status.state == store.COMPLETE:
-        result = stored.json("result.json")
-        judged = [*RESULTS, *target.history, *(f"val_{name}" for name in target.metrics)]
-        row |= {key: result[key] for key in judged if key in result}
-        row |= target.standing(result, noun_of([result.get("kind", IMAGES)]))
-        row["initial"] = result.get("initial")
-        if result.get(
-            "starts"
-        ):  # Of few networks, so the column is there only if it says anything.
-            row["starts"] = result["starts"]
-        row["uncounted"] = ", ".join(result.get("uncounted", ()))
-        row["kind"] = result.get("kind", IMAGES)
-    return {key: utf8(value) if type(value) is str else value for key, value in row.items()}
+
+
+def _of_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    facts = flatten({key: provenance.get(key) or "" for key in (*CONFOUNDS, "earlier")})
+    read = provenance.get("read") or {}
+    return {
+        "fingerprint": provenance.get("fingerprint"),
+        **{f"provenance.{key}": str(value) for key, value in facts.items()},
+        **{f"{READ}{file}": str(digest) for file, digest in read.items()},
+    }
+
+
+def _of_result(result: Mapping[str, Any], target: Target) -> dict[str, Any]:
+    kind = result.get("kind", IMAGES)
+    judged = [*RESULTS, *target.history, *(f"val_{name}" for name in target.metrics)]
+    row = {key: result[key] for key in judged if key in result}
+    row |= target.standing(result, noun_of([kind]))
+    row["initial"] = result.get("initial")
+    if result.get("starts"):  # Of few networks: the column is there only if it says anything.
+        row["starts"] = result["starts"]
+    return row | {"uncounted": ", ".join(result.get("uncounted", ())), "kind": kind}
 
 
 def _read_history(stored: store.Stored) -> pd.DataFrame:

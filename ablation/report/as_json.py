@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablation.analysis.audit import audit
+from ablation.analysis.audit import Audit, audit
 from ablation.analysis.claims import Claimed
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.controls import controls_table
@@ -112,21 +112,7 @@ def _comparison(comparison: Comparison, images: Sequence[OfImages]) -> dict[str,
             "higher_is_better": metric.higher_is_better,
             "margin": comparison.margin,
         },
-        "certificate": {
-            "runs": found.runs,
-            "equal_budget": found.passes,
-            "unequal": found.unequal,
-            "passes_within": list(found.within),
-            "confounds": found.confounds,
-            "holes": list(found.holes),
-            "looked": found.looked
-            and {"at_most": found.looked.at_most, "order": found.looked.order},
-            "shared_images": [
-                {"validation_images": images, "also_in_training": shared}
-                for shared, images in found.shared
-            ],
-            "said": [_said(note) for note in notes.certificate(found)],
-        },
+        "certificate": _certificate(found),
         "table": _records(table),
         "questions": _records(effects_table(comparison)),
         "sentences": notes.sentences(comparison_effects(comparison)),
@@ -134,7 +120,6 @@ def _comparison(comparison: Comparison, images: Sequence[OfImages]) -> dict[str,
         "images": _records(images_table(list(images))) if images else [],
     }
     if found.tuning:
-        described["certificate"]["equal_tuning"] = found.tuning.passes
         described["tuning"] = {
             **{
                 key: _plain(value)
@@ -152,6 +137,26 @@ def _comparison(comparison: Comparison, images: Sequence[OfImages]) -> dict[str,
         }
     if any(question.kind == "interaction" for question in comparison.asked):
         described["interactions"] = _records(interactions_table(comparison))
+    return described
+
+
+def _certificate(found: Audit) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "runs": found.runs,
+        "equal_budget": found.passes,
+        "unequal": found.unequal,
+        "passes_within": list(found.within),
+        "confounds": found.confounds,
+        "holes": list(found.holes),
+        "looked": found.looked and {"at_most": found.looked.at_most, "order": found.looked.order},
+        "shared_images": [
+            {"validation_images": images, "also_in_training": shared}
+            for shared, images in found.shared
+        ],
+        "said": [_said(note) for note in notes.certificate(found)],
+    }
+    if found.tuning:
+        described["equal_tuning"] = found.tuning.passes
     return described
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from ablation.analysis.audit import audit, spans
 from ablation.analysis.comparison import Comparison, levels
+from ablation.analysis.effects import Effect
 from ablation.analysis.study import Study
 from ablation.analysis.tables import NO_NET, ablation_table, comparison_effects
 from ablation.data.kinds import Noun
@@ -53,50 +54,10 @@ def _listed(said: Iterator[tuple[str, str]]) -> str:
 
 def _statistics(comparison: Comparison) -> Iterator[tuple[str, str]]:
     effects = comparison_effects(comparison)
-    runs, metric = comparison.complete, comparison.metric
+    metric = comparison.metric
     most = max((effect.n for effect in effects), default=0)
-    table = ablation_table(comparison)
-    seeds = {
-        int(count)
-        for column in comparison.columns
-        for count, note in zip(table[f"{column} n"], table[f"{column} note"], strict=True)
-        if note != NO_NET
-    }
-    counts = "no seed" if runs.empty else _range(sorted(seeds), "seed")
-    numbers = set(runs["seed"])
-    seed = "seed" if len(numbers) == 1 else "seeds"
-    bars = f"{counts} in each cell of the table ({seed} {spans(numbers)})."
-    having = sum(not effect.constant and not math.isnan(effect.interval[0]) for effect in effects)
-    if not effects:
-        bars += " Nothing is compared, so no interval is given."
-    elif most > 1 and having == len(effects):
-        bars += f" Each of the questions ({len(effects):,}) has an interval."
-    elif most > 1:
-        verb = "has" if having == 1 else "have"
-        bars += f" Of the questions ({len(effects):,}), {having:,} {verb} an interval."
-    elif max(seeds, default=0) > 1:
-        bars += (
-            " No two nets have more than one seed in common, so no interval is given and nothing "
-            "is claimed."
-        )
-    else:
-        bars += " Nothing was repeated, so no interval is given and nothing is claimed."
-    yield "Are there error bars?", bars
-    augment = " and augmentation" if set(runs["config.dataset.augment"]) - {"none"} else ""
-    noun = comparison.noun
-    images = [
-        f"{_range(sorted(map(int, runs[key].dropna().unique())), noun.one)} to {what}"
-        for key, what in (("train_images", "train"), ("val_images", "validate"))
-        if runs[key].notna().any()
-    ]
-    split = runs[["train_fingerprint", "val_fingerprint"]].nunique().max()
-    whose = "Not all runs have the same split" if split > 1 else "All runs have the same split"
-    yield (
-        "Which factors of variability do they capture?",
-        f"The seed, that is initial weights and order of the {noun.many}{augment}. {whose} "
-        f"({', '.join(images)}){_of_images(runs, noun, bool(effects))}. Machine and versions stand "
-        "under compute.",
-    )
+    yield "Are there error bars?", _error_bars(comparison, effects, most)
+    yield "Which factors of variability do they capture?", _variability(comparison, bool(effects))
     yield "How were they made?", _method(comparison, most)
     yield "What do they assume?", _assumptions(comparison, most)
     yield (
@@ -122,6 +83,59 @@ def _statistics(comparison: Comparison) -> Iterator[tuple[str, str]]:
         f"Yes, and it is in no mean: {'; '.join(holes)}."
         if holes
         else f"No: all {counted(len(comparison.runs), 'run')} are complete.",
+    )
+
+
+def _error_bars(comparison: Comparison, effects: Sequence[Effect], most: int) -> str:
+    """Returns over how many seeds there are intervals, and of how many questions.
+
+    Args:
+        comparison: of runs.
+        effects: what it asks.
+        most: seeds of one of them.
+    """
+    runs, table = comparison.complete, ablation_table(comparison)
+    seeds = {
+        int(count)
+        for column in comparison.columns
+        for count, note in zip(table[f"{column} n"], table[f"{column} note"], strict=True)
+        if note != NO_NET
+    }
+    counts = "no seed" if runs.empty else _range(sorted(seeds), "seed")
+    numbers = set(runs["seed"])
+    seed = "seed" if len(numbers) == 1 else "seeds"
+    bars = f"{counts} in each cell of the table ({seed} {spans(numbers)})."
+    having = sum(not effect.constant and not math.isnan(effect.interval[0]) for effect in effects)
+    if not effects:
+        return f"{bars} Nothing is compared, so no interval is given."
+    if most > 1 and having == len(effects):
+        return f"{bars} Each of the questions ({len(effects):,}) has an interval."
+    if most > 1:
+        verb = "has" if having == 1 else "have"
+        return f"{bars} Of the questions ({len(effects):,}), {having:,} {verb} an interval."
+    if max(seeds, default=0) > 1:
+        return (
+            f"{bars} No two nets have more than one seed in common, so no interval is given and "
+            "nothing is claimed."
+        )
+    return f"{bars} Nothing was repeated, so no interval is given and nothing is claimed."
+
+
+def _variability(comparison: Comparison, is_asked: bool) -> str:
+    """Returns what differs from seed to seed, and what does not."""
+    runs, noun = comparison.complete, comparison.noun
+    augment = " and augmentation" if set(runs["config.dataset.augment"]) - {"none"} else ""
+    images = [
+        f"{_range(sorted(map(int, runs[key].dropna().unique())), noun.one)} to {what}"
+        for key, what in (("train_images", "train"), ("val_images", "validate"))
+        if runs[key].notna().any()
+    ]
+    split = runs[["train_fingerprint", "val_fingerprint"]].nunique().max()
+    whose = "Not all runs have the same split" if split > 1 else "All runs have the same split"
+    return (
+        f"The seed, that is initial weights and order of the {noun.many}{augment}. {whose} "
+        f"({', '.join(images)}){_of_images(runs, noun, is_asked)}. Machine and versions stand "
+        "under compute."
     )
 
 
