@@ -1,4 +1,4 @@
-"""Tables of a report for LaTeX, with the booktabs package."""
+"""Tables of a report for LaTeX, as papers print them: with booktabs, no wider than the text."""
 
 import re
 import unicodedata
@@ -7,7 +7,19 @@ from collections.abc import Sequence
 from ablation.report.cells import Cells
 from ablation.text import readable, spelled_out
 
-_NEEDS = r"% Needs \usepackage{booktabs} and, with pdflatex, \usepackage[T1]{fontenc}."
+_NEEDS = (
+    "% Needs \\usepackage{booktabs,graphicx} and, with pdflatex, \\usepackage[T1]{fontenc}.\n"
+    "% Goes into a table environment; it is made smaller where it would be wider than the text."
+)
+_NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+_NOT_PRINTED = ("to settle", "s/epoch")
+"""Columns for those who train, not for those who read."""
+
+_TOLD_BY_ROW = ("verdict",)
+"""Columns that every row has, though all say the same."""
+
+_N = re.compile(r" \(n=(\d+)\)$")
+_NUMBER = re.compile(r"[<+−-]?[\d,]*\.?\d+(e[+-]\d+)?%?( ± [\d.,]+)?( \(n=\d+\))?")
 _UNICODE = (
     "% Names with characters that pdflatex does not know: spelled out there, and as they are with\n"
     "% xelatex and lualatex, if the document's font has them.\n"
@@ -55,14 +67,59 @@ _FOREIGN = re.compile("[^\x00-\x7f\xa0±²∞✓À-ÖØ-öø-ÿĀ-ĥĨ-ķĹ-ňŊ
 """What pdflatex with T1 has no character for, beyond Latin letters and what the report writes."""
 
 
-def tabular(cells: Cells) -> str:
-    r"""Returns a `tabular` environment; the document needs \usepackage{booktabs}."""
-    lines = [rf"\begin{{tabular}}{{{'l' * len(cells.header)}}}", r"\toprule"]
-    lines += [_row(cells.header), r"\midrule"]
-    lines += [_row(row, place in cells.strong) for place, row in enumerate(cells.rows)]
-    lines += [r"\bottomrule", r"\end{tabular}"]
+def table(cells: Cells) -> str:
+    r"""Returns a table and what stands below it, for a `table` environment.
+
+    What all rows have in common, such as the number of seeds, is told once below. The document
+    needs \usepackage{booktabs,graphicx}.
+    """
+    header, rows, notes = _for_print(cells)
+    kinds = "".join(_alignment([row[i] for row in rows]) for i in range(len(header)))
+    lines = [_NO_WIDER, rf"\begin{{tabular}}{{{kinds}}}", r"\toprule"]
+    lines += [_row(header), r"\midrule"]
+    lines += [_row(row, place in cells.strong) for place, row in enumerate(rows)]
+    lines += [r"\bottomrule", r"\end{tabular}}"]
+    if notes:
+        told = _escaped("; ".join(notes))
+        lines.append(rf"\par\smallskip{{\footnotesize {told}.}}")
     foreign = any(r"\ablationname" in line for line in lines)
     return "\n".join([_NEEDS, *([_UNICODE] if foreign else []), *lines]) + "\n"
+
+
+def _for_print(cells: Cells) -> tuple[list[str], list[list[str]], list[str]]:
+    """Returns the header and rows that a paper prints, and what is told once below them."""
+    ns = {found[1] for row in cells.rows for cell in row if (found := _N.search(cell))}
+    # A number with a remark beside it, such as "(n=2; 1 failed)", is one that differs.
+    alone = len(ns) == 1 and not any(
+        "(n=" in _N.sub("", cell) for row in cells.rows for cell in row
+    )
+    rows = [[_N.sub("", cell) if alone else cell for cell in row] for row in cells.rows]
+    notes = [f"n = {ns.pop()} in each cell"] if alone else []
+    if any(" ± " in cell for row in rows for cell in row):
+        notes.append("± is the standard deviation over seeds")
+    kept = []
+    for place, name in enumerate(cells.header):
+        said = {row[place] for row in rows}
+        is_common = len(rows) > 1 and len(said) == 1 and name not in _TOLD_BY_ROW
+        if name in _NOT_PRINTED:
+            continue
+        if is_common and place and said != {""}:
+            notes.append(
+                f"{name} = {said.pop()} in each row" if name == "n" else f"{name}: {said.pop()}"
+            )
+        elif not is_common or not place:
+            kept.append(place)
+    return (
+        [cells.header[place] for place in kept],
+        [[row[place] for place in kept] for row in rows],
+        notes,
+    )
+
+
+def _alignment(texts: Sequence[str]) -> str:
+    """Returns how a column is set: numbers to the right, so that their digits stand below."""
+    filled = [text for text in texts if text]
+    return "r" if filled and all(map(_NUMBER.fullmatch, filled)) else "l"
 
 
 def _row(cells: Sequence[str], strong: bool = False) -> str:

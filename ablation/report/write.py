@@ -274,7 +274,7 @@ def _tables(
         files[f"confusion-{name}.csv"] = _csv(shown.confusion_table())
     for kind, (frame, texts) in both.items():
         files[f"{kind}-{name}.csv"] = _csv(frame)
-        files[f"{kind}-{name}.tex"] = latex.tabular(texts).encode()
+        files[f"{kind}-{name}.tex"] = latex.table(texts).encode()
     return files
 
 

@@ -66,7 +66,7 @@ def test_the_default_of_one_factor_of_many_levels_is_marked(nets, stored_design)
         ("12", "84.40 (n=1)", "-0.50 (n=1)"),
     ]
     assert "| **8 (reference)** |" in markdown.accuracy(comparison)
-    assert r"\textbf{8 (reference)}" in latex.tabular(cells)
+    assert r"\textbf{8 (reference)}" in latex.table(cells)
 
 
 def test_a_full_model_without_each_of_its_parts(nets, stored_design):
@@ -110,7 +110,7 @@ def test_a_full_model_without_each_of_its_parts(nets, stored_design):
     # 3.1 points at an sd of 0.2: seven questions leave that clear.
     assert cells.rows[4][9].startswith("-3.10 [") and cells.rows[4][10] == "hurts"
     assert cells.rows[7][9].startswith("+0.10 [-") and cells.rows[7][10] == "open"
-    assert r"\textbf{$\surd$}" in latex.tabular(cells)
+    assert r"\textbf{$\surd$}" in latex.table(cells)
 
 
 CONVNEXT = [
