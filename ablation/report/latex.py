@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from ablation.analysis.tables import NO_NET
 from ablation.report.cells import Cells
 from ablation.text import readable, spelled_out
 
@@ -118,7 +119,7 @@ def _for_print(cells: Cells) -> tuple[list[str], list[list[str]], list[str]]:
 
 def _alignment(texts: Sequence[str]) -> str:
     """Returns how a column is set: numbers to the right, so that their digits stand below."""
-    filled = [text for text in texts if text]
+    filled = [text for text in texts if text not in ("", NO_NET)]
     return "r" if filled and all(map(_NUMBER.fullmatch, filled)) else "l"
 
 
