@@ -60,7 +60,8 @@ class Factor:
         usual: the level that this stands for, as "auto" does in each network for another.
         applies: for each architecture that has it, other parts and their levels, at all of which it
             changes something.
-        levels: for each architecture that has it, its levels there; none if any will do.
+        levels: for each architecture that has it, what tables call its levels there, by how each is
+            typed; none if any will do.
         elsewhere: its level where it changes nothing.
     """
 
@@ -70,7 +71,7 @@ class Factor:
     elsewhere: str
     usual: str = ""
     applies: dict[str, dict[str, set[str]]] = field(default_factory=dict)
-    levels: dict[str, set[str]] = field(default_factory=dict)
+    levels: dict[str, dict[str, Label]] = field(default_factory=dict)
 
     def first(self, known: Sequence[str]) -> str:
         """Returns which of some levels, in natural order, the others are compared with."""
@@ -98,7 +99,7 @@ class Factor:
             return level == ABSENT
         if level == ABSENT:
             return False
-        known = self.levels[arch]
+        known = self.levels[arch].values()
         conditions = self.applies[arch]
         if level == self.elsewhere and level not in known:
             there = [key for key in conditions if key in cell]
@@ -140,6 +141,12 @@ def spelled(level: Any) -> str:
     if level is None:
         return "null"
     return str(level).lower() if isinstance(level, bool) else str(level)
+
+
+def in_short(level: float) -> str:
+    """Returns a number as tables show it: 0, and not the 0.0 of its type, with all its digits."""
+    short = f"{level:g}"
+    return short if float(short) == level else spelled(level)
 
 
 def label(facts: Mapping[str, Any], level: Any) -> Label:
@@ -188,7 +195,7 @@ def of_parts(networks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[st
                 PARTS + name,
                 Factor(PARTS + name, facts["title"], reference, facts["elsewhere"], usual),
             )
-            factor.levels[arch] = {label(facts, level) for level in facts["levels"]}
+            factor.levels[arch] = {spelled(one): label(facts, one) for one in facts["levels"]}
             factor.applies[arch] = {
                 PARTS + key: {label(parts[key], level) for level in levels}
                 for key, levels in facts["applies"].items()

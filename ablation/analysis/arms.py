@@ -10,9 +10,9 @@ from ablation.analysis.comparison import (
     levels,
     protocol_of,
 )
-from ablation.designs import BLOCKS, Arm, Question, Space
+from ablation.designs import BLOCKS, Arm, Question, Space, once
 from ablation.designs.registry import DESIGNS
-from ablation.factors import PARTS, Factor, Label, spelled
+from ablation.factors import ABSENT, LAST, PARTS, Factor, Label, spelled
 from ablation.records import arm_names, store
 from ablation.records.asked import Planned
 from ablation.records.identity import switches_off
@@ -128,7 +128,7 @@ def arm_comparisons(
                 _stands_for(place, names, places, set(of_protocol["run"]), of_data)
                 for place, names in enumerate(planned.runs)
             ]
-            layout = _Arms(arms, merged, there, beside, parts, factors)
+            layout = _Arms(arms, questions, merged, there, beside, parts, factors)
             found.append(
                 Comparison(
                     str(dataset),
@@ -144,7 +144,7 @@ def arm_comparisons(
                     tuple(parts.values()),
                     planned.design,
                     tuple(layout.rows),
-                    tuple(layout.asked(questions)),
+                    tuple(layout.asked),
                     layout.unbuilt,
                 )
             )
@@ -172,6 +172,7 @@ class _Arms:
 
     Args:
         arms: of the design.
+        questions: that it asks of them.
         merged: for each arm the place of the one that stands for it.
         runs: with the place of the arm of each.
         beside: runs of the protocol that are none of the design's.
@@ -182,6 +183,7 @@ class _Arms:
     def __init__(
         self,
         arms: Sequence[Arm],
+        questions: Sequence[Question],
         merged: Sequence[int],
         runs: pd.DataFrame,
         beside: pd.DataFrame,
@@ -203,8 +205,12 @@ class _Arms:
             if len(levels := {arm.levels[key] for arm in arms}) == 2
             and any(switches_off(key, level) for level in levels)
         ]
-        self._stripped = next((arm for arm in arms if arm.role == "stripped"), None)
+        self._arch = runs["arch"].iloc[0]
         by_arm = dict(iter(runs.groupby("_arm", sort=False)))
+        # An arm that is a change of the reference and one factor added to the stripped arm is both.
+        additions: dict[int, str] = {}
+        for key, place in (one for question in questions for one in question.added):
+            additions.setdefault(merged[place], key)
         self._place: dict[int, int] = {}
         self.rows: list[ArmRow] = []
         self.unbuilt: dict[str, str] = {}
@@ -215,18 +221,20 @@ class _Arms:
                 self.unbuilt[arm.role] = str(of_arm["reason"].iloc[0])
             if merged[place] != place or refused:
                 continue
-            shown = {key: self._level(key, level, of_arm) for key, level in arm.levels.items()}
+            shown = self._shown(arm, of_arm)
             factor = self._title(arm.factor) if arm.factor else None
             text = self._name(arm, shown)
             name = Label(text, 1 + len(self.rows), True)
-            addition = self._as_addition(arm)
-            added = self._name(addition, shown) if addition else text
+            added = text
+            if arm.role == "changed" and place in additions:
+                added = self._name(Arm(arm.levels, "added", additions[place]), shown)
             self._place[place] = len(self.rows)
             titles = {self._title(key): level for key, level in shown.items()}
             switches = self._switches(arm, shown if len(of_arm) else None)
             keys = {self._title(key): key for key in shown}
             self.rows.append(ArmRow(name, arm.role, factor, titles, switches, keys, added))
         self._merged = [self._place.get(one) for one in merged]
+        self.asked = once(self._of_rows(questions))
         names = [self._place.get(place) for place in runs["_arm"]]
         kept = [place is not None for place in names]
         columns = [self.rows[place].name for place in names if place is not None]
@@ -243,14 +251,6 @@ class _Arms:
         if arm.factor is None:
             return arm_names.arm_name(arm, "", None, taken)
         return arm_names.arm_name(arm, self._title(arm.factor), shown[arm.factor], taken)
-
-    def _as_addition(self, arm: Arm) -> Arm | None:
-        """Returns a change of the reference as the addition to the stripped arm that it is too."""
-        if arm.role != "changed" or self._stripped is None:
-            return None
-        stripped = self._stripped.levels
-        added = [key for key, level in arm.levels.items() if level != stripped[key]]
-        return Arm(arm.levels, "added", added[0]) if len(added) == 1 else None
 
     def _targets(self, beside: pd.DataFrame, own: set[str]) -> Iterator[pd.DataFrame]:
         """Yields the runs of nets of other architectures, each as an arm to be reached."""
@@ -279,9 +279,8 @@ class _Arms:
                 found[self._title(key)] = not switches_off(key, level)
         return found
 
-    def asked(self, questions: Sequence[Question]) -> Iterator[Question]:
-        """Yields the questions of the arms that exist, each once, by the places of the rows."""
-        known = set()
+    def _of_rows(self, questions: Sequence[Question]) -> Iterator[Question]:
+        """Yields the questions of the arms that exist, by the places of the rows."""
         for question in questions:
             weights: dict[int, float] = {}
             places = [self._merged[place] for _, place in question.terms]
@@ -292,15 +291,32 @@ class _Arms:
                 weights[place] = weights.get(place, 0.0) + weight
             terms = tuple((weight, place) for place, weight in weights.items() if weight)
             # Where arms are one net, an interaction may come to a difference that is asked already.
-            if question.kind == "interaction" and len(terms) < 4:
+            if not terms or (question.kind == "interaction" and len(terms) < 4):
                 continue
-            if terms and frozenset(terms) not in known:
-                known.add(frozenset(terms))
-                yield Question(question.kind, terms)
+            added = ((key, self._merged[place]) for key, place in question.added)
+            named = tuple((self._title(key), place) for key, place in added if place is not None)
+            yield Question(question.kind, terms, named)
 
     def _title(self, key: str) -> str:
         return arm_names.title(key, self._keys, self._parts)
 
-    def _level(self, key: str, level: object, runs: pd.DataFrame) -> Label:
-        """Returns a level as the runs of an arm have it, or as it is typed if there are none."""
-        return arm_names.shown(runs[key].iloc[0] if len(runs) else level)
+    def _shown(self, arm: Arm, runs: pd.DataFrame) -> dict[str, Label]:
+        """Returns the levels of an arm as tables show them, from its runs if there are any."""
+        if len(runs):
+            return {key: arm_names.shown(runs[key].iloc[0]) for key in arm.levels}
+        return {key: self._expected(key, arm) for key in arm.levels}
+
+    def _expected(self, key: str, arm: Arm) -> Label:
+        """Returns how the runs of an arm will show a level."""
+        level, part = arm.levels[key], self._parts.get(key)
+        if part is None:
+            return arm_names.shown(level)
+        arch = spelled(arm.levels.get("arch", self._arch))
+        if arch not in part.applies:
+            return Label(ABSENT, LAST, True)
+        conditions = part.applies[arch]
+        inner = [other for other in conditions if other in arm.levels]
+        if any(self._expected(other, arm) not in conditions[other] for other in inner):
+            return Label(part.elsewhere)
+        typed = spelled(level)
+        return part.levels[arch].get(typed) or Label(typed, 1)

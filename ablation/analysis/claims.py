@@ -249,7 +249,7 @@ def _between_arms(
         whole = pd.concat(runs, ignore_index=True)
         whole = whole[whole["state"] != store.REFUSED]
         for held, level in fixed.items():
-            whole = whole[[_is(value, level) for value in _column(whole, held)]]
+            whole = whole[[_is(value, level) for value in _column(study, whole, held)]]
         own = whole[whole["column"].isin(names)]
         if own["column"].nunique() == len(names):
             # Two designs may have these arms, each with seeds of its own.
@@ -283,7 +283,7 @@ def _between_levels(
         raise UserError(f"{claim.text!r} compares {claims.short(key)} and holds it too.")
     runs = _with_controls(study)
     for held, level in fixed.items():
-        runs = runs[[_is(value, level) for value in _column(runs, held)]]
+        runs = runs[[_is(value, level) for value in _column(study, runs, held)]]
     sides = (one, claim.one.control), (other, claim.other.control)
     found = []
     for (dataset, _), group in runs.groupby(["dataset", "protocol"], sort=False):
@@ -375,7 +375,9 @@ def _several(study: Study, groups: Sequence[pd.DataFrame]) -> str:
         for name in own
         if name != "config.seed" and rows[name].map(_spelled).nunique() > 1
     ]
-    told = f"{keys[0]}={_spelled(_column(rows, keys[0]).iloc[0])}" if keys else "another study"
+    told = (
+        f"{keys[0]}={_spelled(_column(study, rows, keys[0]).iloc[0])}" if keys else "another study"
+    )
     return f"{len(groups)} tables have these arms; say which, such as at {told}"
 
 
@@ -391,8 +393,13 @@ def known_levels(study: Study) -> dict[str, list[str]]:
     return found
 
 
-def _column(runs: pd.DataFrame, key: str) -> pd.Series:
-    return runs[key] if key in runs else runs[level_column(key)]
+def _column(study: Study, runs: pd.DataFrame, key: str) -> pd.Series:
+    """Returns the levels of a factor, or what the configuration says of another key.
+
+    What a run was asked for is not what it reached, as of `epochs`, which a run has under both.
+    """
+    column = level_column(key)
+    return runs[key] if key in study.factors or column not in runs else runs[column]
 
 
 def _is(value: Any, level: str) -> bool:

@@ -300,7 +300,7 @@ def comparisons(
             if (of_protocol["state"] != store.REFUSED).any():
                 layout = _Layout(of_protocol, factors, parts, key)
                 found.append(layout.comparison(str(dataset), protocol, reference))
-    if reference and not any(one.reference for one in found):
+    if reference and found and not any(one.reference for one in found):
         known = levels(pd.concat([one.runs["column"] for one in found]))
         raise unknown_level(reference, key, known)
     return found

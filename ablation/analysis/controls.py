@@ -13,6 +13,7 @@ import pandas as pd
 
 from ablation.analysis.comparison import Comparison, ControlArm, once
 from ablation.analysis.effects import Effect, Question, answers
+from ablation.analysis.tables import NO_SCORE, note_of
 from ablation.designs.controls import CAPACITY, LESION, SHAM
 from ablation.factors import Label
 from ablation.records import store
@@ -200,13 +201,14 @@ def _of_arm(comparison: Comparison, cell: tuple) -> dict[str, Any]:
 def _scores(runs: pd.DataFrame) -> dict[str, Any]:
     complete = runs[runs["state"] == store.COMPLETE]
     scores = complete["score"].dropna()
-    broken = runs.loc[runs["state"] != store.COMPLETE, "state"].value_counts()
+    unscored = (runs["state"] == store.COMPLETE) & runs["score"].isna()
+    states = runs["state"].astype(object).mask(unscored, NO_SCORE)
     return {
         "trained": "",
         "mean": scores.mean(),
         "sd": scores.std(),
         "n": len(scores),
-        "note": ", ".join(f"{count} {state}" for state, count in broken.items()),
+        "note": note_of(states),
         "parameters": complete["trainable"].iloc[0] if len(complete) else math.nan,
         "runs": " ".join(runs["run"]),
     }

@@ -415,4 +415,6 @@ class Study:
             frame.insert(0, "protocol", str(one.protocol or ""))
             frame.insert(0, "dataset", one.dataset)
             parts.append(frame)
+        if not parts:  # As where no network could be built.
+            return pd.DataFrame(columns=["dataset", "protocol"])
         return pd.concat(parts, ignore_index=True)

@@ -66,7 +66,7 @@ def ablation_table(comparison: Comparison) -> pd.DataFrame:
                 column: by_seed[column].mean(),
                 f"{column} sd": by_seed[column].std(),
                 f"{column} n": len(scores),
-                f"{column} note": _note(states) if comparison.exists(row, column) else NO_NET,
+                f"{column} note": note_of(states) if comparison.exists(row, column) else NO_NET,
             }
         for column in others:
             difference = (by_seed[column] - by_seed[columns[0]]).dropna()
@@ -157,23 +157,21 @@ def interactions_table(comparison: Comparison) -> pd.DataFrame:
     `constant` and `verdict`.
     """
     found: dict[str, dict[str, Any]] = {}
-    twins: dict[str, dict[str, Any]] = {}
     by_seed = comparison.complete.pivot_table("score", "seed", "column", observed=True)
     for question, effect in zip(comparison.asked, comparison_effects(comparison), strict=False):
         if question.kind != "interaction":
             continue
-        added, base, reference, all_but = (comparison.arms[p] for _, p in question.terms)
-        there = {one.name for one in (added, base, reference, all_but)} <= set(by_seed.columns)
+        _, base, reference, _ = (comparison.arms[place].name for _, place in question.terms)
+        ends = {comparison.arms[place].name for weight, place in question.terms if weight > 0}
+        there = {base, reference, *ends} <= set(by_seed.columns)
         common = by_seed.reindex(effect.differences.index)  # So that the columns add up.
-        for rows, one, without in ((found, added, all_but), (twins, all_but, added)):
-            factors = [key for key, level in one.levels.items() if level != base.levels[key]]
-            if rows is twins and len(factors) != 1:
-                continue
-            pair = reference.name, without.name
-            rows[factors[0]] = {
-                "factor": factors[0],
-                "added": (common[one.name] - common[base.name]).mean() if there else math.nan,
-                "left_out": (common[pair[0]] - common[pair[1]]).mean() if there else math.nan,
+        for factor, place in question.added:
+            added = comparison.arms[place].name
+            (without,) = ends - {added}
+            found[factor] = {
+                "factor": factor,
+                "added": (common[added] - common[base]).mean() if there else math.nan,
+                "left_out": (common[reference] - common[without]).mean() if there else math.nan,
                 "interaction": effect.mean,
                 "low": effect.interval[0],
                 "high": effect.interval[1],
@@ -181,7 +179,6 @@ def interactions_table(comparison: Comparison) -> pd.DataFrame:
                 "constant": effect.constant,
                 "verdict": effect.verdict,
             }
-    found = twins | found
     return pd.DataFrame([found[key] for key in comparison.arms[0].levels if key in found])
 
 
@@ -275,7 +272,12 @@ def runs_table(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.reindex(columns=["run", "state", "reason", *judged, "seconds"])
 
 
-def _note(states: pd.Series) -> str:
+def note_of(states: pd.Series) -> str:
+    """Returns which runs of a cell have no number, in words.
+
+    Args:
+        states: of its runs, with `NO_SCORE` for one that is complete but lacks what a metric needs.
+    """
     if states.empty:
         return "missing"
     broken = states[states != store.COMPLETE].value_counts()

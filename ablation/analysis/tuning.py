@@ -122,13 +122,17 @@ def best(trials: Sequence[Trial]) -> int | None:
         trials: of one arm, of which every run has ended.
 
     Returns:
-        None if every run of every trial has failed.
+        None if every run of every trial has failed, but for those of networks that there are not.
+        If there is no such network with any value, the first.
     """
-    if all(trial.failed and not trial.refused for trial in trials):
+    able = [place for place, trial in enumerate(trials) if not trial.refused]
+    if not able:
+        return 0
+    if all(trials[place].failed for place in able):
         return None
     # min() and max() keep the first of equals.
     return max(
-        range(len(trials)),
+        able,
         key=lambda place: (trials[place].rank, -fmean(trials[place].losses or (math.inf,))),
     )
 

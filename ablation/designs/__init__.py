@@ -7,8 +7,8 @@ known before anything is trained.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ablation.config import UserError
@@ -65,10 +65,13 @@ class Question:
     Attributes:
         kind: such as "change", "step" or "interaction".
         terms: weights of arms; the answer is the sum of the arms' scores so weighted.
+        added: of an addition and of an interaction the factors that are added to a stripped arm,
+            each with the arm that has it alone.
     """
 
     kind: str
     terms: tuple[tuple[float, int], ...]
+    added: tuple[tuple[str, int], ...] = ()
 
 
 class Design(Protocol):
@@ -87,6 +90,19 @@ class Design(Protocol):
 def difference(kind: str, one: int, other: int) -> Question:
     """Returns the question how much more one arm scores than another."""
     return Question(kind, ((1.0, one), (-1.0, other)))
+
+
+def once(questions: Iterable[Question]) -> list[Question]:
+    """Returns each question once, though several ask for one difference, or for its opposite."""
+    found: dict[frozenset[tuple[float, int]], Question] = {}
+    for one in questions:
+        terms = frozenset(one.terms)
+        if frozenset((-weight, place) for weight, place in terms) in found:
+            continue
+        known = found.setdefault(terms, one)
+        of_others = tuple(added for added in one.added if added not in known.added)
+        found[terms] = replace(known, added=known.added + of_others)
+    return list(found.values())
 
 
 def with_reference(

@@ -3,7 +3,7 @@
 Stripped is the last level named of every factor, where the reference is the first.
 """
 
-from ablation.designs import Arm, Question, Space, difference
+from ablation.designs import Arm, Question, Space
 
 TITLE = "each part added alone"
 
@@ -20,4 +20,8 @@ def arms(space: Space) -> list[Arm]:
 
 def questions(space: Space) -> list[Question]:
     """Returns what each addition does to the stripped arm."""
-    return [difference("addition", place, 0) for place in range(1, len(arms(space)))]
+    return [
+        Question("addition", ((1.0, place), (-1.0, 0)), ((str(arm.factor), place),))
+        for place, arm in enumerate(arms(space))
+        if place
+    ]

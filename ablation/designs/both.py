@@ -3,7 +3,7 @@
 Where the two disagree, the parts do not add up: they interact.
 """
 
-from ablation.designs import Arm, Question, Space, add_one, leave_one_out
+from ablation.designs import Arm, Question, Space, add_one, leave_one_out, once
 
 TITLE = "each part left out, and added alone"
 
@@ -28,7 +28,11 @@ def questions(space: Space) -> list[Question]:
     for design in (leave_one_out, add_one):
         its_places = [places[tuple(arm.levels.items())] for arm in design.arms(space)]
         found += [
-            Question(one.kind, tuple((weight, its_places[i]) for weight, i in one.terms))
+            Question(
+                one.kind,
+                tuple((weight, its_places[i]) for weight, i in one.terms),
+                tuple((key, its_places[i]) for key, i in one.added),
+            )
             for one in design.questions(space)
         ]
     reference, stripped = space.reference, space.stripped
@@ -42,12 +46,7 @@ def questions(space: Space) -> list[Question]:
                 reference | {key: stripped[key]},
             )
         ]
-        found.append(Question("interaction", tuple(zip(_SIGNS, corners, strict=True))))
-    asked: dict[frozenset, Question] = {}
-    for question in found:
-        # With one factor or two, several of these are the same difference, or its opposite.
-        if len({place for _, place in question.terms}) == len(question.terms):
-            opposite = frozenset((-weight, place) for weight, place in question.terms)
-            if opposite not in asked:
-                asked.setdefault(frozenset(question.terms), question)
-    return list(asked.values())
+        terms = tuple(zip(_SIGNS, corners, strict=True))
+        found.append(Question("interaction", terms, ((key, corners[0]),)))
+    # With one factor or two, several of these are the same difference, or its opposite.
+    return once(one for one in found if len({at for _, at in one.terms}) == len(one.terms))

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from ablation.designs import Arm
-from ablation.factors import PARTS, Factor, Label, spelled
+from ablation.factors import PARTS, Factor, Label, in_short, spelled
 from ablation.records.identity import switches_off
 
 _FIRST = {"reference": "reference", "stripped": "stripped"}
@@ -26,9 +26,9 @@ def title(key: str, keys: Collection[str], parts: Mapping[str, Factor]) -> str:
 
 def shown(level: object) -> Label:
     """Returns a level as tables show it."""
-    if isinstance(level, float):
-        level = f"{level:g}"  # 0, and not the 0.0 of its type.
-    return level if isinstance(level, Label) else Label(spelled(level))
+    if isinstance(level, Label):
+        return level
+    return Label(in_short(level) if isinstance(level, float) else spelled(level))
 
 
 def arm_name(arm: Arm, named: str, level: Label | None, taken: Collection[str]) -> str:
@@ -54,4 +54,6 @@ def arm_name(arm: Arm, named: str, level: Label | None, taken: Collection[str]) 
         text = f"only {text.removeprefix('with ')}"
     elif arm.role == "rejected":
         text = f"{text} (not kept)"
-    return f"{named}: {text}" if text in taken else text
+    while text in taken:
+        text = f"{named}: {text}"
+    return text

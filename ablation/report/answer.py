@@ -65,7 +65,7 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
     found += untrained
     last = [*_exact(effects), *_looked(comparison, effects), *_over_images(images)]
     last += [*of_the_draw(comparison), *unanswered]
-    room = _SENTENCES_AT_MOST - len(last)
+    room = max(1, _SENTENCES_AT_MOST - len(last))
     # Whatever has to be said before it, an answer has one difference at least.
     found = [*before[: room - 1], *found][:room] + last
     return [f"{text[0].upper()}{text[1:]}" for text in found]
@@ -199,7 +199,7 @@ def _without_verdict(comparison: Comparison, effects: Sequence[Effect]) -> Itera
         "change": f"Against {_base(comparison, 'reference')}",
         "addition": f"Added to {_base(comparison, 'stripped')}",
         "step": f"Step by step from {_base(comparison, 'reference')}",
-        "total": "All steps together",
+        "total": f"All {_steps(comparison)}s together",
     }
     n = max(effect.n for effect in effects)
     for kind, head in heads.items():
@@ -221,6 +221,9 @@ def _without_verdict(comparison: Comparison, effects: Sequence[Effect]) -> Itera
             yield f"{_of_rows(pair, single)}."
         else:
             yield f"{_difference(first, single)}, the largest of {len(pair)} rows."
+    elif not comparison.arms:
+        mains = [effect for effect in effects if effect.kind == "main effect"]
+        yield from _averaged(mains, "" if n == 1 else _SINGLE)
     runs = comparison.complete
     cells = runs.groupby([*comparison.rows, "column"])
     seconds = cells["seconds"].median().sum()
@@ -260,15 +263,22 @@ def _of_grid(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]
                 f"{_counts(of_pair)}."
             )
     if len(pairs) > 2:
-        yield f"Of all {len(contrasts)} differences between levels {_counts(contrasts)}."
+        asked = sum(effect.kind == "contrast" for effect in comparison_effects(comparison))
+        judged = f", of which {len(contrasts)} can be judged," if len(contrasts) < asked else ""
+        yield f"Of all {asked} differences between levels{judged} {_counts(contrasts)}."
     if not contrasts:
-        for main in sorted(mains, key=lambda one: (not one.concludes, -abs(one.mean)))[:2]:
-            yield f"Averaged over what differs in nothing else, {_difference(main)}."
+        yield from _averaged(mains)
     interactions = [effect for effect in effects if effect.kind == "interaction"]
     told = [one for one in interactions if one.verdict in (LARGER, SMALLER)]
     for one in sorted(told, key=lambda effect: -abs(effect.mean))[:2]:
         yield _interaction(one)
     yield from _open([*contrasts, *mains, *interactions])
+
+
+def _averaged(mains: Sequence[Effect], single: str = _SINGLE) -> Iterator[str]:
+    """Yields the main effects that are told where no row has two levels beside each other."""
+    for main in sorted(mains, key=lambda one: (not one.concludes, -abs(one.mean)))[:2]:
+        yield f"Averaged over what differs in nothing else, {_difference(main, single)}."
 
 
 def _of_rows(effects: Sequence[Effect], single: str = _SINGLE) -> str:
@@ -285,7 +295,7 @@ def _of_design(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[st
     total = [effect for effect in effects if effect.kind == "total"]
     for one in total:
         steps = sum(arm.role == "step" for arm in comparison.arms)
-        what = "kept step" if any(arm.role == "rejected" for arm in comparison.arms) else "step"
+        what = _steps(comparison)
         moved = f"leave {base} the same" if _is_none(one) else f"take {base} {_moved(one)}"
         yield (
             f"The {counted(steps, what)} together {moved}{_in_brackets(one)}, over {_seeds([one])}."
@@ -309,6 +319,11 @@ def _of_design(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[st
         named = _shortly([f"{one.named('−')} {_size(one)}" for one in disagree])
         yield f"The parts do not add up, since alone they do not bring what they do last: {named}."
     yield from _open(effects)
+
+
+def _steps(comparison: Comparison) -> str:
+    """Returns what a step of those is called that make up the total."""
+    return "kept step" if any(arm.role == "rejected" for arm in comparison.arms) else "step"
 
 
 def _base(comparison: Comparison, role: str) -> str:

@@ -23,7 +23,7 @@ from ablation.analysis.tables import (
     totals,
     tuning_table,
 )
-from ablation.factors import spelled
+from ablation.factors import in_short, spelled
 from ablation.report import judged
 from ablation.targets import TARGETS
 from ablation.terminal import duration
@@ -341,7 +341,7 @@ def _value(value: Any) -> str:
     """Returns a value that was tried as it is typed, nothing for none."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return f"{value:g}" if isinstance(value, float) else spelled(value)
+    return in_short(value) if isinstance(value, float) else spelled(value)
 
 
 def _to_settle(effect: Effect) -> str:

@@ -15,6 +15,7 @@ import pandas as pd
 from ablation.analysis.audit import audit, spans
 from ablation.analysis.comparison import Comparison, levels
 from ablation.analysis.effects import Effect
+from ablation.analysis.per_image import OfImages
 from ablation.analysis.study import Study
 from ablation.analysis.tables import NO_NET, ablation_table, comparison_effects
 from ablation.data.kinds import Noun
@@ -32,18 +33,21 @@ resources, from what is stored of this study. Read them before you hand them in:
 of what was tried elsewhere."""
 
 
-def checklist(study: Study, comparisons: Sequence[Comparison]) -> str:
+def checklist(
+    study: Study, comparisons: Sequence[Comparison], images: Sequence[Sequence[OfImages]]
+) -> str:
     """Returns the answers in markdown.
 
     Args:
         study: the study.
         comparisons: that its report shows.
+        images: of each what the validation images say to its questions.
     """
     parts = [_HEAD, "## Statistical significance"]
-    for comparison in comparisons:
+    for comparison, of_images in zip(comparisons, images, strict=True):
         if len(comparisons) > 1:
             parts.append(f"### {line(notes.title(comparison))}")
-        parts.append(_listed(_statistics(comparison)))
+        parts.append(_listed(_statistics(comparison, of_images)))
     parts += ["## Compute resources", _listed(_compute(study))]
     return "\n\n".join(parts) + "\n"
 
@@ -52,12 +56,12 @@ def _listed(said: Iterator[tuple[str, str]]) -> str:
     return "\n".join(f"- **{question}** {line(text)}" for question, text in said)
 
 
-def _statistics(comparison: Comparison) -> Iterator[tuple[str, str]]:
+def _statistics(comparison: Comparison, images: Sequence[OfImages]) -> Iterator[tuple[str, str]]:
     effects = comparison_effects(comparison)
     metric = comparison.metric
     most = max((effect.n for effect in effects), default=0)
     yield "Are there error bars?", _error_bars(comparison, effects, most)
-    yield "Which factors of variability do they capture?", _variability(comparison, bool(effects))
+    yield "Which factors of variability do they capture?", _variability(comparison, effects, images)
     yield "How were they made?", _method(comparison, most)
     yield "What do they assume?", _assumptions(comparison, most)
     yield (
@@ -101,8 +105,9 @@ def _error_bars(comparison: Comparison, effects: Sequence[Effect], most: int) ->
         for count, note in zip(table[f"{column} n"], table[f"{column} note"], strict=True)
         if note != NO_NET
     }
-    counts = "no seed" if runs.empty else _range(sorted(seeds), "seed")
-    numbers = set(runs["seed"])
+    if runs.empty:
+        return "No run is complete."
+    counts, numbers = _range(sorted(seeds), "seed"), set(runs["seed"])
     seed = "seed" if len(numbers) == 1 else "seeds"
     bars = f"{counts} in each cell of the table ({seed} {spans(numbers)})."
     having = sum(not effect.constant and not math.isnan(effect.interval[0]) for effect in effects)
@@ -121,11 +126,15 @@ def _error_bars(comparison: Comparison, effects: Sequence[Effect], most: int) ->
     return f"{bars} Nothing was repeated, so no interval is given and nothing is claimed."
 
 
-def _variability(comparison: Comparison, is_asked: bool) -> str:
+def _variability(
+    comparison: Comparison, effects: Sequence[Effect], images: Sequence[OfImages]
+) -> str:
     """Returns what differs from seed to seed, and what does not."""
     runs, noun = comparison.complete, comparison.noun
+    if runs.empty:
+        return "No run is complete."
     augment = " and augmentation" if set(runs["config.dataset.augment"]) - {"none"} else ""
-    images = [
+    counts = [
         f"{_range(sorted(map(int, runs[key].dropna().unique())), noun.one)} to {what}"
         for key, what in (("train_images", "train"), ("val_images", "validate"))
         if runs[key].notna().any()
@@ -134,8 +143,8 @@ def _variability(comparison: Comparison, is_asked: bool) -> str:
     whose = "Not all runs have the same split" if split > 1 else "All runs have the same split"
     return (
         f"The seed, that is initial weights and order of the {noun.many}{augment}. {whose} "
-        f"({', '.join(images)}){_of_images(runs, noun, is_asked)}. Machine and versions stand "
-        "under compute."
+        f"({', '.join(counts)}){_of_images(runs, noun, images) if effects else ''}. Machine and "
+        "versions stand under compute."
     )
 
 
@@ -292,12 +301,12 @@ def _time(seconds: float) -> str:
     return f"{seconds / 3600:.2f} hours"
 
 
-def _of_images(runs: pd.DataFrame, noun: Noun, compares: bool) -> str:
+def _of_images(runs: pd.DataFrame, noun: Noun, images: Sequence[OfImages]) -> str:
     """Returns what is said of other images, as the end of a sentence."""
-    if not compares:
-        return ""
-    if runs.get("config.dataset.group", pd.Series(dtype=object)).notna().any():
-        return (
-            f"; what other {noun.many} would change is not given, because several are of one group"
-        )
-    return f"; what other {noun.many} would change is given apart, from the stored predictions"
+    head = f"; what other {noun.many} would change is"
+    if any(one.spread and not math.isnan(one.spread.over_images[0]) for one in images):
+        return f"{head} given apart, from the stored predictions"
+    of_groups = runs.get("config.dataset.group", pd.Series(dtype=object)).notna().any()
+    if of_groups or any(one.grouped for one in images):
+        return f"{head} not given, because several are of one group"
+    return f"{head} not given: it takes stored predictions and a metric that is a mean over them"

@@ -30,15 +30,22 @@ def sentences(comparison: Comparison) -> list[str]:
 
 def of_the_draw(comparison: Comparison) -> Iterator[str]:
     """Yields how large a difference the draw of the weights alone makes, where that is known."""
-    for control, effect in zip(comparison.controls, control_effects(comparison), strict=True):
-        if control.kind == SHAM:
-            yield from _sham(comparison, control, effect)
+    every = zip(comparison.controls, control_effects(comparison), strict=True)
+    shams = [(control, effect) for control, effect in every if control.kind == SHAM]
+    if not shams:
+        return
+    control, effect = max(shams, key=lambda one: abs(one[1].mean) if one[1].n else -1.0)
+    (text,) = _sham(comparison, control, effect)
+    if others := len(shams) - 1:
+        verb = "stands" if others == 1 else "stand"
+        text += f" {counted(others, 'more sham')} {verb} under {TITLE}."
+    yield text
 
 
 def _sham(comparison: Comparison, control: ControlArm, effect: Effect) -> Iterator[str]:
     name = cell_name(comparison, control.of)
     if not effect.n:
-        yield f"The sham of {name} has no complete run beside one of {name}."
+        yield f"No seed has a score of both {name} and its sham."
         return
     if is_of_one_start(comparison, control):
         yield (
@@ -65,7 +72,7 @@ def _capacity(comparison: Comparison, control: ControlArm, effect: Effect) -> It
     if as_it_is.n:
         text += f" and differs from it by {_size(as_it_is)}"
     how = f"{facts['part']}={facts['level']}, {100 * (parameters - target) / target:+.1f} %"
-    said = _size(effect) if effect.n else "an unknown amount, for no pair is complete"
+    said = _size(effect) if effect.n else "an unknown amount, for no seed has a score of both"
     text += f"; widened to as many ({how}) it differs by {said}"
     if abs(parameters - target) > 0.01 * target:
         text += ". No width comes closer than that, so the counts are not equal"
@@ -76,12 +83,15 @@ def _lesion(comparison: Comparison, control: ControlArm, effect: Effect) -> Iter
     name, full = cell_name(comparison, control.of), cell_name(comparison, control.against)
     if not effect.n:
         reasons = [one for one in control.runs["reason"].unique() if one]
-        yield f"Lesion: {full} cannot be made {name} after training ({'; '.join(reasons)})."
+        if reasons:
+            yield f"Lesion: {full} cannot be made {name} after training ({'; '.join(reasons)})."
+        else:
+            yield f"Lesion: no seed has a score of both {full} and it made {name} after training."
         return
     trained = arm_effect(comparison, control.of, control.against)
     text = f"Ablated, trained so from the start, {name} differs from {full} by {_size(trained)}"
     if not trained.n:
-        text = f"{name} has no complete run to compare with"
+        text = f"{name} has no score to compare with"
     yield (
         f"{text}; lesioned, that is switched off in the trained {full} and not retrained, by "
         f"{_size(effect)}."

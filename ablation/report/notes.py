@@ -193,12 +193,14 @@ def equal_tuning(found: EqualTuning | None) -> list[Note]:
         return []
     metric, least = found.target.of_epochs, found.target.worst
     worst = "infinite" if math.isinf(least) else "0 %" if metric.is_share else f"{least:g}"
+    # What is not equal says otherwise, if it is not so.
+    apart = "; no run of the table has one of their seeds" if found.passes else ""
     tried = "; ".join(f"{key} {', '.join(values)}" for key, values in found.grid.items())
     text = (
         f"({counted(found.arms, 'arm')}: {tried}; {counted(found.seeds, 'tuning seed')}, "
         f"{counted(found.epochs, 'epoch')}). Tuning runs train on {100 * (1 - found.share):.3g} % "
         f"of the training data and are judged by the other {100 * found.share:.3g} %, never by "
-        "validation data; no run of the table has one of their seeds. Chosen is the "
+        f"validation data{apart}. Chosen is the "
         f"{'highest' if metric.higher_is_better else 'lowest'} mean "
         f"{judged.name(metric)}, of several the one with the lowest mean loss, of these the one "
         f"named first; a run that failed or diverged counts as {worst}."
@@ -347,7 +349,8 @@ def _without_pairs(comparison: Comparison) -> list[Note]:
 def sentences(found: Sequence[Effect]) -> list[str]:
     """Returns one sentence for each effect; with one seed a cell only for what is no average."""
     averages = ("main effect", "interaction")
-    told = [one for one in found if one.kind not in averages] if alone(found) else found
+    of_cells = [one for one in found if one.kind not in averages]
+    told = of_cells if alone(found) and of_cells else found
     lines = [effect.sentence() for effect in foremost(told, _TOLD_AT_MOST)]
     if len(told) > _TOLD_AT_MOST:
         table = "CSV file" if alone(found) else "table"

@@ -56,7 +56,8 @@ _KINDS = (
     *("images", "interactions", "loss", "shares", "predictions", "responses", "tuning"),
     *(target.tracked for target in TARGETS.values()),
 )
-_OWN = re.compile(rf"({'|'.join(_KINDS)})-.*\.(csv|png|svg|tex)")
+_CLAIMS = "claims.csv"
+_OWN = re.compile(rf"({'|'.join(_KINDS)})-.*\.(csv|png|svg|tex)|{_CLAIMS}")
 
 
 Pictures = Sequence[Sequence[Picture]]
@@ -104,8 +105,8 @@ def write_report(
         files["history.csv"] = _csv(study.history)
         if claims.answers:
             said = cells.claim_cells(claims)
-            files["claims.csv"] = _csv(pd.DataFrame(said.rows, columns=said.header))
-        files["checklist.md"] = checklist(study, found).encode()
+            files[_CLAIMS] = _csv(pd.DataFrame(said.rows, columns=said.header))
+        files["checklist.md"] = checklist(study, found, images).encode()
         _replace(directory / _FOLDER, files)
         store.write_text(
             directory / _MARKDOWN,

@@ -1,5 +1,6 @@
 """The arms of a design, from stored runs."""
 
+import math
 import shutil
 from dataclasses import replace
 
@@ -427,3 +428,76 @@ def test_a_net_beside_a_design_is_a_row(stored_design, stored_run):
         stored_run("arch=56", f"seed={seed}")
     comparison, _ = _effects(study, "leave_one_out")
     assert comparison.columns[-1] == "56"
+
+
+_BOTH = {"parts.plain": [False, True], "parts.se": [True, False], "parts.norm": ["batch", "group"]}
+
+
+def _of_both(levels, seed):
+    residual = not levels["parts.plain"]
+    score = 0.5 + 0.2 * residual + 0.03 * levels["parts.se"] * (1 + residual)
+    return score + 0.05 * (levels["parts.norm"] == "batch") + 0.001 * seed
+
+
+def test_an_arm_without_runs_takes_no_interaction_of_another_factor(stored_design):
+    # Without the sixth, which only has se.
+    study = stored_design("both", _BOTH, _of_both, "arch=20", seeds=range(3), without=[6])
+    (comparison,) = load(study).comparisons()
+    assert comparison.columns[5:] == ["only residual", "only se", "only norm: batch"]
+    table = tables.interactions_table(comparison).set_index("factor")
+    assert list(table.index) == ["net", "se", "norm"]
+    assert table.loc["net", ["added", "left_out"]].tolist() == pytest.approx([0.2, 0.23])
+    assert table.loc["norm", ["added", "left_out"]].tolist() == pytest.approx([0.05, 0.05])
+    assert table.loc["se", "pairs"] == 0 and math.isnan(table.loc["se", "added"])
+
+
+def test_an_arm_without_runs_is_called_what_its_runs_will_be(stored_design):
+    named = {"parts.plain": [False, True], "parts.shortcut": ["zero_pad", "projection"]}
+    named["parts.se"] = [False, True]
+
+    def score(levels, seed):
+        return 0.5 + 0.1 * levels["parts.se"] + 0.001 * seed
+
+    study = stored_design("leave_one_out", named, score, "arch=20", seeds=range(3), without=[1, 2])
+    (comparison,) = load(study).comparisons()
+    assert comparison.columns == ["reference", "plain", "projection", "with se"]
+    shown = [arm.levels for arm in comparison.arms]
+    assert shown[1]["net"] == "plain"
+    assert shown[1]["shortcut"] == "none"  # A plain net has none, whatever is asked for.
+
+
+@pytest.mark.parametrize("first", ["parts.plain", "parts.shortcut"])
+def test_a_part_within_another_hides_no_name_of_what_is_added(stored_design, first):
+    named = {"parts.plain": [False, True], "parts.shortcut": ["projection", "zero_pad"]}
+    named = {first: named[first]} | named | {"parts.se": [True, False]}
+
+    def score(levels, seed):
+        residual = not levels["parts.plain"]
+        projected = residual and levels["parts.shortcut"] == "projection"
+        return 0.5 + 0.2 * residual + 0.03 * levels["parts.se"] + 0.05 * projected + 0.001 * seed
+
+    (comparison,) = load(
+        stored_design("both", named, score, "arch=20", seeds=range(3))
+    ).comparisons()
+    effects = tables.comparison_effects(comparison)
+    added = {one.minuend: one.mean for one in effects if one.kind == "addition"}
+    assert added == pytest.approx({"only residual": 0.2, "only se": 0.03})
+    table = tables.interactions_table(comparison).set_index("factor")
+    assert table.loc["net", ["added", "left_out"]].tolist() == pytest.approx([0.2, 0.25])
+    assert table.loc["se", ["added", "left_out"]].tolist() == pytest.approx([0.03, 0.03])
+    assert set(table.index) == {"net", "se"}
+
+
+def test_levels_that_differ_in_the_last_digit_are_arms_of_their_own(stored_design):
+    rates = {0.1: 0.5, 0.10000001: 0.6, 0.10000002: 0.7, 0.10000003: 0.8}
+    study = stored_design(
+        "leave_one_out",
+        {"recipe.learning_rate": list(rates)},
+        lambda levels, seed: rates[levels["recipe.learning_rate"]] + 0.001 * seed,
+        "arch=20",
+        seeds=range(3),
+    )
+    (comparison,) = load(study).comparisons()
+    means = comparison.complete.groupby("column", observed=True)["score"].mean()
+    assert sorted(means) == pytest.approx([score + 0.001 for score in rates.values()])
+    assert "learning_rate: 0.10000003" in comparison.columns

@@ -268,3 +268,21 @@ def test_a_metric_that_cannot_be_had_any_more_leaves_its_claims_open(study, tmp_
     study()
     (answer,) = claimed(load(folder)).answers
     assert answer.verdict == OPEN and "gone.py" in answer.reason
+
+
+@pytest.mark.parametrize("others", [(), (9,)])
+def test_epochs_are_held_by_what_was_asked_for_though_a_run_failed(stored_run, tmp_path, others):
+    for epochs in (5, *others):
+        for seed in range(7):
+            for plain, score in (("true", 0.5), ("false", 0.6)):
+                failed = (seed, plain, epochs) == (6, "true", 5)
+                words = f"plain={plain}", f"seed={seed}", f"epochs={epochs}"
+                state = store.FAILED if failed else store.COMPLETE
+                spread = 0.001 * (seed * 7 % 5) * (1 + (plain == "true"))
+                stored_run("arch=20", *words, val_accuracy=score + spread, state=state)
+    _write(tmp_path / "main", "residual > plain at epochs=5", "residual > plain")
+    said = _said(tmp_path / "main")
+    held = said["residual > plain at epochs=5"]
+    assert (held.verdict, held.effect.n) == (HOLDS, 6)
+    if others:
+        assert said["residual > plain"].reason.endswith(("epochs=5", "epochs=9"))

@@ -16,6 +16,7 @@ from ablation.export.exported import exported
 from ablation.records import asked, controls, store
 from ablation.records.controls import Control
 from ablation.report.cells import arm_cells, control_cells
+from ablation.report.controls import sentences
 from ablation.report.write import write_report
 
 SEEDS = (0, 1, 2, 3)
@@ -211,7 +212,7 @@ def test_a_failed_sham_is_said_and_takes_nothing_from_the_arms(study):
     (comparison,) = load(folder).comparisons()
     assert len(audit(comparison).holes) == len(SEEDS)
     write_report(folder)
-    said = "The sham of reference has no complete run beside one of reference."
+    said = "No seed has a score of both reference and its sham."
     assert said in (folder / "report.md").read_text()
     assert len(arms_table(comparison)) == 3
 
@@ -317,3 +318,29 @@ def test_too_few_seeds_for_an_interval_are_not_called_no_spread(study):
     said = [row[-1] for row in control_cells(comparison).rows]
     assert "(n=4, too few seeds for an interval)" in said[-1]
     assert "(n=4, too few seeds for an interval)" in " ".join(arm_cells(comparison).rows[1])
+
+
+def test_controls_without_a_score_by_a_metric_are_not_called_failed(stored_run, tmp_path):
+    beside = []
+    for seed in range(3):
+        runs = {
+            plain: stored_run("arch=20", f"plain={plain}", f"seed={seed}", val_accuracy=0.5)
+            for plain in ("true", "false")
+        }
+        sham = stored_run("arch=20", "plain=true", f"seed={seed}", "draw=1", val_accuracy=0.49)
+        beside.append(Control("sham", sham.name, runs["true"].name))
+        lesion = runs["false"] / "lesions" / "abcdef01"
+        lesion.mkdir(parents=True)
+        store.write_json(lesion / "result.json", {"val_accuracy": 0.2, "val_loss": 3.0})
+        full = runs["false"].name
+        name = f"{full}/lesions/abcdef01"
+        beside.append(Control("lesion", name, runs["true"].name, {"against": full}))
+    folder = tmp_path / "main"
+    asked.add(folder, ["parts.plain"])
+    controls.put(folder, beside)
+    (comparison,) = load(folder).measured("log_loss").comparisons()  # Which wants predictions.
+    said = sentences(comparison)
+    assert "No seed has a score of both plain and its sham." in said
+    assert "Lesion: no seed has a score of both residual and it made plain after training." in said
+    notes = controls_table(comparison)["note"]
+    assert set(notes) == {"3 without a score"}

@@ -216,3 +216,13 @@ def test_a_run_that_saw_no_images_takes_none_of_another_size(size, alone, stored
     assert list(of_size["fingerprint"].dropna().unique()) == known
     (found,) = loaded.comparisons()
     assert found.columns == ["8", "16"]
+
+
+def test_where_no_network_could_be_built_there_are_tables_without_rows(stored_run, tmp_path, cli):
+    for plain in ("true", "false"):
+        stored_run("arch=20", f"plain={plain}", state=store.REFUSED, reason="no such network")
+    study = reading.load(tmp_path / "main")
+    assert study.table().empty and study.effects().empty
+    assert study.comparisons(reference="plain") == []
+    done = cli("main", "report.reference=plain", cwd=tmp_path, module="ablation.report")
+    assert done.returncode == 0 and "Traceback" not in done.stderr

@@ -1,6 +1,7 @@
 """Which value is chosen, and what choosing fairly does to a comparison."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,11 @@ def test_a_trial_that_diverged_is_worse_than_one_that_learned_nothing():
 def test_nothing_is_chosen_where_every_run_failed():
     diverged = _trial(1, 0.0, losses=(math.inf,), failures=1)
     assert best([diverged, diverged]) is None
+    # Where there is no such network nothing was tried: what was, counts.
+    refused = replace(diverged, failures=("refused: why",), refused=True)
+    assert best([refused, diverged]) is None
+    assert best([refused, _trial(0.1, 0.0), diverged]) == 1
+    assert best([refused, refused]) == 0
 
 
 def test_a_run_that_failed_has_the_skill_of_chance(stored_run, tmp_path):

@@ -10,7 +10,9 @@ from ablation.analysis.per_image import images_table, of_images
 from ablation.analysis.reading import load
 from ablation.analysis.tables import arms_table, comparison_effects
 from ablation.config import ReportConfig
-from ablation.records import asked, store
+from ablation.records import asked, controls, store
+from ablation.records.asked import Planned
+from ablation.records.controls import Control
 from ablation.records.predictions import packed
 from ablation.report import notes
 from ablation.report.answer import answer
@@ -24,6 +26,11 @@ def _answer(study, margin=None, **options):
     loaded = loaded.measured("accuracy", margin)
     (comparison,) = loaded.comparisons(**options)
     return " ".join(answer(comparison))
+
+
+def _checklist(study):
+    found = study.comparisons()
+    return checklist(study, found, [of_images(study, one) for one in found])
 
 
 @pytest.fixture
@@ -228,7 +235,7 @@ def test_the_checklist_knows_what_is_missing(stored_run, tmp_path):
     stored_run("arch=20", "plain=false")
     stored_run("arch=20", "plain=false", "seed=1", state="failed", reason="broken")
     study = load(tmp_path / "main")
-    text = checklist(study, study.comparisons())
+    text = _checklist(study)
     assert "1 to 2 seeds in each cell of the table" in text
     assert "Yes, and it is in no mean: arch 20, residual, seed 1: failed (broken)." in text
 
@@ -240,7 +247,7 @@ def test_the_checklist_does_not_call_two_splits_one(stored_run, tmp_path):
             stored_run(*words, data=data)
     asked.add(tmp_path / "main", ["dataset.train_split"])
     study = load(tmp_path / "main")
-    assert "Not all runs have the same split" in checklist(study, study.comparisons())
+    assert "Not all runs have the same split" in _checklist(study)
 
 
 def test_what_is_open_says_what_would_settle_it(grid):
@@ -542,12 +549,97 @@ def test_seeds_that_arms_do_not_share_are_not_called_one_each(stored_run, tmp_pa
             stored_run("arch=20", f"plain={plain}", f"seed={seed}", val_accuracy=0.1 * seed + 0.3)
     assert "One seed in common: " in _answer(tmp_path / "main")
     study = load(tmp_path / "main")
-    assert "have more than one seed in common" in checklist(study, study.comparisons())
+    assert "have more than one seed in common" in _checklist(study)
 
 
 def test_of_one_arm_no_question_is_answered(stored_run, tmp_path):
     for seed in range(3):
         stored_run("arch=20", "plain=true", f"seed={seed}")
     study = load(tmp_path / "main")
-    text = checklist(study, study.comparisons())
+    text = _checklist(study)
     assert "3 seeds in each cell" in text and "Nothing is compared, so no interval" in text
+
+
+def test_an_answer_has_a_difference_however_many_shams_stand_beside(stored_run, tmp_path):
+    shams = []
+    for seed in range(3):
+        for place, arch in enumerate(("20", "32", "44", "56", "110")):
+            for plain in ("true", "false"):
+                spread = 0.002 * (seed * (place + 2) * 7 % 5)
+                score = 0.5 + 0.2 * (plain == "false") + 0.01 * place + spread
+                words = f"arch={arch}", f"plain={plain}", f"seed={seed}"
+                run = stored_run(*words, val_accuracy=score)
+            draw = 0.003 * (place + 1) * (seed - 1) + (0.05 if arch == "44" else 0)
+            sham = stored_run(*words, "draw=1", val_accuracy=score + draw)
+            shams.append(Control("sham", sham.name, run.name))
+    asked.add(tmp_path / "main", ["arch", "parts.plain"])
+    controls.put(tmp_path / "main", shams)
+    (comparison,) = load(tmp_path / "main").comparisons()
+    found = answer(comparison)
+    assert len(found) <= 6
+    assert "with residual is 20.00 points higher" in found[0]
+    (of_the_draw,) = [text for text in found if text.startswith("By the draw")]
+    assert "residual at arch 44 changes by" in of_the_draw  # The largest of them.
+    assert of_the_draw.endswith("4 more shams stand under Controls.")
+
+
+def test_all_differences_are_those_that_are_asked_not_those_that_have_an_answer(
+    stored_run, tmp_path
+):
+    for seed in range(3):
+        for arch in ("20", "56"):
+            for place, norm in enumerate(("batch", "group", "none", "layer")):
+                state = store.FAILED if (arch, norm) == ("56", "none") else store.COMPLETE
+                score = 0.5 + 0.05 * place + 0.01 * (seed * (place + 3) * 7 % 5)
+                words = f"arch={arch}", f"parts.norm={norm}", f"seed={seed}"
+                stored_run(*words, val_accuracy=score, state=state)
+    said = _answer(tmp_path / "main")
+    assert "Of all 6 differences between levels, of which 5 can be judged, " in said
+
+
+@pytest.mark.parametrize(("rejected", "steps"), [(("parts.se",), "kept steps"), ((), "steps")])
+def test_one_seed_of_steps_says_whether_all_were_kept(stored_design, rejected, steps):
+    named = {"parts.plain": [True, False], "parts.norm": ["batch", "group"]}
+    named["parts.se"] = [False, True]
+    study = stored_design("cumulative", named, _of_parts, "arch=20", rejected=rejected)
+    assert f"All {steps} together: " in _answer(study)
+
+
+def _of_parts(levels, seed):
+    score = 0.5 + 0.1 * (not levels["parts.plain"]) - 0.3 * levels["parts.se"]
+    return score + 0.02 * (levels.get("parts.norm") == "group") + 0.001 * seed
+
+
+def test_where_no_row_has_two_levels_one_seed_says_what_they_do_on_average(stored_run, tmp_path):
+    study = tmp_path / "main"
+    for plain, rates in (("true", (0.1, 0.01)), ("false", (0.03, 0.02))):
+        names = []
+        for rate in rates:
+            words = "arch=20", f"plain={plain}", f"recipe.learning_rate={rate}"
+            names.append((stored_run(*words, val_accuracy=0.5 + rate).name,))
+        fixed = {"arch": "20", "parts.plain": plain == "true"}
+        plan = Planned("grid", {"recipe.learning_rate": rates}, (), fixed, tuple(names))
+        asked.add(study, ["recipe.learning_rate"], {}, plan)
+    (comparison,) = load(study).comparisons()
+    effects = comparison_effects(comparison)
+    said = _answer(study)
+    assert effects and {effect.kind for effect in effects} <= {"main effect", "interaction"}
+    assert "9.00 points" in said
+    assert notes.sentences(effects)
+
+
+def test_the_checklist_gives_other_images_only_where_it_has_them(stored_run, tmp_path):
+    for plain in ("true", "false"):
+        for seed in range(3):
+            stored_run("arch=20", f"plain={plain}", f"seed={seed}", val_accuracy=0.5 + 0.1 * seed)
+    text = _checklist(load(tmp_path / "main"))
+    assert "is not given: it takes stored predictions" in text
+    assert "is given apart" not in text
+
+
+def test_a_checklist_of_runs_that_all_failed_counts_no_seeds(stored_run, tmp_path):
+    for plain in ("true", "false"):
+        stored_run("arch=20", f"plain={plain}", state=store.FAILED, reason="boom")
+    text = _checklist(load(tmp_path / "main"))
+    assert text.count("No run is complete.") == 2
+    assert "()" not in text and "(seeds )" not in text

@@ -150,3 +150,16 @@ def test_what_a_killed_report_was_writing_is_removed_and_nothing_else(stored_run
         (folder / name).write_text("half")
     write_report(folder)
     assert [(folder / name).exists() for name in names] == [False, False, True]
+
+
+def test_the_claims_go_from_the_report_with_their_file(stored_run, tmp_path):
+    for plain in ("true", "false"):
+        stored_run("arch=20", f"plain={plain}")
+    claims = tmp_path / "main" / "claims.yaml"
+    claims.write_text("- residual > plain\n")
+    table = tmp_path / "main" / "report" / "claims.csv"
+    write_report(tmp_path / "main")
+    assert table.exists()
+    claims.unlink()
+    write_report(tmp_path / "main")
+    assert not table.exists()
