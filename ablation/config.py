@@ -3,6 +3,7 @@
 `conf/` holds what a study sets; `validation` says what is out of range. No TensorFlow.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -179,6 +180,14 @@ class ReportConfig:
     sort: str = "named"
     contrast: str | None = None
     reference: str | None = None
+
+
+def check_margin(margin: object) -> None:
+    """Raises UserError unless a margin is a positive number, or None."""
+    if margin is None:
+        return
+    if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 < margin < math.inf:
+        raise UserError(f"report.margin={margin} must be a positive number, or null for none.")
 
 
 @dataclass

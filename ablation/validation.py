@@ -30,6 +30,7 @@ from ablation.config import (
     RecipeConfig,
     ReportConfig,
     UserError,
+    check_margin,
     expanded,
     first_line,
     flatten,
@@ -136,10 +137,7 @@ def check_report(options: ReportConfig) -> None:
     if options.design is not None:
         _one_of("report.design", options.design, tuple(DESIGNS))
     _one_of("report.sort", options.sort, SORTS)
-    if options.margin is not None and not 0 < options.margin < math.inf:
-        raise UserError(
-            f"report.margin={options.margin} must be a positive number, or null for none."
-        )
+    check_margin(options.margin)
     if options.design not in (None, GRID) and (options.contrast or options.reference):
         raise UserError("report.contrast and report.reference are for report.design=grid.")
     if options.metric is not None:

@@ -6,27 +6,30 @@ from collections.abc import Sequence
 from typing import Any
 
 from ablation.analysis.comparison import Comparison
+from ablation.designs.registry import GRID
 from ablation.records import asked
 from ablation.records.asked import Planned
 
 
-def to_be(comparison: Comparison, grids: Sequence[Planned]) -> frozenset[tuple] | None:
+def to_be(comparison: Comparison, plans: Sequence[Planned]) -> frozenset[tuple] | None:
     """Returns the rows and columns that commands have asked for, None if all are.
 
     Each command's grid is every combination of its own levels. What only the levels of several
-    commands make together, nobody has asked for. Runs of no command's grid, such as those that were
-    typed one by one, are joined with every grid, since nobody has said how far theirs goes.
+    commands make together, nobody has asked for, and where designs of arms alone have asked, there
+    is no more than their arms. Runs of no command's grid, such as those that were typed one by one,
+    are joined with every grid, since nobody has said how far theirs goes.
 
     Args:
         comparison: of a grid.
-        grids: that commands have asked for.
+        plans: what commands have asked for.
     """
     names = [*comparison.rows, "column"]
     runs = comparison.runs
     cells = dict(zip(runs["run"], runs[names].itertuples(index=False, name=None), strict=True))
-    there = [grid for grid in grids if not asked.run_names([grid]).isdisjoint(cells)]
+    asking = [one for one in plans if not asked.run_names([one]).isdisjoint(cells)]
+    there = [one for one in asking if one.design == GRID]
     if not there:
-        return None
+        return frozenset(cells.values()) if asked.run_names(asking).issuperset(cells) else None
     keys = [_keys(comparison, name) for name in names]
     # As runs call what was typed, so that a level is known by those of other commands too.
     shown: dict[tuple[int, tuple], set[Any]] = defaultdict(set)

@@ -290,10 +290,7 @@ def comparisons(
     Raises:
         UserError: the contrast is no factor of the study, or no run has the reference.
     """
-    if contrast:
-        key = find_factor(contrast, factors)
-    else:
-        key = usual_contrast(_varying_parts(runs, parts), _varying_within_data(runs, factors))
+    key = find_factor(contrast, factors) if contrast else usual_factor(runs, factors, parts)
     found = []
     for dataset, of_dataset in runs.groupby("dataset", sort=False):
         for of_protocol, protocol in protocol_of(of_dataset, factors):
@@ -304,6 +301,11 @@ def comparisons(
         known = levels(pd.concat([one.runs["column"] for one in found]))
         raise unknown_level(reference, key, known)
     return found
+
+
+def usual_factor(runs: pd.DataFrame, factors: Sequence[str], parts: Mapping[str, Factor]) -> str:
+    """Returns the key of the factor whose levels are compared if nobody names one."""
+    return usual_contrast(_varying_parts(runs, parts), _varying_within_data(runs, factors))
 
 
 def protocol_of(

@@ -31,6 +31,9 @@ TRAINED = {
 
 ABLATED = "ablated: trained without it"
 
+_NO_LESION = "not possible"
+"""What a lesion is that no trained network has the values for; its function refused nothing."""
+
 CONTROL_COLUMNS = (
     "control",
     "arm",
@@ -157,7 +160,9 @@ def controls_table(comparison: Comparison) -> pd.DataFrame:
         of_arm = blocks.setdefault(control.against, {}).setdefault(control.of, [])
         how = TRAINED[control.kind].format_map(control.facts)
         head = {"control": control.kind, "arm": control.name, "trained": how}
-        of_arm.append(_scores(control.runs) | head | _held(comparison, control.against, effect))
+        of_arm.append(
+            _scores(control.runs, control.kind) | head | _held(comparison, control.against, effect)
+        )
     records: list[dict[str, Any]] = []
     for against, by_arm in blocks.items():
         records.append(_of_arm(comparison, against))
@@ -198,7 +203,7 @@ def _of_arm(comparison: Comparison, cell: tuple) -> dict[str, Any]:
     return head | _scores(comparison.runs[there]) | nothing | {"pairs": 0, "constant": False}
 
 
-def _scores(runs: pd.DataFrame) -> dict[str, Any]:
+def _scores(runs: pd.DataFrame, kind: str = "") -> dict[str, Any]:
     complete = runs[runs["state"] == store.COMPLETE]
     scores = complete["score"].dropna()
     unscored = (runs["state"] == store.COMPLETE) & runs["score"].isna()
@@ -208,7 +213,7 @@ def _scores(runs: pd.DataFrame) -> dict[str, Any]:
         "mean": scores.mean(),
         "sd": scores.std(),
         "n": len(scores),
-        "note": note_of(states),
+        "note": note_of(states.replace(store.REFUSED, _NO_LESION) if kind == LESION else states),
         "parameters": complete["trainable"].iloc[0] if len(complete) else math.nan,
         "runs": " ".join(runs["run"]),
     }

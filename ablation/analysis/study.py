@@ -17,13 +17,14 @@ from ablation.analysis.comparison import (
     Comparison,
     comparisons,
     levels,
+    usual_factor,
 )
 from ablation.analysis.controls import of_comparison
 from ablation.analysis.metrics import Metric
 from ablation.analysis.tuning import ArmTuning
-from ablation.config import UserError, first_line
-from ablation.designs.registry import GRID
-from ablation.factors import Factor
+from ablation.config import UserError, check_margin, first_line
+from ablation.designs.registry import DESIGNS, GRID
+from ablation.factors import Factor, find_factor, spelled
 from ablation.records import asked, store
 from ablation.records.asked import Looked, Planned
 from ablation.records.controls import Control
@@ -31,7 +32,7 @@ from ablation.records.predictions import Predictions
 from ablation.targets import CLASSES, all_metrics, check_metric, find_metric
 from ablation.targets.common import Target
 from ablation.terminal import counted
-from ablation.text import file_name
+from ablation.text import did_you_mean, file_name
 
 _STANDING = ("chance", "by_chance", "val_counts")
 
@@ -136,9 +137,10 @@ class Study:
             margin: below which a difference does not matter, in the unit in which tables show it.
 
         Raises:
-            UserError: there is no such metric, it is not for these labels, or the user's own does
-                not work.
+            UserError: there is no such metric, it is not for these labels, the user's own does not
+                work, or the margin is no positive number.
         """
+        check_margin(margin)
         is_own = name is not None and name not in all_metrics()
         own = find_metric(name) if name is not None and is_own else None
         whole = replace(self, measure=name, own_metric=own, margin=margin)
@@ -236,13 +238,20 @@ class Study:
 
         Args:
             contrast: of a grid; see `comparison.comparisons`.
-            reference: of a grid.
+            reference: of a grid; "null" is that level of the contrast, if it has it.
             design: whose arms are shown; by default the widest that the runs fill among those that
                 commands have asked for, a grid where a contrast or reference is given.
 
         Raises:
-            UserError: no factor has two levels, so that the design has no arms.
+            UserError: the design is not known, no factor has two levels, so that it has no arms, or
+                none of them has a run.
         """
+        if design is not None and design not in DESIGNS:
+            raise UserError(f"design={design} is not known. Allowed: {', '.join(DESIGNS)}.")
+        if reference is not None:
+            reference = spelled(reference)
+            if reference == spelled(None) and not self._has_null(contrast):
+                reference = None
         found = self._comparisons(contrast, reference, design)
         return [
             replace(
@@ -251,13 +260,21 @@ class Study:
                 metric=self.metric_of(one.runs),
                 margin=self._margin(one.runs),
                 missing=self._missing(one),
-                to_be=None if one.arms else cells.to_be(one, self._grids),
+                to_be=None if one.arms else cells.to_be(one, self.designs),
                 looked=self.looked,
                 tuned=self._tuned(one),
                 controls=of_comparison(one, self.controls, self.control_runs),
             )
             for one in found
         ]
+
+    def _has_null(self, contrast: str | None) -> bool:
+        """Returns whether null is a level of a factor, by default of that which is compared."""
+        if contrast:
+            key = find_factor(contrast, self.factors)
+        else:
+            key = usual_factor(self.runs, self.factors, self.parts)
+        return spelled(None) in map(spelled, self.levels.get(key, ()))
 
     def _margin(self, runs: pd.DataFrame) -> float | None:
         return None if self.margin is None else self.margin / self.metric_of(runs).scale
@@ -269,17 +286,13 @@ class Study:
         arms = set(comparison.runs["tuned_arm"].dropna())
         return tuple(one for one in self.tuned if one.record.arm in arms)
 
-    @property
-    def _grids(self) -> list[Planned]:
-        return [one for one in self.designs if one.design == GRID]
-
     def _missing(self, comparison: Comparison) -> tuple[str, ...]:
         """Returns the runs that a grid has planned and that have no files yet."""
         if comparison.arms:
             return ()  # Its arms say so themselves.
         there = set(comparison.runs["run"])
         of_dataset = f"-{file_name(comparison.dataset)}-s"
-        grids = [asked.run_names([one]) for one in self._grids]
+        grids = [asked.run_names([one]) for one in self.designs if one.design == GRID]
         planned = set[str]().union(*(names for names in grids if names & there)) - there
         return tuple(
             sorted(
@@ -312,6 +325,11 @@ class Study:
         if not plans:
             raise UserError(
                 f"report.design={design}: no factor of this study has two levels to compare."
+            )
+        if asked.run_names(plans).isdisjoint(self.runs["run"]):
+            raise UserError(
+                f"report.design={design}: no run of this study is one of its arms; design={design} "
+                "trains them."
             )
         return [
             one
@@ -351,8 +369,10 @@ class Study:
             output K, from 0: values in their unit, of labels 0 or 1 and the logarithm of the odds.
 
         Raises:
+            UserError: the study has no such run.
             OSError, ValueError: the run has no predictions, or they are damaged.
         """
+        self._check_run(run)
         if self.targets.get(run, CLASSES).is_row:
             said = self.probabilities(run)
             both = (("true", said.labels), ("predicted", said.probabilities))
@@ -374,9 +394,11 @@ class Study:
         """Returns what a run gives every class, or says of each output, read from its directory.
 
         Raises:
+            UserError: the study has no such run.
             OSError, ValueError: the run has no predictions, or they are damaged or without
                 probabilities.
         """
+        self._check_run(run)
         try:
             with np.load(self.directory / run / "predictions.npz") as stored:
                 return self.targets.get(run, CLASSES).unpacked(dict(stored))
@@ -391,8 +413,10 @@ class Study:
             `diagnostics.csv`.
 
         Raises:
+            UserError: the study has no such run.
             OSError, ValueError: the run has no diagnostics, or they are damaged.
         """
+        self._check_run(run)
         path = self.directory / run / "diagnostics.csv"
         if not path.exists():
             raise FileNotFoundError(f"{run} has no diagnostics; train it with diagnostics=true")
@@ -401,6 +425,15 @@ class Study:
             raise ValueError("diagnostics.csv: not the columns that were written")
         frame.insert(0, "run", run)
         return frame
+
+    def _check_run(self, run: str) -> None:
+        """Raises UserError unless a run, or a lesion of one, is of this study."""
+        known = {*self.runs["run"], *self.control_runs.get("run", ())}
+        if run not in known:
+            raise UserError(
+                f"{run} is no run of {self.directory}.{did_you_mean(str(run), sorted(known))} "
+                'study.runs["run"] has their names.'
+            )
 
     def _concatenated(
         self,

@@ -34,6 +34,7 @@ class Entry:
         features: what tells apart layers of one core: its configuration, what it is in, what comes
             behind it, nearest first, and what before.
         variables: those of its own, not of layers inside it.
+        called: what a reader knows each variable by.
     """
 
     layer: Any
@@ -42,6 +43,7 @@ class Entry:
     core: str
     features: tuple[str, ...]
     variables: list[Any]
+    called: tuple[str, ...]
 
 
 @dataclass
@@ -67,11 +69,11 @@ def entries_of(model: keras.Model) -> list[Entry]:
                 found += _of_module(layer)
             elif variables := variables_of(layer):
                 name, features = _own_name(layer), (_kind(layer), *surroundings)
-                found.append(Entry(layer, layer.name, name, _core(layer), features, variables))
+                found.append(_of_keras(layer, name, features, variables))
             waiting.append(_inside(layer))
     if own := variables_of(model):
         features = ("",) * (2 * _STEPS + 2)
-        found.append(Entry(model, model.name, None, _core(model), features, own))
+        found.append(_of_keras(model, None, features, own))
     return found
 
 
@@ -79,6 +81,13 @@ def _wraps_module(layer: Any) -> bool:
     import keras
 
     return isinstance(layer, keras.layers.TorchModuleWrapper)
+
+
+def _of_keras(
+    layer: Any, name: str | None, features: tuple[str, ...], variables: list[Any]
+) -> Entry:
+    called = tuple(f"{layer.name} {one.name}" for one in variables)
+    return Entry(layer, layer.name, name, _core(layer), features, variables, called)
 
 
 def _word(path: str) -> str:
@@ -97,18 +106,20 @@ def _of_module(wrapper: Any) -> list[Entry]:
 
     inside = own_variables(wrapper)
     labels = [
-        f"{_word(path) or type(one).__name__} {_shapes(variables)}"
+        f"{_word(path) or type(one).__name__} {_shapes([*variables.values()])}"
         for path, one, variables in inside
     ]
     edge, found = [""] * _STEPS, []
-    for place, (path, one, own) in enumerate(inside):
+    for place, (path, one, by_name) in enumerate(inside):
+        own = [*by_name.values()]
         after, before = labels[place + 1 :] + edge, labels[:place][::-1] + edge
         owner = type(wrapper.module.get_submodule(path.rpartition(".")[0])).__name__
         core = f"{_class(one)} {_shapes(own)}"
         features = f"{core} {one.extra_repr()}", owner, *after[:_STEPS], *before[:_STEPS]
         name = None if any(map(str.isdigit, path.split("."))) else path or None
         title = path if _word(path) else f"{path} ({type(one).__name__})".lstrip()
-        found.append(Entry(one, title, name, core, features, own))
+        called = tuple(f"{path}.{each}".lstrip(".") for each in by_name)
+        found.append(Entry(one, title, name, core, features, own, called))
     return found
 
 

@@ -160,11 +160,13 @@ def transplant(model: keras.Model, trained: keras.Model) -> str:
     for entry in entries:
         partner = partners.get(id(entry))
         there = _keyed(partner.variables) if partner else {}
-        for key, variable in _keyed(entry.variables).items():
+        for called, (key, variable) in zip(
+            entry.called, _keyed(entry.variables).items(), strict=True
+        ):
             if key in there:
                 variable.assign(_value(there[key]))
             elif "seed" not in key[0]:
-                missing.append(f"{entry.title} {key[0]}")
+                missing.append(called)
     return f"these weights would be untrained: {', '.join(missing)}" if missing else ""
 
 

@@ -165,20 +165,22 @@ class TorchModule(keras.layers.TorchModuleWrapper):
 
 def own_variables(
     wrapper: keras.layers.TorchModuleWrapper,
-) -> list[tuple[str, torch.nn.Module, list[keras.Variable]]]:
+) -> list[tuple[str, torch.nn.Module, dict[str, keras.Variable]]]:
     """Returns the modules inside a wrapper that have variables of their own, in their order.
 
     Returns:
         Of each the path, "" of the outermost, the module, and Keras's variables of its parameters
-        and of what it keeps in buffers; what several modules use is the first one's.
+        and of what it keeps in buffers, by its own names; what several modules use is the first
+        one's.
     """
     tracked = {id(one.value): one for one in wrapper.variables}
     buffers = getattr(wrapper, "_buffers_of_module", [])
     found = []
     for path, module in wrapper.module.named_modules():
-        own = [tracked.pop(id(one), None) for one in module.parameters(recurse=False)]
-        own += [one.variable for one in buffers if one.owner is module and one.is_weight]
-        if variables := [one for one in own if one is not None]:
+        named = module.named_parameters(recurse=False)
+        own = {name: tracked.pop(id(one), None) for name, one in named}
+        own |= {one.name: one.variable for one in buffers if one.owner is module and one.is_weight}
+        if variables := {name: one for name, one in own.items() if one is not None}:
             found.append((path, module, variables))
     return found
 

@@ -87,7 +87,10 @@ def _sorted(words: list[str]) -> tuple[list[str], dict[str, str | None]]:
         if key in _OPTIONS and value:
             command.check_characters([word])
             command.check_once([one for one in words if one.partition("=")[0] == key])
-            options[key] = command.text(word)
+            # A factor may have the level null; where it has none, it is the usual reference.
+            options[key] = (
+                value if key == "report.reference" and value == "null" else (command.text(word))
+            )
         elif Path(word).expanduser().exists():
             folders.append(word)
         elif re.split(r"[=:]", word)[0] in _OPTIONS:

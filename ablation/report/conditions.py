@@ -9,9 +9,11 @@ from ablation.analysis.audit import spans
 from ablation.analysis.comparison import Comparison, levels
 from ablation.analysis.study import Study
 from ablation.data.facts import named
+from ablation.data.kinds import KINDS
 from ablation.factors import spelled
 from ablation.records import store
 from ablation.report.cells import Cells
+from ablation.source import is_own
 
 _NAMED_AT_MOST = 6
 
@@ -33,6 +35,10 @@ def condition_cells(study: Study, comparison: Comparison) -> Cells:
     rows += _part_levels(comparison)
     groups = ("config.dataset.", "config.recipe.")
     keys = [key for key in runs.columns if key.startswith(groups)]
+    kinds = [KINDS[kind].refuses for kind in runs["kind"].dropna().unique()]
+    if kinds:  # What a kind of inputs has no use for is no condition of it.
+        useless = {f"config.{key}" for key in set(kinds[0]).intersection(*kinds)}
+        keys = [key for key in keys if key not in useless or any(map(is_own, _texts(runs[key])))]
     keys += ["config.backend", "config.precision", "config.deterministic"]
     for name, key in counts:
         rows.append([name, ", ".join(f"{count:,.0f}" for count in _distinct(runs[key]))])
@@ -43,6 +49,10 @@ def condition_cells(study: Study, comparison: Comparison) -> Cells:
         rows.append([f"{split} {many}, SHA-256", ", ".join(sorted(digests))])
     rows += _image_facts(study, comparison)
     return Cells(["condition", "value"], [row for row in rows if row[1]])
+
+
+def _texts(values: pd.Series) -> list[str]:
+    return [str(value) for value in _distinct(values)]
 
 
 def _part_levels(comparison: Comparison) -> list[list[str]]:

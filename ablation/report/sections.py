@@ -329,10 +329,16 @@ def _by_value(images: Cache, name: str, unit: str, picture: Picture) -> Drawing:
         bounds = f"{values[places[0]]:.3g} to {values[places[-1]]:.3g} {unit}".strip()
         rows[bounds] = [pixels[place] for place in chosen]
     caption = (
-        f"Training {images.kind.noun.many} in order of {name}, as many in each row, as they are "
-        "stored, before augmentation and normalisation."
+        f"Training {images.kind.noun.many} in order of {name}, as many in each row, "
+        f"{_as_stored(images)}."
     )
     return Drawing("examples", pictures.examples(rows, picture), caption, forms=("png",))
+
+
+def _as_stored(images: Cache) -> str:
+    """Returns in what state inputs are shown."""
+    changed = "dataset.augment" not in images.kind.refuses
+    return f"as they are stored{', before augmentation and normalisation' if changed else ''}"
 
 
 def _confusion(shown: Gallery) -> Drawing:
@@ -409,9 +415,14 @@ def _changed(
     where = f" at {one.effect.where}" if one.effect.where else ""
     often = f" most often, of {seeds} seeds" if seeds > 1 else ""
     said_by = "most seeds take it for, and in how many of them" if seeds > 1 else "it is taken for"
+    broken = len(places) - fixed
+    which = f"the first {counted(fixed, one.noun.one)} it fixes, the others it breaks"
+    if not broken or not fixed:
+        it = one.noun.one if len(places) == 1 else one.noun.many
+        which = f"{it} that it {'fixes; it breaks none' if fixed else 'breaks; it fixes none'}"
     caption = (
-        f"What {one.effect.named('minus')}{where} changes{often}: the first {fixed} "
-        f"{one.noun.many} it fixes, the others it breaks. Below each stands what {said_by}."
+        f"What {one.effect.named('minus')}{where} changes{often}: {which}. Below each stands what "
+        f"{said_by}."
     )
     yield Drawing("changed", figure, caption, forms=("png",))
 
@@ -434,8 +445,8 @@ def _examples(classes: Sequence[str], images: Cache, picture: Picture) -> Drawin
         rows[f"{readable(name)} ({len(places):,})"] = [pixels[place] for place in np.sort(some)]
     which = "the first 10 classes" if len(classes) > _CLASSES_AT_MOST else "each class"
     caption = (
-        f"Training {images.kind.noun.many} of {which}, drawn at random, as they are stored, before "
-        "augmentation and normalisation; in brackets how many there are."
+        f"Training {images.kind.noun.many} of {which}, drawn at random, {_as_stored(images)}; in "
+        "brackets how many there are."
     )
     return Drawing("examples", pictures.examples(rows, picture), caption, forms=("png",))
 

@@ -415,8 +415,8 @@ def _grid(tune: TuneConfig, expansion: Expansion) -> dict[str, list[str]]:
             )
         if key in given:
             raise UserError(
-                f"tune.{typed}: the command sets {typed} too; take it out, or name its value among "
-                "those that are tried."
+                f"tune.{typed}: the command sets {typed} too; take {typed}=... out, and if its "
+                "value is to be tried, name it among the others."
             )
         bare = values.strip("[] ")
         if values.startswith("[") and "list" not in str(keys.schema().get(key)):

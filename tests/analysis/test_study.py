@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from ablation.analysis import reading
+from ablation.analysis.audit import audit
+from ablation.analysis.tables import comparison_effects
 from ablation.config import UserError
 from ablation.records import asked, store
 
@@ -226,3 +228,79 @@ def test_where_no_network_could_be_built_there_are_tables_without_rows(stored_ru
     assert study.comparisons(reference="plain") == []
     done = cli("main", "report.reference=plain", cwd=tmp_path, module="ablation.report")
     assert done.returncode == 0 and "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def clipped(stored_run, tmp_path):
+    """A grid of one key with the levels null, 0.5 and 1."""
+    for place, clip in enumerate(("null", "0.5", "1")):
+        for seed in range(2):
+            words = f"recipe.clipnorm={clip}", f"seed={seed}"
+            stored_run("arch=20", *words, val_accuracy=0.5 + 0.1 * place)
+    asked.add(tmp_path / "main", ["recipe.clipnorm"])
+    return reading.load(tmp_path / "main")
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"), [(None, "null"), ("null", "null"), ("0.5", "0.5"), (0.5, "0.5")]
+)
+def test_a_reference_is_a_level_as_it_is_typed_or_as_python_has_it(clipped, reference, found):
+    (comparison,) = clipped.comparisons(contrast="recipe.clipnorm", reference=reference)
+    assert comparison.reference == found
+
+
+def test_null_is_a_reference_where_it_is_a_level_and_else_the_usual_one(stored_run, tmp_path):
+    for plain in ("true", "false"):
+        for drop in ("0.1", "null"):
+            stored_run("arch=20", f"plain={plain}", f"recipe.clipnorm={drop}")
+    asked.add(tmp_path / "main", ["recipe.clipnorm"])
+    study = reading.load(tmp_path / "main")
+    for contrast, found in (("plain", "plain"), ("recipe.clipnorm", "null"), (None, "plain")):
+        (comparison,) = study.comparisons(contrast=contrast, reference="null")
+        assert comparison.reference == found
+
+
+def test_what_python_asks_for_is_answered_like_what_is_typed(clipped):
+    with pytest.raises(UserError, match=r"design=nope is not known\. Allowed: grid, "):
+        clipped.table(design="nope")
+    for margin in (-1, "2", True, float("nan")):
+        with pytest.raises(UserError, match="must be a positive number"):
+            clipped.measured("accuracy", margin=margin)
+    name = clipped.runs["run"].iloc[0]
+    for ask in (clipped.predictions, clipped.probabilities, clipped.diagnostics):
+        with pytest.raises(UserError, match=f"Did you mean {name}"):
+            ask(f"{name}x")
+        with pytest.raises(FileNotFoundError):
+            ask(name)
+
+
+def test_a_design_of_which_no_arm_has_a_run_is_said_and_takes_no_report_away(
+    stored_design, tmp_path, cli
+):
+    named = {
+        "parts.plain": [False, True],
+        "parts.se": [False, True],
+        "parts.norm": ["batch", "none"],
+        "parts.activation": ["relu", "gelu"],
+    }
+    study = stored_design("leave_one_out", named, lambda *_: 0.5, "arch=20", seeds=range(2))
+    asking = {"cwd": study.parent, "module": "ablation.report"}
+    assert cli("main", **asking).returncode == 0
+    before = (study / "report.md").read_bytes()
+    done = cli("main", "report.design=add_one", **asking)
+    assert done.returncode == 2
+    assert "no run of this study is one of its arms; design=add_one trains them" in done.stderr
+    assert (study / "report.md").read_bytes() == before
+
+
+def test_of_a_design_no_cell_is_asked_for_that_is_no_arm(stored_design):
+    named = {
+        "parts.plain": [False, True],
+        "parts.se": [False, True],
+        "parts.norm": ["batch", "none"],
+    }
+    study = stored_design("leave_one_out", named, lambda *_: 0.5, "arch=20", seeds=range(2))
+    (comparison,) = reading.load(study).comparisons(contrast="plain")
+    assert not audit(comparison).holes
+    asked_for = [effect for effect in comparison_effects(comparison) if effect.kind == "contrast"]
+    assert [effect.n for effect in asked_for] == [2]

@@ -7,6 +7,7 @@ from ablation.analysis import reading, tables
 from ablation.analysis.claims import Claimed
 from ablation.records import asked, store
 from ablation.report import markdown
+from ablation.report.conditions import condition_cells
 
 
 def _comparison(folder, position=0):
@@ -181,3 +182,13 @@ def test_added_alone_and_left_out_are_of_the_seeds_that_have_both(stored_design)
     table = tables.interactions_table(comparison).set_index("factor")
     for _, row in table.iterrows():
         assert row["interaction"] == pytest.approx(row["added"] - row["left_out"])
+
+
+@pytest.mark.parametrize("kind", ["images", "tokens", "features"])
+def test_the_conditions_name_no_key_that_a_kind_has_no_use_for(stored_run, tmp_path, kind):
+    stored_run("arch=20", "dataset=function", "dataset.name=net.py:load", kind=kind)
+    study = reading.load(tmp_path / "main")
+    (comparison,) = study.comparisons()
+    names = {name for name, _ in condition_cells(study, comparison).rows}
+    assert ("dataset.resize" in names) == (kind == "images")
+    assert {"dataset.name", "recipe.optimizer"} <= names

@@ -461,3 +461,18 @@ def test_columns_that_are_no_numbers_are_told(text, words, tmp_path):
     dataset = config("table", path=str(tmp_path / "rows.csv"))
     said = one_line(lambda: sources.open_source(dataset))
     assert [word for word in words if word not in said] == []
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (pd.date_range("2020-01-01", periods=40), "a date in day, the first '2020-01-01"),
+        (pd.to_timedelta(range(40), unit="D"), "a duration in day, the first '0 days"),
+    ],
+)
+def test_times_are_called_what_they_are(column, said, tmp_path):
+    frame = pd.DataFrame({"day": column, "a": range(40), "label": [i % 2 for i in range(40)]})
+    frame.to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(UserError) as error:
+        sources.open_source(config("table", path=str(tmp_path / "rows.parquet")))
+    assert said in str(error.value) and "make numbers of it, such as " in str(error.value)

@@ -109,7 +109,7 @@ def test_layers_inside_a_module_start_as_in_the_full_network(answers):
     assert one["parameters"] - one["after"] == 64 * 64 + 64 * 10
     # The second weight is no longer the first's, and the full network has no such.
     assert found["untied"]["parameters"] - found["untied"]["after"] == 64 * 64 + 64
-    assert found["no stem"]["surplus"].endswith("untrained: stem variable, stem variable")
+    assert found["no stem"]["surplus"].endswith("untrained: stem.weight, stem.bias")
     assert found["alike"]["surplus"] == ""
 
 

@@ -1,8 +1,10 @@
 """A table with a row an input: a label, perhaps a split, and an image file or many numbers."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,9 @@ if TYPE_CHECKING:  # Loaded late, since pandas would delay every command.
 
 _WHAT = "a table with a row for each image or with columns of numbers, such as labels.csv"
 _NAMED_AT_MOST = 5
+_DURATION = re.compile(r"-?\d+ days\b")
+"""How pandas writes one."""
+
 _FLAGS = {"true": "1", "false": "0", "": ""}
 _MISSING = ("", "nan", "+nan", "-nan")
 """How a number is written that is missing, in small letters."""
@@ -246,11 +251,12 @@ class _Listed:
         if texts:
             columns = named(texts, len(texts), _NAMED_AT_MOST)
             place, column = np.argwhere(is_text)[0]
-            first = f"{frame.iloc[place, column]!r} in {self.names[place]}"
+            cell = frame.iloc[place, column]
+            what, hint = _no_number(cell)
             raise UserError(
-                f"{self.where}: features are numbers, but there is text in {columns}, the first "
-                f"{first}; make numbers of it or leave it out. A column of image files is named "
-                "by dataset.path_column."
+                f"{self.where}: features are numbers, but there is {what} in {columns}, the first "
+                f"{cell!r} in {self.names[place]}; make numbers of it{hint} or leave it out. A "
+                "column of image files is named by dataset.path_column."
             )
         wrong = np.argwhere(~np.isfinite(numbers.to_numpy()))
         if len(wrong):
@@ -333,6 +339,17 @@ def _counting(
     ways = ways_to_count((features.index - first).tolist(), of_splits)
     found = [str(one) for one in features if counts_rows(features[one], ways)]
     return found if len(found) < len(features.columns) else []
+
+
+def _no_number(cell: str) -> tuple[str, str]:
+    """Returns what a cell holds that is no number, and how such a thing becomes one."""
+    if _DURATION.match(cell):
+        return "a duration", ", such as its seconds,"
+    try:
+        datetime.fromisoformat(cell)
+    except ValueError:
+        return "text", ""
+    return "a date", ", such as days since the first,"
 
 
 def _as_flags(column: "pd.Series[Any]") -> "pd.Series[Any]":

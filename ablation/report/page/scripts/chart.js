@@ -133,9 +133,7 @@ class Chart {
       // A part may have been chosen before the axis became logarithmic.
       if (zoomed && !(log && zoomed[0] <= 0)) return zoomed;
       if (low === null || high === null) return log ? [1, 10] : [0, 1];
-      if (log) return low === high ? [low / 2, high * 2] : [low / 1.1, high * 1.1];
-      const room = low === high ? Math.abs(low) * 0.1 || 1 : (high - low) * pad;
-      return [low - room, high + room];
+      return roomy(low, high, log, pad);
     };
     const zoom = view.zoom ?? {};
     const options = {
@@ -344,6 +342,16 @@ function drawable(value, log) {
   return value === null || (log && value <= 0) ? null : value;
 }
 
+// Returns the ends of an axis: those of the values, and a share of their distance beside each.
+function roomy(low, high, log, share) {
+  if (log) {
+    const factor = low === high ? 2 : (high / low) ** share;
+    return [low / factor, high * factor];
+  }
+  const room = (high - low) * share || Math.abs(low) * 0.1 || 1;
+  return [low - room, high + room];
+}
+
 // Returns whether the first digit of a number is one of these, and all others are 0.
 function leading(value, digits) {
   const first = value / 10 ** Math.floor(Math.log10(value) + 1e-9);
@@ -506,9 +514,7 @@ class Widget {
       const known = values.filter((value) => value !== null && (!log || value > 0));
       if (!known.length) continue;
       const [low, high] = known.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
-      const room = (high - low) * 0.06 || Math.abs(low) * 0.1 || 1;
-      const range = log ? [low / 1.15, high * 1.15] : [low - room, high + room];
-      for (const { view } of of) view.rangeY = range;
+      for (const { view } of of) view.rangeY = roomy(low, high, log, 0.06);
     }
   }
 
