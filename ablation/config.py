@@ -178,6 +178,7 @@ class ReportConfig:
     margin: float | None = None
     design: str | None = None
     sort: str = "named"
+    pdf: bool = False
     contrast: str | None = None
     reference: str | None = None
 

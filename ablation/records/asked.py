@@ -174,7 +174,7 @@ def report_options(study: Path) -> ReportConfig:
     What is damaged of it, or of a later edition, is as usual: a report can do without.
     """
     found = get(study, _REPORT)
-    kinds = dict.fromkeys(asdict(ReportConfig()), str) | {"margin": float}
+    kinds = dict.fromkeys(asdict(ReportConfig()), str) | {"margin": float, "pdf": bool}
     named = found if isinstance(found, dict) else {}
     sound: dict[str, Any] = {
         key: one for key, one in named.items() if isinstance(one, kinds.get(key, ()))

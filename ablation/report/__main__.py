@@ -26,6 +26,7 @@ _EPILOG = """options are written as in the sweep:
                            or a function of your own, my_metrics.py:f
   report.margin=NUMBER     below which a difference does not matter, in the unit of the table
   report.sort=effect       orders the arms of a design by what they change (named)
+  report.pdf=true          figures as PDF too, as LaTeX takes them (false)
   report.design=NAME       grid leave_one_out add_one both cumulative (the widest that is filled)
   report.contrast=KEY      the factor whose levels are compared (the first that
                            varies, parts first)
@@ -148,7 +149,7 @@ def _remembered(study: Path, options: dict[str, str | None]) -> dict[str, str | 
     gone = {*keys, *(key for one in keys for key in _REPLACES.get(one, ()))}
     asked_for, usual = asdict(asked.report_options(study)), asdict(ReportConfig())
     return {
-        f"report.{key}": str(value)
+        f"report.{key}": spelled(value)
         for key, value in asked_for.items()
         if value != usual[key] and key not in gone
     }
@@ -189,6 +190,10 @@ def _typed(options: dict[str, str | None]) -> ReportConfig:
             raise UserError(
                 f"report.margin={values['margin']} is no number, such as 0.5."
             ) from None
+    if (pdf := values.get("pdf")) is not None:
+        values["pdf"] = {"true": True, "false": False}.get(pdf.lower())
+        if values["pdf"] is None:
+            raise UserError(f"report.pdf={pdf} must be true or false.")
     typed = ReportConfig(**values)
     check_report(typed)
     return typed

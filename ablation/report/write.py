@@ -57,7 +57,7 @@ _KINDS = (
     *(target.tracked for target in TARGETS.values()),
 )
 _CLAIMS = "claims.csv"
-_OWN = re.compile(rf"({'|'.join(_KINDS)})-.*\.(csv|png|svg|tex)|{_CLAIMS}")
+_OWN = re.compile(rf"({'|'.join(_KINDS)})-.*\.(csv|pdf|png|svg|tex)|{_CLAIMS}")
 
 
 Pictures = Sequence[Sequence[Picture]]
@@ -72,7 +72,7 @@ def write_report(
 ) -> Pictures:
     """Writes a study's report: report.md, report.html, report.json, and tables and figures.
 
-    The tables (CSV, LaTeX) and figures (PNG, SVG) are in report/.
+    The tables (CSV, LaTeX) and figures (PNG, SVG, PDF) are in report/.
 
     Args:
         directory: of the study, such as "runs/main".
@@ -97,7 +97,7 @@ def write_report(
         galleries = [gallery(study, comparison) for comparison in found]
         for place, name in enumerate(_file_names(found)):
             shown = study, found[place], galleries[place], images[place], options.sort
-            drawn, told, pictures = _sections(*shown, name, f"c{place}-")
+            drawn, told, pictures = _sections(*shown, name, f"c{place}-", options.pdf)
             texts.append(told)
             figures.append(pictures)
             files |= drawn | _tables(*shown[1:], name)
@@ -200,6 +200,7 @@ def _sections(
     sort: str,
     name: str,
     unique: str,
+    pdf: bool,
 ) -> tuple[dict[str, bytes], list[str], list[Picture]]:
     """Draws the figures of a comparison.
 
@@ -211,6 +212,7 @@ def _sections(
         sort: how the arms of a design are ordered.
         name: of the comparison, in the names of its files.
         unique: what sets ids in its figures apart from those of other comparisons.
+        pdf: whether figures that are no pictures of pixels are PDF files too.
 
     Returns:
         The files, the sections in markdown, and the figures as a page has them.
@@ -225,7 +227,7 @@ def _sections(
             said = section.remarks, section.about, section.table
             texts.append(markdown.section(section.title, illustrations, *said))
             for one in section.drawings:
-                rendered = _rendered(one, name)
+                rendered = _rendered(one, name, pdf)
                 files |= rendered
                 if one.kind not in _DRAWN_BY_THE_PAGE:
                     figures.append(_picture(one, rendered, name, unique))
@@ -289,7 +291,10 @@ def _replace(folder: Path, files: dict[str, bytes]) -> None:
             path.unlink()
 
 
-def _rendered(drawn: Drawing, name: str) -> dict[str, bytes]:
+_DATES = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+def _rendered(drawn: Drawing, name: str, pdf: bool) -> dict[str, bytes]:
     """Returns the files of one figure."""
     # Laid out once. With any engine left, a placeholder too, each form would be drawn twice.
     layout = drawn.figure.get_layout_engine()
@@ -297,11 +302,12 @@ def _rendered(drawn: Drawing, name: str) -> dict[str, bytes]:
         layout.execute(drawn.figure)
         drawn.figure.set_layout_engine(None)
     files = {}
-    for form in drawn.forms:
+    for form in (*drawn.forms, *(["pdf"] if pdf and "svg" in drawn.forms else [])):
         content = io.BytesIO()
-        # Without a date and with fixed ids the same study gives the same file.
-        metadata = {"Date": None} if form == "svg" else {}
-        with matplotlib.rc_context({"svg.hashsalt": "ablation"}):
+        # Without a date and with fixed ids the same study gives the same file. Publishers take no
+        # fonts of type 3, which Matplotlib would embed.
+        with matplotlib.rc_context({"svg.hashsalt": "ablation", "pdf.fonttype": 42}):
+            metadata = _DATES.get(form, {})
             drawn.figure.savefig(content, format=form, dpi=150, metadata=metadata)
         files[f"{drawn.kind}-{name}.{form}"] = content.getvalue()
     return files

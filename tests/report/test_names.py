@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import font_manager, get_data_path, rcParams
+from matplotlib import font_manager, get_data_path, rc_context, rcParams
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -97,6 +97,8 @@ def test_every_name_is_drawn_without_a_warning_and_without_a_box():
         figure.savefig(io.BytesIO(), format="png")
         written = io.StringIO()
         figure.savefig(written, format="svg")
+        with rc_context({"pdf.fonttype": 42}):
+            figure.savefig(io.BytesIO(), format="pdf")
         ElementTree.fromstring(written.getvalue())
     assert rcParams["text.parse_math"] and "font.family" in rcParams
 

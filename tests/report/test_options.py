@@ -72,3 +72,13 @@ def test_what_hangs_on_another_option_goes_with_it(study, options, before, typed
 def test_what_is_damaged_of_them_is_as_usual(study, options, damaged):
     asked.update(study, "report", lambda _: damaged)
     assert options()[0] == ReportConfig()
+
+
+def test_pdf_is_true_or_false_and_is_remembered(study, options, monkeypatch, capsys):
+    assert options("report.pdf=true")[0] == ReportConfig(pdf=True)
+    asked.add(study, [], report=ReportConfig(pdf=True))
+    assert options()[0] == ReportConfig(pdf=True)
+    assert options("report.pdf=false")[0] == ReportConfig()
+    monkeypatch.setattr(sys, "argv", ["ablation.report", str(study), "report.pdf=yes"])
+    assert command.main() == 2
+    assert "report.pdf=yes must be true or false." in capsys.readouterr().err

@@ -2,7 +2,7 @@ import matplotlib
 import pandas as pd
 import pytest
 
-from ablation.config import UserError
+from ablation.config import ReportConfig, UserError
 from ablation.records import asked, store
 from ablation.report import markdown, notes, sections
 from ablation.report.write import write_report
@@ -163,3 +163,20 @@ def test_the_claims_go_from_the_report_with_their_file(stored_run, tmp_path):
     claims.unlink()
     write_report(tmp_path / "main")
     assert not table.exists()
+
+
+def test_figures_are_pdf_if_asked_for_with_fonts_that_publishers_take(stored_run, tmp_path):
+    for plain in ("true", "false"):
+        for seed in range(2):
+            stored_run("arch=20", f"plain={plain}", f"seed={seed}", val_accuracy=0.5 + 0.1 * seed)
+    folder = tmp_path / "main" / "report"
+    write_report(tmp_path / "main", ReportConfig(pdf=True))
+    drawn = {path.stem for path in folder.glob("*.svg")}
+    first = {path.stem: path.read_bytes() for path in folder.glob("*.pdf")}
+    assert drawn == set(first) and "effects-digits" in drawn
+    for content in first.values():
+        assert content.startswith(b"%PDF") and b"/Type3" not in content
+    write_report(tmp_path / "main", ReportConfig(pdf=True))
+    assert {path.stem: path.read_bytes() for path in folder.glob("*.pdf")} == first
+    write_report(tmp_path / "main")
+    assert not list(folder.glob("*.pdf"))
