@@ -63,7 +63,7 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
     else:
         found += _of_grid(comparison, effects)
     found += untrained
-    last = [*_exact(effects), *_looked(comparison, effects), *_over_images(images)]
+    last = [*_exact(effects), *_looked(comparison, effects), *_over_images(images, len(effects))]
     last += [*of_the_draw(comparison), *unanswered]
     room = max(1, _SENTENCES_AT_MOST - len(last))
     # Whatever has to be said before it, an answer has one difference at least.
@@ -121,16 +121,22 @@ def _looked(comparison: Comparison, effects: Sequence[Effect]) -> Iterator[str]:
         )
 
 
-def _over_images(images: Sequence[OfImages]) -> Iterator[str]:
-    """Yields how far other images would move the largest difference, of networks as they are."""
+def _over_images(images: Sequence[OfImages], asked: int) -> Iterator[str]:
+    """Yields how far other images would move the largest difference, of networks as they are.
+
+    Args:
+        images: what they say to questions.
+        asked: how many questions have an answer.
+    """
     able = [one for one in images if one.spread and not math.isnan(one.spread.over_images[0])]
     if able:
         one = max(able, key=lambda one: abs(one.mean))
         assert one.spread
         low, high = one.effect.metric.bounds(*one.spread.over_images)
         of = f" of the first {QUESTIONS_AT_MOST}" if len(images) == QUESTIONS_AT_MOST else ""
-        largest = f"the largest difference{of} ({_named(one.effect)})"
-        what = "the difference" if len(able) == 1 else largest
+        what = f"the largest difference{of} ({_named(one.effect)})"
+        if len(able) == 1:
+            what = "the difference" if asked == 1 else f"the difference {_named(one.effect)}"
         if one.n < one.effect.n:
             what += f", over the {counted(one.n, 'seed')} with predictions,"
         yield (
