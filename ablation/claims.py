@@ -150,7 +150,7 @@ def parsed(text: str) -> Claim:
     if match["sign"] == "=" and number is None:
         raise UserError(f"{said!r}: = goes with within NUMBER, such as within 0.5.")
     one, other = (_side(said, match[name]) for name in ("one", "other"))
-    if one.key and other.key and one.key != other.key:
+    if one.key and other.key and not _may_be_one(one.key, other.key):
         raise UserError(f"{said!r} compares {one.key} with {other.key}; name one key.")
     if one.name == other.name:
         raise UserError(f"{said!r} compares {one.name} with itself.")
@@ -203,9 +203,10 @@ def compared(
     Raises:
         UserError: no factor has both levels, or several have.
     """
-    named = claim.one.key or claim.other.key
+    # Of two spellings the longer one says more.
+    named = max((claim.one.key or "", claim.other.key or ""), key=len)
     keys = [key for key in levels if key not in _NOT_COMPARED]
-    if named is not None:
+    if named:
         keys = [factor(claim, named, keys)]
     able = []
     for key in keys:
@@ -304,6 +305,11 @@ def check(
     key, _, _ = compared(claim, {key: levels[key] for key in swept if key in levels}, arms)
     if key in fixed:
         raise UserError(f"{claim.text!r} compares {short(key)} and holds it too.")
+
+
+def _may_be_one(one: str, other: str) -> bool:
+    """Returns whether two spellings may be of one key, such as se and parts.se."""
+    return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
 
 
 def short(key: str) -> str:

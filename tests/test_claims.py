@@ -110,6 +110,8 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path):
         ("residual > plain", ("parts.plain", "residual", "plain")),
         ("56 > 20 at plain=plain", ("arch", "56", "20")),
         ("se=true > false", ("parts.se", "true", "false")),
+        ("se=true > parts.se=false", ("parts.se", "true", "false")),
+        ("parts.se=true > se=false", ("parts.se", "true", "false")),
         ("0.10 > 1e-2", ("recipe.learning_rate", "0.1", "0.01")),
         ("learning_rate=0.1 > 0.01", ("recipe.learning_rate", "0.1", "0.01")),
     ],

@@ -54,7 +54,7 @@ class Curves extends Widget {
       for (const key of keys) {
         const [title, unit, scale] = chapter.metrics[key];
         const lines = this.lines(members, key, { x, show, smooth, scale, unit, shade, dash });
-        const where = panel ? `${panel.name} ${panel.levels[level]}` : "";
+        const where = panel ? named(panel, level) : "";
         const heading = keys.length > 1 ? [title, where].filter(Boolean).join(", ") : where || title;
         panels.push({ title: heading, lines, view: { x: ALONG[x], y: unit ? `${title}, ${unit}` : title, logY: log, whole: x !== "seconds" } });
       }

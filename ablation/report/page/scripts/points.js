@@ -84,11 +84,11 @@ class Final extends Points {
         names.set(key, { key, name: label, shade: tint, dots: true, mark });
         lines.push({
           key, xs: members.map(at), ys: members.map((found) => found.value), shade: faded(tint, 0.55), dots: "only", size: 6, mark,
-          tip: (place) => [members[place].run.name, `${x.name} ${x.levels[x.of[members[place].place]]}`, `${exact(members[place].value)} ${score.unit}`],
+          tip: (place) => [members[place].run.name, named(x, x.of[members[place].place]), `${exact(members[place].value)} ${score.unit}`],
         });
         lines.push({
           key, xs, ys: averages, shade: tint, dots: joined ? true : "only", size: 10, mark,
-          tip: (place) => [label, `${x.name} ${x.levels[x.of[means.get(xs[place])[0].place]]}`, `${exact(averages[place])} ${score.unit}`, `mean of ${means.get(xs[place]).length}`],
+          tip: (place) => [label, named(x, x.of[means.get(xs[place])[0].place]), `${exact(averages[place])} ${score.unit}`, `mean of ${means.get(xs[place]).length}`],
         });
       }
       panels.push({ title: panel ? named(panel, level) : this.heading(score), lines, view: { x: x.name, y: this.heading(score), logX: log, padX: 0.06, xTicks: x.numbers ? null : x.levels, xAt: numbers?.length <= 12 ? numbers : null } });
