@@ -89,9 +89,8 @@ def _sorted(words: list[str]) -> tuple[list[str], dict[str, str | None]]:
             command.check_characters([word])
             command.check_once([one for one in words if one.partition("=")[0] == key])
             # A factor may have the level null; where it has none, it is the usual reference.
-            options[key] = (
-                value if key == "report.reference" and value == "null" else (command.text(word))
-            )
+            is_level = key == "report.reference" and value == "null"
+            options[key] = value if is_level else command.text(word)
         elif Path(word).expanduser().exists():
             folders.append(word)
         elif re.split(r"[=:]", word)[0] in _OPTIONS:

@@ -95,7 +95,7 @@ def _for_print(cells: Cells) -> tuple[list[str], list[list[str]], list[str]]:
         "(n=" in _N.sub("", cell) for row in cells.rows for cell in row
     )
     rows = [[_N.sub("", cell) if alone else cell for cell in row] for row in cells.rows]
-    notes = [f"n = {ns.pop()} in each cell"] if alone else []
+    notes = [f"n = {ns.pop()} for each score"] if alone else []
     if any(" ± " in cell for row in rows for cell in row):
         notes.append("± is the standard deviation over seeds")
     kept = []

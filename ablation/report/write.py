@@ -57,7 +57,7 @@ _KINDS = (
     *(target.tracked for target in TARGETS.values()),
 )
 _CLAIMS = "claims.csv"
-_OWN = re.compile(rf"({'|'.join(_KINDS)})-.*\.(csv|pdf|png|svg|tex)|{_CLAIMS}")
+_OWN = re.compile(rf"({'|'.join(_KINDS)})-.*\.(csv|pdf|png|svg|tex)|{re.escape(_CLAIMS)}")
 
 
 Pictures = Sequence[Sequence[Picture]]

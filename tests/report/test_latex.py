@@ -31,7 +31,7 @@ def test_the_numbers_are_those_of_the_markdown(stored_run, tmp_path):
     (comparison,) = reading.load(tmp_path / "main").comparisons()
     text = latex.table(cells.accuracy_cells(comparison))
     assert "34 & 25.00 & 75.00 & +50.00" in text
-    assert text.endswith(r"\par\smallskip{\footnotesize n = 1 in each cell.}" + "\n")
+    assert text.endswith(r"\par\smallskip{\footnotesize n = 1 for each score.}" + "\n")
 
 
 def _lines(header, rows, strong=()):
@@ -48,7 +48,7 @@ def test_a_number_of_seeds_that_all_share_is_told_once():
     columns, lines, below = _lines(["net", "20", "56 − 20"], rows)
     assert columns == "lrr"
     assert lines[1] == r"plain & 62.63 $\pm$ 0.67 & $-$1.04 \\"
-    note = r"n = 7 in each cell; $\pm$ is the standard deviation over seeds."
+    note = r"n = 7 for each score; $\pm$ is the standard deviation over seeds."
     assert below == rf"\par\smallskip{{\footnotesize {note}}}"
 
 
