@@ -287,6 +287,16 @@ def user_error(error: BaseException, files: Collection[Path]) -> str:
     return f"{place}{type(error).__name__}{': ' if message else ''}{message}"
 
 
+def bound(node: ast.AST) -> Iterator[str]:
+    """Yields the names that a node of a syntax tree gives a meaning."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.Import | ast.ImportFrom):
+        yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+
+
 def _located_file(place: str) -> tuple[Path, str, Path]:
     path = Path(os.path.abspath(Path(place).expanduser()))  # noqa: PTH100 Keeps symbolic links.
     if path.suffix != ".py":
@@ -468,21 +478,11 @@ def _at(path: Path, line: int | None) -> str:
 def _check_function(path: Path, function: str) -> None:
     """Tells the user if nothing in a file can be the function."""
     tree = _parse(path)
-    names = {name for node in ast.walk(tree) for name in _bound(node)}
+    names = {name for node in ast.walk(tree) for name in bound(node)}
     if names.isdisjoint({function, "*", "__getattr__"}):
         defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
         there = f"its functions are {', '.join(defined)}" if defined else "it has none"
         raise UserError(f"{path.name} has no function '{function}'; {there}.")
-
-
-def _bound(node: ast.AST) -> Iterator[str]:
-    """Yields the names that a node gives a meaning."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield node.name
-    elif isinstance(node, ast.Import | ast.ImportFrom):
-        yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
-    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-        yield node.id
 
 
 def _code_digest(tree: ast.Module) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from omegaconf import BooleanNode
 from omegaconf.errors import ValidationError
 
+from ablation import source
 from ablation.config import UserError
 from ablation.factors import spelled
 from ablation.text import did_you_mean
@@ -233,9 +234,16 @@ def _definition(tree: ast.Module, function: str, path: Path) -> ast.FunctionDef:
     for node in reversed(functions):  # The last one counts, as in Python.
         if node.name == function:
             return node
+    file = path.name if path.stem != "__init__" else f"{path.parent.name}/{path.name}"
+    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.stmt | ast.expr))
+    if otherwise := next((node for node in nodes if function in source.bound(node)), None):
+        raise UserError(
+            f"{file}, line {otherwise.lineno}: {function} is not written as def {function}(...) "
+            "at the top of the file, where its parts would be read. Write "
+            f"def {function}(input_shape, classes, *, ...) that calls it."
+        )
     names = [node.name for node in functions if not node.name.startswith("_")]
     hint = did_you_mean(function, names)
-    file = path.name if path.stem != "__init__" else f"{path.parent.name}/{path.name}"
     raise UserError(
         f"{file} defines no function {function}.{hint} Functions: {', '.join(names) or 'none'}."
     )

@@ -75,6 +75,22 @@ def test_an_unknown_function_names_those_there_are(parts_of):
         parts_of("a=1", function="biuld")
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "build = lambda shape, classes, *, a=1: None",
+        "from functools import partial; build = partial(print, 1)",
+        "from other_nets import make as build",
+        "if True:\n    def build(shape, classes, *, a=1): pass",
+        "class build: pass",
+    ],
+)
+def test_a_network_that_is_bound_otherwise_is_told_how_to_be_written(code, tmp_path):
+    (tmp_path / "nets.py").write_text(f"def other(): pass\n{code}\n")
+    with pytest.raises(UserError, match=r"nets\.py, line [23]: build is not written as def build"):
+        signature.read(tmp_path / "nets.py", "build")
+
+
 def test_a_file_with_a_syntax_error_is_told_with_its_line(tmp_path):
     (tmp_path / "nets.py").write_text("x = 1\ndef build(:\n")
     with pytest.raises(UserError, match=r"nets\.py, line 2: SyntaxError"):
