@@ -206,11 +206,11 @@ class _Arms:
             and any(switches_off(key, level) for level in levels)
         ]
         self._arch = runs["arch"].iloc[0]
-        by_arm = dict(iter(runs.groupby("_arm", sort=False)))
         # An arm that is a change of the reference and one factor added to the stripped arm is both.
         additions: dict[int, str] = {}
         for key, place in (one for question in questions for one in question.added):
             additions.setdefault(merged[place], key)
+        by_arm = dict(iter(runs.groupby("_arm", sort=False)))
         self._place: dict[int, int] = {}
         self.rows: list[ArmRow] = []
         self.unbuilt: dict[str, str] = {}
@@ -219,31 +219,43 @@ class _Arms:
             refused = len(of_arm) and (of_arm["state"] == store.REFUSED).all()
             if refused and arm.factor is None:
                 self.unbuilt[arm.role] = str(of_arm["reason"].iloc[0])
-            if merged[place] != place or refused:
-                continue
-            shown = self._shown(arm, of_arm)
-            factor = self._title(arm.factor) if arm.factor else None
-            text = self._name(arm, shown)
-            name = Label(text, 1 + len(self.rows), True)
-            added = text
-            if arm.role == "changed" and place in additions:
-                added = self._name(Arm(arm.levels, "added", additions[place]), shown)
-            self._place[place] = len(self.rows)
-            titles = {self._title(key): level for key, level in shown.items()}
-            switches = self._switches(arm, shown if len(of_arm) else None)
-            keys = {self._title(key): key for key in shown}
-            self.rows.append(ArmRow(name, arm.role, factor, titles, switches, keys, added))
+            if merged[place] == place and not refused:
+                self._place[place] = len(self.rows)
+                self.rows.append(self._row(arm, of_arm, additions.get(place)))
         self._merged = [self._place.get(one) for one in merged]
         self.asked = once(self._of_rows(questions))
-        names = [self._place.get(place) for place in runs["_arm"]]
-        kept = [place is not None for place in names]
-        columns = [self.rows[place].name for place in names if place is not None]
-        frame = runs.loc[kept]
+        self.runs = pd.concat([self._in_columns(runs), *self._targets(beside, set(runs["arch"]))])
+        self.of_row = "arch" if self.runs["arch"].nunique() == 1 else "dataset"
+
+    def _row(self, arm: Arm, runs: pd.DataFrame, addition: str | None) -> ArmRow:
+        """Returns the row of an arm.
+
+        Args:
+            arm: of the design.
+            runs: its own.
+            addition: the factor that it adds to the stripped arm, None if it is no such arm.
+        """
+        shown = self._shown(arm, runs)
+        text = self._name(arm, shown)
+        added = text
+        if arm.role == "changed" and addition is not None:
+            added = self._name(Arm(arm.levels, "added", addition), shown)
+        return ArmRow(
+            Label(text, 1 + len(self.rows), True),
+            arm.role,
+            self._title(arm.factor) if arm.factor else None,
+            {self._title(key): level for key, level in shown.items()},
+            self._switches(arm, shown if len(runs) else None),
+            {self._title(key): key for key in shown},
+            added,
+        )
+
+    def _in_columns(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Returns the runs of the arms that have a row, each with the arm's name as its column."""
+        frame = runs[runs["_arm"].isin(self._place)]
+        columns = [self.rows[self._place[place]].name for place in frame["_arm"]]
         frame = frame.assign(column=pd.Series(columns, frame.index, object))
-        frame = pd.concat([frame, *self._targets(beside, set(runs["arch"]))])
-        one_arch = frame["arch"].nunique() == 1
-        self.of_row = "arch" if one_arch else "dataset"
-        self.runs = frame.drop(columns="_arm")
+        return frame.drop(columns="_arm")
 
     def _name(self, arm: Arm, shown: Mapping[str, Label]) -> str:
         """Returns what an arm is called, whose levels are shown so."""
