@@ -73,16 +73,18 @@ def _describe(config: Config) -> None:
         raise UserError(f"there is no such net: {error}") from None
     model.summary(line_length=110)
     table = Table(title=Text(f"{model.name} for {config.dataset.name}, stage by stage"))
-    for column in ("stage", "output", "blocks", "shortcuts", "parameters", "multiply-adds"):
+    stages = cost.by_stage(model)
+    of_blocks = ("blocks", "shortcuts") if any(stage.blocks for stage in stages) else ()
+    for column in ("stage", "output", *of_blocks, "parameters", "multiply-adds"):
         table.add_column(column, justify="left" if column in ("stage", "shortcuts") else "right")
-    for stage in cost.by_stage(model):
+    for stage in stages:
         kinds = ("identities", "identity"), ("projections", "projection"), ("zero_pads", "zero_pad")
         shortcuts = [f"{getattr(stage, key)} {name}" for key, name in kinds if getattr(stage, key)]
+        words = [str(stage.blocks or ""), ", ".join(shortcuts) or ("none" if stage.blocks else "")]
         table.add_row(
             stage.name,
             "x".join(map(str, stage.output)),
-            str(stage.blocks or ""),
-            ", ".join(shortcuts) or ("none" if stage.blocks else ""),
+            *(words if of_blocks else []),
             f"{stage.parameters:,}",
             f"{stage.multiply_adds:,}",
         )

@@ -16,13 +16,16 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import keras
 from keras import layers
 
 from ablation.networks.layers import ZeroPadShortcut
+
+if TYPE_CHECKING:  # It loads PyTorch.
+    from ablation.networks.torch_multiply_adds import Counts
 
 Shape = tuple[int, ...]
 
@@ -97,13 +100,23 @@ def _count(layer: Any, args: Any, kwargs: Any, output: keras.KerasTensor) -> Cou
     return _run(layer, args, kwargs)
 
 
-def _count_torch(layer: keras.layers.TorchModuleWrapper, inputs: Sequence[Any]) -> Counted:
-    """Counts a layer of PyTorch on one example of zeros."""
+def count_inside(layer: keras.layers.TorchModuleWrapper, inputs: Sequence[Any]) -> "Counts":
+    """Counts a module of PyTorch on one example of zeros.
+
+    Args:
+        layer: that wraps the module.
+        inputs: of it; their shapes and dtypes count.
+    """
     from ablation.networks.torch_multiply_adds import count_module  # It loads PyTorch.
 
     zeros = [keras.ops.zeros((1, *one.shape[1:]), one.dtype) for one in inputs]
-    total, uncounted = count_module(layer.module, lambda: layer(*zeros, training=False))
-    return Counted({"": total}, {name or layer.name: kind for name, kind in uncounted.items()})
+    return count_module(layer.module, lambda: layer(*zeros, training=False))
+
+
+def _count_torch(layer: keras.layers.TorchModuleWrapper, inputs: Sequence[Any]) -> Counted:
+    counts = count_inside(layer, inputs)
+    uncounted = {name or layer.name: kind for name, kind in counts.uncounted.items()}
+    return Counted({"": counts.total}, uncounted)
 
 
 def _run(network: keras.Layer, args: Any, kwargs: Any) -> Counted:

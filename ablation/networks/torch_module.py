@@ -40,7 +40,7 @@ def wrap(
     _check(module, input_shape, classes, getattr(torch, dtype))
     images = keras.Input(input_shape, dtype=dtype)
     logits = TorchModule(module, output_shape=(None, classes), name="module")(images)
-    return keras.Model(images, logits)
+    return keras.Model(images, logits, name=type(module).__name__)
 
 
 def _check(

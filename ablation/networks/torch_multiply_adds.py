@@ -7,6 +7,7 @@ as one operation on some processors, and the names of what it does not know.
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,21 +25,39 @@ _UNKNOWN = {
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 
 
-def count_module(module: nn.Module, run: Callable[[], Any]) -> tuple[int, dict[str, str]]:
+@dataclass(frozen=True)
+class Counts:
+    """What a module was seen to compute for one example.
+
+    Attributes:
+        by_path: multiply-adds by the path of the module that they belong to, none inside it; "" is
+            the whole one.
+        outputs: the shape of the last output by path, of one example and as PyTorch orders it,
+            where that is one tensor.
+        uncounted: the class of each module that computes what cannot be counted, by path.
+    """
+
+    by_path: dict[str, int]
+    outputs: dict[str, tuple[int, ...]]
+    uncounted: dict[str, str]
+
+    @property
+    def total(self) -> int:
+        """Multiply-adds of the whole module."""
+        return sum(self.by_path.values())
+
+
+def count_module(module: nn.Module, run: Callable[[], Any]) -> Counts:
     """Counts a module.
 
     Args:
         module: the module.
         run: lets it compute one example.
-
-    Returns:
-        The multiply-adds, and the names of modules that compute what cannot be counted, with their
-        class; "" is the module itself.
     """
     counter = _Counter(module)
     with counter.watching(), torch.no_grad():
         run()
-    return counter.total, counter.uncounted
+    return Counts(counter.by_path, counter.outputs, counter.uncounted)
 
 
 class _Counter:
@@ -48,19 +67,22 @@ class _Counter:
         module: the module.
 
     Attributes:
-        uncounted: see `count_module`.
+        by_path, outputs, uncounted: see `Counts`.
     """
 
     def __init__(self, module: nn.Module):
         self._module = module
+        self.by_path: dict[str, int] = {}
+        self.outputs: dict[str, tuple[int, ...]] = {}
         self.uncounted: dict[str, str] = {}
         self._flops = FlopCounterMode(display=False)
         self._recurrent = 0  # Multiply-adds to add to the flops that were counted.
+        self._attributed = 0
         # What computes, and the multiply-adds before it; a wrapper's own belongs to the module.
         self._stack: list[tuple[str, nn.Module, int]] = [("", module, 0)]
 
     @property
-    def total(self) -> int:
+    def _total(self) -> int:
         """Multiply-adds so far."""
         return self._flops.get_total_flops() // 2 + self._recurrent
 
@@ -82,17 +104,29 @@ class _Counter:
             stack.enter_context(_Operations(self._note))  # It sees what the other one makes of it.
             stack.enter_context(self._flops)
             yield
+            self._attribute()
+
+    def _attribute(self) -> None:
+        """Gives what has been computed since the last time to the module that computes now."""
+        path, total = self._stack[-1][0], self._total
+        self.by_path[path] = self.by_path.get(path, 0) + total - self._attributed
+        self._attributed = total
 
     def _entering(self, name: str) -> Callable:
         def hook(module: nn.Module, inputs: Any) -> None:
-            self._stack.append((name, module, self.total))
+            self._attribute()
+            self._stack.append((name, module, self._total))
 
         return hook
 
     def _left(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        *_, before = self._stack.pop()
+        path, _, before = self._stack[-1]
         if isinstance(module, _RECURRENT):
-            self._recurrent += before + _recurrent(module, inputs[0]) - self.total
+            self._recurrent += before + _recurrent(module, inputs[0]) - self._total
+        self._attribute()
+        self._stack.pop()
+        if isinstance(output, torch.Tensor):
+            self.outputs[path] = tuple(output.shape[1:])
 
     def _note(self, operation: Any) -> None:
         name, module, _ = self._stack[-1]

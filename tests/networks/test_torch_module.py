@@ -37,7 +37,7 @@ def answers(ask, tmp_path_factory):
     """To every question that needs no environment of its own, from one process."""
     path = tmp_path_factory.mktemp("diagnosed") / "diagnostics.csv"
     other = tmp_path_factory.mktemp("parametrized") / "diagnostics.csv"
-    questions = dict.fromkeys(("counts", "parameters", "modes", "refusals", "paired"), ())
+    questions = dict.fromkeys(("counts", "stages", "parameters", "modes", "refusals", "paired"), ())
     return ask(questions | {"diagnosed": [str(path)], "parametrized": [str(other)]})
 
 
@@ -48,6 +48,23 @@ def test_multiply_adds_are_those_of_a_hand_count(answers):
     for name, (counted, by_hand, uncounted) in found.items():
         assert (name, counted) == (name, by_hand)
         assert not uncounted
+
+
+def test_a_module_is_described_by_those_inside_it(answers):
+    found = answers["stages"]
+    assert found["Net"] == [
+        ["conv", [4, 8, 8], 9 * 4 + 4, 64 * 9 * 4],
+        ["norm", [4, 8, 8], 2 * 4, 0],
+        ["head", [10], 256 * 10 + 10, 256 * 10],
+    ]
+    assert found["Wrapped"] == [
+        ["net.body", [16], 64 * 32 + 32 + 32 * 16 + 16, 64 * 32 + 32 * 16],
+        ["net.lstm", [], 4 * (16 * 8 + 8 * 8 + 8 + 8), 4 * (16 * 8 + 8 * 8)],
+        ["net.head", [10], 8 * 10 + 10, 8 * 10],
+        ["Listed itself", [10], 64 * 64, 64 * 64],
+    ]
+    for lines, whole in found["sums"].values():
+        assert lines == whole
 
 
 def test_running_statistics_are_parameters_that_nothing_trains(answers):

@@ -125,11 +125,57 @@ COUNTS = {
 }
 
 
+class Wrapped(nn.Module):
+    """Has all in one module, with a list that is never called as one, and weights of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = Listed()
+
+    def forward(self, x):
+        return self.net(x)
+
+
+class Listed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(64, 64))
+        self.body = nn.ModuleList([nn.Linear(64, 32), nn.Linear(32, 16)])
+        self.act = nn.ReLU()
+        self.lstm = nn.LSTM(16, 8)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = x.flatten(1) @ self.scale
+        for layer in self.body:
+            x = self.act(layer(x))
+        return self.head(self.lstm(x[None])[0][0])
+
+
 class Bilinear(nn.Bilinear):
     channels_last = True
 
     def forward(self, x):
         return super().forward(x.flatten(1), x.flatten(1))
+
+
+def stages():
+    """What a module is made of, each line with its shape and counts; and whether lines add up."""
+    found = {}
+    for module in (Net(), Wrapped()):
+        lines = cost.by_stage(wrap(module, (8, 8, 1), 10))
+        found[type(module).__name__] = [
+            (one.name, one.output, one.parameters, one.multiply_adds) for one in lines
+        ]
+    sums = {}
+    for name, (module, _) in COUNTS.items():
+        model = wrap(module, (8, 8, 1), 10)
+        lines, whole = cost.by_stage(model), cost.count(model)
+        sums[name] = (
+            [sum(one.parameters for one in lines), sum(one.multiply_adds for one in lines)],
+            [whole.trainable, whole.multiply_adds],
+        )
+    return found | {"sums": sums}
 
 
 def counts():
