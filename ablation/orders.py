@@ -9,8 +9,10 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ablation.config import Config, DatasetConfig
 from ablation.data import sources
@@ -45,6 +47,19 @@ class MeasureOrder:
 
 
 @dataclass(frozen=True)
+class LesionOrder:
+    """To `ablation.training.lesion`: judge a trained run with parts switched off.
+
+    Attributes:
+        run: which one; it has kept its last weights.
+        lesions: for each folder that a result is to lie in, the levels of the parts.
+    """
+
+    run: Run
+    lesions: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class TrainOrder:
     """To `ablation.running.worker`: train a run.
 
@@ -64,7 +79,7 @@ class TrainOrder:
     state: str
 
 
-def written(order: PrepareOrder | MeasureOrder | TrainOrder) -> str:
+def written(order: PrepareOrder | MeasureOrder | LesionOrder | TrainOrder) -> str:
     """Returns an order as one line."""
     return json.dumps(dataclasses.asdict(order))
 
@@ -81,12 +96,24 @@ def read_measure_order(line: str) -> MeasureOrder:
     return MeasureOrder(typed_config(content["config"]), content["started"])
 
 
+def read_lesion_order(line: str) -> LesionOrder:
+    """Returns the order to judge lesions that a line holds."""
+    content = json.loads(line)
+    return LesionOrder(_run(content["run"]), content["lesions"])
+
+
 def read_train_order(line: str) -> TrainOrder:
     """Returns the order to train that a line holds."""
     content = json.loads(line)
-    run = content.pop("run")
-    typed = {"config": typed_config(run["config"]), "network": NetworkRecord(**run["network"])}
-    return TrainOrder(Run(**run | typed), **content)
+    return TrainOrder(_run(content.pop("run")), **content)
+
+
+def _run(content: dict[str, Any]) -> Run:
+    typed = {
+        "config": typed_config(content["config"]),
+        "network": NetworkRecord(**content["network"]),
+    }
+    return Run(**content | typed)
 
 
 def obey(work: Callable[[str], tuple[int, str]]) -> int:
@@ -102,7 +129,11 @@ def obey(work: Callable[[str], tuple[int, str]]) -> int:
     os.dup2(2, 1)  # What a network prints is no answer.
     # Not sys.stdin, whose lock the waiting thread would still hold at a normal end.
     end_with(lambda: os.read(0, 1))
-    code, answer = work(line)
+    try:
+        code, answer = work(line)
+    except SystemExit:  # By a user's code, which would pass for an answer.
+        traceback.print_exc()
+        code, answer = 1, ""
     os.write(answers, answer.encode())
     return code
 

@@ -22,6 +22,9 @@ from ablation.config import CODE_KEY, OWN_KEYS, RECORD_KEY, Config, UserError, f
 from ablation.text import readable
 
 _SPELLING = "a function of one's own is written path/to/file.py:name or package.module:name"
+RAISED = (Exception, SystemExit)
+"""What a user's code may raise: a script that is written to be run calls sys.exit()."""
+
 _INSTALLED = ("site-packages", "dist-packages")
 _OWN_PACKAGE = __name__.partition(".")[0]
 _LIBRARY = [Path(os.path.realpath(sysconfig.get_path(place))) for place in ("stdlib", "platstdlib")]
@@ -64,8 +67,7 @@ def own_functions(config: Config) -> dict[str, Located]:
 
 def check_together(config: Config) -> None:
     """Raises UserError if functions of a configuration import different files by one name."""
-    named = {"arch": locate(config.arch)} if is_own(config.arch) else {}
-    located = [*named.values(), *own_functions(config).values()]
+    located = list(own_code(config).values())
     known: dict[str, str] = {}
     for one in located if len(located) > 1 else ():
         for name, (path, _) in _modules(one).items():
@@ -81,6 +83,12 @@ def check_together(config: Config) -> None:
 
 def _named(located: Located) -> str:
     return f"{located.path.name}:{located.function}"
+
+
+def own_code(config: Config) -> dict[str, Located]:
+    """Returns all functions of the user's own of a configuration, its network's by "arch"."""
+    network = {"arch": locate(config.arch)} if is_own(config.arch) else {}
+    return network | own_functions(config)
 
 
 def codes(config: Config) -> dict[str, dict[str, str]]:
@@ -156,6 +164,22 @@ def local_modules(located: Located) -> list[Path]:
     return list(dict.fromkeys(path for path, _ in _modules(located).values()))
 
 
+def libraries(located: Located) -> set[str]:
+    """Returns the top-level names of installed modules that the code imports, keras among them.
+
+    Raises:
+        UserError: a local module cannot be read.
+    """
+    folders, modules = list(map(Path, _search_path(located.root))), _modules(located)
+    names = {
+        name
+        for module, (path, tree) in modules.items()
+        for name in _imported(tree, module, path.name == "__init__.py", folders)
+    }
+    foreign = {*sys.stdlib_module_names, _OWN_PACKAGE, *(name.split(".")[0] for name in modules)}
+    return {name.split(".")[0] for name in names} - foreign
+
+
 def digests(located: Located) -> dict[str, str]:
     """Returns the SHA-256 of the code of each local module, by the name that it is imported as.
 
@@ -186,13 +210,19 @@ def load(located: Located) -> Callable[..., Any]:
     folder to its end.
 
     Raises:
-        UserError: another module of that name is there already, or there is no such function; or
-            see `seen_imports`.
+        UserError: another module of that name is there already, there is no such function, or the
+            file ends the program; or see `seen_imports`.
     """
     sys.path[:] = _search_path(located.root)
     importlib.invalidate_caches()
-    with seen_imports(located):
-        module = importlib.import_module(located.module)
+    try:
+        with seen_imports(located):
+            module = importlib.import_module(located.module)
+    except SystemExit as error:
+        raise UserError(
+            f"{user_error(error, [located.path])}: {located.path.name} ends the program when it is "
+            'imported; put what it does as a program below if __name__ == "__main__":.'
+        ) from None
     _check_file(located, located.module, located.path)
     files: dict[str, Path] = {}
     if not _is_installed(located.path):
@@ -318,9 +348,13 @@ def _located_module(module: str) -> tuple[Path, str, Path]:
         raise UserError(f"'{module}' is not the name of a module; {_SPELLING}.")
     folders = [Path.cwd(), *map(Path, filter(None, sys.path))]
     for folder in folders:
-        path = _find(module, [folder])
+        path = _find_below(module, [folder])
         if path is not None:
             return path, module, folder
+    path = _find_hooked(module)
+    if path is not None:
+        inside = path.parent if path.name == "__init__.py" else path
+        return path, module, [inside, *inside.parents][module.count(".") + 1]
     raise UserError(
         f"There is no module '{module}' in the working folder or on Python's path; {_SPELLING}."
     )
@@ -328,17 +362,41 @@ def _located_module(module: str) -> tuple[Path, str, Path]:
 
 def _find(module: str, folders: list[Path]) -> Path | None:
     """Returns the file of a module as Python would find it, None if it has none."""
+    return _find_below(module, folders) or _find_hooked(module)
+
+
+def _find_hooked(module: str) -> Path | None:
+    """Returns the file of a module that Python finds without a folder on its path.
+
+    So does a package that is installed with `pip install -e`: an import hook knows its place.
+    """
+    head, _, rest = module.partition(".")
+    for finder in sys.meta_path:
+        # Folders stand for this one, and the others that Python has know its own modules alone.
+        if getattr(finder, "__module__", "").startswith("_frozen_importlib"):
+            continue
+        spec = finder.find_spec(head, None)
+        places = list(map(Path, spec.submodule_search_locations or ())) if spec else []
+        if places and rest:
+            return _find_below(rest, places)
+        if spec and spec.origin and not rest and Path(spec.origin).suffix == ".py":
+            return Path(spec.origin)
+    return None
+
+
+def _find_below(module: str, folders: list[Path]) -> Path | None:
+    """Returns the file of a module in the first of some folders that has it."""
     head, _, rest = module.partition(".")
     without_init = []
     for folder in folders:
         package = folder / head
         if (package / "__init__.py").is_file():
-            return _find(rest, [package]) if rest else package / "__init__.py"
+            return _find_below(rest, [package]) if rest else package / "__init__.py"
         if (folder / f"{head}.py").is_file():
             return None if rest else folder / f"{head}.py"
         if package.is_dir():
             without_init.append(package)
-    return _find(rest, without_init) if rest and without_init else None
+    return _find_below(rest, without_init) if rest and without_init else None
 
 
 def _search_path(root: Path, entries: Sequence[str] | None = None) -> list[str]:

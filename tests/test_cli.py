@@ -321,6 +321,7 @@ def test_a_diverged_run_leaves_its_reason_and_the_study_goes_on(cli, tmp_path):
         json.loads(path.read_text()) for path in (tmp_path / "runs" / "main").glob("*/status.json")
     ]
     assert [status["state"] for status in states] == ["diverged", "diverged"]
+    assert not list((tmp_path / "runs" / "main").glob("*/checkpoint"))
     assert all("loss became" in status["reason"] for status in states)
     assert "diverged" in done.stdout
     assert "rerun=failed" in done.stderr

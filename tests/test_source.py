@@ -1,3 +1,4 @@
+import importlib.util
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from ablation.source import (
     digest,
     digests,
     is_raised_in,
+    libraries,
     load,
     local_modules,
     locate,
@@ -351,3 +353,49 @@ def test_what_keras_adds_to_an_error_of_a_layer_is_left_out():
         "Exception encountered when calling L.call().\n\n\x1b[1mmine\x1b[0m\n\nArgs"
     )
     assert user_error(error, []) == "RuntimeError: mine"
+
+
+class _Hook:
+    """Finds one package by its name, as `pip install -e` lets Python do."""
+
+    def __init__(self, name, folder):
+        self._name, self._folder = name, folder
+
+    def find_spec(self, name, path=None, target=None):
+        if name != self._name:
+            return None
+        return importlib.util.spec_from_file_location(
+            name, self._folder / "__init__.py", submodule_search_locations=[str(self._folder)]
+        )
+
+
+def test_a_package_that_an_import_hook_finds_belongs_to_the_code(folder, monkeypatch):
+    _write(folder, far__mylib__blocks="WIDTH = 3\n", far__mylib____init__="")
+    (folder / "far/mylib/__init__.py").write_text("")
+    _write(folder, nets="from mylib.blocks import WIDTH\n" + NET)
+    before = digests(locate("nets.py:build"))
+    assert set(before) == {"nets"}
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, _Hook("mylib", folder / "far/mylib")])
+    seen = digests(locate("nets.py:build"))
+    assert set(seen) == {"nets", "mylib", "mylib.blocks"}
+    load(locate("nets.py:build"))
+    (folder / "far/mylib/blocks.py").write_text("WIDTH = 4\n")
+    assert digests(locate("nets.py:build"))["mylib.blocks"] != seen["mylib.blocks"]
+    (folder / "far/mylib/own.py").write_text(NET)
+    located = locate("mylib.own:build")
+    assert (located.module, located.root) == ("mylib.own", folder / "far")
+    assert located.path == folder / "far/mylib/own.py"
+
+
+@pytest.mark.parametrize("code", ["sys.exit(0)", "raise SystemExit"])
+def test_a_file_that_ends_the_program_is_told_with_its_line(folder, code):
+    _write(folder, nets=f"import sys\n{NET}{code}\n")
+    with pytest.raises(UserError, match=r"nets\.py, line 4: SystemExit.*below if __name__"):
+        load(locate("nets.py:build"))
+
+
+def test_libraries_are_what_is_neither_local_nor_pythons(folder):
+    _package(folder, nets__blocks__deep="import einops.layers\nfrom os import path\n" + NET)
+    _write(folder, mine="import keras, helper, ablation\nfrom nets.blocks import deep\n" + NET)
+    _write(folder, helper="def late():\n    from timm import models\n")
+    assert libraries(locate("mine.py:build")) == {"keras", "einops", "timm"}

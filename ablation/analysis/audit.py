@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ablation.analysis.comparison import LOCATIONS, READ, Comparison, levels, once
+from ablation.analysis.comparison import LIBRARY, LOCATIONS, READ, Comparison, levels, once
 from ablation.analysis.equal_tuning import EqualTuning, equal_tuning
 from ablation.data.kinds import NOUN, Noun
 from ablation.factors import is_absent
@@ -102,11 +102,14 @@ def audit(comparison: Comparison) -> Audit:
         for key in facts
         if complete[key].nunique(dropna=False) > 1
     }
-    # A file that only some runs read is no difference: it may be of a part that others have not.
+    # What only some runs read is no difference: it may be of a part that others have not.
     confounds |= {
-        f"the file {readable(key.removeprefix(READ))}": _by_value(complete.dropna(subset=key), key)
+        f"the {what} {readable(key.removeprefix(begins))}": _by_value(
+            complete.dropna(subset=key), key
+        )
+        for begins, what in ((READ, "file"), (LIBRARY, "library"))
         for key in complete.columns
-        if key.startswith(READ) and complete[key].nunique() > 1
+        if key.startswith(begins) and complete[key].nunique() > 1
     }
     holes = (*_holes(comparison), *_holes_of_controls(comparison))
     shared, looked = _shared(complete), comparison.looked

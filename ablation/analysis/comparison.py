@@ -41,6 +41,9 @@ LOCATIONS = tuple(f"dataset.{place}" for place in PLACES)
 READ = "read."
 """What a column begins with that has the digest of a file which the user's own code has read."""
 
+LIBRARY = "library."
+"""And one that has the version of a library which the user's own code imports."""
+
 _GROUPS = ("dataset", "recipe")
 """Keys that stand for a group of keys, and whose level is the group's name."""
 

@@ -293,7 +293,7 @@ def find(name: str, known: Mapping[str, Metric] = METRICS) -> Metric:
         function = source.load(located)
     except UserError:
         raise
-    except Exception as error:
+    except source.RAISED as error:
         raise UserError(f"report.metric: {source.user_error(error, files)}") from error
 
     what = f"report.metric={name}"
@@ -330,7 +330,7 @@ def _guarded(called: Callable[..., Any], what: str, files: Sequence[Path]) -> Ca
     def of_the_user(*given: np.ndarray) -> float:
         try:
             found = called(*given)
-        except Exception as error:
+        except source.RAISED as error:
             raise UserError(f"report.metric: {source.user_error(error, files)}") from error
         try:
             value = float(found)

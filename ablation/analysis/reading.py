@@ -15,6 +15,7 @@ import yaml
 
 from ablation import source, targets
 from ablation.analysis.comparison import (
+    LIBRARY,
     LOCATIONS,
     READ,
     key_of,
@@ -393,11 +394,12 @@ def _of_config(config: Any) -> dict[str, Any]:
 
 def _of_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
     facts = flatten({key: provenance.get(key) or "" for key in (*CONFOUNDS, "earlier")})
-    read = provenance.get("read") or {}
+    read, libraries = provenance.get("read") or {}, provenance.get("libraries") or {}
     return {
         "fingerprint": provenance.get("fingerprint"),
         **{f"provenance.{key}": str(value) for key, value in facts.items()},
         **{f"{READ}{file}": str(digest) for file, digest in read.items()},
+        **{f"{LIBRARY}{name}": str(version) for name, version in libraries.items()},
     }
 
 

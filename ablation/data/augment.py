@@ -280,7 +280,7 @@ class OwnAugmentation:
                 self._function: Function = source.load(located)
         except UserError:
             raise
-        except Exception as error:
+        except source.RAISED as error:
             raise UserError(source.user_error(error, self._files)) from error
 
     def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -315,7 +315,7 @@ class OwnAugmentation:
         """Returns what the function returns."""
         try:
             return self._function(np.array(pixels), rng)
-        except Exception as error:
+        except source.RAISED as error:
             raise self._failed(f"{self._key}: {source.user_error(error, self._files)}") from error
 
     def _failed(self, says: str) -> UserError:

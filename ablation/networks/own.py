@@ -78,18 +78,19 @@ def own(
         model = _seeded(function, inputs, classes, seed, levels | told)
         return model, set_by_author(model, twin)
 
-    with _told(files), opened.noted(), source.seen_imports(located):
-        function = source.load(located)
-        model, kept = built(parts)
     remarks = []
-    if parts != defaults:
-        try:
-            with _told(files, "the full network, whose weights arms start from: "):
-                reference, its_kept = built(defaults)
-        except RefusedError as error:
-            remarks = [f"no layer: the function refuses the full network ({error})"]
-        else:
-            remarks = _of_author(pair(model, reference, seed, kept | its_kept))
+    with opened.noted(), source.seen_imports(located):
+        with _told(files):
+            function = source.load(located)
+            model, kept = built(parts)
+        if parts != defaults:
+            try:
+                with _told(files, "the full network, whose weights arms start from: "):
+                    reference, its_kept = built(defaults)
+            except RefusedError as error:
+                remarks = [f"no layer: the function refuses the full network ({error})"]
+            else:
+                remarks = _of_author(pair(model, reference, seed, kept | its_kept))
     model = _logits(model, inputs, classes, vocabulary, network.arch)
     setattr(model, STARTS, remarks)
     return model
@@ -102,7 +103,7 @@ def _told(files: Collection[Path], what: str = "") -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:
+    except source.RAISED as error:
         if isinstance(error, ValueError) and source.is_raised_in(error, files):
             raise RefusedError(" ".join(str(error).split())) from error
         raise UserError(f"{what}{source.user_error(error, files)}") from error

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ablation import backends, environment, machine
+from ablation import backends, environment, machine, source
 from ablation.config import Config
 
 CONFOUNDS = {
@@ -46,13 +46,17 @@ def collect(config: Config, command: str) -> dict[str, Any]:
         command: the command line that asked for the run.
     """
     backend = backends.current()
+    packages = {name: _version(name) for name in (*_PACKAGES, *backend.PACKAGES)}
     return {
         "command": command,
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--", str(_PACKAGE))),
         "source_sha256": source_digest(),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in (*_PACKAGES, *backend.PACKAGES)},
+        "packages": packages,
+        "libraries": {
+            name: version for name, version in _libraries(config).items() if name not in packages
+        },
         "host": socket.gethostname(),
         "platform": platform.platform(),
         "processor": machine.processor(),
@@ -88,6 +92,15 @@ def source_digest() -> str:
     for file in sorted(_PACKAGE.rglob("*.py")):
         digest.update(file.relative_to(_PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
+
+
+def _libraries(config: Config) -> dict[str, str | None]:
+    """Returns the versions of what the user's own code imports, by the name of the distribution."""
+    located = source.own_code(config).values()
+    names = {name for one in located for name in source.libraries(one)}
+    known = metadata.packages_distributions() if names else {}
+    found = {distribution for name in names for distribution in known.get(name, ())}
+    return {distribution: _version(distribution) for distribution in sorted(found)}
 
 
 def _git(*arguments: str) -> str | None:

@@ -30,7 +30,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from ablation import environment, import_path
+from ablation import environment, import_path, source
 from ablation.config import UserError
 from ablation.orders import end_with
 
@@ -47,6 +47,10 @@ _ADDRESS = "ABLATION_CHILDREN"
 """The variable that tells the workers of a launcher where the command listens."""
 
 _MOST = 20_000  # Characters that a pipe holds until somebody reads them.
+
+_looking = threading.Lock()
+"""Who looks after a child. Of two threads that look at once one misreads how it ended, and Python
+looks after all children when it starts one."""
 
 _of_the_server = threading.Lock()
 _server: dict[str, str] | None = None
@@ -222,7 +226,8 @@ def _run_warm(
     context = multiprocessing.get_context("forkserver")
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_work, args=(module, order, variables, sender))
-    child.start()
+    with _looking:
+        child.start()
     sender.close()
     try:
         ends: list[Any] = [child.sentinel, given_up] if given_up else [child.sentinel]
@@ -232,16 +237,20 @@ def _run_warm(
             with contextlib.suppress(EOFError):
                 said = receiver.recv()
             wait(ends)
+        return Ended(_ended(child), *said)
+    finally:
+        _ended(child)
+        receiver.close()
+        child.close()
+
+
+def _ended(child: Any) -> int:
+    """Returns the exit code of a process, which is ended if it has not."""
+    with _looking:
         if child.is_alive():
             child.kill()
         child.join()
-        return Ended(child.exitcode or 0, *said)
-    finally:
-        if child.is_alive():
-            child.kill()
-            child.join()
-        receiver.close()
-        child.close()
+        return child.exitcode or 0
 
 
 def _work(module: str, order: str, variables: dict[str, str], answers: Connection) -> None:
@@ -254,7 +263,7 @@ def _work(module: str, order: str, variables: dict[str, str], answers: Connectio
     code, answer, complaint = 1, "", ""
     try:
         code, answer = importlib.import_module(module).work(order)
-    except Exception:
+    except source.RAISED:
         complaint = traceback.format_exc()[-_MOST:].strip()
     if answer or complaint:
         answers.send((answer, complaint))

@@ -18,6 +18,7 @@ from ablation.designs.controls import CAPACITY, LESION, OF_SHAM, SHAM
 from ablation.designs.registry import DESIGNS, GRID
 from ablation.factors import PARTS, spelled
 from ablation.networks import registry, widen
+from ablation.orders import LesionOrder, written
 from ablation.records import controls, saves, store
 from ablation.records.controls import Control
 from ablation.records.store import Run
@@ -293,7 +294,7 @@ def lesions(
         design: its name.
         trained: the names of the runs that the command has trained.
     """
-    by_full: dict[str, tuple[Run, list[dict[str, Any]]]] = {}
+    by_full: dict[str, tuple[Run, dict[str, _Lesion]]] = {}
     everyone = full_of(expansion, runs, design).items()
     pairs = [(runs[one], runs[full]) for one, full in everyone if runs[one].name != runs[full].name]
     if not any(_in_parts_alone(*pair) for pair in pairs):
@@ -322,16 +323,41 @@ def lesions(
         found.append(Control(LESION, name, run.name, facts))
         folder = full.directory.parent / name
         if not (folder / "result.json").exists():
-            lesion = {"parts": parts, "folder": str(folder)}
-            by_full.setdefault(full.name, (full, []))[1].append(lesion)
+            by_full.setdefault(full.name, (full, {}))[1][str(folder)] = _Lesion(run, parts)
     for full, ordered in by_full.values():
-        order = {"config": asdict(full.config), "directory": str(full.directory)}
-        line = json.dumps(order | {"lesions": ordered})
-        try:
-            children.answer("ablation.training.lesion", line, environment.child(full.config))
-        except UserError as error:
-            said[full.name] = f"control=lesion: {full.name} could not be judged: {error}"
+        said |= _judged(full, ordered)
     return Lesioned(found, said)
+
+
+@dataclass(frozen=True)
+class _Lesion:
+    """The run of an arm, and the parts that a full network is judged with in its stead."""
+
+    run: Run
+    parts: dict[str, Any]
+
+
+def _judged(full: Run, lesions: Mapping[str, _Lesion]) -> dict[str, str]:
+    """Judges a trained network with parts switched off.
+
+    Args:
+        full: its run.
+        lesions: by the folder of each.
+
+    Returns:
+        Why some could not be judged, by the names of the arms' runs.
+    """
+    order = LesionOrder(full, {folder: one.parts for folder, one in lesions.items()})
+    told = f"control=lesion: {full.name} could not be judged"
+    try:
+        line = written(order)
+        answer = children.answer("ablation.training.lesion", line, environment.child(full.config))
+    except UserError as error:
+        return {full.name: f"{told}: {error}"}
+    return {
+        lesions[folder].run.name: f"{told} as {lesions[folder].run.network.name}: {reason}"
+        for folder, reason in json.loads(answer).items()
+    }
 
 
 def _in_parts_alone(run: Run, full: Run) -> bool:

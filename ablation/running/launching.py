@@ -26,20 +26,32 @@ from ablation.designs.registry import find as find_design
 from ablation.records import store
 from ablation.running import children, controls, runner
 from ablation.running.jobs import Expansion, expand
-from ablation.running.sweep import Sweep, begun, command_line
+from ablation.running.sweep import PLANNED, Sweep, begun, command_line
 from ablation.running.tuning import Tuning
 from ablation.terminal import EXIT_RUNS_MISSING, EXIT_USER_ERROR
 from ablation.validation import explain, validated
 
 
 def job(config: DictConfig) -> None:
-    """Trains one run, unless that is already done. Never raises for a run that fails."""
+    """Trains one run, unless that is already done. Never raises for a run that fails.
+
+    Nor does it train what nobody has planned, when code or data have changed since the sweep began:
+    the run that was planned then is left for the sweep to say so; see `training.changed`.
+    """
     # With hydra.job.chdir=true it has moved, and every path is as it was typed.
     os.chdir(HydraConfig.get().runtime.cwd)
     given = {"threads": threads(config.threads, HydraConfig.get())}
-    one = validated(to_plain(config) | given)
-    runner.prepare(one.dataset, one.cache_dir)  # The cache may be gone since the sweep began.
-    (run,) = runner.resolve([one])
+    typed = to_plain(config)
+    planned = typed.pop(PLANNED, None)
+    try:
+        one = validated(typed | given)
+        runner.prepare(one.dataset, one.cache_dir)  # The cache may be gone since the sweep began.
+        (run,) = runner.resolve([one])
+    except UserError as error:
+        print(f"ablation: {error}", file=sys.stderr)
+        return
+    if planned not in (None, run.identity):
+        return
     status = store.read_status(run.directory)
     # Several jobs of a sweep may name one network in different words.
     anew = not (status.is_final and (status.start or "") >= begun())
@@ -136,8 +148,8 @@ def sweep(config: DictConfig, launcher: Launcher, batch_size: int | None) -> lis
             expansion = replace(expansion, jobs=controls.again(expansion, decided.expansion.jobs))
             whole = Sweep([job.config | given for job in expansion.jobs], expansion, decided)
             whole.prepare()
-        for places in whole.portions(at_a_time):
-            launching.launch([expansion.jobs[place].words for place in places])
+        for due in whole.portions(at_a_time):
+            launching.launch(due)
     if not whole.end():
         sys.exit(EXIT_RUNS_MISSING)
     return launching.returned

@@ -156,7 +156,7 @@ def until(
 
 
 def _faster_precision(due: Sequence[Run], measured: dict[str, dict[str, Any]]) -> str:
-    """Returns which precision is the faster one for the network that takes longest.
+    """Returns which precision is the faster for the network that takes longest, or why none is.
 
     Args:
         due: the runs that would be trained, at least one.
@@ -168,8 +168,12 @@ def _faster_precision(due: Sequence[Run], measured: dict[str, dict[str, Any]]) -
         run = replace(slowest, config=replace(slowest.config, precision=precision))
         if _network(run) not in measured:
             print(f"timing a few steps of it in {precision}", file=sys.stderr)
-            measured[_network(run)] = _measure(run)
-        seconds[precision] = measured[_network(run)]["epoch_seconds"]
+            measured[_network(run)] = _measured(run)
+        cost = measured[_network(run)]
+        if "epoch_seconds" not in cost:
+            why = cost.get("failed") or cost["refused"]
+            return f"precision={precision} does not do for {slowest.name}: {why}"
+        seconds[precision] = cost["epoch_seconds"]
     faster = min(seconds, key=lambda precision: seconds[precision])
     times = " and ".join(f"{taken:.3g} s in {name}" for name, taken in seconds.items())
     return f"precision={faster} is the faster here: an epoch of {slowest.name} takes {times}."

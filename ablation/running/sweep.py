@@ -61,6 +61,9 @@ from ablation.targets import check_metric
 from ablation.terminal import counted, open_console
 from ablation.validation import check_report, validated
 
+PLANNED = "planned"
+"""The key by which a job is told the identity of the run that it was planned as."""
+
 _NAMED_AT_MOST = 20
 _WITHOUT_REASON = "nothing says why, see its log.txt"
 
@@ -74,6 +77,11 @@ def command_line() -> str:
 def begun() -> str:
     """Returns when the sweep began, in a launcher's worker too; like the times in `Status`."""
     return os.environ.setdefault("ABLATION_BEGUN", store.now())
+
+
+def planned_as(run: Run) -> str:
+    """Returns the override that tells a job which run it was planned as."""
+    return f"+{PLANNED}='{run.identity}'"
 
 
 class Sweep:
@@ -289,7 +297,7 @@ class Sweep:
             [tuning.runs[i] for i in due], self._console, nothing, nothing, called=tuning.called()
         )
         self._monitor.start()
-        return [tuning.words[place] for place in due]
+        return [(*tuning.words[place], planned_as(tuning.runs[place])) for place in due]
 
     def end_tuning(self, tuning: Tuning) -> Decided | None:
         """Chooses a value for each arm; returns None if trials were stopped from outside."""
@@ -342,8 +350,8 @@ class Sweep:
             for line in plan.until(self._buying, self._runs, seconds, workers):
                 print(line)
 
-    def portions(self, workers: int) -> Iterator[list[int]]:
-        """Yields the places of the jobs that are to be trained next, all or seeds by looking.
+    def portions(self, workers: int) -> Iterator[list[tuple[str, ...]]]:
+        """Yields the overrides of the jobs to be trained next, of all or of seeds by looking.
 
         Args:
             workers: runs that are trained at a time.
@@ -353,12 +361,12 @@ class Sweep:
         """
         places = self.begin()
         if not self._buying:
-            yield places
+            yield self._words(places)
             return
         begun = {run.name for run in self._buying.bought}
         first = [place for place in places if self._of_jobs[place].name in begun]
         if first:
-            yield first
+            yield self._words(first)
         goes_on = True
         while goes_on:
             if self._buying.bought:
@@ -371,7 +379,13 @@ class Sweep:
                 return
             self._record()
             new = {run.name for run in self._buying.bought} - before
-            yield [place for place in places if self._of_jobs[place].name in new]
+            yield self._words([place for place in places if self._of_jobs[place].name in new])
+
+    def _words(self, places: Sequence[int]) -> list[tuple[str, ...]]:
+        """Returns the overrides of some jobs, each with the run that it was planned as."""
+        assert self._expansion
+        jobs = self._expansion.jobs
+        return [(*jobs[place].words, planned_as(self._of_jobs[place])) for place in places]
 
     def begin(self) -> list[int]:
         """Says what will be trained and starts to watch.

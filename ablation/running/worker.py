@@ -20,14 +20,16 @@ from filelock import Timeout
 
 from ablation import opened, source
 from ablation.config import UserError, first_line
-from ablation.networks import registry
 from ablation.orders import TrainOrder, obey, read_train_order
 from ablation.records import saves, store
 from ablation.records.store import Run
 from ablation.running import log
 from ablation.training import hang
+from ablation.training.changed import changed
 
-EXIT_FAILED = 1
+EXIT_FAILED = 4
+"""Not 1, with which faulthandler ends a run that hangs; see `training.hang`."""
+
 EXIT_BUSY = 3
 """Another process trains this run."""
 
@@ -89,7 +91,7 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
             store.write_yaml(directory / "config.yaml", run.described)
         store.write_status(directory, status)
         end = _train(run, command) if not finished else (store.COMPLETE, None)
-    except Exception as error:
+    except source.RAISED as error:
         traceback.print_exc()
         of_disk = _of_the_disk(error)
         if of_disk:
@@ -100,8 +102,9 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
     hang.stop()
     log.bound(directory / "log.txt")
     (directory / "progress.json").unlink(missing_ok=True)
-    if status.state == store.COMPLETE:
-        # Before the run counts as complete, so that a complete run never keeps a checkpoint.
+    if status.is_final and status.state != store.FAILED:
+        # Before the run counts as complete, so that a complete run never keeps a checkpoint. One
+        # that diverged would go on just before that, and diverge again.
         shutil.rmtree(directory / "checkpoint", ignore_errors=True)
         store.sync(directory)
     store.write_status(directory, status)
@@ -123,7 +126,7 @@ def _of_the_disk(error: BaseException | None) -> int:
 
 def _keep_source(run: Run) -> None:
     """Copies the user's code into the run, so that its weights can be loaded after an edit."""
-    for key, located in _own(run).items():
+    for key, located in source.own_code(run.config).items():
         folder = run.directory / store.SOURCE / ("" if key == "arch" else key)
         files = source.files_by_name(located)
         for name, path in files.items():
@@ -146,29 +149,14 @@ def _parents(name: str, files: Collection[str]) -> list[str]:
     return [one for one in above if one not in files]
 
 
-def _own(run: Run) -> dict[str, source.Located]:
-    """Returns the user's own functions, the network among them, by the key that names each."""
-    network = {"arch": source.locate(run.config.arch)} if run.network.source else {}
-    return network | source.own_functions(run.config)
-
-
-def _reason(error: Exception, run: Run) -> str:
+def _reason(error: BaseException, run: Run) -> str:
     """Returns an error in one line; one of the user's code with its file and line."""
     if isinstance(error, UserError):
         return first_line(error)
-    own = _own(run).values()
+    own = source.own_code(run.config).values()
     if not own:
         return f"{type(error).__name__}: {first_line(error)}"
     return source.user_error(error, [path for one in own for path in source.local_modules(one)])
-
-
-def _changed(run: Run, fingerprint: str) -> str | None:
-    """Returns what is no longer as the sweep began with it, None if nothing is."""
-    if fingerprint != run.fingerprint:
-        return "the data set"
-    if registry.record(run.config).source != run.network.source:
-        return f"the code of arch={run.config.arch}"
-    return f"the code of {', '.join(run.code)}" if source.codes(run.config) != run.code else None
 
 
 def _train(run: Run, command: str) -> tuple[str, str | None]:
@@ -184,9 +172,9 @@ def _train(run: Run, command: str) -> tuple[str, str | None]:
     data = cache.find(run.config.dataset, run.config.cache_dir)
     if data is None:
         return _WITHOUT_DATA
-    if changed := _changed(run, data.fingerprint):
+    if what := changed(run, data.fingerprint):
         # As it was, it may come back.
-        return store.INTERRUPTED, f"{changed} changed after the sweep had begun; start it again."
+        return store.INTERRUPTED, f"{what} changed after the sweep had begun; start it again."
     facts = {
         "fingerprint": run.fingerprint,
         "image_shape": data.input_shape,

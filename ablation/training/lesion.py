@@ -1,8 +1,7 @@
 """The child process that switches parts off after training: `python -m ablation.training.lesion`.
 
-The order is JSON: the configuration of the trained run, its directory, and for
-each lesion the levels of the parts and a folder. Nothing is trained: the lesioned network has the
-trained weights of every layer that is left, and is judged by the validation inputs.
+The order is a `LesionOrder`. Nothing is trained: the lesioned network has the trained weights of
+every layer that is left, and is judged by the validation inputs.
 """
 
 import json
@@ -13,49 +12,64 @@ from typing import Any
 import keras
 import numpy as np
 
-from ablation.config import Config
+from ablation.config import Config, UserError
 from ablation.data import cache
 from ablation.networks.build import build
 from ablation.networks.own import RefusedError
 from ablation.networks.pairing import transplant
-from ablation.orders import obey
+from ablation.orders import obey, read_lesion_order
 from ablation.records import saves, store
+from ablation.training.changed import changed
 from ablation.training.train import open_batches, set_up
-from ablation.typed_config import typed_config
 
 
 def work(line: str) -> tuple[int, str]:
-    """Judges the lesions that a line orders; returns the exit code, and no answer."""
-    order = json.loads(line)
-    config, directory = typed_config(order["config"]), Path(order["directory"])
-    set_up(config)
+    """Judges lesions; returns 0 and why some could not be, or 1 and why none could.
+
+    Args:
+        line: a `LesionOrder`.
+
+    Returns:
+        The exit code, and as the answer a JSON object of reasons by folder, or one reason.
+    """
+    order = read_lesion_order(line)
+    config = order.run.config
     data = cache.find(config.dataset, config.cache_dir)
-    assert data
-    weights = saves.kept_weights(directory / "weights")[config.epochs]
-    for one in order["lesions"]:
-        folder = Path(one["folder"])
-        store.make_directory(folder)
-        store.write_json(folder / "result.json", _judged(config, data, weights, one, folder))
-    return 0, ""
+    if data is None:
+        return 1, "its data set was removed from cache_dir"
+    if what := changed(order.run, data.fingerprint):
+        return 1, f"{what} changed after it was trained"
+    set_up(config)
+    weights = saves.kept_weights(order.run.directory / "weights")[config.epochs]
+    reasons = {}
+    for folder, parts in order.lesions.items():
+        try:
+            found = _judged(config, data, weights, parts, Path(folder))
+        except UserError as error:  # Of this network alone.
+            reasons[folder] = str(error)
+        else:
+            store.make_directory(Path(folder))
+            store.write_json(Path(folder) / "result.json", found)
+    return 0, json.dumps(reasons)
 
 
 def _judged(
-    config: Config, data: cache.Cache, weights: Path, one: dict[str, Any], folder: Path
+    config: Config, data: cache.Cache, weights: Path, parts: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
     """Returns what a lesioned network scores, or why there is none; keeps what it predicts."""
 
-    def built(parts: dict[str, Any]) -> keras.Model:
+    def built(levels: dict[str, Any]) -> keras.Model:
         return build(
             config.arch,
             data.input_shape,
             len(data.meta["classes"]),
             seed=config.seed,
             vocabulary=data.meta.get("vocabulary"),
-            **parts,
+            **levels,
         )
 
     try:
-        lesioned = built(one["parts"])
+        lesioned = built(parts)
     except RefusedError as refusal:
         return {"unfit": str(refusal)}
     trained = built(config.parts)
@@ -69,6 +83,7 @@ def _judged(
         labels.append(of_batch)
     target = data.target(config.dataset)
     found = np.concatenate(labels), np.concatenate(outputs).astype(np.float32)
+    store.make_directory(folder)
     store.write_arrays(folder / "predictions.npz", target.packed(*found))
     scores = {f"val_{name}": float(value) for name, value in target.judged(*found).items()}
     return scores | target.result(*found)

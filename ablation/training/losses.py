@@ -80,7 +80,7 @@ class OwnLoss(keras.losses.Loss):
                 self._function = source.load(located)
         except UserError:
             raise
-        except Exception as error:
+        except source.RAISED as error:
             raise UserError(source.user_error(error, self._files)) from error
         if inspect.isclass(self._function):
             raise UserError(
@@ -95,7 +95,7 @@ class OwnLoss(keras.losses.Loss):
             y_true = ops.one_hot(ops.cast(y_true, "int32"), self._classes, dtype=y_pred.dtype)
         try:
             return self._function(y_true, y_pred)
-        except Exception as error:
+        except source.RAISED as error:
             raise UserError(f"{self._key}: {source.user_error(error, self._files)}") from error
 
     def _probe(self, target: Target) -> None:

@@ -97,7 +97,7 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
         place,
         Alive(),
         validation,
-        StepSeeds(config.seed, place),
+        StepSeeds(weights_seed(config), place),
         DivergenceGuard(place),
         history,
         *measuring,

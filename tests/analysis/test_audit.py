@@ -117,6 +117,16 @@ def test_a_file_that_runs_read_and_that_was_edited_is_a_confound(stored_run, tmp
     assert found.confounds == {"the file cfg.json": {"a1": [one.name], "b2": [other.name]}}
 
 
+def test_a_library_of_the_users_code_in_two_versions_is_a_confound(stored_run, tmp_path):
+    one, other = (
+        stored_run(f"plain={plain}", provenance={"libraries": {"einops": version, "timm": "1"}})
+        for plain, version in (("true", "0.7"), ("false", "0.8"))
+    )
+    stored_run("plain=true", "seed=1", provenance={"libraries": {"of a part": "2"}})
+    found = _audit(tmp_path)
+    assert found.confounds == {"the library einops": {"0.7": [one.name], "0.8": [other.name]}}
+
+
 def test_package_versions_are_compared_one_by_one(stored_run, tmp_path):
     stored_run("plain=true", provenance={"packages": {"keras": "3.15.1", "numpy": "2.4.6"}})
     stored_run("plain=false", provenance={"packages": {"keras": "3.14.0", "numpy": "2.4.6"}})

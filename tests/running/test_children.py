@@ -273,3 +273,27 @@ print(forkserver._forkserver._forkserver_pid, flush=True)
             return
         time.sleep(0.05)
     raise AssertionError("the server lives on")
+
+
+def test_threads_that_look_after_children_at_once_misread_none(ordered, monkeypatch):
+    _, _, variables = ordered
+    slowly = forkserver.read_signed
+
+    def read(descriptor):
+        time.sleep(0.1)  # Else it takes many hundred children until two look at once.
+        return slowly(descriptor)
+
+    monkeypatch.setattr(forkserver, "read_signed", read)
+    codes = []
+
+    def work():
+        for _ in range(3):
+            codes.append(children._run_warm("exits_with", "7", variables).code)
+
+    assert children._is_served(variables)
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes == [7] * 18

@@ -1,15 +1,19 @@
 """`control=lesion`, from the command line to the report."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 
 import ablation
+from ablation import targets
 from ablation.data import cache
+from ablation.orders import LesionOrder, written
 from ablation.records import controls, store
 from ablation.running.controls import _in_parts_alone
+from ablation.training import lesion
 from support import run_of
 
 NET = """
@@ -96,3 +100,49 @@ def test_an_arm_that_is_best_at_another_rate_differs_in_parts_alone_too(config):
     assert not _in_parts_alone(without, run_of(config(*words[0], tuned, "epochs=7")))
     full, without = (run_of(config(*of)) for of in words)
     assert not _in_parts_alone(without, full)
+
+
+FRAGILE = """
+import keras
+
+def build(input_shape, classes, *, first: bool = True, second: bool = True):
+    if not first:
+        raise TypeError("not without the first")
+    image = keras.Input(input_shape)
+    x = keras.layers.Flatten()(image)
+    if second:
+        x = keras.layers.Dense(16, activation="relu", name="second")(x)
+    x = keras.layers.Dense(16, name="last")(x)
+    return keras.Model(image, keras.layers.Dense(classes, name="out")(x))
+"""
+
+
+def test_an_arm_that_cannot_be_built_takes_no_other_lesion_away(cli, tmp_path):
+    (tmp_path / "net.py").write_text(FRAGILE)
+    parts = "parts.first=true,false", "parts.second=true,false"
+    keys = "arch=net.py:build", "design=leave_one_out", "dataset.image_size=8", "epochs=1"
+    done = cli("-m", *keys, *parts, "control=lesion", cwd=tmp_path)
+    assert done.returncode == 1
+    said = "could not be judged as net.build-first_false: net.py, line 6: TypeError: not without"
+    assert said in done.stderr
+    study = tmp_path / "runs" / "main"
+    assert len(list(study.glob("*/lesions/*/result.json"))) == 1
+    assert len(list(study.glob("*/lesions/*"))) == 1
+
+
+def test_code_or_data_that_have_changed_are_not_judged(config, tmp_path):
+    (tmp_path / "net.py").write_text(NET)
+    made = config(f"arch={tmp_path / 'net.py'}:build", "dataset.image_size=8")
+    made = replace(made, runs_dir=str(tmp_path), cache_dir=str(tmp_path / "cache"))
+
+    def answered(fingerprint):
+        return lesion.work(written(LesionOrder(run_of(made, fingerprint), {})))
+
+    assert answered("data") == (1, "its data set was removed from cache_dir")
+    data = cache.prepare(made.dataset, made.cache_dir, lambda *_: None)
+    made = targets.settled(made, data.target(made.dataset))
+    assert answered("another") == (1, "the data set changed after it was trained")
+    order = written(LesionOrder(run_of(made, data.fingerprint), {}))
+    (tmp_path / "net.py").write_text(NET.replace("32", "33"))
+    code, told = lesion.work(order)
+    assert code == 1 and told.startswith("the code of arch=") and "changed after it was" in told

@@ -177,3 +177,24 @@ def test_a_run_that_failed_before_is_left_and_not_tried(config, tmp_path, measur
     plan.show([run, _run(config, tmp_path, "seed=1")], "none", 1)
     assert "left (failed)" in capsys.readouterr().out
     assert run.name not in measured
+
+
+@pytest.mark.parametrize("cost", [UserError("net.py, line 7: TypeError"), {"refused": "no"}])
+def test_a_network_for_one_precision_alone_is_planned(
+    config, tmp_path, monkeypatch, measured, capsys, cost
+):
+    whole = plan._measure
+
+    def measure(run):
+        if run.config.precision == "float32":
+            return whole(run)
+        if isinstance(cost, UserError):
+            raise cost
+        return cost
+
+    monkeypatch.setattr(plan, "_measure", measure)
+    plan.show([_run(config, tmp_path)], "none", workers=1)
+    said = capsys.readouterr().out
+    assert "1 of 1 run to train" in said
+    why = "no" if isinstance(cost, dict) else "net.py, line 7: TypeError"
+    assert "precision=mixed_bfloat16 does not do for 34-residual" in said and why in said

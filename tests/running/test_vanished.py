@@ -71,8 +71,15 @@ def test_a_cache_that_is_gone_is_prepared_anew(cli, tmp_path):
     assert {store.read_status(study / name).state for name in ends} == {store.COMPLETE}
 
 
-@pytest.mark.parametrize("changed", ["the data set", "the code of arch"])
-def test_what_changed_since_a_sweep_began_ends_no_run_as_failed(config, tmp_path, changed):
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ("the data set", ""),
+        ("the code of arch", "def build(input_shape, classes):\n    return 1\n"),
+        ("the code of arch", "def build("),
+    ],
+)
+def test_what_changed_since_a_sweep_began_ends_no_run_as_failed(config, tmp_path, changed, code):
     net = tmp_path / "net.py"
     net.write_text("def build(input_shape, classes):\n    ...\n")
     words = ("dataset.image_size=8", f"runs_dir={tmp_path}", f"cache_dir={tmp_path / 'cache'}")
@@ -82,7 +89,7 @@ def test_what_changed_since_a_sweep_began_ends_no_run_as_failed(config, tmp_path
     run = run_of(made, data.fingerprint if "code" in changed else "another")
     store.make_directory(run.directory)
     if "code" in changed:
-        net.write_text("def build(input_shape, classes):\n    return 1\n")
+        net.write_text(code)
     state, reason = worker._train(run, "command")
     assert state == store.INTERRUPTED
     assert reason.startswith(changed) and "changed after the sweep had begun; start it" in reason
@@ -109,3 +116,27 @@ def test_a_cache_that_goes_while_it_is_opened_ends_no_run_as_failed(config, tmp_
     monkeypatch.setattr("ablation.training.train.train", gone)
     state, reason = worker._train(run, "command")
     assert state == store.INTERRUPTED and "removed from cache_dir" in reason
+
+
+EDITS = """
+import keras
+
+def build(input_shape, classes, *, wide: bool = True):
+    with open(__file__, "a") as file:
+        file.write("{}")
+    image = keras.Input(input_shape)
+    x = keras.layers.Flatten()(image)
+    return keras.Model(image, keras.layers.Dense(classes)(x))
+"""
+
+
+@pytest.mark.parametrize("edit", ["edited = True\\n", "edited ="])
+def test_code_that_is_edited_in_a_sweep_is_not_trained_as_runs_of_its_own(cli, tmp_path, edit):
+    (tmp_path / "net.py").write_text(EDITS.format(edit))
+    keys = "arch=net.py:build", "parts.wide=true,false", "dataset.image_size=8", "epochs=1"
+    done = cli("-m", *keys, cwd=tmp_path)
+    assert done.returncode == 1
+    runs = store.run_directories(tmp_path / "runs" / "main")
+    ends = sorted((store.read_status(run).state, store.read_status(run).reason) for run in runs)
+    assert [state for state, _ in ends] == [store.COMPLETE, store.INTERRUPTED], done.stderr
+    assert "the code of arch=net.py:build changed after the sweep had begun" in ends[1][1]

@@ -77,7 +77,7 @@ def _called(located: source.Located, name: str) -> Any:
         return source.load(located)()
     except UserError:
         raise
-    except (Exception, SystemExit) as error:
+    except source.RAISED as error:
         raise UserError(f"{_KEY}={name}: {source.user_error(error, files)}") from error
 
 
