@@ -64,7 +64,7 @@ class Claimed:
     """All claims of a study.
 
     Attributes:
-        answers: those of its file in order, then those that were taken out of it.
+        answers: those of its file in order, then those on record that were taken out of it.
         digest: SHA-256 of the file that was on record before the first run, None if none was.
         time: when that was put on record.
         changed: whether the file is another one now.
@@ -97,8 +97,9 @@ def claimed(study: Study) -> Claimed:
     if problem:  # What is on record still counts.
         there = list(versions[-1].sentences) if versions else []
     kept = {text for one in first for text in one.sentences}
-    left_out = [text for text in kept if text not in there]
-    texts = [*there, *sorted(left_out, key=[t for v in first for t in v.sentences].index)]
+    known = dict.fromkeys(text for one in versions for text in one.sentences)
+    left_out = [text for text in known if text not in there]
+    texts = [*there, *left_out]
     if not texts:
         return Claimed((), problem=problem)
     since = {text: one.time for one in reversed(versions) for text in one.sentences}

@@ -303,6 +303,11 @@ def find(name: str, known: Mapping[str, Metric] = METRICS) -> Metric:
             f"the attribute chance of {what} must be a function of the examples of each class. "
             f"Received: {chance!r}."
         )
+    higher = getattr(function, "higher_is_better", True)
+    if not isinstance(higher, bool):
+        raise UserError(
+            f"the attribute higher_is_better of {what} must be True or False. Received: {higher!r}."
+        )
     unit = str(getattr(function, "unit", ""))
     return Metric(
         located.function,
@@ -312,7 +317,7 @@ def find(name: str, known: Mapping[str, Metric] = METRICS) -> Metric:
         points=unit_of_difference(unit),
         scale=1,
         digits=4,
-        higher_is_better=bool(getattr(function, "higher_is_better", True)),
+        higher_is_better=higher,
         chance=chance and _guarded(chance, f"the attribute chance of {what}", files),
         nothing="An answer that looks at no example",
     )

@@ -4,11 +4,14 @@ from ablation import import_path
 
 import_path.tidy()  # Before anything else is imported.
 
+import contextlib
+import errno
 import os
 import re
 import shlex
 import sys
 import webbrowser
+from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -123,7 +126,8 @@ def _report(folders: list[str], options: dict[str, str | None], opens: bool) -> 
         one, other = map(load, folders)
         found = difference(one, other)
         say(markdown.compared(found))
-        page = write_difference(one, other, found)
+        with _writable(folders[1]):
+            page = write_difference(one, other, found)
     else:
         typed = _typed(options)
         remembered = _remembered(Path(folders[0]), options)
@@ -134,12 +138,27 @@ def _report(folders: list[str], options: dict[str, str | None], opens: bool) -> 
             )
             say(f"As the command that trained last asked: {asked_for}.")
             typed = _typed(remembered | options)
-        write_report(folders[0], typed, tell=say)
+        with _writable(folders[0]):
+            write_report(folders[0], typed, tell=say)
         say(f"Report: {Path(folders[0]) / 'report.md'}")
         page = Path(folders[0]) / PAGE
     say(f"Page:   {page}")
     if opens and not webbrowser.open(page.resolve().as_uri()):
         print("No browser could be started; open the page by its path.", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _writable(folder: str) -> Iterator[None]:
+    """Raises UserError where a report cannot be written into its study, as on a read-only disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}); copy the study to a folder that can "
+            "be, and report that."
+        ) from None
 
 
 def _remembered(study: Path, options: dict[str, str | None]) -> dict[str, str | None]:

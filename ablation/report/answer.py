@@ -51,9 +51,9 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
     effects = [effect for effect in asked if effect.n]
     unanswered = list(_unanswered([effect for effect in asked if not effect.n]))
     unbuilt = list(_unbuilt(comparison))
-    if not effects:
-        return [*unbuilt, *unanswered]
     parted, untrained = _did_not_learn(comparison)
+    if not effects:
+        return [*unbuilt, *parted, *unanswered, *untrained]
     before = [*unbuilt, *parted, *_too_sure(effects)]
     found: list[str] = []
     if max(effect.n for effect in effects) < SEEDS_FOR_A_VERDICT:

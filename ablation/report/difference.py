@@ -1,6 +1,6 @@
 """What changed between two studies, cell by cell."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -16,8 +16,10 @@ from ablation.analysis.comparison import (
 from ablation.analysis.metrics import Metric
 from ablation.analysis.study import Study
 from ablation.analysis.tables import NO_SCORE
+from ablation.factors import PARTS
 from ablation.records import store
 from ablation.report.cells import Cells
+from ablation.terminal import counted
 
 _HEADING = "{} after the final epoch{}"
 NOTE = "Means over the seeds that each study has; the difference is of means, not paired."
@@ -37,6 +39,8 @@ class Difference:
         cells: the table of cells.
         protocol: the keys in which they differ, without rows if there are none.
         problems: what could not be read.
+        heading: what the numbers are.
+        beside: which runs of them are in no cell, a sentence for each study that has some.
     """
 
     names: tuple[str, str]
@@ -44,7 +48,8 @@ class Difference:
     cells: Cells
     protocol: Cells
     problems: tuple[str, ...]
-    heading: str = ""
+    heading: str
+    beside: tuple[str, ...] = ()
     note: str = NOTE
     same_protocol: str = SAME_PROTOCOL
 
@@ -78,7 +83,19 @@ def difference(one: Study, other: Study) -> Difference:
         _protocol(one, other, names),
         (*one.problems, *other.problems),
         _heading(_metrics(one, other)),
+        tuple(_beside(one, names[0])) + tuple(_beside(other, names[1])),
     )
+
+
+def _beside(study: Study, name: str) -> Iterator[str]:
+    """Yields how many runs of a study are compared with none, and of what kind they are."""
+    counts = {
+        "of controls": len(study.control_runs),
+        "that tune": len(store.tuning_directories(study.directory)),
+    }
+    told = [f"{counted(count, 'run')} {kind}" for kind, count in counts.items() if count]
+    if told:
+        yield f"In no cell: {' and '.join(told)} of {name}."
 
 
 def _metrics(*studies: Study) -> list[Metric]:
@@ -118,7 +135,33 @@ def _protocol(one: Study, other: Study, names: tuple[str, str]) -> Cells:
         values = [_values(study.runs, key) for study in (one, other)]
         if key not in cells and values[0] != values[1]:
             rows.append([key.removeprefix("config."), *values])
+        elif key not in cells:
+            # What both studies have may be on other arms, such as a rate that was tuned.
+            rows += [
+                [f"{key.removeprefix('config.')} of {cell}", *of_cell]
+                for cell, *of_cell in _in_cells(one, other, key)
+            ]
     return Cells(["key", *names], rows)
+
+
+def _in_cells(one: Study, other: Study, key: str) -> Iterator[tuple[str, str, str]]:
+    """Yields the cells that both studies have and in which they differ in a key."""
+    factors = _cell_keys(one, other)
+    sides = [_groups(study, factors) for study in (one, other)]
+    common = sorted(sides[0].keys() & sides[1].keys())
+    told: list[int] = []  # As few factors as tell the cells apart.
+    for place in range(len(factors)):
+        if len(_parted(common, [*told, place])) > len(_parted(common, told)):
+            told.append(place)
+    for cell in common:
+        values = [_values(side[cell], key) for side in sides]
+        if values[0] != values[1]:
+            levels = (f"{factors[place].removeprefix(PARTS)} {cell[place]}" for place in told)
+            yield ", ".join(levels) or cell[0], values[0], values[1]
+
+
+def _parted(cells: Sequence[tuple], places: Sequence[int]) -> set[tuple]:
+    return {tuple(cell[place] for place in places) for cell in cells}
 
 
 def _values(runs: pd.DataFrame, key: str) -> str:

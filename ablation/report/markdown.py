@@ -120,7 +120,7 @@ def compared(found: Difference) -> str:
     """Returns how two studies differ: first in protocol, then in each cell."""
     protocol = table(found.protocol) if found.protocol.rows else SAME_PROTOCOL
     parts = [f"# {inline(found.title)}", "## Protocol", protocol]
-    parts += [f"## {found.heading}", found.note, table(found.cells)]
+    parts += [f"## {found.heading}", found.note, table(found.cells), *map(inline, found.beside)]
     parts += [f"Unreadable: {inline(problem)}" for problem in found.problems]
     return _joined(parts)
 

@@ -308,6 +308,10 @@ def _warnings(comparison: Comparison) -> list[Note]:
         how = how if math.isfinite(times) else f"one has no training {noun.one}"
         text = f"{how}. See how each fares in the confusion matrix."
         found.append(Note(text, "The classes are very unequal:"))
+    losses = "config.recipe.loss"
+    if losses in runs and runs[losses].nunique() > 1:
+        text = "their curves of loss are of different quantities, and say nothing of each other."
+        found.append(Note(text, "These runs have different losses:"))
     caveats = filter(None, runs["caveats"].dropna().unique())
     return found + [Note(f"{caveat}.", "Warning:") for caveat in caveats]
 

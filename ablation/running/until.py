@@ -160,7 +160,7 @@ def _claims(found: "Look") -> Iterator[str]:
     """Yields how many claims are decided, and which is open if nothing else is."""
     if found.claims:
         done = found.claims - len(found.open_claims)
-        said = f"{done} of {counted(found.claims, 'claim')} decided"
+        said = f"{done} of {counted(found.claims, 'claim')} on record from the start decided"
         alone = found.open_claims and not found.waiting
         yield f"{said}, open: {found.open_claims[0].claim.text}" if alone else said
 

@@ -97,7 +97,27 @@ def test_before_the_first_run_is_told_from_afterwards(study, tmp_path):
             "56 > 20": ("taken out afterwards", 2),
         }
     (folder / recorded.FILE).unlink()
-    assert {one.remark for one in claimed(load(folder)).answers} == {"taken out afterwards"}
+    assert {one.claim.text: one.remark for one in claimed(load(folder)).answers} == {
+        "residual > plain": "taken out afterwards",
+        "56 > 20": "taken out afterwards",
+        "residual > plain by 1": "added afterwards, taken out afterwards",
+    }
+
+
+def test_a_claim_that_was_added_and_taken_out_still_counts(study, tmp_path):
+    folder = tmp_path / "main"
+    asked.add(folder, ["arch", "parts.plain"])
+    recorded.register(folder, _write(folder, "residual > plain"), "accuracy")
+    study()
+    recorded.register(folder, _write(folder, "residual > plain", "56 > 20"), "accuracy")
+    recorded.register(folder, _write(folder, "residual > plain", "20 > 56"), "accuracy")
+    assert {
+        one.claim.text: (one.remark, one.effect.family) for one in claimed(load(folder)).answers
+    } == {
+        "residual > plain": ("", 1),
+        "20 > 56": ("added afterwards", 3),
+        "56 > 20": ("added afterwards, taken out afterwards", 3),
+    }
 
 
 def test_what_is_on_record_counts_where_the_file_has_become_unreadable(study, tmp_path):

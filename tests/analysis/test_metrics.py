@@ -163,6 +163,9 @@ def test_a_score_stands_beside_that_of_an_answer_that_has_it(
 
 def test_what_no_answer_scores_is_a_function_that_returns_a_number(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "unsure.py").write_text(f"{OWN}\nerror.higher_is_better = 'no'\n")
+    with pytest.raises(UserError, match=r"higher_is_better of .*must be True or False"):
+        find("unsure.py:error")
     for name, chance in (("fixed", "0.1"), ("broken", "lambda counts: counts[99]")):
         (tmp_path / f"{name}.py").write_text(f"{OWN}\nerror.chance = {chance}\n")
     with pytest.raises(UserError, match=r"chance of report.metric=fixed\.py:error must be a func"):

@@ -61,7 +61,17 @@ def test_what_a_function_returns_is_the_data_set(returned, counts, function, req
         ("return X, Y * 0", ["two classes"]),
         ("return X, [object()] * 20", ["y holds Python objects", "[0] is <object object"]),
         ("return X, np.array(['a', None] * 10, object)", ["[1] is None (NoneType)"]),
-        ("return [[1], [2, 3]], Y", ["x is no array"]),
+        ("return [[1], [2, 3]], Y", ["x has rows of 1 to 2 numbers", "by 0 behind their last"]),
+        ("return [[1], 2], Y", ["x is no array"]),
+        (
+            "import pandas as pd\nreturn pd.DataFrame({'a': Y / 2, 'b': ['u'] * 20}), Y",
+            ["x holds numbers and texts: column b has 'u'"],
+        ),
+        ("return np.array([[1, 'u']] * 20, object), Y", ["numbers and texts: [0, 1] has 'u'"]),
+        (
+            "return np.arange(-200, 200).reshape(20, 5, 4), Y",
+            ["pixels are 0 or more; the least is -200. If these are signals, say dataset.kind"],
+        ),
         ("return {'x': [X, X], 'y': Y}", ["x is a list of 2, and a network has one input"]),
         ("return {'x': (X, X[:, 0]), 'y': Y.tolist()}", ["x is a tuple of 2", "np.concatenate"]),
         ("return {'x': {'a': X, 'b': X}, 'y': Y}", ["x is a dict of 2", "one input"]),

@@ -53,6 +53,20 @@ SIX = {
 }
 
 
+def test_a_run_near_chance_is_said_where_nothing_is_asked(stored_run, tmp_path):
+    stored_run(val_accuracy=0.1)
+    assert _answer(tmp_path / "main") == "Near chance: residual."
+
+
+def test_runs_of_different_losses_are_told(stored_run, tmp_path):
+    for loss in ("cross_entropy", "mse"):
+        stored_run(f"recipe.loss={loss}", val_accuracy=0.9)
+    asked.add(tmp_path / "main", ["recipe.loss"])
+    (comparison,) = load(tmp_path / "main").comparisons()
+    told = [str(note) for note in notes.score(comparison)]
+    assert any("These runs have different losses" in one for one in told)
+
+
 def test_six_seeds_of_a_clear_difference_conclude(grid):
     text = _answer(grid(SIX, 6))
     assert "with residual is 54.53 points higher than with plain at arch 34 (+" in text

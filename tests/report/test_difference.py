@@ -3,7 +3,8 @@ from dataclasses import replace
 
 from ablation.analysis import reading
 from ablation.analysis.metrics import ACCURACY
-from ablation.records import asked, store
+from ablation.records import asked, controls, store
+from ablation.records.controls import Control
 from ablation.report import markdown
 from ablation.report.difference import difference
 
@@ -76,3 +77,27 @@ def test_scores_of_two_kinds_are_not_subtracted(stored_run, tmp_path):
     cells = [cell.strip() for cell in row.split("|")]
     assert cells[-4:-1] == ["50.00 % (n=1)", "8.17 kg (n=1)", ""]
     assert "Scores after the final epoch" in text
+
+
+def test_what_both_studies_have_on_other_arms_is_a_difference_of_protocol(stored_run, tmp_path):
+    threads = {"a": (1, 2), "b": (2, 1)}
+    for study, of_arms in threads.items():
+        for plain, count in zip(("true", "false"), of_arms, strict=True):
+            stored_run(f"study={study}", f"plain={plain}", provenance={"threads": count})
+    text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
+    assert "The same keys" not in text
+    rows = [line.split() for line in text.splitlines() if line.startswith("| provenance.threads")]
+    assert sorted(row[3:] for row in rows) == [
+        ["plain", "plain", "|", "1", "|", "2", "|"],
+        ["plain", "residual", "|", "2", "|", "1", "|"],
+    ]
+
+
+def test_runs_that_no_cell_has_are_counted(stored_run, tmp_path):
+    stored_run("study=a")
+    arm = stored_run("study=b")
+    sham = stored_run("study=b", "draw=1")
+    asked.add(tmp_path / "b", ["parts.plain"])
+    controls.put(tmp_path / "b", [Control("sham", sham.name, arm.name)])
+    text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
+    assert "In no cell: 1 run of controls of b." in text

@@ -66,7 +66,9 @@ def noun_of(names: Iterable[str]) -> Noun:
 
 
 def settled(config: Config, kind: Kind) -> Config:
-    """Returns a configuration without the usual augmentation, where that is for other inputs.
+    """Returns a configuration with what is for other inputs as it usually is, and no augmentation.
+
+    Nothing reads it, so that how it was typed makes no other run.
 
     Args:
         config: validated.
@@ -76,7 +78,7 @@ def settled(config: Config, kind: Kind) -> Config:
         UserError: a key is set to what is for other kinds.
     """
     usual = _usual(config.dataset.source)
-    neutral = Config()
+    neutral, reset = Config(), {}
     for key in kind.refuses:
         group, _, name = key.partition(".")
         # What not every source can be asked for is off where it cannot.
@@ -89,10 +91,11 @@ def settled(config: Config, kind: Kind) -> Config:
                 f"{key}={value} is for {' and '.join(others)}; dataset={config.dataset.name} holds "
                 f"{kind.noun.many} (dataset.kind={kind.name})."
             )
-    augment = config.dataset.augment
-    if "dataset.augment" in kind.refuses and not is_own(augment):
-        return replace(config, dataset=replace(config.dataset, augment="none"))
-    return config
+        if key == "dataset.augment" and not is_own(str(value)):
+            reset[name] = "none"
+        elif group == "dataset" and name in usual and value in off:
+            reset[name] = usual[name]
+    return replace(config, dataset=replace(config.dataset, **reset)) if reset else config
 
 
 @functools.cache

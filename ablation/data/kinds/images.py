@@ -98,7 +98,10 @@ class Images:
         spans = {name: (array.min(), array.max()) for name, array in arrays.items()}
         least, greatest = min(low for low, _ in spans.values()), max(h for _, h in spans.values())
         if one.dtype.kind == "i" and least < 0:
-            raise UserError(f"{where}: pixels are 0 or more; the least is {least}.")
+            # Three axes of whole numbers are images unless it is said otherwise.
+            signals = all(array.shape[-1] == 1 for array in arrays.values())
+            hint = " If these are signals, say dataset.kind=signals." if signals else ""
+            raise UserError(f"{where}: pixels are 0 or more; the least is {least}.{hint}")
         try:
             convert = to_8_bits(one.dtype, float(least), float(greatest))
         except UnsuitableError as error:

@@ -87,6 +87,8 @@ class Tokens(InMemory):
             size, of = int(train.max()) + 1, "those of the training texts"
         else:
             size = len(words) or int(dataset.vocabulary)
+            if size < 1:
+                raise UserError(f"dataset.vocabulary={dataset.vocabulary}: it is {_WHAT}.")
             of = f"those of dataset.vocabulary={dataset.vocabulary}"
         for what, texts in (("training", train), ("validation", val)):
             beyond = np.flatnonzero(texts.max(axis=1) >= size)

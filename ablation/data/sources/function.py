@@ -6,8 +6,9 @@ its code, a file that it read or what a folder holds that it listed has changed.
 
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ablation import opened, source
 from ablation.config import UserError, first_line
 from ablation.data.sources.common import LeftOut
 from ablation.data.sources.held import Held, HeldConfig, names_read
+from ablation.terminal import import_quietly
 from ablation.text import visible
 
 _KEY = "dataset.name"
@@ -73,6 +75,11 @@ def _called(located: source.Located, name: str) -> Any:
     files = source.local_modules(located)
     random.seed(0)
     np.random.seed(0)
+    libraries = source.libraries(located)
+    if "keras" in libraries:  # It loads its backend, which greets.
+        libraries.add(os.environ.get("KERAS_BACKEND", "tensorflow"))
+    if "tensorflow" in libraries:
+        import_quietly("tensorflow")
     try:
         return source.load(located)()
     except UserError:
@@ -124,9 +131,13 @@ def _by_name(returned: Any, name: str, group: str | None) -> dict[str, np.ndarra
         try:
             arrays[str(key)] = np.asarray(value)
         except Exception as error:  # Of whatever library it is from.
-            raise UserError(f"{_KEY}={name}: {key} is no array: {first_line(error)}.") from None
+            why = _ragged(value) or f" is no array: {first_line(error).rstrip('.')}."
+            raise UserError(f"{_KEY}={name}: {key}{why}") from None
         if arrays[str(key)].dtype == object:
-            arrays[str(key)] = _texts(arrays[str(key)], f"{_KEY}={name}: {key}")
+            what = f"{_KEY}={name}: {key}"
+            if str(key).startswith("x"):
+                _check_not_mixed(arrays[str(key)], what, list(getattr(value, "columns", ())))
+            arrays[str(key)] = _texts(arrays[str(key)], what)
     return arrays
 
 
@@ -160,6 +171,37 @@ def _length(value: Any) -> int | None:
         return len(value)
     except TypeError:
         return None
+
+
+def _ragged(value: Any) -> str:
+    """Returns that the rows of a list have several lengths, "" if that is not what is wrong."""
+    lengths = {_length(one) for one in value} if isinstance(value, tuple | list) else set()
+    if len(lengths) < 2 or None in lengths:
+        return ""
+    shown = sorted(length for length in lengths if length is not None)
+    return (
+        f" has rows of {shown[0]} to {shown[-1]} numbers; give all one length, texts of tokens by "
+        "0 behind their last."
+    )
+
+
+def _check_not_mixed(array: np.ndarray, what: str, columns: Sequence[object]) -> None:
+    """Raises UserError if inputs are numbers and texts, as a table is that has a column of texts.
+
+    Args:
+        array: Python objects.
+        what: they are.
+        columns: their names, if they have some.
+    """
+    texts = [place for place, one in np.ndenumerate(array) if isinstance(one, str)]
+    numbers = sum(isinstance(one, Number) for one in array.flat)
+    if texts and numbers and len(texts) + numbers == array.size:
+        first = texts[0]
+        where = f"column {visible(str(columns[first[-1]]))}" if columns else f"{list(first)}"
+        raise UserError(
+            f"{what} holds numbers and texts: {where} has {visible(repr(array[first])):.40}; make "
+            "numbers of the texts, or leave them out."
+        )
 
 
 def _texts(array: np.ndarray, what: str) -> np.ndarray:

@@ -215,4 +215,7 @@ def _check_classes(
     lost = np.setdiff1d(there, labels[~is_val])
     if len(lost):
         names = named([classes[one] for one in lost], len(lost), _NAMED_AT_MOST)
-        raise UserError(f"{where} leaves no training examples of {names}.")
+        raise UserError(
+            f"{where} leaves no training examples of {names}; give each some, or leave it "
+            "out of those to validate."
+        )
