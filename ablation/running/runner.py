@@ -169,9 +169,7 @@ def _attempt(run: Run, command: str, before: Status, anew: bool, last: bool = Fa
     if ended.code == EXIT_BUSY:
         return False
     _check_study(run)
-    found = None
-    if ended.code == hang.EXIT and not ended.complaint:
-        found = hang.found(run.directory)
+    found = hang.found(run.directory) if ended.code == hang.EXIT else None
     seconds = time.monotonic() - begun
     _record_death(run, before, ended.code, ended.complaint, found, last, seconds)
     return found is not None
