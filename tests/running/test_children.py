@@ -277,11 +277,15 @@ print(forkserver._forkserver._forkserver_pid, flush=True)
 
 def test_threads_that_look_after_children_at_once_misread_none(ordered, monkeypatch):
     _, _, variables = ordered
-    slowly = forkserver.read_signed
+    whole, reading = forkserver.read_signed, set()
 
     def read(descriptor):
-        time.sleep(0.1)  # Else it takes many hundred children until two look at once.
-        return slowly(descriptor)
+        # Else it takes many hundred children until a second one reads what the first is to.
+        if descriptor not in reading:
+            reading.add(descriptor)
+            time.sleep(0.3)
+            reading.discard(descriptor)
+        return whole(descriptor)
 
     monkeypatch.setattr(forkserver, "read_signed", read)
     codes = []
