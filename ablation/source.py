@@ -290,7 +290,7 @@ def is_raised_in(error: BaseException, files: Collection[Path]) -> bool:
     line = frames[-1].lineno or 0
     return any(
         isinstance(node, ast.Raise) and node.lineno <= line <= (node.end_lineno or node.lineno)
-        for node in ast.walk(_parse(Path(frames[-1].filename)))
+        for node in ast.walk(parsed(Path(frames[-1].filename)))
     )
 
 
@@ -315,6 +315,22 @@ def user_error(error: BaseException, files: Collection[Path]) -> str:
     own = re.search(r"\x1b\[1m(.*?)\x1b\[0m", str(error), re.DOTALL)
     message = " ".join((own[1] if own else str(error)).split())
     return f"{place}{type(error).__name__}{': ' if message else ''}{message}"
+
+
+def parsed(path: Path) -> ast.Module:
+    """Returns the syntax tree of a file.
+
+    Raises:
+        UserError: it cannot be read, or is no Python.
+    """
+    try:
+        with tokenize.open(path) as file:
+            return ast.parse(file.read(), str(path))
+    except SyntaxError as error:
+        what = f"{type(error).__name__}: {error.msg}"
+        raise UserError(f"{_at(path, error.lineno)}{what}") from None
+    except (OSError, ValueError) as error:  # Decoding errors and null bytes are ValueErrors.
+        raise UserError(f"{path} cannot be read: {error}") from None
 
 
 def bound(node: ast.AST) -> Iterator[str]:
@@ -439,7 +455,7 @@ def _modules(
         seen.add(name)
         path = located.path if name == located.module else _find(name, folders)
         if path is not None and _is_local(name, path, top):
-            found[name] = path, _parse(path)
+            found[name] = path, parsed(path)
             waiting += _imported(found[name][1], name, path.name == "__init__.py", folders)
     return found
 
@@ -497,7 +513,7 @@ def _public(path: Path) -> list[str]:
         return []
     return [
         constant.value
-        for node in ast.walk(_parse(path))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and node.value is not None
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         if isinstance(target, ast.Name) and target.id == "__all__"
@@ -516,18 +532,6 @@ def _by_call(node: ast.Call) -> list[str]:
     return [name] if isinstance(name, str) and name and not name.startswith(".") else []
 
 
-def _parse(path: Path) -> ast.Module:
-    """Returns the syntax tree of a file; tells the user where there is none."""
-    try:
-        with tokenize.open(path) as file:
-            return ast.parse(file.read(), str(path))
-    except SyntaxError as error:
-        what = f"{type(error).__name__}: {error.msg}"
-        raise UserError(f"{_at(path, error.lineno)}{what}") from None
-    except (OSError, ValueError) as error:  # Decoding errors and null bytes are ValueErrors.
-        raise UserError(f"{path} cannot be read: {error}") from None
-
-
 def _at(path: Path, line: int | None) -> str:
     name = f"{path.parent.name}/{path.name}" if path.name == "__init__.py" else path.name
     return f"{name}, line {line}: " if line else f"{name}: "
@@ -535,7 +539,7 @@ def _at(path: Path, line: int | None) -> str:
 
 def _check_function(path: Path, function: str) -> None:
     """Tells the user if nothing in a file can be the function."""
-    tree = _parse(path)
+    tree = parsed(path)
     names = {name for node in ast.walk(tree) for name in bound(node)}
     if names.isdisjoint({function, "*", "__getattr__"}):
         defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]

@@ -9,7 +9,6 @@ import ast
 import contextlib
 import functools
 import math
-import tokenize
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -157,7 +156,7 @@ def read(path: Path, function: str, arguments: tuple[str, ...] = ()) -> Signatur
 
 @functools.lru_cache(maxsize=64)
 def _read(path: Path, function: str, arguments: tuple[str, ...], modified: int) -> Signature:
-    tree = _parsed(path)
+    tree = source.parsed(path)
     constants = _constants(tree)
     definition = _definition(tree, function, path)
     given = definition.args
@@ -193,17 +192,6 @@ def _read(path: Path, function: str, arguments: tuple[str, ...], modified: int) 
     smallest = _declared("SMALLEST_IMAGE", 1, (int, dict), constants, path)
     others = tuple(one.arg for one in [*given.posonlyargs, *given.args][2:])
     return Signature(parts, smallest, asks, needs, others)
-
-
-def _parsed(path: Path) -> ast.Module:
-    try:
-        with tokenize.open(path) as file:
-            return ast.parse(file.read(), str(path))
-    except SyntaxError as error:
-        place = f", line {error.lineno}" if error.lineno else ""
-        raise UserError(f"{path.name}{place}: SyntaxError: {error.msg}") from None
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
 
 
 def _declared(
