@@ -82,7 +82,7 @@ DIAGNOSTIC_COLUMNS = ("epoch", "layer", "depth", "kernel", "response_sd", "gradi
 TUNING_SEEDS = 10**9
 """The first seed of tuning runs: theirs begin where those of reported runs end."""
 
-_RUN_NAME = re.compile(r".+-s\d+-[0-9a-f]{8}")
+_RUN_NAME = re.compile(r".+-s(\d+)-[0-9a-f]{8}")
 _TUNING_NAME = re.compile(r".+-t\d+-[0-9a-f]{8}")
 _RESULT_FILES = ("config.yaml", "history.csv", "provenance.json")
 _ON_RECORD = ("place", "family", "parts", "source")
@@ -233,6 +233,12 @@ def study_directory(config: Config) -> Path:
 def run_directories(study: Path) -> list[Path]:
     """Returns the run directories of a study, by name; those of tuning runs are others."""
     return sorted(path for path in study.glob("*/") if _RUN_NAME.fullmatch(path.name))
+
+
+def seeds(study: Path) -> set[int]:
+    """Returns the seeds that a study has runs of, finished or not."""
+    named = (_RUN_NAME.fullmatch(path.name) for path in run_directories(study))
+    return {int(match[1]) for match in named if match}
 
 
 def tuning_directories(study: Path) -> list[Path]:

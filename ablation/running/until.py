@@ -1,6 +1,5 @@
 """Seeds until decided: which runs a command with `seed=until(20)` trains next, and what it says."""
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,6 @@ if TYPE_CHECKING:  # pandas would delay every error.
     from ablation.analysis.effects import Effect
     from ablation.analysis.looking import Look
 
-_SEED = re.compile(r"-s(\d+)-[0-9a-f]{8}$")
 _NAMED_AT_MOST = 3
 
 
@@ -68,8 +66,7 @@ class Buying:
             OSError: the study's folder cannot be written.
         """
         # What other commands have trained was there to be looked at too.
-        others = [_SEED.search(path.name) for path in store.run_directories(self._directory)]
-        there = sorted({int(match[1]) for match in others if match})
+        there = sorted(store.seeds(self._directory))
         asked.look(self._directory, self.at_most, [*there, *self._bought])
 
     def buy(self, workers: int) -> bool:
