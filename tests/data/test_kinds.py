@@ -202,7 +202,8 @@ def test_what_is_no_such_input_is_told_in_a_line(keys, arrays, words, prepared):
     ],
 )
 def test_what_is_for_other_kinds_is_refused(kind, dataset, recipe, words):
-    asked = Config(dataset=config("arrays", path="x", **{"image_size": None} | dataset))
+    usual = {"image_size": None, "normalisation": "standard"}
+    asked = Config(dataset=config("arrays", path="x", **usual | dataset))
     for key, value in recipe.items():
         setattr(asked.recipe, key, value)
     if not words:
@@ -210,6 +211,17 @@ def test_what_is_for_other_kinds_is_refused(kind, dataset, recipe, words):
         return
     said = one_line(lambda: kinds.settled(asked, kinds.KINDS[kind]))
     assert [word for word in words if word not in said] == []
+
+
+@pytest.mark.parametrize("kind", ["features", "signals", "tokens"])
+@pytest.mark.parametrize("typed", [{"normalisation": "unit"}, {"image_size": 32}])
+def test_what_nothing_reads_makes_no_other_run_however_it_is_typed(kind, typed):
+    usual = {"image_size": None, "normalisation": "standard"}
+    one, other = (
+        kinds.settled(Config(dataset=config("arrays", path="x", **keys)), kinds.KINDS[kind])
+        for keys in (usual, usual | typed)
+    )
+    assert one == other
 
 
 def test_the_usual_augmentation_of_a_source_is_left_out_where_it_is_for_images():
