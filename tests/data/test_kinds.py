@@ -214,14 +214,24 @@ def test_what_is_for_other_kinds_is_refused(kind, dataset, recipe, words):
 
 
 @pytest.mark.parametrize("kind", ["features", "signals", "tokens"])
-@pytest.mark.parametrize("typed", [{"normalisation": "unit"}, {"image_size": 32}])
-def test_what_nothing_reads_makes_no_other_run_however_it_is_typed(kind, typed):
-    usual = {"image_size": None, "normalisation": "standard"}
+def test_what_nothing_reads_makes_no_other_run_however_it_is_typed(kind):
     one, other = (
-        kinds.settled(Config(dataset=config("arrays", path="x", **keys)), kinds.KINDS[kind])
-        for keys in (usual, usual | typed)
+        kinds.settled(
+            Config(dataset=config("arrays", path="x", image_size=None, normalisation=typed)),
+            kinds.KINDS[kind],
+        )
+        for typed in ("standard", "unit")
     )
     assert one == other
+
+
+def test_data_is_found_however_the_size_was_typed_that_nothing_reads(tmp_path):
+    np.savez(tmp_path / "x.npz", x=ROWS, y=Y)
+    asked = Config(dataset=config("arrays", path=str(tmp_path / "x.npz"), image_size=32))
+    data = cache.prepare(asked.dataset, str(tmp_path / "cache"), lambda *_: None)
+    assert data.kind.name == "features"
+    settled = kinds.settled(asked, data.kind)
+    assert cache.find(settled.dataset, str(tmp_path / "cache"))
 
 
 def test_the_usual_augmentation_of_a_source_is_left_out_where_it_is_for_images():

@@ -66,9 +66,10 @@ def noun_of(names: Iterable[str]) -> Noun:
 
 
 def settled(config: Config, kind: Kind) -> Config:
-    """Returns a configuration with what is for other inputs as it usually is, and no augmentation.
+    """Returns a configuration whose augmentation and normalisation are as usual if not for its kind.
 
-    Nothing reads it, so that how it was typed makes no other run.
+    Nothing reads them then, so that how they were typed makes no other run. The size of images
+    stays: by that the prepared data is found.
 
     Args:
         config: validated.
@@ -93,7 +94,7 @@ def settled(config: Config, kind: Kind) -> Config:
             )
         if key == "dataset.augment" and not is_own(str(value)):
             reset[name] = "none"
-        elif group == "dataset" and name in usual and value in off:
+        elif key == "dataset.normalisation" and name in usual:
             reset[name] = usual[name]
     return replace(config, dataset=replace(config.dataset, **reset)) if reset else config
 
