@@ -391,7 +391,8 @@ def _find_hooked(module: str) -> Path | None:
         # Folders stand for this one, and the others that Python has know its own modules alone.
         if getattr(finder, "__module__", "").startswith("_frozen_importlib"):
             continue
-        spec = finder.find_spec(head, None)
+        find = getattr(finder, "find_spec", None)  # One without it finds nothing.
+        spec = find(head, None) if find else None
         places = list(map(Path, spec.submodule_search_locations or ())) if spec else []
         if places and rest:
             return _find_below(rest, places)

@@ -130,22 +130,22 @@ def _protocol(one: Study, other: Study, names: tuple[str, str]) -> Cells:
     cells |= {"config.dataset.name", "config.seed"}
     if _values(one.runs, "fingerprint") == _values(other.runs, "fingerprint"):
         cells |= {f"config.{key}" for key in LOCATIONS}  # The same images, wherever they lie.
-    rows = []
+    rows, common = [], list(_common(one, other))
     for key in [*keys, "fingerprint"]:
         values = [_values(study.runs, key) for study in (one, other)]
         if key not in cells and values[0] != values[1]:
             rows.append([key.removeprefix("config."), *values])
         elif key not in cells:
             # What both studies have may be on other arms, such as a rate that was tuned.
-            rows += [
-                [f"{key.removeprefix('config.')} of {cell}", *of_cell]
-                for cell, *of_cell in _in_cells(one, other, key)
-            ]
+            for cell, *sides in common:
+                values = [_values(runs, key) for runs in sides]
+                if values[0] != values[1]:
+                    rows.append([f"{key.removeprefix('config.')} of {cell}", *values])
     return Cells(["key", *names], rows)
 
 
-def _in_cells(one: Study, other: Study, key: str) -> Iterator[tuple[str, str, str]]:
-    """Yields the cells that both studies have and in which they differ in a key."""
+def _common(one: Study, other: Study) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
+    """Yields the cells that both studies have: what each is called, and its runs in both."""
     factors = _cell_keys(one, other)
     sides = [_groups(study, factors) for study in (one, other)]
     common = sorted(sides[0].keys() & sides[1].keys())
@@ -154,10 +154,8 @@ def _in_cells(one: Study, other: Study, key: str) -> Iterator[tuple[str, str, st
         if len(_parted(common, [*told, place])) > len(_parted(common, told)):
             told.append(place)
     for cell in common:
-        values = [_values(side[cell], key) for side in sides]
-        if values[0] != values[1]:
-            levels = (f"{factors[place].removeprefix(PARTS)} {cell[place]}" for place in told)
-            yield ", ".join(levels) or cell[0], values[0], values[1]
+        levels = (f"{factors[place].removeprefix(PARTS)} {cell[place]}" for place in told)
+        yield ", ".join(levels) or cell[0], sides[0][cell], sides[1][cell]
 
 
 def _parted(cells: Sequence[tuple], places: Sequence[int]) -> set[tuple]:

@@ -66,7 +66,7 @@ def noun_of(names: Iterable[str]) -> Noun:
 
 
 def settled(config: Config, kind: Kind) -> Config:
-    """Returns a configuration whose augmentation and normalisation are as usual if not for its kind.
+    """Returns a configuration with augmentation and normalisation as usual, if not for its kind.
 
     Nothing reads them then, so that how they were typed makes no other run. The size of images
     stays: by that the prepared data is found.
