@@ -34,7 +34,7 @@ def main() -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from ablation import command
+    from ablation.command import arranged, parser
     from ablation.config import CONF_DIR, UserError
     from ablation.running.launching import job
     from ablation.running.sweep import command_line
@@ -45,16 +45,16 @@ def main() -> int:
     if not os.environ.get("ABLATION_CACHE_DIR", "").strip():
         os.environ.pop("ABLATION_CACHE_DIR", None)  # Set to nothing is as good as not set.
     if "--version" in sys.argv:
-        print(command.version())
+        print(parser.version())
         return 0
     if sys.argv[1:] == ["guide"]:
-        say(command.guide().rstrip("\n"))
+        say(parser.guide().rstrip("\n"))
         return 0
     words = sys.argv[1:]
     command_line()  # Kept before the words are rewritten for Hydra.
     try:
         _check_working_folder()
-        sys.argv[1:] = command.arranged(sys.argv[1:])
+        sys.argv[1:] = arranged(sys.argv[1:])
         # Hydra then passes its errors on, which `explain` puts in one line.
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(job)()

@@ -16,7 +16,9 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 from rich.text import Text
 
-from ablation import command, environment, keys
+from ablation import environment, keys
+from ablation.command import without_options
+from ablation.command.parser import version
 from ablation.config import CONF_DIR, Config, DatasetConfig, UserError, to_plain
 from ablation.data.kinds import KINDS
 from ablation.data.sources import SPLITS, Source, open_source
@@ -36,14 +38,14 @@ def _main() -> int:
         print("Keys: arch, parts of the network, dataset, backend; see python -m ablation --help.")
         print(f"arch is one of {' '.join(ARCHS)}, or my_nets.py:build.")
         with contextlib.suppress(UserError):
-            command.without_options([word for word in sys.argv[1:] if not word.startswith("-")])
+            without_options([word for word in sys.argv[1:] if not word.startswith("-")])
             print(keys.help_on_parts())
         return 0
     if "--version" in sys.argv:
-        print(command.version())
+        print(version())
         return 0
     try:
-        words = command.without_options(sys.argv[1:])
+        words = without_options(sys.argv[1:])
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             config = to_plain(OmegaConf.create(compose("config", overrides=words)))
         _describe(validated(config))

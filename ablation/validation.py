@@ -21,7 +21,8 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from ablation import command, keys, source, targets
+from ablation import keys, source, targets
+from ablation.command.grammar import quoted
 from ablation.config import (
     BACKENDS,
     OPTIONS,
@@ -411,7 +412,7 @@ def _unreadable(word: str) -> str:
         key, word = bare, word.replace(f"parts.{bare}", bare, 1)
     name = key.lstrip("+~")
     if name.startswith("hydra"):
-        return f"{word} cannot be read; in quotes it is text: {command.quoted(key, value)}."
+        return f"{word} cannot be read; in quotes it is text: {quoted(key, value)}."
     if name.startswith(f"{OPTIONS}."):
         return f"{word} cannot be read; an option is true, false or a number."
     inside = [f"{OPTIONS}.NAME"] if name == OPTIONS else keys.within(name)
@@ -420,7 +421,7 @@ def _unreadable(word: str) -> str:
     if name not in keys.known_keys() | keys.groups():
         return str(keys.unknown_key(name))
     if name in keys.text_keys().keys() | keys.groups():
-        return f"{word} cannot be read; if it is one value, type {command.quoted(key, value)}."
+        return f"{word} cannot be read; if it is one value, type {quoted(key, value)}."
     return f"{word} cannot be read; {name} takes {keys.takes(name)}.{_several(key, value)}"
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ablation import command
+from ablation.command.parser import Parser
 from ablation.config import UserError
 from ablation.records import store
 from ablation.report import PAGE
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def _main() -> int:
-    parser = command.Parser("ablation.watch", __doc__, _EPILOG)
+    parser = Parser("ablation.watch", __doc__, _EPILOG)
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     parser.add_argument("folder", metavar="FOLDER", help="a study's folder, such as runs/main")
     parser.add_argument("port", nargs="?", metavar="port=NUMBER", help=argparse.SUPPRESS)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import ablation
-from ablation.command import arranged, guide
+from ablation.command import arranged
+from ablation.command.parser import guide
 from ablation.config import UserError
 
 FOLDER = Path(ablation.__file__).parent

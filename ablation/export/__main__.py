@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ablation import command
+from ablation.command.characters import check_characters
+from ablation.command.grammar import text_given
+from ablation.command.parser import Parser
 from ablation.config import UserError, first_line
 from ablation.terminal import counted, exit_code, open_console
 
@@ -70,7 +72,7 @@ def main() -> int:
 
 
 def _main() -> int:
-    parser = command.Parser("ablation.export", __doc__, _EPILOG)
+    parser = Parser("ablation.export", __doc__, _EPILOG)
     parser.add_argument(
         "words", nargs="+", metavar="FOLDER", help="the study's folder, and where to export it"
     )
@@ -88,10 +90,10 @@ def _sorted(words: list[str]) -> tuple[str, dict[str, str], dict[str, str]]:
     for word in words:
         key, _, value = word.partition("=")
         if key in _FORMS and value:
-            command.check_characters([word])
+            check_characters([word])
             if key in given:
                 raise UserError(f"{key} is given twice: {given[key]} and {value}.")
-            given[key] = command.text(word) or value
+            given[key] = text_given(word) or value
         elif Path(word).expanduser().exists():
             folders.append(word)
         else:
@@ -124,7 +126,7 @@ def _check_folder(word: str) -> None:
             f"unknown target {word}, and no folder of that name. "
             f"Allowed: {', '.join(_FORMS.values())}."
         )
-    command.check_characters([word])
+    check_characters([word])
 
 
 def _export(folder: str, targets: dict[str, str], options: dict[str, str]) -> None:

@@ -16,7 +16,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from ablation import command
+from ablation.command import check_once
+from ablation.command.characters import check_characters
+from ablation.command.grammar import text_given
+from ablation.command.loose import loose
+from ablation.command.parser import Parser
 from ablation.config import ReportConfig, UserError
 from ablation.factors import spelled
 from ablation.records import asked
@@ -64,7 +68,7 @@ def main() -> int:
 
 def _main() -> int:
     os.environ["MPLBACKEND"] = "agg"  # Figures are files, whatever windows the user has.
-    parser = command.Parser("ablation.report", __doc__, _EPILOG)
+    parser = Parser("ablation.report", __doc__, _EPILOG)
     parser.add_argument(
         "words", nargs="+", metavar="FOLDER", help="a study's folder; two to compare them"
     )
@@ -89,15 +93,15 @@ def _sorted(words: list[str]) -> tuple[list[str], dict[str, str | None]]:
     for place, word in enumerate(words):
         key, is_pair, value = word.partition("=")
         if key in _OPTIONS and value:
-            command.check_characters([word])
-            command.check_once([one for one in words if one.partition("=")[0] == key])
+            check_characters([word])
+            check_once([one for one in words if one.partition("=")[0] == key])
             # A factor may have the level null; where it has none, it is the usual reference.
             is_level = key == "report.reference" and value == "null"
-            options[key] = value if is_level else command.text(word)
+            options[key] = value if is_level else text_given(word)
         elif Path(word).expanduser().exists():
             folders.append(word)
         elif re.split(r"[=:]", word)[0] in _OPTIONS:
-            raise command.loose(words, place)
+            raise loose(words, place)
         elif key.lstrip("-") in _OPTIONS and is_pair:
             raise UserError(f"{word} is written without dashes: {shlex.quote(word.lstrip('-'))}.")
         elif is_pair or word.startswith("-"):
@@ -106,7 +110,7 @@ def _sorted(words: list[str]) -> tuple[list[str], dict[str, str | None]]:
                 f"Allowed: {', '.join(f'{key}=...' for key in _OPTIONS)}, --open, --check."
             )
         else:
-            command.check_characters([word])
+            check_characters([word])
             folders.append(word)
     return folders, options
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ablation import command, keys
+from ablation import keys
 from ablation.analysis.metrics import ACCURACY
+from ablation.command import overrides
 from ablation.config import Config, TuneConfig, UserError, flatten
 from ablation.designs.seeds import AT_MOST
 from ablation.factors import spelled
@@ -423,7 +424,7 @@ def _grid(tune: TuneConfig, expansion: Expansion) -> dict[str, list[str]]:
             raise UserError(
                 f"tune.{typed}={values} is written without brackets: tune.{typed}={bare}."
             )
-        words = values_of(parsed(command.overrides([f"{typed}={values}"], sweeps=True)))
+        words = values_of(parsed(overrides([f"{typed}={values}"], sweeps=True)))
         (found[key],) = words.values()
         if len(found[key]) < 2:
             raise UserError(
