@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ablation.config import Config, UserError, expanded
-from ablation.records import store
+from ablation.records import durable
 
 
 class Setting(NamedTuple):
@@ -188,7 +188,7 @@ def _keras_home(cache_dir: str) -> str:
 
 def _write_settings(file: Path) -> None:
     with contextlib.suppress(OSError, ValueError):
-        if store.read_json(file) == _KERAS_JSON:
+        if durable.read_json(file) == _KERAS_JSON:
             return
     file.parent.mkdir(parents=True, exist_ok=True)
-    store.write_json(file, _KERAS_JSON)
+    durable.write_json(file, _KERAS_JSON)

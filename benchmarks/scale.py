@@ -25,7 +25,7 @@ from hydra import compose, initialize_config_dir
 from ablation.config import CONF_DIR, Config, to_plain
 from ablation.networks import registry
 from ablation.networks.registry import ARCHS
-from ablation.records import asked, store
+from ablation.records import asked, durable, store
 from ablation.records.store import Run
 from ablation.report import PAGE
 from ablation.running import runner
@@ -105,16 +105,16 @@ def _with(config: dict[str, Any], values: dict[str, Any]) -> Config:
 def _write(run: Run) -> None:
     config, directory = run.config, run.directory
     directory.mkdir()
-    store.write_yaml(directory / "config.yaml", run.described)
+    durable.write_yaml(directory / "config.yaml", run.described)
     facts = {"fingerprint": run.fingerprint, "source_sha256": 64 * "0", "python": "3.11.0"}
     packages = {"tensorflow": "2.21.0", "keras": "3.15.1", "numpy": "2.4.6"}
     machine = {"platform": "Linux", "processor": "none", "devices": ["CPU"], "threads": 2}
-    store.write_json(directory / "provenance.json", facts | {"packages": packages} | machine)
+    durable.write_json(directory / "provenance.json", facts | {"packages": packages} | machine)
     history = list(_history(config, int(run.identity, 16) / 2**32))
     lines = [",".join(store.HISTORY_COLUMNS), *(",".join(map(str, row)) for row in history)]
-    store.write_text(directory / "history.csv", "\n".join(lines) + "\n")
+    durable.write_text(directory / "history.csv", "\n".join(lines) + "\n")
     files = {"files": store.file_digests(directory)}
-    store.write_json(directory / "result.json", _result(run, history[-1]) | files)
+    durable.write_json(directory / "result.json", _result(run, history[-1]) | files)
     store.write_status(directory, store.Status().begun().ended(store.COMPLETE))
 
 

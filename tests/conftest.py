@@ -20,7 +20,7 @@ from ablation.designs import with_reference
 from ablation.designs.registry import DESIGNS
 from ablation.factors import spelled
 from ablation.networks import registry
-from ablation.records import asked, store
+from ablation.records import asked, durable, store
 from ablation.records.asked import Planned
 from ablation.typed_config import typed_config
 from support import TINY, check_resumed, current_sources, run_of
@@ -230,15 +230,15 @@ def stored_run(config, tmp_path):
     ):
         run = run_of(config(*overrides, f"runs_dir={tmp_path}"), data)
         run.directory.mkdir(parents=True)
-        store.write_yaml(run.directory / "config.yaml", run.described)
+        durable.write_yaml(run.directory / "config.yaml", run.described)
         status = store.Status().begun().ended(state, reason)
         store.write_status(run.directory, status)
         facts = {"fingerprint": data, "source_sha256": "s1", "threads": 2} | (provenance or {})
-        store.write_json(run.directory / "provenance.json", facts)
+        durable.write_json(run.directory / "provenance.json", facts)
         epochs = range(1, run.config.epochs + 1)
         rows = [f"{e},{2 / e},{0.1 * e},{3 / e},{val_accuracy},{0.01},{1.5}" for e in epochs]
         header = ",".join(store.HISTORY_COLUMNS)
-        store.write_text(run.directory / "history.csv", "\n".join([header, *rows]) + "\n")
+        durable.write_text(run.directory / "history.csv", "\n".join([header, *rows]) + "\n")
         if state == store.COMPLETE:
             budget = {
                 "epochs": run.config.epochs,
@@ -265,7 +265,7 @@ def stored_run(config, tmp_path):
                 "seconds": 9.0,
                 "peak_memory_bytes": 2**30,
             }
-            store.write_json(run.directory / "result.json", metrics | budget | cost | result)
+            durable.write_json(run.directory / "result.json", metrics | budget | cost | result)
         return run.directory
 
     return write

@@ -3,7 +3,7 @@
 import csv
 import random
 
-from ablation.records import store
+from ablation.records import durable, store
 
 
 def history(directory):
@@ -15,7 +15,7 @@ def history(directory):
 def write_history(directory, rows):
     lines = [",".join(str(row[column]) for column in store.HISTORY_COLUMNS) for row in rows]
     text = "\n".join([",".join(store.HISTORY_COLUMNS), *lines]) + "\n"
-    store.write_text(directory / "history.csv", text)
+    durable.write_text(directory / "history.csv", text)
 
 
 def rows(epochs, seed=0):
@@ -36,8 +36,8 @@ def finish(directory):
     complete = run_in(directory.parent, store.COMPLETE)
     write_history(directory, history(directory) + rows(5, seed=9)[3:])
     store.write_status(directory, store.Status().begun().ended(store.COMPLETE))
-    result = store.read_json(complete / "result.json")
-    store.write_json(directory / "result.json", result | {"val_accuracy": 0.875})
+    result = durable.read_json(complete / "result.json")
+    durable.write_json(directory / "result.json", result | {"val_accuracy": 0.875})
 
 
 def passing(runs):

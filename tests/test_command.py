@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ablation import command, keys
 from ablation.config import CONF_DIR, Config, UserError, flatten, to_plain
-from ablation.records import store
+from ablation.records import durable, store
 from ablation.running import jobs
 
 TEXTS = [
@@ -101,7 +101,7 @@ def test_a_text_is_what_was_typed_here_in_a_worker_and_in_the_record(hydra, tmp_
     parsed = OverridesParser.create().parse_overrides(words)
     ((again,),) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     assert to_plain(compose("config", overrides=list(again))) == config
-    store.write_yaml(tmp_path / "config.yaml", config)
+    durable.write_yaml(tmp_path / "config.yaml", config)
     assert store.read_yaml((tmp_path / "config.yaml").read_text()) == config
 
 

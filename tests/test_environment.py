@@ -5,7 +5,7 @@ import pytest
 
 from ablation import environment
 from ablation.config import BACKENDS
-from ablation.records import store
+from ablation.records import durable
 from support import TINY
 
 
@@ -149,11 +149,11 @@ def test_nothing_outside_the_configuration_decides_a_result(cli, tiny_study, tmp
     assert done.returncode == 0, done.stderr
     (run,) = (folder / "runs" / "main").glob("8-plain-*")
     assert run.name == like.name
-    ours, theirs = (store.read_json(one / "result.json") for one in (run, like))
+    ours, theirs = (durable.read_json(one / "result.json") for one in (run, like))
     assert ours["weights_sha256"] == theirs["weights_sha256"]
     told = "TF_ENABLE_ONEDNN_OPTS=0"
     assert told in done.stderr
-    facts, others = (store.read_json(one / "provenance.json") for one in (run, like))
+    facts, others = (durable.read_json(one / "provenance.json") for one in (run, like))
     assert facts["environment"] == others["environment"]
     assert facts["environment"]["TF_ENABLE_ONEDNN_OPTS"] == "1"
     assert not list(folder.glob("**/elsewhere/**/result.json"))

@@ -16,7 +16,7 @@ from ablation.analysis.metrics import ACCURACY
 from ablation.analysis.study import Study
 from ablation.analysis.tables import comparison_effects, questions
 from ablation.data.kinds import NOUN, Noun
-from ablation.records import store
+from ablation.records import durable
 
 QUESTIONS_AT_MOST = 30
 """So many a report answers from images, the first of a comparison."""
@@ -107,7 +107,7 @@ def _are_grouped(study: Study, comparison: Comparison) -> bool:
         return True
     for run in runs["run"].head(1):
         with contextlib.suppress(OSError, ValueError):  # It may just be trained again.
-            return bool(store.read_json(study.directory / run / "result.json").get("grouped"))
+            return bool(durable.read_json(study.directory / run / "result.json").get("grouped"))
     return False
 
 

@@ -29,7 +29,7 @@ from ablation.config import RECORD_KEY, UserError, first_line, flatten, result_k
 from ablation.data.kinds import IMAGES, noun_of
 from ablation.designs.controls import LESION
 from ablation.factors import ABSENT, LAST, PARTS, Factor, Label, labels, of_parts, spelled
-from ablation.records import asked, controls, store, tuning
+from ablation.records import asked, controls, durable, store, tuning
 from ablation.records.asked import Planned
 from ablation.records.controls import Control
 from ablation.records.identity import NEUTRAL
@@ -225,7 +225,7 @@ def _with_lesions(
         if one.kind != LESION or of_full.empty:
             continue
         with contextlib.suppress(OSError, ValueError):
-            result = store.read_json(directory / one.run / "result.json")
+            result = durable.read_json(directory / one.run / "result.json")
             unfit = result.pop("unfit", None)
             state = {"run": one.run, "state": store.REFUSED if unfit else store.COMPLETE}
             of_trained = [key for key in frame if key.startswith("val_") and key not in _OF_DATA]

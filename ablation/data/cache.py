@@ -36,7 +36,7 @@ from ablation.data.facts import grouped
 from ablation.data.kinds import IMAGES, KINDS, Kind, Noun
 from ablation.data.sources import Example, LeftOut
 from ablation.data.sources.common import size_and_time
-from ablation.records import store
+from ablation.records import durable, locks
 from ablation.targets.common import Target
 from ablation.targets.value import Value
 from ablation.text import beginning
@@ -197,7 +197,7 @@ def prepare(dataset: DatasetConfig, cache_dir: str | Path, progress: Progress) -
             facts = _beside_images(source, dataset)
             if "shared" not in ready.meta:  # In older ones it is not.
                 facts["shared"] = shared_inputs(ready.directory)
-            store.write_json(ready.directory / "meta.json", ready.meta | facts)
+            durable.write_json(ready.directory / "meta.json", ready.meta | facts)
             return Cache(ready.directory)
         partial = Path(f"{directory}.partial")
         shutil.rmtree(partial, ignore_errors=True)
@@ -209,10 +209,10 @@ def prepare(dataset: DatasetConfig, cache_dir: str | Path, progress: Progress) -
                 directory = _directory(dataset, cache_dir)
             shutil.rmtree(directory, ignore_errors=True)  # What is there is damaged.
             for path in partial.iterdir():
-                store.sync(path)
-            store.sync(partial)
+                durable.sync(path)
+            durable.sync(partial)
             partial.replace(directory)
-            store.sync(directory.parent)
+            durable.sync(directory.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return Cache(directory)
@@ -221,7 +221,7 @@ def prepare(dataset: DatasetConfig, cache_dir: str | Path, progress: Progress) -
 @contextlib.contextmanager
 def _alone(path: Path, name: str) -> Iterator[None]:
     """Holds a lock; says so if another process prepares the data set for more than a moment."""
-    lock = store.lock(path)
+    lock = locks.lock(path)
     try:
         lock.acquire(timeout=_SILENT_SECONDS)
     except Timeout:
@@ -304,7 +304,7 @@ def _build(
         labels = np.load(directory / "train_labels.npy")
         learned_from = target.learned_from(labels, source.classes)
         meta["target"] = {"kind": target.kind, **learned_from}
-    store.write_json(directory / "meta.json", meta)
+    durable.write_json(directory / "meta.json", meta)
 
 
 def _beside_images(source: sources.Source, dataset: DatasetConfig) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import pandas as pd
 from ablation.analysis.study import Study
 from ablation.config import UserError
 from ablation.factors import PARTS, spelled, varying_within
-from ablation.records import store
+from ablation.records import durable, store
 from ablation.targets import TARGETS
 from ablation.text import readable, visible
 
@@ -199,7 +199,7 @@ def _times(directory: Path) -> tuple[float | None, float | None]:
     """Returns when a run's latest attempt began and ended, None where nobody knows."""
     found: dict[str, float] = {}
     with contextlib.suppress(OSError, ValueError):
-        status = store.read_json(directory / "status.json")
+        status = durable.read_json(directory / "status.json")
         for key in ("start", "end"):
             with contextlib.suppress(KeyError, TypeError, ValueError):
                 found[key] = datetime.fromisoformat(status[key]).timestamp()

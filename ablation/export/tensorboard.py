@@ -20,7 +20,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from ablation.config import expanded
 from ablation.export.exported import FINAL, ExportedRun, ExportedStudy, Level, Track, Written
 from ablation.factors import spelled
-from ablation.records import store
+from ablation.records import durable, store
 
 _PREFIX, _SUFFIX = "events.out.tfevents.", ".ablation"
 """By the first TensorBoard knows its files, by both an export its own."""
@@ -175,7 +175,7 @@ def _replace(folder: Path, events: Iterator[event_pb2.Event]) -> bool:
         return False
     folder.mkdir(parents=True, exist_ok=True)
     new = folder / "ablation.new"  # TensorBoard takes no half of a file for one of its own.
-    store.write_bytes(new, written)
+    durable.write_bytes(new, written)
     for other in before[1:]:
         other.unlink()
     place = before[0] if before else path

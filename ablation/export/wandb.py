@@ -14,7 +14,7 @@ import wandb
 
 from ablation.config import UserError, first_line
 from ablation.export.exported import ExportedRun, ExportedStudy, Track, Written
-from ablation.records import store
+from ablation.records import durable, store
 
 _MODES = ("offline", "online")
 _MARK = "ablation.json"
@@ -88,7 +88,7 @@ class _Offline:
         while any(f"-{time.strftime('%Y%m%d_%H%M%S')}-" in path.name for path in there):
             time.sleep(0.1)
         written = _log(self._study, run, self._project, self._home, "offline")
-        store.write_json(written / _MARK, mark)
+        durable.write_json(written / _MARK, mark)
         return True
 
 
@@ -192,7 +192,7 @@ def _identifier(study: ExportedStudy, run: ExportedRun) -> str:
 
 def _marked(folder: Path) -> dict[str, Any] | None:
     try:
-        return store.read_json(folder / _MARK)
+        return durable.read_json(folder / _MARK)
     except (OSError, ValueError):
         return None  # An export was stopped before it was done with the run.
 

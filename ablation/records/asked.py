@@ -9,8 +9,9 @@ from typing import Any
 from ablation.config import CELL_KEYS, ReportConfig, UserError, first_line
 from ablation.designs import Arm, Space
 from ablation.designs.registry import CUMULATIVE, DESIGNS
+from ablation.records.durable import make_directory, read_json, write_json
 from ablation.records.identity import NEUTRAL
-from ablation.records.store import lock, make_directory, read_json, write_json
+from ablation.records.locks import lock
 
 _FILE = "study.json"
 _ALONE, _REPORT = "alone", "report"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation import claims
-from ablation.records import asked, store
+from ablation.records import asked, durable, store
 
 FILE = "claims.yaml"
 _KEY = "claims"
@@ -47,7 +47,7 @@ def register(study: Path, file: claims.File | None, metric: str) -> None:
         return
     path = study / FILE
     if not path.exists() or path.read_bytes() != file.content:
-        store.write_bytes(path, file.content)
+        durable.write_bytes(path, file.content)
     first = not store.run_directories(study)
     sentences = tuple(claim.text for claim in file.claims)
     version = Version(store.now(), file.digest, first, metric, sentences)

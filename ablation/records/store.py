@@ -1,4 +1,4 @@
-"""A run and its directory: identity, state, and files that appear whole or not at all.
+"""A run and its directory: its identity, its state, and what each file of it holds.
 
 runs/<study>/<network>-<data set>-s<seed>-<8 hex of the identity>/, -t<seed>- of a tuning run,
 <network>-draw1- of a sham control
@@ -20,30 +20,24 @@ runs/<study>/<network>-<data set>-s<seed>-<8 hex of the identity>/, -t<seed>- of
 
 import contextlib
 import csv
-import errno
 import functools
 import hashlib
-import io
-import itertools
-import json
-import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
-from filelock import FileLock, Timeout
 
 from ablation import source
-from ablation.config import CODE_KEY, RECORD_KEY, Config, UserError, expanded, first_line
+from ablation.config import CODE_KEY, RECORD_KEY, Config, expanded, first_line
+from ablation.records import durable, locks
 from ablation.records.identity import identity
-from ablation.text import READABLE, file_name, readable
+from ablation.text import file_name, readable
 
 PENDING, RUNNING, COMPLETE = "pending", "running", "complete"
 FAILED, DIVERGED, INTERRUPTED = "failed", "diverged", "interrupted"
@@ -92,8 +86,6 @@ SOURCE = "source"
 LESIONS = "lesions"
 """Where a run keeps what its network says with a part switched off, a folder for each."""
 
-_LOCK = ".lock"
-_TEMPORARY = ".writing"
 _BLOCK = re.compile(r"(?<=\n)(?=\w+:)")
 _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # Written in C where it was built.
 
@@ -271,45 +263,6 @@ def without_runs(place: Path) -> str:
     return f"{place} holds no runs"
 
 
-def run_lock(directory: Path) -> FileLock:
-    """Returns the lock that whoever trains a run holds; a process that dies lets go of it."""
-    return lock(directory / _LOCK)
-
-
-class _Lock(FileLock):
-    def acquire(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().acquire(*args, **kwargs)
-        except OSError as error:
-            if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
-                raise
-            raise UserError(
-                f"{Path(self.lock_file).parent} lies on a file system without locks "
-                f"({os.strerror(error.errno)}), where two commands could write one file; "
-                "name a folder on another with runs_dir=DIR or cache_dir=DIR."
-            ) from None
-
-
-def lock(path: Path) -> FileLock:
-    """Returns a lock that ends with its process.
-
-    To acquire it raises UserError where the file system has no such locks.
-    """
-    # A file that only exists, to which it would fall back, outlives a process that is killed.
-    return _Lock(path, fallback_to_soft=False)
-
-
-def is_free(directory: Path) -> bool:
-    """Returns whether nobody trains this run at the moment."""
-    if not (directory / _LOCK).exists():
-        return True
-    try:
-        with run_lock(directory).acquire(blocking=False):
-            return True
-    except Timeout:
-        return False
-
-
 class Stored:
     """What a run's directory holds, each file read at most once and only when it is needed.
 
@@ -329,7 +282,7 @@ class Stored:
 
     def json(self, name: str) -> dict[str, Any]:
         """Returns a JSON object; raises OSError or ValueError with the file's name."""
-        return _json_object(name, self.read(name))
+        return durable.json_object(name, self.read(name))
 
     def config(self) -> Any:
         """Returns the content of `config.yaml`; raises OSError or YAMLError."""
@@ -354,7 +307,7 @@ class Stored:
             return Status(INTERRUPTED, end="unknown", reason=f"damaged file ({first_line(error)})")
         if status.state == COMPLETE and self.damage:
             return replace(status, state=INTERRUPTED, reason=f"damaged file ({self.damage})")
-        if status.state == RUNNING and is_free(self._directory):
+        if status.state == RUNNING and locks.is_free(self._directory):
             return replace(status, state=INTERRUPTED, reason="stopped before its last epoch")
         return status
 
@@ -435,107 +388,7 @@ def read_history(directory: Path) -> tuple[list[dict[str, Any]], bool]:
 
 def write_status(directory: Path, status: Status) -> None:
     """Replaces a run's status."""
-    write_json(directory / "status.json", asdict(status))
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object; raises OSError or ValueError with the file's name."""
-    return _json_object(path.name, path.read_bytes())
-
-
-def write_json(path: Path, content: dict[str, Any], durable: bool = True) -> None:
-    """Replaces a JSON file, whole or not at all; see `replacing`."""
-    with replacing(path, durable) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8", READABLE)
-
-
-def write_yaml(path: Path, content: dict[str, Any]) -> None:
-    """Replaces a YAML file, whole or not at all."""
-    write_text(path, yaml.safe_dump(content, sort_keys=False))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replaces a text file, whole or not at all; it is UTF-8, whatever names are in the text."""
-    write_bytes(path, text.encode(errors=READABLE))
-
-
-def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Replaces a compressed NumPy archive, whole or not at all."""
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-    write_bytes(path, content.getvalue())
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Replaces a CSV file, whole or not at all."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replaces a file, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
-
-
-@contextlib.contextmanager
-def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
-    """Yields where to write a file, which then takes its place whole, or not at all.
-
-    When it is left, the file is on the disk, and so is its name: what is written after it can be
-    there only if this is. docs/durability.md has the order.
-
-    Args:
-        path: of the file.
-        durable: whether it has to outlast a power cut; else it is whole while the system lives.
-    """
-    # The same ending, from which NumPy and Keras take the format.
-    temporary = path.with_name(f"{_TEMPORARY}-{os.getpid()}-{path.name}")
-    try:
-        yield temporary
-        if durable:
-            sync(temporary)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if durable:
-        sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Waits until a file's content, or the names in a directory, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some network file systems sync no directories; names are durable there at once.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP) or not path.is_dir():
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def make_directory(directory: Path, within: Path | None = None) -> None:
-    """Makes a directory that outlasts a power cut, with those above it that are missing.
-
-    Args:
-        directory: to make.
-        within: a directory that has to be there, None for any.
-
-    Raises:
-        FileNotFoundError: that one is not.
-    """
-    missing = []
-    while directory != within and not directory.is_dir():
-        missing.append(directory)
-        directory = directory.parent
-    for one in reversed(missing):
-        one.mkdir(exist_ok=True)
-        sync(one.parent)
+    durable.write_json(directory / "status.json", asdict(status))
 
 
 def has_diagnostics(directory: Path) -> bool:
@@ -550,18 +403,6 @@ def log_tail(directory: Path, lines: int) -> list[str]:
     except OSError:
         return []
     return [line[:200] for line in text.splitlines()[-lines:]]
-
-
-def remove_unfinished(directory: Path, *names: str) -> None:
-    """Removes what a killed process was still writing. The caller holds the lock of these files.
-
-    Args:
-        directory: where they lie.
-        names: of these files; none for all, in the folders below too.
-    """
-    patterns = [f"{_TEMPORARY}-*-{name}" for name in names] or [f"**/{_TEMPORARY}-*"]
-    for path in itertools.chain(*map(directory.glob, patterns)):
-        path.unlink()
 
 
 def forget(directory: Path) -> None:
@@ -579,16 +420,6 @@ def forget(directory: Path) -> None:
         (directory / name).unlink(missing_ok=True)
     for name in ("checkpoint", "weights", LESIONS):
         shutil.rmtree(directory / name, ignore_errors=True)
-
-
-def _json_object(name: str, content: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(content)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{name}: not an object")
-    return found
 
 
 def now() -> str:

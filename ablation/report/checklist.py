@@ -19,7 +19,7 @@ from ablation.analysis.per_image import OfImages
 from ablation.analysis.study import Study
 from ablation.analysis.tables import NO_NET, ablation_table, comparison_effects
 from ablation.data.kinds import Noun
-from ablation.records import store
+from ablation.records import durable, store
 from ablation.report import notes
 from ablation.report.escapes import line
 from ablation.terminal import counted
@@ -259,7 +259,7 @@ def _spent(study: Study, run: str) -> dict[str, Any]:
     seconds = max(float(history), 0.0 if pd.isna(known) else float(known), _between(status))
     facts: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
-        facts = store.read_json(directory / "provenance.json")
+        facts = durable.read_json(directory / "provenance.json")
     devices = facts.get("devices") or []
     memory = facts.get("memory_bytes")
     where = [

@@ -11,7 +11,7 @@ from ablation.analysis.study import Study
 from ablation.data.facts import named
 from ablation.data.kinds import KINDS
 from ablation.factors import spelled
-from ablation.records import store
+from ablation.records import durable
 from ablation.report.cells import Cells
 from ablation.source import is_own
 
@@ -80,7 +80,7 @@ def _image_facts(study: Study, comparison: Comparison) -> list[list[str]]:
     results = []
     for run in runs:
         with contextlib.suppress(OSError, ValueError):  # It may just be trained again.
-            results.append(store.read_json(study.directory / run / "result.json"))
+            results.append(durable.read_json(study.directory / run / "result.json"))
     # Results from before the classes were counted have none of this.
     counted = [result for result in results if "left_out" in result or "train_per_class" in result]
     found: dict[str, list[str]] = {}

@@ -21,7 +21,7 @@ from ablation.analysis.shapley import shapley_table
 from ablation.analysis.study import Study
 from ablation.analysis.tables import tuning_table
 from ablation.config import ReportConfig
-from ablation.records import store
+from ablation.records import durable, locks, store
 from ablation.records.standing import Standing
 from ablation.report import PAGE, cells, latex, markdown
 from ablation.report.as_json import as_json
@@ -108,13 +108,13 @@ def write_report(
             files[_CLAIMS] = _csv(pd.DataFrame(said.rows, columns=said.header))
         files["checklist.md"] = checklist(study, found, images).encode()
         _replace(directory / _FOLDER, files)
-        store.write_text(
+        durable.write_text(
             directory / _MARKDOWN,
             markdown.report(study, found, texts, images, claims, options.sort),
         )
         text = page(study, found, images, galleries, claims, figures, options.sort, live)
-        store.write_text(directory / PAGE, text)
-        store.write_json(directory / _JSON, as_json(study, found, images, claims))
+        durable.write_text(directory / PAGE, text)
+        durable.write_json(directory / _JSON, as_json(study, found, images, claims))
     return figures
 
 
@@ -136,7 +136,7 @@ def write_page(
     with _read(directory, options) as (study, found, images, claims):
         galleries = [gallery(study, comparison) for comparison in found]
         text = page(study, found, images, galleries, claims, figures, options.sort, live)
-        store.write_text(directory / PAGE, text)
+        durable.write_text(directory / PAGE, text)
 
 
 @contextlib.contextmanager
@@ -158,9 +158,9 @@ def _read(
     have = read()
     if tell:
         tell(markdown.summary(*have, options.sort))
-    with store.lock(directory / ".report.lock"):
-        store.remove_unfinished(directory, PAGE, _MARKDOWN, _JSON)
-        store.remove_unfinished(directory / _FOLDER)
+    with locks.lock(directory / ".report.lock"):
+        durable.remove_unfinished(directory, PAGE, _MARKDOWN, _JSON)
+        durable.remove_unfinished(directory / _FOLDER)
         yield have if store.last_changes(directory) == before else read()
 
 
@@ -179,7 +179,7 @@ def write_difference(one: Study, other: Study, found: Difference) -> Path:
         OSError: the disk is full or not writable; an earlier page stays as it was.
     """
     path = other.directory / f"against-{file_name(one.directory.name)}.html"
-    store.write_text(path, comparing(one, other, found))
+    durable.write_text(path, comparing(one, other, found))
     return path
 
 
@@ -285,7 +285,7 @@ def _replace(folder: Path, files: dict[str, bytes]) -> None:
     """Writes the files and removes those of an earlier report that have no successor."""
     folder.mkdir(exist_ok=True)
     for name, content in files.items():
-        store.write_bytes(folder / name, content)
+        durable.write_bytes(folder / name, content)
     for path in folder.iterdir():
         if path.name not in files and _OWN.fullmatch(path.name):
             path.unlink()

@@ -19,7 +19,7 @@ from ablation.designs.registry import DESIGNS, GRID
 from ablation.factors import PARTS, spelled
 from ablation.networks import registry, widen
 from ablation.orders import LesionOrder, written
-from ablation.records import controls, saves, store
+from ablation.records import controls, durable, saves, store
 from ablation.records.controls import Control
 from ablation.records.store import Run
 from ablation.running import children
@@ -313,7 +313,7 @@ def lesions(
             text = f"control=lesion: {full.name} has no weights, since it was trained before"
             said[run.name] = f"{text}; with rerun=all it is trained again and keeps them"
             continue
-        weights = store.read_json(full.directory / "result.json")["weights_sha256"]
+        weights = durable.read_json(full.directory / "result.json")["weights_sha256"]
         # What was tuned for the arm is no part that it lacks.
         own = {name: full.config.parts[name] for name in _tuned_parts(run)}
         parts = run.config.parts | own

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from ablation.records import saves, store
+from ablation.records import durable, locks, saves, store
 from ablation.records.standing import Standing, Training
 from ablation.records.store import Run
 from ablation.terminal import counted, duration
@@ -185,7 +185,7 @@ class Monitor:
         """Returns where the sweep stands."""
         training = []
         for run in self._running.values():
-            if not store.is_free(run.directory):
+            if not locks.is_free(run.directory):
                 training.append(_training(run, self._epochs[run.name], self._called[run.name]))
         done, total = len(self._runs) - len(self._open), len(self._runs)
         awaited = {
@@ -215,7 +215,7 @@ class Monitor:
         done, total = len(self._runs) - len(self._open), len(self._runs)
         lines.add_row("study", f"{done}/{total} runs", self._time_left())
         for run in self._running.values():
-            if store.is_free(run.directory):
+            if locks.is_free(run.directory):
                 continue
             progress = _progress(run.directory)
             if progress:
@@ -290,7 +290,7 @@ def _training(run: Run, finished: int, name: str) -> Training:
 
 def _progress(directory: Path) -> dict | None:
     try:
-        return store.read_json(directory / "progress.json")
+        return durable.read_json(directory / "progress.json")
     except (OSError, ValueError):
         return None
 

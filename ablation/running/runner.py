@@ -24,7 +24,7 @@ from ablation.data import cache, kinds
 from ablation.data.tuning_split import of_run
 from ablation.networks import registry
 from ablation.orders import PrepareOrder, TrainOrder, written
-from ablation.records import asked, store, tuning
+from ablation.records import asked, durable, locks, store, tuning
 from ablation.records.store import NetworkRecord, Run, Status
 from ablation.running import children
 from ablation.running.worker import EXIT_BUSY, EXIT_DISK, OF_THE_DISK
@@ -160,7 +160,7 @@ def _attempt(run: Run, command: str, before: Status, anew: bool, last: bool = Fa
         last: whether a run that hangs now has failed.
     """
     _check_study(run)
-    store.make_directory(run.directory)
+    durable.make_directory(run.directory)
     order = TrainOrder(run, command, anew, before.attempt, before.state)
     begun = time.monotonic()
     with one_gpu() as visible:
@@ -228,14 +228,14 @@ def wait_or_take_over(run: Run, command: str) -> Status:
         How the run ended.
     """
     while True:
-        while not store.is_free(run.directory):
+        while not locks.is_free(run.directory):
             time.sleep(_POLL_SECONDS)
         status = store.read_status(run.directory)
         if not status.is_abandoned:
             return status
         status = train(run, command, status)
         # Of several that wait one is the quickest, and the others wait for that one.
-        if status.state != store.RUNNING and store.is_free(run.directory):
+        if status.state != store.RUNNING and locks.is_free(run.directory):
             return status
 
 
@@ -263,8 +263,8 @@ def _record_death(
     if code == 0 or not (status.is_abandoned or status == before):
         return
     gone = not run.directory.exists()
-    store.make_directory(run.directory)
-    with contextlib.suppress(Timeout), store.run_lock(run.directory).acquire(timeout=1):
+    durable.make_directory(run.directory)
+    with contextlib.suppress(Timeout), locks.run_lock(run.directory).acquire(timeout=1):
         if gone:
             ended = status.ended(store.INTERRUPTED, "its folder was moved or removed")
         elif hung:

@@ -20,7 +20,7 @@ from ablation.command import overrides
 from ablation.config import Config, TuneConfig, UserError, flatten
 from ablation.designs.seeds import AT_MOST
 from ablation.factors import spelled
-from ablation.records import store, tuning
+from ablation.records import durable, store, tuning
 from ablation.records.store import Run, Status
 from ablation.records.tuning import Tuned, arm_of
 from ablation.running import runner
@@ -347,8 +347,8 @@ class Decided:
             of_arm.setdefault(arm, {})[run.name] = None
             status = store.read_status(run.directory)
             if reason and (status.state == store.PENDING or tuning.is_unchosen(status)):
-                store.make_directory(run.directory)
-                store.write_yaml(run.directory / "config.yaml", run.described)
+                durable.make_directory(run.directory)
+                durable.write_yaml(run.directory / "config.yaml", run.described)
                 store.write_status(run.directory, Status().ended(store.FAILED, reason))
             elif tuning.is_unchosen(status):
                 store.write_status(run.directory, Status())  # Now there is a value.

@@ -21,7 +21,7 @@ from filelock import Timeout
 from ablation import opened, source
 from ablation.config import UserError, first_line
 from ablation.orders import TrainOrder, obey, read_train_order
-from ablation.records import saves, store
+from ablation.records import durable, locks, saves, store
 from ablation.records.store import Run
 from ablation.running import log
 from ablation.training import hang
@@ -56,8 +56,8 @@ def work(line: str) -> tuple[int, str]:
 def _train_ordered(order: TrainOrder) -> int:
     run = order.run
     try:
-        store.make_directory(run.directory)
-        with store.run_lock(run.directory).acquire(timeout=_LOCK_SECONDS):
+        durable.make_directory(run.directory)
+        with locks.run_lock(run.directory).acquire(timeout=_LOCK_SECONDS):
             status = store.read_status(run.directory)
             ended = status.is_final and status.state != order.state
             if ended or status.attempt != order.attempt:
@@ -79,7 +79,7 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
     log.to(directory / "log.txt")
     _die_first()
     hang.watch(run.config.hang_after)
-    store.remove_unfinished(directory)
+    durable.remove_unfinished(directory)
     if anew:
         store.forget(directory)
     status, begun = status.begun(), time.monotonic()
@@ -88,7 +88,7 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
         # An earlier attempt may have been stopped just after it had stored its result.
         finished = store.Stored(directory).damage is None
         if not finished:
-            store.write_yaml(directory / "config.yaml", run.described)
+            durable.write_yaml(directory / "config.yaml", run.described)
         store.write_status(directory, status)
         end = _train(run, command) if not finished else (store.COMPLETE, None)
     except source.RAISED as error:
@@ -106,7 +106,7 @@ def _attempt(run: Run, command: str, anew: bool) -> int:
         # Before the run counts as complete, so that a complete run never keeps a checkpoint. One
         # that diverged would go on just before that, and diverge again.
         shutil.rmtree(directory / "checkpoint", ignore_errors=True)
-        store.sync(directory)
+        durable.sync(directory)
     store.write_status(directory, status)
     return 0 if status.state in (store.COMPLETE, store.REFUSED) else EXIT_FAILED
 
@@ -136,10 +136,10 @@ def _keep_source(run: Run) -> None:
             packages = [folder.joinpath(*one.split(".")) for one in _parents(name, files)]
             is_package = path.name == "__init__.py"
             copy = place / path.name if is_package else place.with_name(f"{place.name}.py")
-            store.make_directory(copy.parent)
-            store.write_bytes(copy, path.read_bytes())
+            durable.make_directory(copy.parent)
+            durable.write_bytes(copy, path.read_bytes())
             for package in packages:
-                store.write_text(package / "__init__.py", "")
+                durable.write_text(package / "__init__.py", "")
 
 
 def _parents(name: str, files: Collection[str]) -> list[str]:
@@ -187,7 +187,7 @@ def _train(run: Run, command: str) -> tuple[str, str | None]:
         facts["target"] = {**target.facts, "unit": target.unit}
     if saves.checkpoints(directory / "checkpoint"):
         facts["earlier"] = provenance.earlier(directory / "provenance.json", facts)
-    store.write_json(directory / "provenance.json", facts)
+    durable.write_json(directory / "provenance.json", facts)
     _keep_source(run)
     try:
         result = train(run.config, data, directory)
@@ -200,7 +200,7 @@ def _train(run: Run, command: str) -> tuple[str, str | None]:
             raise
         return _WITHOUT_DATA
     _record_read(directory, facts)
-    store.write_json(directory / "result.json", result | {"files": store.file_digests(directory)})
+    durable.write_json(directory / "result.json", result | {"files": store.file_digests(directory)})
     return store.COMPLETE, None
 
 
@@ -212,7 +212,7 @@ def _record_read(directory: Path, facts: dict[str, Any]) -> None:
         facts: its provenance.
     """
     if read := opened.digests(Path.cwd()):
-        store.write_json(directory / "provenance.json", facts | {"read": read})
+        durable.write_json(directory / "provenance.json", facts | {"read": read})
 
 
 def _die_first() -> None:

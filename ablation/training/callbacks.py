@@ -11,7 +11,7 @@ import keras
 
 from ablation import backends
 from ablation.networks.layers import deep_recursion
-from ablation.records import saves, store
+from ablation.records import durable, saves, store
 from ablation.training import hang
 from ablation.training.averaging import averaged
 from ablation.training.place import Place
@@ -96,7 +96,7 @@ class History(keras.callbacks.Callback):
         rate = float(self.model.optimizer.learning_rate)
         row = {"epoch": epoch + 1, **logs, "learning_rate": rate, "seconds": seconds}
         self.rows.append({key: row[key] for key in self._columns})
-        store.write_csv(self._path, self._columns, self.rows)
+        durable.write_csv(self._path, self._columns, self.rows)
 
 
 class KeptWeights(keras.callbacks.Callback):
@@ -130,8 +130,8 @@ class KeptWeights(keras.callbacks.Callback):
             with deep_recursion():
                 bare = keras.Model(self.model.inputs, self.model.outputs)
             saved = self._directory / f"epoch-{epoch + 1}.weights.h5"
-            store.make_directory(saved.parent, within=saved.parent.parent)
-            with store.replacing(saved) as temporary, averaged(self.model):
+            durable.make_directory(saved.parent, within=saved.parent.parent)
+            with durable.replacing(saved) as temporary, averaged(self.model):
                 bare.save_weights(temporary)
 
 
@@ -175,7 +175,7 @@ class Progress(keras.callbacks.Callback):
             "steps_per_epoch": self._steps_per_epoch,
             **logs,
         }
-        store.write_json(self._path, content, durable=False)
+        durable.write_json(self._path, content, durable=False)
 
 
 class StepClock(keras.callbacks.Callback):

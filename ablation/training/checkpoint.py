@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from ablation.records import saves, store
+from ablation.records import durable, saves
 from ablation.training import spacing
 from ablation.training.place import Place, Start
 
@@ -97,8 +97,8 @@ class Checkpoint(keras.callbacks.Callback):
     ) -> None:
         """Writes a state, then removes the one before."""
         saved = self._directory / position.file_name
-        store.make_directory(saved.parent, within=saved.parent.parent)
-        with store.replacing(saved) as temporary:
+        durable.make_directory(saved.parent, within=saved.parent.parent)
+        with durable.replacing(saved) as temporary:
             np.savez(temporary, *state, seconds=np.array(seconds))
         for older in self._directory.iterdir():
             if older != saved:

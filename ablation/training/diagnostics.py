@@ -14,7 +14,7 @@ import keras
 from keras import ops
 
 from ablation.data.pipeline import Batch, TrainBatches
-from ablation.records import saves, store
+from ablation.records import durable, saves, store
 
 _IMAGES = 64
 _NORMALISATIONS = (
@@ -116,7 +116,7 @@ class Diagnostics(keras.callbacks.Callback):
                 _norm(of_kernels) if called else "",
             )
             self._rows.append(dict(zip(store.DIAGNOSTIC_COLUMNS, fields, strict=True)))
-        store.write_csv(self._path, store.DIAGNOSTIC_COLUMNS, self._rows)
+        durable.write_csv(self._path, store.DIAGNOSTIC_COLUMNS, self._rows)
         self.seconds += time.perf_counter() - begun
 
 

@@ -18,7 +18,7 @@ from ablation.networks.build import build
 from ablation.networks.own import RefusedError
 from ablation.networks.pairing import transplant
 from ablation.orders import obey, read_lesion_order
-from ablation.records import saves, store
+from ablation.records import durable, saves
 from ablation.training.changed import changed
 from ablation.training.train import open_batches, set_up
 
@@ -48,8 +48,8 @@ def work(line: str) -> tuple[int, str]:
         except UserError as error:  # Of this network alone.
             reasons[folder] = str(error)
         else:
-            store.make_directory(Path(folder))
-            store.write_json(Path(folder) / "result.json", found)
+            durable.make_directory(Path(folder))
+            durable.write_json(Path(folder) / "result.json", found)
     return 0, json.dumps(reasons)
 
 
@@ -83,8 +83,8 @@ def _judged(
         labels.append(of_batch)
     target = data.target(config.dataset)
     found = np.concatenate(labels), np.concatenate(outputs).astype(np.float32)
-    store.make_directory(folder)
-    store.write_arrays(folder / "predictions.npz", target.packed(*found))
+    durable.make_directory(folder)
+    durable.write_arrays(folder / "predictions.npz", target.packed(*found))
     scores = {f"val_{name}": float(value) for name, value in target.judged(*found).items()}
     return scores | target.result(*found)
 

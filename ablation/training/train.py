@@ -24,7 +24,7 @@ from ablation.networks.build import build
 from ablation.networks.layers import LogProbabilities
 from ablation.networks.own import STARTS
 from ablation.networks.pairing import initial_digests
-from ablation.records import saves, store
+from ablation.records import durable, saves, store
 from ablation.targets.common import Target
 from ablation.training import hang
 from ablation.training.averaging import kept_apart
@@ -81,7 +81,9 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
         model, start, rows = compiled_model(config, cache, epochs * steps), Start(), []
     if config.keep_checkpoints:
         normalised = affine(cache, config.dataset.normalisation)
-        store.write_arrays(directory / "normalisation.npz", vars(normalised) if normalised else {})
+        durable.write_arrays(
+            directory / "normalisation.npz", vars(normalised) if normalised else {}
+        )
     earlier = sum(row["seconds"] for row in rows) + start.seconds
     columns, place, clock = store.history_columns(target.history), Place(start), StepClock()
     history = History(directory / "history.csv", rows, place, columns)
@@ -111,7 +113,7 @@ def train(config: Config, cache: Cache, directory: Path) -> dict[str, Any]:
     fitted = time.perf_counter()
     said = validation.latest
     assert said  # The end of the last epoch is never saved, so that it is always reached here.
-    store.write_arrays(directory / "predictions.npz", target.packed(*said))
+    durable.write_arrays(directory / "predictions.npz", target.packed(*said))
     result = _result(model, cache, target, history.rows, batches) | target.result(*said)
     parts = {"build": built - begun, **clock.parts(), "end": time.perf_counter() - fitted}
     for one in measuring:

@@ -10,7 +10,7 @@ from ablation.analysis import tables
 from ablation.analysis.audit import audit
 from ablation.analysis.reading import load
 from ablation.config import UserError
-from ablation.records import asked, store
+from ablation.records import asked, durable, store
 from ablation.records.asked import Planned
 from ablation.report import notes
 from ablation.report.cells import arm_cells
@@ -209,7 +209,7 @@ def test_a_study_grows_from_one_design_into_a_wider_one(stored_design):
     shutil.copytree(run, copy)
     config = store.Stored(copy).config()
     parts = config["parts"] | {"se": False}
-    store.write_yaml(copy / "config.yaml", config | {"parts": parts})
+    durable.write_yaml(copy / "config.yaml", config | {"parts": parts})
     assert load(study).comparisons()[0].design == "grid"
     assert load(study).comparisons(design="leave_one_out")[0].design == "leave_one_out"
 
@@ -351,9 +351,9 @@ def test_a_part_that_is_on_or_off_has_a_tick_though_its_levels_have_names(stored
 @pytest.mark.parametrize("change", [{"design": "latin_square"}, {"runs": [["a"]]}, {"levels": 3}])
 def test_a_design_that_is_damaged_or_of_a_later_edition_costs_no_report(stored_design, change):
     study = stored_design("leave_one_out", NAMED, _accuracy, "arch=20")
-    content = store.read_json(study / "study.json")
+    content = durable.read_json(study / "study.json")
     content["designs"][0] |= change
-    store.write_json(study / "study.json", content)
+    durable.write_json(study / "study.json", content)
     assert asked.designs(study) == []
     assert load(study).comparisons()[0].design == "grid"
 

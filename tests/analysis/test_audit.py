@@ -4,7 +4,7 @@ import pytest
 
 from ablation.analysis import reading
 from ablation.analysis.audit import spans
-from ablation.records import asked, store
+from ablation.records import asked, durable, store
 from ablation.report import markdown
 
 
@@ -176,7 +176,7 @@ def test_images_of_several_places_are_named_by_them(stored_run, tmp_path):
         directory = stored_run(data=place)
         config = store.Stored(directory).config()
         dataset = config["dataset"] | {"path": place}
-        store.write_yaml(directory / "config.yaml", config | {"dataset": dataset})
+        durable.write_yaml(directory / "config.yaml", config | {"dataset": dataset})
     asked.add(tmp_path / "main", ["dataset.path"])
     (found,) = reading.load(tmp_path / "main").audit()
     assert {*found.unequal["training images"]} == {

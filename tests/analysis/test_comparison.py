@@ -8,7 +8,7 @@ from ablation.analysis.comparison import level_key
 from ablation.analysis.tables import comparison_effects, cost_table
 from ablation.config import RECORD_KEY, UserError
 from ablation.factors import Label
-from ablation.records import asked, store
+from ablation.records import asked, durable, store
 from ablation.report.notes import title
 from support import current_sources
 
@@ -344,7 +344,7 @@ def test_a_level_may_have_the_name_of_anything(name, stored_run, tmp_path):
         directory = stored_run(data=path, val_accuracy=accuracy)
         config = store.Stored(directory).config()
         dataset = config["dataset"] | {"path": path}
-        store.write_yaml(directory / "config.yaml", config | {"dataset": dataset})
+        durable.write_yaml(directory / "config.yaml", config | {"dataset": dataset})
     asked.add(tmp_path / "main", ["dataset.path"])
     loaded = reading.load(tmp_path / "main")
     for reference, difference in ((name, 0.5), ("z", -0.5)):
@@ -376,7 +376,7 @@ def test_a_part_with_the_name_of_a_column_of_tables_has_its_full_key(stored_run,
             config["parts"]["parameters"] = config["parts"].pop("se")
             parts = config[RECORD_KEY]["parts"]
             parts["parameters"] = parts.pop("se") | {"title": "parameters"}
-            store.write_yaml(directory / "config.yaml", config)
+            durable.write_yaml(directory / "config.yaml", config)
     (comparison,) = reading.load(tmp_path / "main").comparisons()
     assert comparison.rows == ("arch", "parts.parameters")
     assert set(cost_table(comparison)["parts.parameters"]) == {"true", "false"}

@@ -13,7 +13,7 @@ from ablation.analysis.significance import ALPHA, paired_t_p
 from ablation.analysis.tables import arms_table, comparison_effects, questions
 from ablation.config import UserError
 from ablation.export.exported import exported
-from ablation.records import asked, controls, store
+from ablation.records import asked, controls, durable, store
 from ablation.records.controls import Control
 from ablation.report.cells import arm_cells, control_cells
 from ablation.report.controls import sentences
@@ -201,7 +201,7 @@ def test_a_sham_has_one_budget_with_the_arms_and_leaves_holes(study):
     assert list(audit(comparison).holes) == ["reference, sham: no seed 3"]
     name = comparison.controls[0].runs["run"].iloc[0]
     result = json.loads((folder / name / "result.json").read_text())
-    store.write_json(folder / name / "result.json", result | {"steps": 1})
+    durable.write_json(folder / name / "result.json", result | {"steps": 1})
     (comparison,) = load(folder).comparisons()
     assert not audit(comparison).passes
 
@@ -331,7 +331,7 @@ def test_controls_without_a_score_by_a_metric_are_not_called_failed(stored_run, 
         beside.append(Control("sham", sham.name, runs["true"].name))
         lesion = runs["false"] / "lesions" / "abcdef01"
         lesion.mkdir(parents=True)
-        store.write_json(lesion / "result.json", {"val_accuracy": 0.2, "val_loss": 3.0})
+        durable.write_json(lesion / "result.json", {"val_accuracy": 0.2, "val_loss": 3.0})
         full = runs["false"].name
         name = f"{full}/lesions/abcdef01"
         beside.append(Control("lesion", name, runs["true"].name, {"against": full}))

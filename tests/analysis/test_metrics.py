@@ -9,7 +9,7 @@ from ablation.analysis.metrics import METRICS, find
 from ablation.analysis.per_image import of_images
 from ablation.analysis.reading import load
 from ablation.config import UserError
-from ablation.records import predictions, store
+from ablation.records import durable, predictions
 from ablation.records.predictions import packed, unpacked
 from ablation.report import notes
 
@@ -119,7 +119,7 @@ def accuracy(labels, probabilities):
 
 
 def _predicted(directory, labels, logits):
-    store.write_arrays(directory / "predictions.npz", packed(labels, logits))
+    durable.write_arrays(directory / "predictions.npz", packed(labels, logits))
 
 
 def test_a_report_by_another_metric_takes_no_training(stored_run, tmp_path):
@@ -192,7 +192,7 @@ def test_a_metric_of_ones_own_is_not_taken_for_one_of_its_name(stored_run, tmp_p
 def test_runs_without_probabilities_are_named_and_keep_their_accuracy(stored_run, tmp_path):
     directory = stored_run("arch=20", "plain=true", val_accuracy=0.25)
     arrays = {"label": np.zeros(3, int), "predicted": np.zeros(3, int), "confidence": np.ones(3)}
-    store.write_arrays(directory / "predictions.npz", arrays)
+    durable.write_arrays(directory / "predictions.npz", arrays)
     study = load(tmp_path / "main")
     assert study.measured("accuracy").table()["plain"].tolist() == [0.25]
     found = study.measured("log_loss")

@@ -5,7 +5,7 @@ from ablation.analysis import reading
 from ablation.analysis.audit import audit
 from ablation.analysis.tables import comparison_effects
 from ablation.config import UserError
-from ablation.records import asked, store
+from ablation.records import asked, durable, store
 
 
 def test_one_row_a_run_and_one_a_run_and_epoch(stored_run, tmp_path):
@@ -148,7 +148,7 @@ def _lying(directory, key, place):
     """Says that a stored run's images lie somewhere."""
     config = store.Stored(directory).config()
     dataset = config["dataset"] | {key: place}
-    store.write_yaml(directory / "config.yaml", config | {"dataset": dataset})
+    durable.write_yaml(directory / "config.yaml", config | {"dataset": dataset})
     return directory
 
 

@@ -20,8 +20,8 @@ import pytest
 from ablation import environment, import_path, targets
 from ablation.data import cache
 from ablation.orders import TrainOrder, written
-from ablation.records import saves, store
-from ablation.records.asked import make_directory
+from ablation.records import durable, saves, store
+from ablation.records.durable import make_directory
 from ablation.running import runner
 from support import run_of
 from traces import CALLS, disks, operations
@@ -104,7 +104,7 @@ class Runs:
         # The lock and the log are not synced: of a complete run a power cut may take them.
         kept = (path for path in directory.rglob("*") if path.name not in (".lock", "log.txt"))
         names = sorted(str(path.relative_to(directory)) for path in kept)
-        weights = store.read_json(directory / "result.json")["weights_sha256"]
+        weights = durable.read_json(directory / "result.json")["weights_sha256"]
         return weights, history.to_csv(index=False), names
 
 

@@ -16,7 +16,7 @@ from ablation.data import cache
 from ablation.data.augment import Draws, Tricks
 from ablation.data.pipeline import TrainBatches
 from ablation.designs.controls import LESION
-from ablation.records import asked, controls, store
+from ablation.records import asked, controls, durable, store
 from ablation.records.controls import Control
 from ablation.targets.classes import Classes
 from ablation.targets.value import Value, mae, r2, rmse
@@ -335,7 +335,7 @@ def test_a_lesion_is_scored_by_the_error_of_its_run(stored_run, tmp_path):
         lesion = full / store.LESIONS / "aaaaaaaa"
         lesion.mkdir(parents=True)
         result = {"val_mae": 9.0 + seed, "val_rmse": 12.0, "val_r2": 0.1}
-        store.write_json(lesion / "result.json", result)
+        durable.write_json(lesion / "result.json", result)
         name = lesion.relative_to(full.parent).as_posix()
         beside.append(Control(LESION, name, without.name, {"against": full.name}))
     asked.add(tmp_path / "main", ["parts.plain"])

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ablation.config import UserError
-from ablation.records import asked, saves, store
+from ablation.records import asked, durable, locks, saves, store
 from ablation.records.store import Status
 from nasty import NAMES
 from support import run_of
@@ -48,14 +48,14 @@ def test_other_data_is_another_run(config):
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
     path = tmp_path / "status.json"
-    store.write_text(path, "old")
+    durable.write_text(path, "old")
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        store.write_text(path, "new")
+        durable.write_text(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -67,7 +67,7 @@ def test_a_new_run_is_pending(tmp_path):
 def test_a_running_run_that_nobody_trains_was_interrupted(tmp_path):
     store.write_status(tmp_path, Status().begun())
     assert store.read_status(tmp_path).state == store.INTERRUPTED
-    with store.run_lock(tmp_path):
+    with locks.run_lock(tmp_path):
         assert store.read_status(tmp_path).state == store.RUNNING
 
 
@@ -122,8 +122,8 @@ def test_attempts_are_counted():
 @pytest.mark.parametrize("name", ["config.yaml", "history.csv", "provenance.json"])
 def test_a_complete_run_whose_file_was_altered_is_not_complete(stored_run, name):
     directory = stored_run()
-    result = store.read_json(directory / "result.json")
-    store.write_json(directory / "result.json", result | {"files": store.file_digests(directory)})
+    result = durable.read_json(directory / "result.json")
+    durable.write_json(directory / "result.json", result | {"files": store.file_digests(directory)})
     assert store.read_status(directory).state == store.COMPLETE
     (directory / name).write_bytes((directory / name).read_bytes() + b" ")
     status = store.read_status(directory)
@@ -133,8 +133,8 @@ def test_a_complete_run_whose_file_was_altered_is_not_complete(stored_run, name)
 
 def test_a_file_is_read_once_for_the_check_and_for_its_content(stored_run, monkeypatch):
     directory = stored_run()
-    result = store.read_json(directory / "result.json")
-    store.write_json(directory / "result.json", result | {"files": store.file_digests(directory)})
+    result = durable.read_json(directory / "result.json")
+    durable.write_json(directory / "result.json", result | {"files": store.file_digests(directory)})
     read = []
     original = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or original(path))
@@ -171,7 +171,7 @@ def test_yaml_is_read_as_the_library_reads_it(text):
 def test_every_configuration_survives_being_stored(config, tmp_path):
     for overrides in ([], ["dataset=cifar10", "recipe=he2015_cifar"], ["study='null'", "arch=20"]):
         written = asdict(config(*overrides))
-        store.write_yaml(tmp_path / "config.yaml", written)
+        durable.write_yaml(tmp_path / "config.yaml", written)
         assert store.Stored(tmp_path).config() == written
 
 
@@ -185,11 +185,11 @@ def test_what_is_no_yaml_is_an_error(text):
 def test_every_name_survives_being_stored(name, config, tmp_path):
     written = asdict(config())
     written["dataset"] |= {"name": name, "path": name}
-    store.write_yaml(tmp_path / "config.yaml", written)
+    durable.write_yaml(tmp_path / "config.yaml", written)
     assert store.Stored(tmp_path).config() == written
-    store.write_json(tmp_path / "result.json", {"classes": [name]})
-    assert store.read_json(tmp_path / "result.json") == {"classes": [name]}
-    store.write_text(tmp_path / "report.md", name)
+    durable.write_json(tmp_path / "result.json", {"classes": [name]})
+    assert durable.read_json(tmp_path / "result.json") == {"classes": [name]}
+    durable.write_text(tmp_path / "report.md", name)
     assert (tmp_path / "report.md").read_bytes().decode()
 
 
@@ -223,7 +223,7 @@ def test_a_file_system_without_locks_is_said_at_once(error, tmp_path, monkeypatc
 
     monkeypatch.setattr("fcntl.flock", refuse)
     with pytest.raises(UserError, match=r"without locks .*runs_dir=DIR"):
-        store.lock(tmp_path / ".lock").acquire()
+        locks.lock(tmp_path / ".lock").acquire()
 
 
 def test_what_two_commands_record_at_once_is_all_there(tmp_path):

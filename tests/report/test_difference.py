@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from ablation.analysis import reading
 from ablation.analysis.metrics import ACCURACY
-from ablation.records import asked, controls, store
+from ablation.records import asked, controls, durable, store
 from ablation.records.controls import Control
 from ablation.report import markdown
 from ablation.report.difference import difference
@@ -37,7 +37,7 @@ def test_a_study_equals_its_copy(stored_run, tmp_path):
 def test_a_change_of_code_is_a_difference_of_protocol(stored_run, tmp_path):
     stored_run("study=a")
     directory = stored_run("study=b")
-    store.write_json(directory / "provenance.json", {"fingerprint": "d1", "source_sha256": "new"})
+    durable.write_json(directory / "provenance.json", {"fingerprint": "d1", "source_sha256": "new"})
     assert "source_sha256" in compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
 
 

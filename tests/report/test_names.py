@@ -20,7 +20,7 @@ from ablation.analysis import reading
 from ablation.analysis.claims import Claimed
 from ablation.config import ReportConfig
 from ablation.data import cache
-from ablation.records import asked, store
+from ablation.records import asked, durable, store
 from ablation.report import axes, markdown, write
 from ablation.report.difference import difference
 from ablation.report.fonts import drawing, drawn
@@ -45,14 +45,14 @@ def renamed(stored_run, tmp_path):
         for directory, data in runs.items():
             config = copy.deepcopy(store.Stored(directory).config())
             config["dataset"] |= {"name": name, "path": name if data == "one" else other}
-            store.write_yaml(directory / "config.yaml", config)
+            durable.write_yaml(directory / "config.yaml", config)
             assert store.Stored(directory).config() == config
             if store.read_status(directory).state != store.COMPLETE:
                 store.write_status(directory, store.Status().begun().ended(store.FAILED, name))
                 continue
             shown = {"classes": classes or [*map(str, range(9)), name]}
-            result = store.read_json(directory / "result.json")
-            store.write_json(directory / "result.json", result | shown)
+            result = durable.read_json(directory / "result.json")
+            durable.write_json(directory / "result.json", result | shown)
         return tmp_path / "main"
 
     return rename
@@ -188,14 +188,14 @@ def test_a_report_in_which_everything_has_a_nasty_name(renamed, tmp_path, config
     label = np.arange(30, dtype=np.int32)
     for directory in folder.glob("34-*"):
         config_of = store.Stored(directory).config() | {"cache_dir": str(tmp_path / "cache")}
-        store.write_yaml(directory / "config.yaml", config_of)
-        facts = store.read_json(directory / "provenance.json")
+        durable.write_yaml(directory / "config.yaml", config_of)
+        facts = durable.read_json(directory / "provenance.json")
         if facts["fingerprint"] == "one":
-            store.write_json(
+            durable.write_json(
                 directory / "provenance.json", facts | {"fingerprint": data.fingerprint}
             )
         arrays = {"label": label, "predicted": label[::-1], "confidence": np.full(30, 0.5)}
-        store.write_arrays(directory / "predictions.npz", arrays)
+        durable.write_arrays(directory / "predictions.npz", arrays)
     for contrast in ("plain", "dataset.path"):
         with warnings.catch_warnings():
             warnings.simplefilter("error")

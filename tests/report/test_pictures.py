@@ -7,7 +7,7 @@ from PIL import Image
 from ablation.analysis import reading
 from ablation.data import cache
 from ablation.data.kinds import KINDS
-from ablation.records import asked, store
+from ablation.records import asked, durable, store
 from ablation.report import markdown, pictures, write
 from ablation.report.gallery import gallery, spread
 from ablation.report.pictures import Guess
@@ -35,7 +35,7 @@ def _predict(directory, predicted, label=None):
     label = np.array([0] * 6 + [1] * 6 if label is None else label, np.int32)
     found = {"label": label, "predicted": np.array(predicted, np.int32)}
     confidence = np.full(len(label), 0.75, np.float32)
-    store.write_arrays(directory / "predictions.npz", found | {"confidence": confidence})
+    durable.write_arrays(directory / "predictions.npz", found | {"confidence": confidence})
 
 
 @pytest.fixture
@@ -302,10 +302,10 @@ def test_accuracy_near_that_of_the_most_frequent_class_is_near_chance(stored_run
 
 def test_results_that_did_not_count_their_classes_are_read_as_equal_ones(stored_run, tmp_path):
     directory = stored_run()
-    result = store.read_json(directory / "result.json")
+    result = durable.read_json(directory / "result.json")
     for key in ("train_per_class", "val_per_class", "left_out", "lost"):
         del result[key]
-    store.write_json(directory / "result.json", result)
+    durable.write_json(directory / "result.json", result)
     loaded = reading.load(tmp_path / "main")
     assert loaded.runs["chance"].tolist() == [pytest.approx(0.1)]
     assert "images by class" not in markdown.conditions(loaded, *loaded.comparisons())

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from ablation.config import ReportConfig, UserError
-from ablation.records import asked, store
+from ablation.records import asked, locks, store
 from ablation.report import markdown, notes, sections
 from ablation.report.write import write_report
 
@@ -129,14 +129,14 @@ def test_of_two_reports_at_once_the_last_has_what_ended_meanwhile(
     stored_run, tmp_path, monkeypatch
 ):
     stored_run("seed=0")
-    free = store.lock
+    free = locks.lock
 
     def taken(path):
         if path.name == ".report.lock":  # Another sweep has it, and its last run ends.
             stored_run("seed=1")
         return free(path)
 
-    monkeypatch.setattr(store, "lock", taken)
+    monkeypatch.setattr(locks, "lock", taken)
     write_report(tmp_path / "main")
     assert len(pd.read_csv(tmp_path / "main" / "report" / "runs.csv")) == 2
 

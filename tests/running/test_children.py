@@ -20,7 +20,7 @@ import pytest
 from ablation import environment, targets
 from ablation.data import cache
 from ablation.orders import MeasureOrder, TrainOrder, written
-from ablation.records import store
+from ablation.records import durable, store
 from ablation.running import children
 from ablation.running.children import Ended
 from support import TINY, run_of
@@ -49,7 +49,7 @@ def ordered(config, cache_dir, tmp_path):
 
 
 def _weights(run):
-    return store.read_json(run.directory / "result.json")["weights_sha256"]
+    return durable.read_json(run.directory / "result.json")["weights_sha256"]
 
 
 def test_warm_and_cold_give_the_same_bits(ordered):

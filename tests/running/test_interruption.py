@@ -11,7 +11,7 @@ import time
 import pandas as pd
 import pytest
 
-from ablation.records import store
+from ablation.records import durable, locks, store
 from support import TINY, start_sweep, tiny
 
 LONG = (*tiny(12), "plain=false", "keep_checkpoints=5", "diagnostics=true")
@@ -130,7 +130,7 @@ def test_a_child_does_not_outlive_a_killed_parent(cli, start, untouched, tmp_pat
     sweep.kill()
     sweep.communicate(timeout=300)
     _wait_for(lambda: not _is_alive(child), seconds=10)
-    assert store.is_free(directory)
+    assert locks.is_free(directory)
 
     assert cli(*LONG, cwd=tmp_path).returncode == 0
     _assert_same(directory, untouched)
@@ -212,7 +212,7 @@ def test_a_result_that_was_stored_before_the_end_is_not_trained_again(cli, untou
     shutil.copytree(untouched, folder / untouched.name)
     directory = _only_run(tmp_path)
     status = json.loads((directory / "status.json").read_text())
-    store.write_json(directory / "status.json", status | {"state": "running", "end": None})
+    durable.write_json(directory / "status.json", status | {"state": "running", "end": None})
     before = (directory / "history.csv").stat().st_mtime_ns
     assert cli(*LONG, cwd=tmp_path).returncode == 0
     assert (directory / "history.csv").stat().st_mtime_ns == before

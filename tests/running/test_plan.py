@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from ablation.config import UserError
-from ablation.records import store
+from ablation.records import durable, store
 from ablation.records.saves import Position
 from ablation.records.store import Status
 from ablation.running import plan
@@ -44,7 +44,7 @@ def _interrupted(run, epochs, saved):
     (run.directory / "checkpoint").mkdir(parents=True)
     (run.directory / "checkpoint" / saved.file_name).touch()
     rows = [dict.fromkeys(store.HISTORY_COLUMNS, 1) | {"epoch": e + 1} for e in range(epochs)]
-    store.write_csv(run.directory / "history.csv", store.HISTORY_COLUMNS, rows)
+    durable.write_csv(run.directory / "history.csv", store.HISTORY_COLUMNS, rows)
     store.write_status(run.directory, Status().begun())
 
 

@@ -6,7 +6,7 @@ import time
 import pytest
 from rich.console import Console
 
-from ablation.records import store
+from ablation.records import durable, locks, store
 from ablation.records.store import Status
 from ablation.running import progress
 from ablation.running.progress import Monitor
@@ -132,7 +132,7 @@ def test_runs_that_are_trained_anew_count_from_their_beginning(stored_run, confi
     assert monitor._time_left() == "time left: measuring"
     assert not monitor.standing().awaited  # They still have the state of their first training.
     monitor._start -= 100  # Seconds ago.
-    with store.run_lock(runs[0].directory):
+    with locks.run_lock(runs[0].directory):
         store.write_status(runs[0].directory, Status().begun())
         monitor._look_at(runs[0])
     assert set(monitor.standing().awaited) == {runs[0].name}
@@ -146,7 +146,7 @@ def test_epochs_that_will_never_be_trained_take_no_time(runs, printed):
         _end(run)
         columns = ",".join(store.HISTORY_COLUMNS)
         lines = [f"{epoch},1,1,1,1,1,1" for epoch in range(1, rows + 1)]
-        store.write_text(run.directory / "history.csv", "\n".join([columns, *lines]) + "\n")
+        durable.write_text(run.directory / "history.csv", "\n".join([columns, *lines]) + "\n")
         monitor._look_at(run)
     assert run_epochs > 1 and "0:00:00" in monitor._time_left()
 
@@ -161,7 +161,7 @@ def test_a_run_that_hung_and_goes_on_is_still_in_training(runs, printed):
     monitor._look_at(run)
     assert printed.getvalue().count("interrupted: no step") == 1
     assert monitor.standing().done == 0
-    with store.run_lock(run.directory):
+    with locks.run_lock(run.directory):
         store.write_status(run.directory, begun.begun())
         monitor._look_at(run)
         assert [one.name for one in monitor.standing().training] == [run.name]

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from ablation.orders import TrainOrder, written
-from ablation.records import asked, store
+from ablation.records import asked, durable, locks, store
 from ablation.records.store import Status
 from ablation.running import children, runner, worker
 from ablation.running.children import Ended
@@ -70,7 +70,7 @@ def test_a_disk_that_keeps_even_the_status_from_being_written_is_no_fault_of_the
     def broken(*_):
         raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr(store, "make_directory", broken)
+    monkeypatch.setattr(durable, "make_directory", broken)
     code, _ = worker.work(written(TrainOrder(run, "command", False, 0, store.PENDING)))
     monkeypatch.undo()
     begun = Status().begun()
@@ -97,7 +97,7 @@ def test_of_several_that_wait_for_a_run_one_goes_on_with_it_and_the_others_wait(
     free = iter([True, False, False, True])
     states = iter([Status().begun().ended(store.COMPLETE), Status()][::-1])
     monkeypatch.setattr(runner, "_POLL_SECONDS", 0)
-    monkeypatch.setattr(store, "is_free", lambda _: next(free))
+    monkeypatch.setattr(locks, "is_free", lambda _: next(free))
     monkeypatch.setattr(store, "read_status", lambda _: next(states))
     # Another one was quicker and trains it.
     monkeypatch.setattr(runner, "train", lambda *_: Status().begun())

@@ -7,7 +7,7 @@ import pytest
 
 from ablation import targets
 from ablation.data import cache
-from ablation.records import store
+from ablation.records import durable, store
 from ablation.running import worker
 from support import TINY, run_of, start_sweep, tiny
 
@@ -87,7 +87,7 @@ def test_what_changed_since_a_sweep_began_ends_no_run_as_failed(config, tmp_path
     data = cache.prepare(made.dataset, made.cache_dir, lambda *_: None)
     made = targets.settled(made, data.target(made.dataset))
     run = run_of(made, data.fingerprint if "code" in changed else "another")
-    store.make_directory(run.directory)
+    durable.make_directory(run.directory)
     if "code" in changed:
         net.write_text(code)
     state, reason = worker._train(run, "command")
@@ -100,7 +100,7 @@ def test_a_cache_that_goes_while_it_is_opened_ends_no_run_as_failed(config, tmp_
     made = config(*TINY, f"runs_dir={tmp_path}", f"cache_dir={cache_dir}")
     data = cache.prepare(made.dataset, made.cache_dir, lambda *_: None)
     run = run_of(targets.settled(made, data.target(made.dataset)), data.fingerprint)
-    store.make_directory(run.directory)
+    durable.make_directory(run.directory)
 
     def missing(*_):
         raise FileNotFoundError("train_images.npy")

@@ -12,7 +12,7 @@ import pytest
 from ablation.analysis.claims import Claimed
 from ablation.analysis.reading import load
 from ablation.config import ReportConfig
-from ablation.records import store
+from ablation.records import durable, store
 from ablation.records.standing import Standing, Training
 from ablation.report.as_json import as_json
 from ablation.report.difference import difference
@@ -128,7 +128,7 @@ def test_a_name_is_text_whatever_it_holds(name, stored_run, tmp_path):
     stored_run("plain=false")
     config = copy.deepcopy(store.Stored(directory).config())  # What was read is read once.
     config["dataset"] |= {"name": name}
-    store.write_yaml(directory / "config.yaml", config)
+    durable.write_yaml(directory / "config.yaml", config)
     store.write_status(directory, store.Status().begun().ended(store.FAILED, name))
     loaded = load(tmp_path / "main")
     found = loaded.comparisons()
@@ -236,7 +236,7 @@ def test_curves_of_values_stand_where_curves_do(stored_run, tmp_path):
     )
     columns = store.history_columns(TARGETS["value"]().history)
     rows = [",".join([str(epoch), *["0.5"] * (len(columns) - 1)]) for epoch in (1, 2)]
-    store.write_text(directory / "history.csv", "\n".join([",".join(columns), *rows]) + "\n")
+    durable.write_text(directory / "history.csv", "\n".join([",".join(columns), *rows]) + "\n")
     write_report(tmp_path / "main")
     text = (tmp_path / "main" / "report.html").read_text()
     drawn = re.findall(r"<noscript>.*?</noscript>", text, re.DOTALL)
