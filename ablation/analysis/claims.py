@@ -16,7 +16,9 @@ import pandas as pd
 
 from ablation import claims
 from ablation.analysis.comparison import Comparison, level_column, levels
-from ablation.analysis.effects import Effect, Question, differences, with_p_values
+from ablation.analysis.differences import differences
+from ablation.analysis.effects import Effect, with_p_values
+from ablation.analysis.questions import Question
 from ablation.analysis.study import Study
 from ablation.claims import Claim
 from ablation.config import UserError

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ablation.analysis.comparison import Comparison, ControlArm, once
-from ablation.analysis.effects import Effect, Question, answers
+from ablation.analysis.differences import answers
+from ablation.analysis.effects import Effect
+from ablation.analysis.questions import Question
 from ablation.analysis.tables import NO_SCORE, note_of
 from ablation.designs.controls import CAPACITY, LESION, SHAM
 from ablation.factors import Label

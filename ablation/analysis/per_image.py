@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ablation.analysis.comparison import Comparison
-from ablation.analysis.effects import Effect, Question
+from ablation.analysis.effects import Effect
 from ablation.analysis.images import Changed, Spread, changed, spread
 from ablation.analysis.metrics import ACCURACY
+from ablation.analysis.questions import Question
 from ablation.analysis.study import Study
 from ablation.analysis.tables import comparison_effects, questions
 from ablation.data.kinds import NOUN, Noun

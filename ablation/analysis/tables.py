@@ -8,13 +8,9 @@ import pandas as pd
 
 from ablation.analysis import tuning
 from ablation.analysis.comparison import Comparison, combinations, once, varying
-from ablation.analysis.effects import (
-    EFFECT_COLUMNS,
-    Effect,
-    Question,
-    answers,
-    grid_questions,
-)
+from ablation.analysis.differences import answers
+from ablation.analysis.effects import EFFECT_COLUMNS, Effect
+from ablation.analysis.questions import Question, grid_questions
 from ablation.records import store
 from ablation.targets import CLASSES, TARGETS
 from ablation.text import readable

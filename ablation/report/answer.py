@@ -242,7 +242,9 @@ def _without_verdict(comparison: Comparison, effects: Sequence[Effect]) -> Itera
     elif least < n:
         what = "One seed in common or two: too few for a verdict."
     time = duration(more * seconds)
-    give = "could" if comparison.looked else "would"
+    # Differences that are the same for every seed may stay so, and allow no test then.
+    same = any(effect.constant and effect.n > 1 for effect in effects)
+    give = "could" if comparison.looked or same else "would"
     every = " for every difference" if least < n else ""
     yield f"{what} {counted(more, 'more seed')} {give} give one{every}, about {time} of training."
 

@@ -5,7 +5,6 @@ stops it at once. Then the run directories are watched and the report is kept up
 themselves are Hydra's business, so any of its launchers will do; see `launching`.
 """
 
-import contextlib
 import os
 import shlex
 import sys
@@ -15,34 +14,17 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig
 
-from ablation import claims, keys, recipes
+from ablation import keys, recipes
 from ablation.config import (
-    COMMAND_KEYS,
-    RECORD_KEY,
-    TuneConfig,
     UserError,
-    expanded,
     flatten,
 )
 from ablation.data import cache, sources
 from ablation.designs import BLOCKS
-from ablation.designs.controls import CAPACITY, CONTROLS, LESION
-from ablation.designs.registry import DESIGNS, GRID
-from ablation.factors import (
-    PARTS,
-    check_reference,
-    find_factor,
-    labels,
-    level_of,
-    of_parts,
-    usual_contrast,
-    varying_within,
-)
-from ablation.networks import registry
-from ablation.records import asked, saves, store
+from ablation.designs.controls import CAPACITY, LESION
+from ablation.records import asked, store
 from ablation.records import claims as recorded
 from ablation.records import controls as recorded_controls
 from ablation.records.asked import Planned
@@ -51,21 +33,17 @@ from ablation.records.identity import identity_keys
 from ablation.records.standing import Standing
 from ablation.records.store import Run, Status
 from ablation.report import PAGE
-from ablation.running import arms, controls, plan, remarks, runner
-from ablation.running import claims as claiming
+from ablation.running import arms, checks, controls, plan, remarks, runner
 from ablation.running.jobs import Expansion
 from ablation.running.progress import Monitor
 from ablation.running.tuning import Decided, Tuning
 from ablation.running.until import Buying
 from ablation.targets import check_metric
 from ablation.terminal import counted, open_console
-from ablation.validation import check_report, validated
+from ablation.validation import validated
 
 PLANNED = "planned"
 """The key by which a job is told the identity of the run that it was planned as."""
-
-_NAMED_AT_MOST = 20
-_WITHOUT_REASON = "nothing says why, see its log.txt"
 
 
 def command_line() -> str:
@@ -103,98 +81,29 @@ class Sweep:
         decided: Decided | None = None,
     ):
         swept = expansion.swept if expansion else []
-        if "experiment" in swept:
-            raise UserError("experiment cannot be swept: each has a sweep and a study of its own.")
-        for key in COMMAND_KEYS:
-            if key in {name.split(".")[0] for name in swept}:
-                raise UserError(f"{key} is one for the whole command and cannot be swept.")
+        checks.check_swept(swept)
         self._without_effect = dict.fromkeys(remarks.without_effect(configs))
         self._configs = [validated(config) for config in configs]
         sources.check_places([config["dataset"] for config in configs])
         unread = recipes.without_effect([config["recipe"] for config in configs])
         self._without_effect |= dict.fromkeys(unread)
-        if expansion and expansion.until and self._configs[0].rerun == "all":
-            raise UserError(
-                "rerun=all with seed=until() would decide by runs that it is about to replace: "
-                "name the seeds, such as seed=0,1,2, or leave it out."
-            )
+        checks.check_sweeps(self._configs[0], expansion)
         self._swept = swept
         self._expansion = expansion
         self._decided = decided
         self._reasons = decided.reasons if decided else []
-        tune = self._configs[0].tune
-        if self._configs[0].control and not expansion:
-            raise UserError("control= is beside the arms of a sweep: put -m before the keys.")
-        if tune.grid and not expansion:
-            raise UserError(f"tune.{tune.grid[0]} trains several runs: put -m before the keys.")
-        if tune != TuneConfig() and not tune.grid:
-            raise UserError(
-                "tune.share, tune.seeds and tune.epochs say how keys are tuned, and none is: add "
-                "what to try, after -m, such as tune.recipe.learning_rate=0.1,0.03,0.01."
-            )
         self._console = open_console(stderr=True)
         self._directory = store.study_directory(self._configs[0])
         self._report = self._configs[0].report
-        check_report(self._report)
-        self._check_report(self._report.contrast, self._report.reference)
-        self._claims = self._read_claims()
+        known = list(checks.known_configs(self._configs, self._directory))
+        checks.check_comparison(self._configs[0], expansion, known, self._directory)
+        self._claims = checks.read_claims(self._configs, expansion, known, self._directory)
         self._metric = ""  # Known with the data.
         self._of_jobs: list[Run] = []
         self._runs: list[Run] = []
         self._buying: Buying | None = None
         self._monitor: Monitor | None = None
         self._figures: Sequence[Sequence[Any]] = ()
-
-    def _check_report(self, contrast: str | None, reference: str | None) -> None:
-        """Raises UserError unless the report can compare what it is asked to."""
-        known = list(self._known_configs())
-        parts = of_parts({config["arch"]: network for config, network in known})
-        factors = dict.fromkeys([*asked.factors(self._directory), *self._swept, *parts])
-        if not contrast:
-            nets = ((config["arch"], labels(config["parts"], network)) for config, network in known)
-            keys = [one for one in factors if one not in (*BLOCKS, *parts)]
-            others = (
-                (config["dataset"]["name"], {one: str(level_of(config, one)) for one in keys})
-                for config, _ in known
-            )
-            contrast = usual_contrast(varying_within(nets), varying_within(others))
-        key = find_factor(contrast, list(factors))
-        check_reference(reference, key, known)
-        if self._expansion and self._expansion.until and self._configs[0].design.name == GRID:
-            own = [one for one in self._swept if one not in BLOCKS]
-            if key not in own:
-                raise UserError(
-                    f"seed=until({self._expansion.until}): the report compares "
-                    f"{key.removeprefix(PARTS)}, of which the command names one level; add "
-                    f"report.contrast={own[0].removeprefix(PARTS)}."
-                )
-
-    def _read_claims(self) -> claims.File | None:
-        """Returns the claims that the command or its study has, None if there are none.
-
-        Raises:
-            UserError: they cannot be read, or the study cannot answer one.
-        """
-        path, named = self._directory / recorded.FILE, self._configs[0].claims
-        if named is not None:
-            path = expanded("claims", named)
-        elif not path.exists():
-            return None
-        file = claims.read(path)
-        known = list(self._known_configs())
-        called = arms.of_command(self._expansion, self._configs) if self._expansion else []
-        kinds = self._configs[0].control
-        claiming.check(file, self._directory, known, self._swept, kinds, called)
-        return file
-
-    def _known_configs(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        """Yields the configurations of the command and of the study's runs, and their parts."""
-        for config in self._configs:
-            yield asdict(config), registry.record(config).parts
-        for directory in store.run_directories(self._directory):
-            with contextlib.suppress(OSError, yaml.YAMLError, KeyError, TypeError):
-                config = store.Stored(directory).config()
-                yield config, config[RECORD_KEY]["parts"]
 
     def _called(self) -> dict[str, str]:
         """Returns what tells a run from others where its name does not, by that name."""
@@ -211,7 +120,8 @@ class Sweep:
         for config in of_data:
             runner.prepare(config.dataset, config.cache_dir)
         self._keep(runner.resolve(self._configs))
-        self._check_design()
+        if self._expansion:
+            checks.check_arms(self._configs[0].design.name, self._expansion, self._of_jobs)
         targets = []
         for config in of_data:
             data = cache.find(config.dataset, config.cache_dir)
@@ -219,21 +129,6 @@ class Sweep:
             targets.append(data.target(config.dataset))
         check_metric(self._report.metric, targets)
         self._metric = self._report.metric or targets[0].metric.name
-
-    def _check_design(self) -> None:
-        """Raises UserError if all arms of a design are one run, of which nothing can be asked."""
-        design = self._configs[0].design.name
-        if not self._expansion or design == GRID:
-            return
-        of_arms = [run.name for run in self._of_jobs[: len(self._expansion.of_arms)]]
-        arms = 1 + max(job.arm for job in self._expansion.of_arms)
-        blocks = [{*of_arms[first : first + arms]} for first in range(0, len(of_arms), arms)]
-        if all(len(names) == 1 for names in blocks):
-            varied = " and ".join(key for key in self._swept if key not in BLOCKS)
-            raise UserError(
-                f"design={design} asks nothing: {varied} changes no result here, so that all "
-                f"{arms} arms are one run; name levels that differ."
-            )
 
     def _keep(self, runs: list[Run]) -> None:
         """Takes the runs of the jobs, in order, for those of the sweep."""
@@ -290,7 +185,7 @@ class Sweep:
         except OSError as error:
             raise UserError(f"{self._directory} cannot be written: {error}") from None
         self._tell_remarks()
-        self._console.print(tuning.said(), soft_wrap=True, highlight=False)
+        self._say(tuning.said())
         due = tuning.due
         nothing = lambda standing: None  # noqa: E731  # A trial changes no table.
         self._monitor = Monitor(
@@ -305,16 +200,12 @@ class Sweep:
         ends = [(run, runner.wait_or_take_over(run, command_line())) for run in tuning.runs]
         self._monitor.stop()
         stopped = [(run, status) for run, status in ends if not status.is_final]
-        for run, status in stopped:
-            self._console.print(
-                f"{status.state}: {run.name}: {status.reason or _WITHOUT_REASON}", soft_wrap=True
-            )
         if stopped:
-            self._console.print("Nothing is chosen before all tuning runs have ended.")
+            self._say(*remarks.on_ends(stopped))
+            self._say("Nothing is chosen before all tuning runs have ended.")
             return None
         decided = tuning.decide()
-        for line in decided.said:
-            self._console.print(f"tuned: {line}", soft_wrap=True, highlight=False)
+        self._say(*(f"tuned: {line}" for line in decided.said))
         return decided
 
     def plan(self, workers: int, tuning: Tuning | None = None) -> None:
@@ -324,22 +215,18 @@ class Sweep:
             workers: runs that are trained at a time.
             tuning: what is tuned before, None if nothing is.
         """
-        for remark in self._without_effect:
-            self._console.print(remark, soft_wrap=True, highlight=False)
+        self._say(*self._without_effect)
         self._tell_design()
         rerun = self._configs[0].rerun
         if tuning:
-            self._console.print(tuning.said(), soft_wrap=True, highlight=False)
+            self._say(tuning.said())
             runs, unchosen, self._reasons = tuning.expected()
             self._keep([*runs, *self._controls_of(runs)])
-            for reason in dict.fromkeys(filter(None, self._reasons)):
-                self._console.print(reason, soft_wrap=True, highlight=False)
+            self._say(*dict.fromkeys(filter(None, self._reasons)))
             if unchosen:
-                self._console.print(
+                self._say(
                     f"Nothing is chosen yet for {counted(unchosen, 'arm')}, whose runs are planned "
-                    "with a value at which most are to be trained.",
-                    soft_wrap=True,
-                    highlight=False,
+                    "with a value at which most are to be trained."
                 )
         trials = tuning.runs if tuning else []
         without = self._unchosen()
@@ -373,7 +260,7 @@ class Sweep:
                 if any(status.state == store.INTERRUPTED for _, status in self._ends()):
                     return  # What stopped them would stop the next ones too.
                 goes_on, said = self._buying.look()
-                self._console.print(said, soft_wrap=True, highlight=False)
+                self._say(said)
             before = {run.name for run in self._buying.bought}
             if not goes_on or not self._buying.buy(workers):
                 return
@@ -403,7 +290,14 @@ class Sweep:
         due = [one for one in statuses if one[0].name not in without and self._is_due(one[1])]
         if not self._decided:  # Else it was said before the trials.
             self._tell_remarks()
-        self._announce([one for one in statuses if one not in due], due)
+        kept = [one for one in statuses if one not in due]
+        self._say(*remarks.on_kept(kept))
+        counts = Counter(status.state for _, status in due)
+        states = f" ({', '.join(f'{n} {state}' for state, n in counts.items())})" if due else ""
+        self._say(
+            f"{self._directory}: {counted(len(self._runs), 'run')}, "
+            f"{'at most ' if self._buying else ''}{len(due)} to train{states}"
+        )
         self._monitor = Monitor(
             [run for run, _ in due],
             self._console,
@@ -414,7 +308,7 @@ class Sweep:
         )
         if due:
             page = self._directory / PAGE
-            self._console.print(f"To look on: {page}", soft_wrap=True, highlight=False)
+            self._say(f"To look on: {page}")
         self._monitor.start()
         names = [run.name for run in self._of_jobs]
         return [names.index(run.name) for run, _ in due]
@@ -477,22 +371,12 @@ class Sweep:
 
     def _tell_remarks(self) -> None:
         """Says what of the command has no effect, what will be slow, and what its design is."""
-        for remark in (*self._without_effect, *remarks.on_environment(self._runs)):
-            self._console.print(remark, soft_wrap=True, highlight=False)
+        self._say(*self._without_effect, *remarks.on_environment(self._runs))
         self._tell_design()
 
     def _tell_design(self) -> None:
-        """Says how many arms and questions a design has that is no grid."""
-        name = self._configs[0].design.name
-        if self._expansion and name != GRID:
-            design = DESIGNS[name]
-            arms = design.arms(self._expansion.space)
-            asked = counted(len(design.questions(self._expansion.space)), "question")
-            said = f"design={name}, {design.TITLE}: {counted(len(arms), 'arm')}, {asked}"
-            self._console.print(said, soft_wrap=True, highlight=False)
-        for kind in self._configs[0].control:
-            said = f"control={kind}: {CONTROLS[kind]}"
-            self._console.print(said, soft_wrap=True, highlight=False)
+        """Says what the design of the command asks, and what stands beside its arms."""
+        self._say(*remarks.on_design(self._configs[0], self._expansion))
 
     def _lesion(self) -> None:
         """Judges the trained full networks with parts switched off, as far as they are there."""
@@ -500,8 +384,7 @@ class Sweep:
             return
         design, trained = self._configs[0].design.name, {run.name for run in self._trained}
         found = controls.lesions(self._expansion, self._of_jobs, design, trained)
-        for line in dict.fromkeys(found.said.values()):
-            self._console.print(line, soft_wrap=True, highlight=False)
+        self._say(*dict.fromkeys(found.said.values()))
         recorded_controls.put(self._directory, found.controls)
         self._put_without({LESION: found.said})
 
@@ -527,8 +410,7 @@ class Sweep:
         expansion, asked_for = self._expansion, self._configs[0].control
         if CAPACITY in asked_for:
             found = controls.widened(expansion, self._of_jobs, design)
-            for line in found.said:
-                self._console.print(line, soft_wrap=True, highlight=False)
+            self._say(*found.said)
             expansion = found.expansion
         if LESION in asked_for:
             expansion = controls.keeping(expansion, self._of_jobs, design)
@@ -591,45 +473,16 @@ class Sweep:
         print(f"Page:   {self._directory / PAGE}")
         told = [(run, status) for run, status in ends if status.state != store.COMPLETE]
         left = [(run, status) for run, status in told if status.state != store.REFUSED]
-        for run, status in told:
-            self._console.print(
-                f"{status.state}: {run.name}: {status.reason or _WITHOUT_REASON}", soft_wrap=True
-            )
+        self._say(*remarks.on_ends(told))
         if any(status.state in (store.FAILED, store.DIVERGED) for _, status in left):
-            self._console.print("The same command with rerun=failed tries these again.")
-        for run, status in ends:
-            if status.state == store.COMPLETE:
-                self._tell_missing_weights(run)
+            self._say("The same command with rerun=failed tries these again.")
+        complete = (run for run, status in ends if status.state == store.COMPLETE)
+        self._say(*remarks.on_weights(complete))
         return not left
 
-    def _announce(self, kept: list[tuple[Run, Status]], due: list[tuple[Run, Status]]) -> None:
-        for run, status in kept[:_NAMED_AT_MOST]:
-            left_out = run.config.diagnostics and not store.has_diagnostics(run.directory)
-            without = ", so without diagnostics; rerun=all trains it anew" if left_out else ""
-            self._console.print(
-                f"{run.name}  {status.state} already, not trained again{without}", soft_wrap=True
-            )
-        if len(kept) > _NAMED_AT_MOST:
-            self._console.print(f"and {len(kept) - _NAMED_AT_MOST} more that are not trained again")
-        counts = Counter(status.state for _, status in due)
-        states = f" ({', '.join(f'{n} {state}' for state, n in counts.items())})" if due else ""
-        self._console.print(
-            f"{self._directory}: {counted(len(self._runs), 'run')}, "
-            f"{'at most ' if self._buying else ''}{len(due)} to train{states}"
-        )
-
-    def _tell_missing_weights(self, run: Run) -> None:
-        """Says which of the weights that were asked for a complete run does not have."""
-        kept = saves.kept_weights(run.directory / "weights")
-        missing = [epoch for epoch in saves.kept_epochs(run.config) if epoch not in kept]
-        if missing:
-            self._console.print(
-                f"{run.name} has no weights of epoch {', '.join(map(str, missing))}, because "
-                "keep_checkpoints was another when it was trained; with rerun=all it is trained "
-                "again and keeps them.",
-                soft_wrap=True,
-                highlight=False,
-            )
+    def _say(self, *lines: str) -> None:
+        for line in lines:
+            self._console.print(line, soft_wrap=True, highlight=False)
 
     def _write_report(
         self, tell: Callable[[str], object] | None = None, standing: Standing | None = None

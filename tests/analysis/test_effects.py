@@ -8,14 +8,9 @@ import pytest
 from scipy import stats
 
 from ablation.analysis import metrics
-from ablation.analysis.effects import (
-    Effect,
-    answers,
-    foremost,
-    grid_questions,
-    is_near_chance,
-    with_p_values,
-)
+from ablation.analysis.differences import answers
+from ablation.analysis.effects import Effect, foremost, is_near_chance, with_p_values
+from ablation.analysis.questions import grid_questions
 from ablation.analysis.significance import smallest_p
 from ablation.records import store
 from ablation.report import notes

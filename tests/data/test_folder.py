@@ -459,8 +459,8 @@ def test_an_unusable_folder_is_named_with_what_it_lacks(fill, complaint, tmp_pat
     [
         (None, "needs dataset.path"),
         ("", "needs dataset.path"),
-        ("gone", "gone is not a folder"),
-        ("file", "file is not a folder"),
+        ("gone", "gone does not exist: name a folder"),
+        ("file", "file is a file: name a folder"),
     ],
 )
 def test_a_path_that_is_no_folder_is_reported(path, complaint, tmp_path, monkeypatch):

@@ -176,6 +176,13 @@ def test_what_seeds_would_give_is_said_of_the_difference_with_fewest(stored_run,
     assert "2 more seeds would give one for every difference" in text
 
 
+def test_nobody_promises_a_verdict_of_differences_that_have_not_varied(stored_run, tmp_path):
+    for plain, score in (("true", 0.8), ("false", 0.9)):
+        for seed in range(2):
+            stored_run(f"plain={plain}", f"seed={seed}", val_accuracy=score)
+    assert "1 more seed could give one" in _answer(tmp_path / "main")
+
+
 def test_an_average_over_rows_says_over_how_many_seeds(stored_run, tmp_path):
     for arch in ("8", "14", "20", "32"):
         for plain in ("true", "false"):

@@ -135,8 +135,11 @@ def _folder(dataset: FolderConfig) -> Path:
             raise unreadable(root, error) from None
         is_folder = False
     if not is_folder:
-        several = " To sweep several, put -m before the keys." if "," in dataset.path else ""
-        raise UserError(f"dataset.path={root} is not a folder.{several}")
+        what = "is a file" if root.exists() else "does not exist"
+        several = "; to sweep several, put -m before the keys" if "," in dataset.path else ""
+        raise UserError(
+            f"dataset.path={root} {what}: name a folder with one folder of images a class{several}."
+        )
     return root
 
 
