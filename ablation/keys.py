@@ -94,7 +94,7 @@ def admit(archs: Iterable[str]) -> None:
             _networks.append(registry.find(arch))
     if not _networks:
         _networks.append(registry.find(Config().arch))
-    declare(_schema_with(tuple(_parts())))
+    _declare(tuple(_parts()))
 
 
 def text_keys() -> Mapping[str, bool]:
@@ -165,7 +165,13 @@ def _schema_with(parts: tuple[str, ...]) -> DictConfig:
     return schema_of(parts, sources.keys())
 
 
-declare(_schema_with(()))
+@functools.lru_cache(maxsize=1)
+def _declare(parts: tuple[str, ...]) -> None:
+    """Declares a schema unless it is the last that was: Hydra copies it each time."""
+    declare(_schema_with(parts))
+
+
+_declare(())
 
 
 def _parts() -> dict[str, list[Part]]:

@@ -217,9 +217,17 @@ def _kept(words, cache_dir):
 
 @pytest.fixture
 def stored_run(config, tmp_path):
-    """Writes the directory of a run as if it had been trained; returns the directory."""
+    """Writes the directory of a run as if it had been trained; returns the directory.
 
-    def write(
+    Nothing waits for the disk, which would take a third of that; no test here cuts the power.
+    """
+
+    def write(*overrides, **facts):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(durable, "sync", lambda path: None)
+            return _write(*overrides, **facts)
+
+    def _write(
         *overrides,
         val_accuracy=0.5,
         state=store.COMPLETE,

@@ -17,6 +17,7 @@ import yaml
 from ablation.text import READABLE
 
 _TEMPORARY = ".writing"
+_YAML_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # Written in C where it was built.
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -32,7 +33,11 @@ def write_json(path: Path, content: dict[str, Any], durable: bool = True) -> Non
 
 def write_yaml(path: Path, content: dict[str, Any]) -> None:
     """Replaces a YAML file, whole or not at all."""
-    write_text(path, yaml.safe_dump(content, sort_keys=False))
+    try:
+        text = yaml.dump(content, Dumper=_YAML_DUMPER, sort_keys=False)
+    except UnicodeEncodeError:  # A file's name need not be text, and libyaml takes nothing else.
+        text = yaml.safe_dump(content, sort_keys=False)
+    write_text(path, text)
 
 
 def write_text(path: Path, text: str) -> None:
