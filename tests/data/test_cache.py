@@ -303,7 +303,7 @@ def test_a_folder_that_changes_while_it_is_read_is_read_again(folder, cache_dir)
 def test_a_data_folder_that_is_gone_is_a_user_error(folder, cache_dir):
     prepare(folder, cache_dir)
     shutil.rmtree(folder)
-    with pytest.raises(UserError, match="does not exist: name a folder"):
+    with pytest.raises(UserError, match="is not there: name a folder"):
         cache.find(folder_config(folder), cache_dir)
 
 
@@ -535,7 +535,7 @@ def test_the_child_process_tells_a_user_error_in_one_line(tmp_path, cache_dir):
     assert child.returncode == 2
     assert child.stdout == ""
     assert child.stderr.count("\n") == 1
-    assert f"dataset.path={tmp_path / 'gone'} does not exist: name a folder" in child.stderr
+    assert f"dataset.path={tmp_path / 'gone'} is not there: name a folder" in child.stderr
     assert not cache_dir.exists()
 
 

@@ -459,7 +459,7 @@ def test_an_unusable_folder_is_named_with_what_it_lacks(fill, complaint, tmp_pat
     [
         (None, "needs dataset.path"),
         ("", "needs dataset.path"),
-        ("gone", "gone does not exist: name a folder"),
+        ("gone", "gone is not there: name a folder"),
         ("file", "file is a file: name a folder"),
     ],
 )

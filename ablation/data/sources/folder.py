@@ -135,7 +135,7 @@ def _folder(dataset: FolderConfig) -> Path:
             raise unreadable(root, error) from None
         is_folder = False
     if not is_folder:
-        what = "is a file" if root.exists() else "does not exist"
+        what = "is a file" if root.exists() else "is not there"
         several = "; to sweep several, put -m before the keys" if "," in dataset.path else ""
         raise UserError(
             f"dataset.path={root} {what}: name a folder with one folder of images a class{several}."
