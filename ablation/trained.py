@@ -47,8 +47,8 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
     if not kept or (epoch is not None and epoch not in kept):
         found = f"only after epoch {', '.join(map(str, sorted(kept)))}" if kept else "none"
         raise UserError(
-            f"{directory} keeps {found}. Weights are kept by runs with keep_checkpoints=K, "
-            "after every K epochs and the last."
+            f"{directory} keeps {found}{_how_it_ended(directory)}. Weights are kept by runs with "
+            "keep_checkpoints=K, after every K epochs and the last."
         )
     try:
         stored = store.Stored(directory)
@@ -92,6 +92,14 @@ def load_model(directory: str | Path, epoch: int | None = None) -> "keras.Model"
         stored = keras.Input(facts["image_shape"], name=name, dtype=dtype)
         inputs = keras.layers.Rescaling(**normalised, dtype=dtype)(stored)
         return keras.Model(stored, network(inputs), name=network.name)
+
+
+def _how_it_ended(directory: Path) -> str:
+    """Returns in what state a run is that has not been trained to its end, and why."""
+    status = store.read_status(directory)
+    if status.state == store.COMPLETE:
+        return ""
+    return f"; it is {status.state}{f' ({status.reason})' if status.reason else ''}"
 
 
 def _no_run(place: Path) -> str:

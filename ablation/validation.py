@@ -301,6 +301,9 @@ _NODES = {
 }
 """What a key of Hydra's own takes, by how OmegaConf holds its value."""
 
+_OF_FILES = {"recipe.name": "sgd", "dataset.source": "folder"}
+"""Keys that every file of their group sets, each with an example."""
+
 _MERGING = "Error merging override "
 """How Hydra's message begins of a value that has not the type of its key."""
 
@@ -314,10 +317,7 @@ def explain(error: Exception) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = getattr(cause, "full_key", None)
     if isinstance(cause, MissingMandatoryValue):
-        example = (
-            f", such as {key}=fashion_mnist or my_data.py:load" if key == "dataset.name" else ""
-        )
-        return f"{key} has no default and must be given{example}."
+        return _missing(str(key))
     first = first_line(error)
     in_file = _IN_FILE.match(first)
     if in_file:
@@ -339,6 +339,18 @@ def explain(error: Exception) -> str:
     if isinstance(error, MissingConfigException):
         return _no_choice(first, error.missing_cfg_file or "", list(error.options or []))
     return f"{first}: {first_line(cause)}" if cause is not error else first
+
+
+def _missing(key: str) -> str:
+    """Says of a key that nothing sets where it is set."""
+    group, _, leaf = key.partition(".")
+    if key in _OF_FILES:  # Nobody types these, so that it is a file of the user's own.
+        return (
+            f"{key} is missing: the file that {group}=NAME chooses has no line {leaf}:, such as "
+            f"{leaf}: {_OF_FILES[key]}."
+        )
+    example = f", such as {key}=fashion_mnist or my_data.py:load" if key == "dataset.name" else ""
+    return f"{key} has no default and must be given{example}."
 
 
 _SPAN = re.compile(r"(\d+)(?:-|:|\.\.\.?)(\d+)")

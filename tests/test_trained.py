@@ -83,6 +83,12 @@ def test_a_run_without_weights_says_how_to_keep_them(stored_run):
         ablation.load_model(stored_run())
 
 
+def test_a_run_that_did_not_end_well_says_how_it_ended(stored_run):
+    directory = stored_run(state=store.DIVERGED, reason="training loss became nan at step 3")
+    with pytest.raises(UserError, match=r"keeps none; it is diverged \(training loss became nan"):
+        ablation.load_model(directory)
+
+
 def test_what_is_no_run_is_told_as_what_it_is(stored_run, tmp_path):
     run = stored_run()
     (tmp_path / "empty").mkdir()

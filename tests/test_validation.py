@@ -269,3 +269,19 @@ def test_a_launcher_that_is_not_installed_says_how_to_get_it(name, package):
     error = MissingConfigException("not found", f"hydra/launcher/{name}", ["basic"])
     said = f"hydra/launcher={name} is not installed: pip install {package}."
     assert explain(error) == said
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("recipe/mine", "the file that recipe=NAME chooses has no line name:"),
+        ("dataset/mine", "the file that dataset=NAME chooses has no line source:"),
+    ],
+)
+def test_what_a_file_of_ones_own_lacks_is_told_of_the_file(cli, tmp_path, file, said):
+    path = tmp_path / "conf" / f"{file}.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("name: mine\n" if file.startswith("dataset") else "learning_rate: 0.1\n")
+    done = cli("--config-dir", "conf", file.replace("/", "="), "plan=true", cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr and len(done.stderr.splitlines()) == 1

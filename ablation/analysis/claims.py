@@ -262,9 +262,10 @@ def _between_arms(
             found[same] = both.drop_duplicates(["column", "run"], ignore_index=True)
     if not found:
         controls = [control.name for comparison in arms for control in comparison.controls]
-        there = ", ".join(dict.fromkeys(controls)) or "none"
+        there = ", ".join(f"'{name}'" for name in dict.fromkeys(controls)) or "none"
         where = " where the claim looks" if fixed else ""
-        raise UserError(f"no runs of {' and '.join(names)}{where}; controls there are: {there}")
+        both = " and ".join(f"'{name}'" for name in names)
+        raise UserError(f"no runs of {both}{where}; controls there are: {there}")
     if len(found) > 1:
         raise UserError(_several(study, list(found.values())))
     terms = tuple((sign, (name,)) for sign, name in zip((1.0, -1.0), names, strict=True))

@@ -49,10 +49,12 @@ def differences(
 ) -> list[Effect]:
     """Returns the paired differences that answer each question, untested; see `answers`."""
     cells = _cells(runs, rows)
+    # Whoever adds a seed trains all arms of it, and not those of one question.
+    seconds = runs["seconds"].groupby([runs[name] for name in (*rows, "column")]).median().sum()
     found = []
     for question in questions:
         one = _sum([(weight, cells[cell]) for weight, cell in question.terms])
-        effect = one.effect(question, metric, margin)
+        effect = one.effect(question, metric, margin, float(seconds))
         if order is not None:
             # A seed that nobody has looked at comes after those that were looked at.
             known = {seed: place for place, seed in enumerate(order)}
@@ -72,7 +74,6 @@ class _BySeed:
         near_chance: int (seeds,), how many of the runs behind the value ended near chance.
         runs: how many runs are behind each value.
         lost: how many runs of its cells failed or diverged.
-        seconds: what training its runs takes for a seed.
         size: the largest absolute score behind the values.
     """
 
@@ -81,10 +82,11 @@ class _BySeed:
     near_chance: np.ndarray
     runs: int
     lost: int
-    seconds: float
     size: float
 
-    def effect(self, question: Question, metric: Metric, margin: float | None) -> Effect:
+    def effect(
+        self, question: Question, metric: Metric, margin: float | None, seconds: float
+    ) -> Effect:
         """Returns the effect over the seeds that have all of it."""
         there = ~np.isnan(self.values)
         return Effect(
@@ -96,7 +98,7 @@ class _BySeed:
             pd.Series(self.near_chance[there], index=self.seeds[there]),
             self.runs,
             self.lost,
-            self.seconds,
+            seconds,
             metric,
             margin,
             size=self.size,
@@ -112,7 +114,6 @@ def _sum(terms: Sequence[tuple[float, _BySeed]]) -> _BySeed:
         np.sum([part.near_chance for part in parts], axis=0),
         sum(part.runs for part in parts),
         sum(part.lost for part in parts),
-        sum(part.seconds for part in parts),
         max(part.size for part in parts),
     )
 
@@ -123,7 +124,7 @@ class _Cells(dict[Hashable, _BySeed]):
     def __missing__(self, key: Hashable) -> _BySeed:
         some = next(iter(self.values()))
         nothing = np.full_like(some.values, math.nan)
-        return _BySeed(some.seeds, nothing, np.zeros_like(some.near_chance), 1, 0, math.nan, 0.0)
+        return _BySeed(some.seeds, nothing, np.zeros_like(some.near_chance), 1, 0, 0.0)
 
 
 def _cells(runs: pd.DataFrame, rows: Sequence[str]) -> _Cells:
@@ -136,7 +137,6 @@ def _cells(runs: pd.DataFrame, rows: Sequence[str]) -> _Cells:
     skill = runs["skill"].to_numpy(float)
     near_chance[cell, place] = is_near_chance(skill, runs["chance"].to_numpy(float))
     lost = np.bincount(cell[runs["state"].isin((store.FAILED, store.DIVERGED))], None, len(values))
-    seconds = runs["seconds"].groupby(cell).median().to_numpy(float)
     sizes = np.abs(np.nan_to_num(values)).max(axis=1)
     keys = runs[names].drop_duplicates().itertuples(index=False, name=None)
     return _Cells(
@@ -148,7 +148,6 @@ def _cells(runs: pd.DataFrame, rows: Sequence[str]) -> _Cells:
                 near_chance[i],
                 1,
                 int(lost[i]),
-                float(seconds[i]),
                 float(sizes[i]),
             ),
         )

@@ -69,7 +69,7 @@ class Effect:
         near_chance_by_seed: how many of the runs behind each seed's difference ended near chance.
         runs_per_seed: how many runs are behind each seed's difference.
         lost: how many runs of its cells failed or diverged, and are in no number.
-        seconds: what training its runs takes for one seed more.
+        seconds: what training all arms of its comparison takes for one seed more.
         metric: what is compared.
         margin: below which a difference does not matter, None if none was given.
         family: number of questions that Holm's correction counts.
@@ -117,7 +117,8 @@ class Effect:
     def named(self, minus: str) -> str:
         """Returns the difference with some word or sign for minus, which a level may hold too."""
         name = f"{self.minuend} {minus} {self.subtrahend}"
-        return f"({name})" if self.kind == "interaction" else name
+        # Of a grid, where it says between which levels; else both differences are in the name.
+        return f"({name})" if self.kind == "interaction" and self.where else name
 
     @property
     def n(self) -> int:

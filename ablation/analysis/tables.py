@@ -223,7 +223,10 @@ def _arm_questions(comparison: Comparison) -> list[Question]:
         plus, minus = ([place for w, place in asked.terms if w * sign > 0] for sign in (1, -1))
         if asked.kind == "interaction":
             (added, all_but), (base, reference) = plus, minus
-            pair = f"{as_added[added]} - {names[base]}", f"({names[reference]} - {names[all_but]})"
+            pair = (
+                f"({as_added[added]} − {names[base]})",
+                f"({names[reference]} − {names[all_but]})",
+            )
         else:
             minuends = as_added if asked.kind == "addition" else names
             pair = minuends[plus[0]], names[minus[0]]

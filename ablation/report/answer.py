@@ -41,7 +41,7 @@ _SENTENCES_AT_MOST = 6
 
 
 def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]:
-    """Returns what a comparison answers, in at most six sentences; none without a complete run.
+    """Returns what a comparison answers, in six sentences or seven; none without a complete run.
 
     Args:
         comparison: of runs.
@@ -62,8 +62,9 @@ def answer(comparison: Comparison, images: Sequence[OfImages] = ()) -> list[str]
         found += _of_design(comparison, effects)
     else:
         found += _of_grid(comparison, effects)
-    found += untrained
-    last = [*_exact(effects), *_looked(comparison, effects), *_over_images(images, len(effects))]
+    # Nets that did not learn are said whatever else there is to say.
+    last = [*untrained, *_exact(effects), *_looked(comparison, effects)]
+    last += _over_images(images, len(effects))
     last += [*of_the_draw(comparison), *unanswered]
     room = max(1, _SENTENCES_AT_MOST - len(last))
     # Whatever has to be said before it, an answer has one difference at least.
@@ -160,8 +161,8 @@ def _did_not_learn(comparison: Comparison) -> tuple[list[str], list[str]]:
             learned = len(of_cell) - of_cell.sum()
             parted.append(f"{name} learned in {learned} of {len(of_cell)} seeds")
     told = [
-        f"Not every seed learns: {_shortly(parted)} and stayed near chance in the others, so a "
-        "mean over its seeds says little."
+        f"Not every seed learns, so that a mean over seeds says little: {_shortly(parted)}; the "
+        "other seeds stayed near chance."
     ]
     every = " in every seed" if runs["seed"].nunique() > 1 else ""
     none = [f"Near chance{every}: {_shortly(untrained)}."]
@@ -406,7 +407,7 @@ def _open(effects: Sequence[Effect]) -> Iterator[str]:
         which = "it" if len(left) == 1 else _named(nearest)
         text += (
             f" At the spread seen about {seeds} seeds would settle {which}: {seeds - nearest.n} "
-            f"more, about {duration(seconds)} of training."
+            f"more, about {duration(seconds)} of training all arms."
         )
         if not nearest.looked:
             text += f" {AFTER_A_LOOK}"

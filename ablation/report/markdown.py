@@ -59,7 +59,7 @@ def report(
     """
     parts = [
         f"# Study {inline(study.directory.name)}",
-        *map(_note, notes.answers(comparisons, images)),
+        *(list(map(_note, notes.answers(comparisons, images))) or [notes.no_answer(study)]),
         f"{notes.states(study)}. Files are below {code(f'{study.directory.name}/')}.",
         *map(_note, notes.outside(study, comparisons)),
         *_claims(claimed),

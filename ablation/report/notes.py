@@ -86,6 +86,13 @@ def answers(comparisons: Sequence[Comparison], images: Sequence[Sequence[OfImage
     return found
 
 
+def no_answer(study: Study) -> str:
+    """Returns why a study answers nothing."""
+    if any(study.all_runs["state"] == store.COMPLETE):
+        return "Nothing is compared yet, so there is no answer."
+    return "No run is complete yet, so there is no answer."
+
+
 def states(study: Study) -> str:
     """Returns how many runs are in which state."""
     runs = study.all_runs

@@ -22,6 +22,7 @@ from ablation.orders import LesionOrder, written
 from ablation.records import controls, durable, saves, store
 from ablation.records.controls import Control
 from ablation.records.store import Run
+from ablation.running import arms as arm_names
 from ablation.running import children
 from ablation.running.jobs import Change, Expansion, Job
 
@@ -95,7 +96,7 @@ def widened(expansion: Expansion, runs: Sequence[Run], design: str) -> Widened:
             f"control=capacity counts the parameters of networks, which {named} changes for each "
             "arm; leave out one of them."
         )
-    jobs = expansion.of_arms
+    jobs, called = expansion.of_arms, _called(expansion, runs)
     pairs = {one: full for one, full in full_of(expansion, runs, design).items() if one != full}
     searches: dict[str, dict[str, Any]] = {}
     of_pair: dict[int, str] = {}
@@ -108,19 +109,18 @@ def widened(expansion: Expansion, runs: Sequence[Run], design: str) -> Widened:
     for place, full in pairs.items():
         answer = answers[of_pair[place]]
         if "why" in answer:
-            named = _named(jobs[place])
-            without[place] = f"control=capacity: {named} cannot be widened: {answer['why']}"
+            without[place] = f"control=capacity: {called[place]} cannot be widened: {answer['why']}"
             continue
         if "level" not in answer:
             continue
         if answer["level"] == runs[place].config.parts[widen.PART]:
             closest = "no width comes closer than the arm as it is"
-            without[place] = f"{_lost(jobs[place], answer)}; {closest}"
+            without[place] = f"{_lost(called[place], answer)}; {closest}"
             continue
         facts = answer | {"search": of_pair[place], "part": widen.PART}
         setting = {f"{PARTS}{widen.PART}": answer["level"]}
         found.append(Change(CAPACITY, place, setting, facts, full))
-        said[_told(jobs[place], answer)] = None
+        said[_told(called[place], answer)] = None
     if not found and not without:
         none = "control=capacity: no arm has 1 % fewer parameters than the full network"
         without = dict.fromkeys(range(len(jobs)), none)
@@ -235,25 +235,29 @@ def _answers(searches: Mapping[str, dict[str, Any]], run: Run) -> dict[str, dict
     return found
 
 
-def _told(job: Job, answer: Mapping[str, Any]) -> str:
+def _told(arm: str, answer: Mapping[str, Any]) -> str:
     """Returns how an arm is widened, in words, and whether that reaches the full network's size."""
     target, parameters = answer["target"], answer["parameters"]
-    text = f"{_lost(job, answer)}; {widen.PART}={answer['level']} gives it {parameters:,}"
+    text = f"{_lost(arm, answer)}; {widen.PART}={answer['level']} gives it {parameters:,}"
     if abs(parameters - target) > widen.WITHIN * target:
         share = 100 * (parameters - target) / target
         text += f", the closest that was found, though {share:+.1f} % off"
     return text
 
 
-def _lost(job: Job, answer: Mapping[str, Any]) -> str:
+def _lost(arm: str, answer: Mapping[str, Any]) -> str:
     """Returns how many parameters an arm has, and the full network."""
     own, target = answer["own"], answer["target"]
-    return f"control=capacity: {_named(job)} has {own:,} parameters, the full network {target:,}"
+    return f"control=capacity: {arm} has {own:,} parameters, the full network {target:,}"
 
 
-def _named(job: Job) -> str:
-    """Returns an arm as a user would type it."""
-    return ", ".join(f"{key}={level}" for key, level in job.levels.items())
+def _called(expansion: Expansion, runs: Sequence[Run]) -> list[str]:
+    """Returns what the arm of each job is called: as in its table, in a grid as a user types it."""
+    names = arm_names.of_command(expansion, [run.config for run in runs])
+    return [
+        names[job.arm] if names else ", ".join(f"{key}={one}" for key, one in job.levels.items())
+        for job in expansion.of_arms
+    ]
 
 
 @dataclass(frozen=True)
@@ -296,14 +300,19 @@ def lesions(
     """
     by_full: dict[str, tuple[Run, dict[str, _Lesion]]] = {}
     everyone = full_of(expansion, runs, design).items()
-    pairs = [(runs[one], runs[full]) for one, full in everyone if runs[one].name != runs[full].name]
-    if not any(_in_parts_alone(*pair) for pair in pairs):
+    called = _called(expansion, runs)
+    pairs = [
+        (runs[one], runs[full], called[one])
+        for one, full in everyone
+        if runs[one].name != runs[full].name
+    ]
+    if not any(_in_parts_alone(run, full) for run, full, _ in pairs):
         text = "control=lesion: no arm differs from the full network in parts alone"
         return Lesioned([], {run.name: text for run in runs})
     found, said = [], dict[str, str]()
-    for run, full in pairs:
+    for run, full, arm in pairs:
         if not _in_parts_alone(run, full):
-            said[run.name] = f"control=lesion: {run.network.name} differs in more than parts"
+            said[run.name] = f"control=lesion: {arm} differs in more than parts"
             continue
         if not {run.name, full.name} <= {*trained}:
             continue

@@ -28,6 +28,8 @@ from ablation.validation import PRECISIONS
 
 _WIDTH_OF_FILES = 140
 _SHOWN_AT_MOST = 100
+_TELLS = 1.1
+"""How many times as long a few timed steps must take to tell which precision is the faster."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,10 @@ def _faster_precision(due: Sequence[Run], measured: dict[str, dict[str, Any]]) -
         seconds[precision] = cost["epoch_seconds"]
     faster = min(seconds, key=lambda precision: seconds[precision])
     times = " and ".join(f"{taken:.3g} s in {name}" for name, taken in seconds.items())
-    return f"precision={faster} is the faster here: an epoch of {slowest.name} takes {times}."
+    took = f"an epoch of {slowest.name} takes {times}."
+    if min(seconds.values()) * _TELLS > max(seconds.values()):
+        return f"No precision is clearly the faster here: {took}"
+    return f"precision={faster} is the faster here: {took}"
 
 
 def _row(run: Run, rerun: str, measured: dict[str, dict[str, Any]]) -> _Row:

@@ -86,7 +86,7 @@ def test_both_asks_where_parts_do_not_add_up(stored_design):
         "norm: none - reference",
         "only se - stripped",
         "only norm: batch - stripped",
-        "(only se - stripped - (reference - without se))",
+        "(only se − stripped) - (reference − without se)",
     ]
     assert effects["only norm: batch - stripped"].mean == pytest.approx(0.20)
     # With two parts an arm is without the one and has the other alone; its row says the former.

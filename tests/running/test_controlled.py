@@ -106,7 +106,7 @@ def test_the_arm_that_lost_parameters_is_widened_to_as_many_and_tuned_like_it(tr
             for name in (one.run, one.of)
         }
         assert len(rates) == 1
-    assert re.search(r"control=capacity: parts.wide=false.* has 2,410 parameters", done.stderr)
+    assert re.search(r"control=capacity: without wide has 2,410 parameters", done.stderr)
     assert "Fewer parameters: without wide has" in done.stdout
 
 

@@ -119,6 +119,18 @@ def test_a_network_is_timed_once(config, tmp_path, measured, key, times):
     assert len(measured) == times + 1  # And once in the other precision.
 
 
+def test_precisions_that_a_few_steps_cannot_tell_apart_are_not_told_apart(
+    config, tmp_path, monkeypatch, capsys
+):
+    def measure(run):
+        slow = run.config.precision == "mixed_bfloat16"
+        return COST | {"epoch_seconds": 10.5 if slow else 10.0}
+
+    monkeypatch.setattr(plan, "_measure", measure)
+    plan.show([_run(config, tmp_path)], "none", workers=1)
+    assert "No precision is clearly the faster here: an epoch of" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("given", ["float32", "mixed_bfloat16"])
 def test_the_faster_precision_is_named(config, tmp_path, measured, capsys, given):
     run = _run(config, tmp_path, f"precision={given}")

@@ -202,6 +202,7 @@ def page(
         states=notes.states(study),
         counts=study.all_runs["state"].value_counts().to_dict(),
         answers=notes.answers(comparisons, images),
+        no_answer=notes.no_answer(study),
         outside=notes.outside(study, comparisons),
         remarks=found.remarks,
         claimed=claim_cells(claimed) if claimed.answers else None,
