@@ -276,7 +276,7 @@ CLAIMS = {
     "se=true = se=false, capacity within 4": "HOLDS",
     "reference = reference, sham within 5": "HOLDS",
     "residual = residual, sham at epochs=5 within 5": "HOLDS",
-    "reference > without se, lesion": "controls there are: reference, sham, without se, capacity",
+    "reference > without se, lesion": "controls there are: 'reference, sham', 'without",
     "se=true > se=false, sham": "se true and se false, sham do not stand side by side",
     "reference > without foo": "arms: reference, plain, without se",
     "reference > without se, shame": "behind a comma: sham, capacity, lesion",

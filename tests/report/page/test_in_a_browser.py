@@ -511,6 +511,18 @@ def test_columns_with_long_names_fit_a_phone(opened, study):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_long_names_of_runs_and_levels_stay_in_their_columns(opened, study):
+    html = (study / "report.html").read_text()
+    run = next(
+        path.name for path in sorted(study.iterdir()) if path.is_dir() and path.name[0] == "2"
+    )
+    (study / "long.html").write_text(html.replace(run, f"{run}{'_x' * 100}"))
+    page = opened(study, name="long.html")
+    button = page.locator("#runs .opens", has_text="_x_x_x").first
+    cell = button.locator("xpath=..")
+    assert button.bounding_box()["width"] <= cell.bounding_box()["width"]
+
+
 def _contrast(one, other):
     """The contrast ratio of WCAG 2.1 between two colours, 1 to 21."""
 
