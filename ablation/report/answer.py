@@ -233,7 +233,6 @@ def _without_verdict(comparison: Comparison, effects: Sequence[Effect]) -> Itera
         yield from _averaged(mains, "" if n == 1 else _SINGLE)
     runs = comparison.complete
     cells = runs.groupby([*comparison.rows, "column"])
-    seconds = cells["seconds"].median().sum()
     least = min(effect.n for effect in effects)
     more = max(effect.least_seeds for effect in effects) - least
     how = "each" if set(cells.size()) == {n} else "in common"
@@ -242,7 +241,7 @@ def _without_verdict(comparison: Comparison, effects: Sequence[Effect]) -> Itera
         what = f"One seed {how}: these are differences of single runs, and no claim is made."
     elif least < n:
         what = "One seed in common or two: too few for a verdict."
-    time = duration(more * seconds)
+    time = duration(more * effects[0].seconds)
     # Differences that are the same for every seed may stay so, and allow no test then.
     same = any(effect.constant and effect.n > 1 for effect in effects)
     give = "could" if comparison.looked or same else "would"

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -35,11 +34,9 @@ from ablation.records import claims as recorded
 from ablation.records.store import Run
 from ablation.running import arms
 from ablation.running import claims as claiming
+from ablation.running.arms import Known
 from ablation.running.jobs import Expansion
 from ablation.validation import check_report
-
-Known = Sequence[tuple[dict[str, Any], dict[str, Any]]]
-"""Configurations, each with the parts that its network has."""
 
 
 def check_swept(swept: Sequence[str]) -> None:
@@ -75,8 +72,8 @@ def check_sweeps(config: Config, expansion: Expansion | None) -> None:
         )
 
 
-def known_configs(configs: Sequence[Config], study: Path) -> Iterator[tuple[dict[str, Any], Any]]:
-    """Yields the configurations of a command and of its study's runs, and their parts; `Known`."""
+def known_configs(configs: Sequence[Config], study: Path) -> Iterator[Known]:
+    """Yields the configurations of a command and of its study's runs, and their parts."""
     for config in configs:
         yield asdict(config), registry.record(config).parts
     for directory in store.run_directories(study):
@@ -86,7 +83,7 @@ def known_configs(configs: Sequence[Config], study: Path) -> Iterator[tuple[dict
 
 
 def check_comparison(
-    config: Config, expansion: Expansion | None, known: Known, study: Path
+    config: Config, expansion: Expansion | None, known: Sequence[Known], study: Path
 ) -> None:
     """Raises UserError unless the report can compare what it is asked to.
 
@@ -122,7 +119,7 @@ def check_comparison(
 
 
 def read_claims(
-    configs: Sequence[Config], expansion: Expansion | None, known: Known, study: Path
+    configs: Sequence[Config], expansion: Expansion | None, known: Sequence[Known], study: Path
 ) -> claims.File | None:
     """Returns the claims that a command or its study has, None if there are none.
 

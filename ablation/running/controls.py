@@ -22,8 +22,8 @@ from ablation.orders import LesionOrder, written
 from ablation.records import controls, durable, saves, store
 from ablation.records.controls import Control
 from ablation.records.store import Run
-from ablation.running import arms as arm_names
 from ablation.running import children
+from ablation.running.arms import of_command
 from ablation.running.jobs import Change, Expansion, Job
 
 
@@ -253,7 +253,7 @@ def _lost(arm: str, answer: Mapping[str, Any]) -> str:
 
 def _called(expansion: Expansion, runs: Sequence[Run]) -> list[str]:
     """Returns what the arm of each job is called: as in its table, in a grid as a user types it."""
-    names = arm_names.of_command(expansion, [run.config for run in runs])
+    names = of_command(expansion, [run.config for run in runs])
     return [
         names[job.arm] if names else ", ".join(f"{key}={one}" for key, one in job.levels.items())
         for job in expansion.of_arms
