@@ -17,7 +17,7 @@ from ablation.data import cache
 from ablation.data.cache import Cache
 from ablation.data.kinds import Noun, Picture
 from ablation.records import store
-from ablation.report.axes import row_title
+from ablation.report.figures.axes import row_title
 from ablation.targets.common import Target
 from ablation.text import utf8
 

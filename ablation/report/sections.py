@@ -17,10 +17,14 @@ from ablation.data.cache import Cache
 from ablation.data.kinds import Picture
 from ablation.factors import as_numbers
 from ablation.records import store
-from ablation.report import figures, judged, layers, notes, pictures, tuned
+from ablation.report import judged, notes
 from ablation.report.cells import Cells, tuning_cells
+from ablation.report.figures import layers, pictures, tuned
+from ablation.report.figures.curves import curves, first_panels
+from ablation.report.figures.effects import arms, forest, roadmap
+from ablation.report.figures.pictures import Guess
+from ablation.report.figures.scores import drawable, final_scores
 from ablation.report.gallery import MATRIX_CLASSES_AT_MOST, SEEDS_AT_MOST, Gallery
-from ablation.report.pictures import Guess
 from ablation.targets.labels import mean_average_precision
 from ablation.terminal import counted
 from ablation.text import readable
@@ -125,16 +129,16 @@ def _curves(study: Study, comparison: Comparison, sort: str) -> Section:
         drawn.append(_arms(comparison, sort) if comparison.arms else _final(comparison))
     effects = tables.comparison_effects(comparison)
     if any(effect.n for effect in effects):
-        figure = figures.forest(foremost(effects, _EFFECTS_AT_MOST))
+        figure = forest(foremost(effects, _EFFECTS_AT_MOST))
         drawn_of = _drawn_of(_EFFECTS_AT_MOST, effects)
         caption = f"{_FOREST} {drawn_of}".strip()
         drawn.append(Drawing("effects", figure, caption))
-    runs = figures.first_panels(comparison.runs, rows)
+    runs = first_panels(comparison.runs, rows)
     history = study.history[study.history["run"].isin(runs["run"])]
     if not history.empty:
         caption = f"{_about_curves(runs, rows)} {_first_rows(comparison.runs, runs, rows)}".strip()
         for kind, metrics in judged.pairs(comparison.target).items():
-            figure = figures.curves(runs, history, metrics, rows, columns, comparison.target)
+            figure = curves(runs, history, metrics, rows, columns, comparison.target)
             drawn.append(Drawing(kind, figure, caption))
     return Section("Curves", drawn)
 
@@ -179,24 +183,24 @@ def _final(comparison: Comparison) -> Drawing:
         if 1 < len(known) <= _LINES_AT_MOST and not as_numbers(known):
             # Numbers, such as depths, lie along the axis, whichever of two factors is compared.
             turned = runs.assign(**{comparison.contrast: runs["column"]}, column=runs[row])
-            figure = figures.final_scores(turned, [comparison.contrast], known, comparison.metric)
+            figure = final_scores(turned, [comparison.contrast], known, comparison.metric)
             speak = all(getattr(one, "speaks", False) for one in known)
             return Drawing("final", figure, legend="" if speak else row)
-    shown = figures.drawable(runs, rows)
-    figure = figures.final_scores(shown, rows, comparison.columns, comparison.metric)
+    shown = drawable(runs, rows)
+    figure = final_scores(shown, rows, comparison.columns, comparison.metric)
     return Drawing("final", figure, _first_rows(runs, shown, rows))
 
 
 def _arms(comparison: Comparison, sort: str) -> Drawing:
     table = tables.arms_table(comparison, sort)
     if comparison.design == "cumulative" and table["n"].any():
-        figure, from_0 = figures.roadmap(table, comparison.metric)
+        figure, from_0 = roadmap(table, comparison.metric)
         caption = (
             "One step after another, with the standard deviation over seeds; what is hatched was "
             "tried and not kept."
         )
         return Drawing("final", figure, caption if from_0 else f"{caption} {_NOT_FROM_0}")
-    figure = figures.arms(table, comparison.complete, comparison.metric)
+    figure = arms(table, comparison.complete, comparison.metric)
     return Drawing("final", figure, "A point is a seed; a bar is the 95% interval of one mean.")
 
 
@@ -219,7 +223,7 @@ def _why(study: Study, comparison: Comparison) -> Section:
     names = comparison.complete["run"]
     there = [(study.directory / name / "diagnostics.csv").exists() for name in names]
     having = comparison.complete.loc[there].sort_values("seed", kind="stable")
-    shown = figures.first_panels(having, rows)
+    shown = first_panels(having, rows)
     runs = shown.groupby([*rows, "column"], sort=False).head(SEEDS_AT_MOST)
     frames, remarks = [], []
     if len(runs) < len(shown):

@@ -27,7 +27,7 @@ from ablation.report import PAGE, cells, latex, markdown
 from ablation.report.as_json import as_json
 from ablation.report.checklist import checklist
 from ablation.report.difference import Difference
-from ablation.report.fonts import drawing
+from ablation.report.figures.fonts import drawing
 from ablation.report.gallery import Gallery, gallery
 from ablation.report.page import comparing, page
 from ablation.report.page.pictures import Picture, pixels, vector

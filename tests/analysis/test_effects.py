@@ -14,7 +14,7 @@ from ablation.analysis.questions import grid_questions
 from ablation.analysis.significance import smallest_p
 from ablation.records import store
 from ablation.report import notes
-from ablation.report.axes import drawn_interval
+from ablation.report.figures.axes import drawn_interval
 from ablation.report.page.forest import forest
 
 STUDIES = 1000

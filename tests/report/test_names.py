@@ -21,9 +21,10 @@ from ablation.analysis.claims import Claimed
 from ablation.config import ReportConfig
 from ablation.data import cache
 from ablation.records import asked, durable, store
-from ablation.report import axes, markdown, write
+from ablation.report import markdown, write
 from ablation.report.difference import difference
-from ablation.report.fonts import drawing, drawn
+from ablation.report.figures import axes
+from ablation.report.figures.fonts import drawing, drawn
 from ablation.report.write import write_report
 from ablation.text import readable, utf8
 from nasty import NAMES

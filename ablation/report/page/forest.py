@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from ablation.analysis.effects import Effect
-from ablation.report.axes import GAP, drawn_interval, reach
+from ablation.report.figures.axes import GAP, drawn_interval, reach
 
 _POINTS_AT_MOST = 40
 _EDGE = 3.0

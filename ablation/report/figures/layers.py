@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ablation.analysis.comparison import combinations
-from ablation.report.axes import (
+from ablation.report.figures.axes import (
     draw_range,
     label_log_axis,
     legend,

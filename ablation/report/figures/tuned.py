@@ -11,8 +11,8 @@ from ablation.analysis.comparison import Comparison, varying
 from ablation.analysis.tables import tuning_table
 from ablation.factors import Label, spelled
 from ablation.report import judged
-from ablation.report.axes import legend, line_style, percent_axis, row_title
-from ablation.report.fonts import drawn
+from ablation.report.figures.axes import legend, line_style, percent_axis, row_title
+from ablation.report.figures.fonts import drawn
 
 _LOGARITHMIC_FROM = 5.0
 """Times as much as the smallest value the largest has to be."""

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 
 from ablation.analysis.effects import Effect
 from ablation.factors import LAST, in_words, is_absent
-from ablation.report.fonts import drawn
+from ablation.report.figures.fonts import drawn
 
 # Okabe and Ito's palette, told apart by colour-blind readers. In grey marker and line do it: their
 # numbers have no common divisor, so that 28 levels differ in one or the other.
@@ -31,6 +31,9 @@ LEVEL_LENGTH = 40
 _BEYOND = 1.5
 """By how much of what the seeds' differences cover an interval may reach beyond them, as drawn."""
 
+DOT: dict[str, Any] = {"alpha": 0.5, "markersize": 5}
+DOTS_AT_MOST = 1000
+"""Beyond which they are an image in the SVG, which would take megabytes to name each of them."""
 GAP = 0.008
 """Between 0 and an interval that is cut off there, as a share of all that is drawn."""
 _LEGEND_LENGTH = 60

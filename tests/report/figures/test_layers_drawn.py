@@ -4,7 +4,8 @@ import pytest
 
 from ablation.analysis import reading
 from ablation.records import asked, store
-from ablation.report import layers, sections
+from ablation.report import sections
+from ablation.report.figures import layers
 
 STEM, CONV, NARROW, SHORTCUT = "stem_conv", "a_conv", "b_conv", "a_shortcut_conv"
 

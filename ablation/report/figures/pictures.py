@@ -16,8 +16,8 @@ from matplotlib.ticker import PercentFormatter
 from rich.cells import cell_len
 
 from ablation.data.kinds import Picture
-from ablation.report.axes import LEVEL_LENGTH, fitted, legend, line_style
-from ablation.report.fonts import drawn
+from ablation.report.figures.axes import LEVEL_LENGTH, fitted, legend, line_style
+from ablation.report.figures.fonts import drawn
 
 _RIGHT: dict[str, Any] = {"edgecolor": "#0072B2", "linewidth": 1.2, "linestyle": "-"}
 _WRONG: dict[str, Any] = {"edgecolor": "#D55E00", "linewidth": 2.6, "linestyle": (0, (2, 1))}

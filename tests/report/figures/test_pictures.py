@@ -8,9 +8,10 @@ from ablation.analysis import reading
 from ablation.data import cache
 from ablation.data.kinds import KINDS
 from ablation.records import asked, durable, store
-from ablation.report import markdown, pictures, write
+from ablation.report import markdown, write
+from ablation.report.figures import pictures
+from ablation.report.figures.pictures import Guess
 from ablation.report.gallery import gallery, spread
-from ablation.report.pictures import Guess
 from ablation.report.write import write_report
 
 DIGITS = tuple("0123456789")

@@ -12,8 +12,11 @@ from ablation.analysis.effects import Effect, with_p_values
 from ablation.analysis.metrics import ACCURACY
 from ablation.factors import LAST, Label
 from ablation.records import asked
-from ablation.report import figures, sections
-from ablation.report.axes import label_log_axis, reach
+from ablation.report import sections
+from ablation.report.figures.axes import label_log_axis, legend, line_style, panel_grid, reach
+from ablation.report.figures.curves import curves, draw_curves
+from ablation.report.figures.effects import arms, forest, roadmap
+from ablation.report.figures.scores import drawable, final_scores
 
 
 def _comparison(stored_run, folder):
@@ -26,7 +29,7 @@ def _comparison(stored_run, folder):
 
 def test_a_panel_for_each_metric_and_depth_with_a_line_a_run(stored_run, tmp_path):
     comparison, history = _comparison(stored_run, tmp_path)
-    figure = figures.curves(
+    figure = curves(
         comparison.runs, history, ["loss", "val_loss"], comparison.rows, comparison.columns
     )
     assert [axes.get_title() for axes in figure.axes[:2]] == ["depth 34", "depth 50"]
@@ -38,16 +41,14 @@ def test_lines_hold_the_history(stored_run, tmp_path):
     comparison, history = _comparison(stored_run, tmp_path)
     axes = Figure().subplots()
     runs = comparison.runs[comparison.runs["arch"] == "50"]
-    assert figures.draw_curves(axes, runs, history, "loss", ["plain", "residual"]) is axes
+    assert draw_curves(axes, runs, history, "loss", ["plain", "residual"]) is axes
     np.testing.assert_allclose(axes.lines[0].get_xdata(), [1, 2, 3, 4, 5])
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [2 / e for e in range(1, 6)])
 
 
 def test_plain_and_residual_differ_in_colour_line_and_grey(stored_run, tmp_path):
     comparison, history = _comparison(stored_run, tmp_path)
-    figure = figures.curves(
-        comparison.runs, history, ["accuracy"], comparison.rows, comparison.columns
-    )
+    figure = curves(comparison.runs, history, ["accuracy"], comparison.rows, comparison.columns)
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     plain, residual = lines["plain"], lines["residual"]
     assert plain.get_linestyle() != residual.get_linestyle()
@@ -61,7 +62,7 @@ def test_plain_and_residual_differ_in_colour_line_and_grey(stored_run, tmp_path)
 
 def test_every_point_lies_inside_its_panel(stored_run, tmp_path):
     comparison, history = _comparison(stored_run, tmp_path)
-    figure = figures.curves(
+    figure = curves(
         comparison.runs,
         history,
         ["loss", "val_loss", "val_accuracy"],
@@ -85,7 +86,7 @@ def test_an_axis_of_accuracies_starts_at_0_or_just_below_high_ones(
     for plain, accuracy in zip(("true", "false"), accuracies, strict=True):
         stored_run(f"plain={plain}", val_accuracy=accuracy)
     (comparison,) = reading.load(tmp_path / "main").comparisons()
-    figure = figures.final_scores(comparison.complete, ["arch"], comparison.columns)
+    figure = final_scores(comparison.complete, ["arch"], comparison.columns)
     assert figure.axes[0].get_ylim()[0] == pytest.approx(bottom)
 
 
@@ -95,7 +96,7 @@ def test_no_line_leads_from_one_baseline_to_another(stored_run, tmp_path):
     for arch in ("20", "32"):
         stored_run(f"arch={arch}")
     (comparison,) = reading.load(tmp_path / "main").comparisons("plain")
-    figure = figures.final_scores(comparison.complete, ["arch"], comparison.columns)
+    figure = final_scores(comparison.complete, ["arch"], comparison.columns)
     (axes,) = figure.axes
     residual, baseline = axes.containers
     assert _runs_of_points(residual) == [2]
@@ -113,11 +114,11 @@ def test_lines_join_what_differs_in_the_last_factor_alone(stored_run, tmp_path):
     for arch in ("18", "34", "50", "20", "32"):
         stored_run(f"arch={arch}", state="diverged" if arch == "34" else "complete")
     (comparison,) = reading.load(tmp_path / "main").comparisons("plain")
-    figure = figures.final_scores(comparison.runs, comparison.rows, comparison.columns)
+    figure = final_scores(comparison.runs, comparison.rows, comparison.columns)
     # Of the ImageNet family one is missing in the middle, the other family is another line.
     assert _runs_of_points(figure.axes[0].containers[0]) == [1, 1, 2]
     runs = _many_cells(["20", "32"], [0.1, 0.2, 0.3])
-    figure = figures.final_scores(runs, ["arch", "rate"], ["plain", "residual"])
+    figure = final_scores(runs, ["arch", "rate"], ["plain", "residual"])
     assert _runs_of_points(figure.axes[0].containers[0]) == [3, 3]
 
 
@@ -127,7 +128,7 @@ def test_the_final_figure_counts_what_is_not_complete(stored_run, tmp_path):
     for seed in (0, 1):
         stored_run("arch=56", "plain=true", f"seed={seed}", state="diverged")
     (comparison,) = reading.load(tmp_path / "main").comparisons("plain")
-    figure = figures.final_scores(comparison.runs, comparison.rows, comparison.columns)
+    figure = final_scores(comparison.runs, comparison.rows, comparison.columns)
     notes = {text.get_text(): text.get_position()[0] for text in figure.axes[0].texts}
     assert notes == {"1 failed": 0, "2 diverged": 1}
     assert figure.axes[0].get_xlim() == (-0.5, 1.5)
@@ -139,7 +140,7 @@ def test_each_row_of_the_table_has_panels_of_its_own(stored_run, tmp_path):
             stored_run(f"arch={arch}", f"plain={plain}", val_accuracy=value)
     loaded = reading.load(tmp_path / "main")
     (comparison,) = loaded.comparisons("arch")
-    figure = figures.curves(
+    figure = curves(
         comparison.runs, loaded.history, ["val_accuracy"], comparison.rows, comparison.columns
     )
     assert [axes.get_title() for axes in figure.axes] == ["plain", "residual"]
@@ -150,7 +151,7 @@ def test_each_row_of_the_table_has_panels_of_its_own(stored_run, tmp_path):
 
 def test_panels_that_share_all_but_the_last_factor_stand_side_by_side():
     rates = [("20", 0.1), ("20", 0.2), ("20", 0.3), ("56", 0.1), ("56", 0.2), ("56", 0.3)]
-    _, (panels,) = figures.panel_grid(["arch", "rate"], rates, ["loss"], (3, 2))
+    _, (panels,) = panel_grid(["arch", "rate"], rates, ["loss"], (3, 2))
     assert [axes.get_subplotspec().colspan.start for axes in panels] == [0, 1, 2, 0, 1, 2]
     assert panels[3].get_title() == "depth 56, rate 0.1"
 
@@ -164,7 +165,7 @@ def test_a_run_that_ended_early_is_a_line_of_its_own_and_changes_no_mean():
     runs = pd.DataFrame({"run": [*states], "state": [*states.values()], "column": "plain"})
     histories = {"a": [3, 2, 1], "b": [5, 4, 3], "c": [90, np.inf], "d": [7, 6]}
     history = pd.concat(_history(run, values) for run, values in histories.items())
-    axes = figures.draw_curves(Figure().subplots(), runs, history, "loss", ["plain"])
+    axes = draw_curves(Figure().subplots(), runs, history, "loss", ["plain"])
     mean, diverged, running = axes.lines
     assert mean.get_ydata().tolist() == [4, 3, 2]
     assert (diverged.get_ydata().tolist(), diverged.get_marker()) == ([90], "x")
@@ -174,13 +175,13 @@ def test_a_run_that_ended_early_is_a_line_of_its_own_and_changes_no_mean():
 def test_long_curves_have_few_markers():
     runs = pd.DataFrame({"run": ["a"], "state": "complete", "column": "plain"})
     history = _history("a", np.linspace(2, 1, 300))
-    axes = figures.draw_curves(Figure().subplots(), runs, history, "loss", ["plain"])
+    axes = draw_curves(Figure().subplots(), runs, history, "loss", ["plain"])
     assert axes.lines[0].get_markevery() == 20
 
 
 def test_twenty_levels_and_the_baseline_differ_in_grey_too():
     columns = [*(f"level {i}" for i in range(20)), Label("as it is", LAST)]
-    styles = [figures.line_style(columns, column) for column in columns]
+    styles = [line_style(columns, column) for column in columns]
     assert len({(style["marker"], style["linestyle"]) for style in styles}) == 21
     assert len({(style["marker"], style["color"]) for style in styles}) == 21
 
@@ -190,7 +191,7 @@ def test_the_legend_lies_inside_a_narrow_figure(count):
     columns = [f"residual projection_{i}" for i in range(count)]
     figure = Figure(figsize=(3.3, 3.8), layout="constrained")
     figure.subplots()
-    figures.legend(figure, columns)
+    legend(figure, columns)
     figure.draw_without_rendering()
     box = figure.legends[0].get_window_extent()
     assert box.x0 >= 0 and box.x1 <= figure.bbox.width
@@ -200,7 +201,7 @@ def test_the_legend_lies_inside_a_narrow_figure(count):
 def test_ticks_of_high_accuracies_are_whole_percentages(stored_run, tmp_path):
     stored_run(val_accuracy=0.982)
     (comparison,) = reading.load(tmp_path / "main").comparisons()
-    figure = figures.final_scores(comparison.runs, ["arch"], comparison.columns)
+    figure = final_scores(comparison.runs, ["arch"], comparison.columns)
     figure.draw_without_rendering()
     axis = figure.axes[0].yaxis
     for value, label in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True):
@@ -229,7 +230,7 @@ def _many_cells(archs, rates):
 
 def test_many_cells_are_panels_along_the_factor_with_most_levels():
     runs = _many_cells(["20", "32", "44", "56"], [0.1, 0.2, 0.3, 0.4, 0.5])
-    figure = figures.final_scores(runs, ["arch", "rate"], ["plain", "residual"])
+    figure = final_scores(runs, ["arch", "rate"], ["plain", "residual"])
     assert [axes.get_title() for axes in figure.axes] == [f"depth {a}" for a in (20, 32, 44, 56)]
     for axes in figure.axes:
         assert [label.get_text() for label in axes.get_xticklabels()] == [
@@ -244,8 +245,8 @@ def test_many_cells_are_panels_along_the_factor_with_most_levels():
 @pytest.mark.parametrize(("archs", "rates"), [(10, 1), (2, 400), (30, 20)])
 def test_no_figure_of_final_accuracies_is_larger_than_a_large_page(archs, rates):
     runs = _many_cells([f"net{i}" for i in range(archs)], [i / 1000 for i in range(rates)])
-    shown = figures.drawable(runs, ["arch", "rate"])
-    figure = figures.final_scores(shown, ["arch", "rate"], ["plain", "residual"])
+    shown = drawable(runs, ["arch", "rate"])
+    figure = final_scores(shown, ["arch", "rate"], ["plain", "residual"])
     width, height = figure.get_size_inches()
     assert width <= 14 and height <= 60
     assert all(len(axes.get_xticks()) <= 24 for axes in figure.axes)
@@ -253,10 +254,10 @@ def test_no_figure_of_final_accuracies_is_larger_than_a_large_page(archs, rates)
 
 def test_what_cannot_be_drawn_is_whole_panels():
     runs = _many_cells([f"net{i}" for i in range(30)], [i / 1000 for i in range(31)])
-    shown = figures.drawable(runs, ["arch", "rate"])
+    shown = drawable(runs, ["arch", "rate"])
     assert shown["arch"].nunique() == 24
     assert set(shown.groupby("arch")["rate"].nunique()) == {31}
-    assert figures.drawable(shown, ["arch", "rate"]).equals(shown)
+    assert drawable(shown, ["arch", "rate"]).equals(shown)
 
 
 def test_many_architectures_are_wrapped_and_share_their_scale(stored_run, tmp_path):
@@ -264,7 +265,7 @@ def test_many_architectures_are_wrapped_and_share_their_scale(stored_run, tmp_pa
         stored_run(f"arch={arch}")
     loaded = reading.load(tmp_path / "main")
     (comparison,) = loaded.comparisons("plain")
-    figure = figures.curves(
+    figure = curves(
         comparison.runs, loaded.history, ["loss", "val_loss"], comparison.rows, comparison.columns
     )
     assert len(figure.axes) == 14
@@ -286,7 +287,7 @@ def test_a_logarithmic_axis_has_several_numbers(losses):
 
 def test_the_reference_of_many_arms_has_a_colour_of_its_own():
     columns = ["reference", *(f"without part {i}" for i in range(11))]
-    first, *others = [figures.line_style(columns, column)["color"] for column in columns]
+    first, *others = [line_style(columns, column)["color"] for column in columns]
     assert first not in others
 
 
@@ -294,7 +295,7 @@ def test_curves_of_many_arms_are_wider_than_their_legend():
     columns = ["reference", *(f"without part {i}" for i in range(11))]
     runs = pd.DataFrame({"run": columns, "column": columns, "state": "complete", "arch": "20"})
     history = pd.concat(_history(run, [2, 1]) for run in columns)
-    figure = figures.curves(runs, history, ["loss"], ["arch"], columns)
+    figure = curves(runs, history, ["loss"], ["arch"], columns)
     figure.draw_without_rendering()
     box = figure.legends[0].get_window_extent()
     assert box.x0 >= 0 and box.x1 <= figure.bbox.width
@@ -319,7 +320,7 @@ def _arms_table(**changes):
 
 
 def test_a_roadmap_goes_from_top_to_bottom_and_hatches_what_was_not_kept():
-    figure, from_0 = figures.roadmap(_arms_table(), ACCURACY)
+    figure, from_0 = roadmap(_arms_table(), ACCURACY)
     (axes,) = figure.axes
     assert not from_0 and axes.get_xlim()[0] > 0
     labels = [label.get_text() for label in axes.get_yticklabels()]
@@ -335,7 +336,7 @@ def test_a_roadmap_goes_from_top_to_bottom_and_hatches_what_was_not_kept():
 
 def test_a_step_without_a_result_has_its_note_and_no_bar():
     table = _arms_table(mean=[0.6, math.nan, 0.65, 0.8], note=["", "diverged", "", ""])
-    (axes,) = figures.roadmap(table, ACCURACY)[0].axes
+    (axes,) = roadmap(table, ACCURACY)[0].axes
     assert len(axes.patches) == 3
     assert any("diverged" in text.get_text() for text in axes.texts)
 
@@ -349,7 +350,7 @@ def test_a_step_without_a_result_has_its_note_and_no_bar():
     ],
 )
 def test_every_bar_of_a_roadmap_is_seen(means, starts_at_0):
-    figure, from_0 = figures.roadmap(_arms_table(mean=means), ACCURACY)
+    figure, from_0 = roadmap(_arms_table(mean=means), ACCURACY)
     (axes,) = figure.axes
     left, right = axes.get_xlim()
     assert from_0 == starts_at_0 == (left == 0) and left < right
@@ -364,7 +365,7 @@ def test_an_arm_without_a_score_has_its_note():
         n=[3, 0, 1, 3], mean=[0.6, math.nan, 0.65, 0.8], note=["", "3 failed", "", ""]
     )
     runs = pd.DataFrame({"column": ["reference"], "score": [0.5]})
-    (axes,) = figures.arms(table, runs, ACCURACY).axes
+    (axes,) = arms(table, runs, ACCURACY).axes
     assert [(text.get_text(), text.get_position()[1]) for text in axes.texts] == [("3 failed", 1)]
 
 
@@ -374,7 +375,7 @@ def _effect(*gains, **others):
 
 
 def test_a_question_without_a_seed_keeps_its_place():
-    figure = figures.forest(with_p_values([_effect(0.1, 0.11, 0.12), _effect()]))
+    figure = forest(with_p_values([_effect(0.1, 0.11, 0.12), _effect()]))
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["b - a (n=3)", "b - a (n=0)"]
     assert [text.get_text().strip() for text in axes.texts] == ["no pair of runs"]
@@ -386,22 +387,22 @@ def test_an_interval_without_an_end_is_an_arrow():
     # One question, so that no correction has cut it.
     assert not effect.cut
     assert effect.metric.bounds(*effect.interval) == ("above 0", "+∞")
-    (axes,) = figures.forest([effect]).axes
+    (axes,) = forest([effect]).axes
     (arrow,) = [line for line in axes.lines if line.get_marker() == ">"]
     assert arrow.get_xdata()[0] > 100 * effect.differences.max()
 
 
 def test_every_seed_of_an_arm_is_a_point():
     runs = pd.DataFrame({"column": ["reference"] * 3 + ["with se"], "score": [0.5, 0.6, 0.7, 0.8]})
-    (axes,) = figures.arms(_arms_table(), runs, ACCURACY).axes
+    (axes,) = arms(_arms_table(), runs, ACCURACY).axes
     points = [line for line in axes.lines if line.get_marker() == "."]
     assert [len(line.get_xdata()) for line in points] == [3, 1, 0, 0]
 
 
 def test_a_score_that_is_missing_makes_no_interval_shorter():
     runs = pd.DataFrame({"column": ["reference"] * 3, "score": [0.5, 0.6, math.nan]})
-    alone = figures.arms(_arms_table().head(1), runs.head(2), ACCURACY).axes[0]
-    beside = figures.arms(_arms_table().head(1), runs, ACCURACY).axes[0]
+    alone = arms(_arms_table().head(1), runs.head(2), ACCURACY).axes[0]
+    beside = arms(_arms_table().head(1), runs, ACCURACY).axes[0]
     ends = [axes.collections[0].get_segments()[0][:, 0] for axes in (alone, beside)]
     np.testing.assert_allclose(*ends)
 
@@ -410,7 +411,7 @@ def test_errors_in_percent_are_no_shares(stored_run, tmp_path):
     metric = replace(ACCURACY, name="error", title="error", scale=1, higher_is_better=False)
     comparison, _ = _comparison(stored_run, tmp_path)
     runs = comparison.runs.assign(score=[5.0, 6.0, 6.2])
-    figure = figures.final_scores(runs, comparison.rows, comparison.columns, metric)
+    figure = final_scores(runs, comparison.rows, comparison.columns, metric)
     low, high = figure.axes[0].get_ylim()
     assert low < 6.2 < high and figure.get_supylabel() == "error, %"
 
@@ -425,7 +426,7 @@ def test_a_verdict_is_told_by_its_shape_too(verdict, marker):
         2,
         margin=0.001,
     )
-    figure = figures.forest(with_p_values([effect]))
+    figure = forest(with_p_values([effect]))
     assert marker in [line.get_marker() for line in figure.axes[0].lines]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [verdict]
 
@@ -441,7 +442,7 @@ def test_a_question_of_two_seeds_does_not_hide_the_others():
     assert np.ptp(effects[-1].interval) > 10 * np.ptp([*effects[-1].differences, 0])
     low, high = reach(effects)
     assert high - low < 0.3 and low < effects[0].interval[0] and effects[0].interval[1] < high
-    (axes,) = figures.forest(effects).axes
+    (axes,) = forest(effects).axes
     assert {line.get_marker() for line in axes.lines} >= {"<", ">"}
 
 
@@ -450,7 +451,7 @@ def test_a_figure_is_as_wide_as_its_legend(stored_run, tmp_path):
     names = {name: Label(f"{name} " + "x" * 50) for name in ("plain", "residual")}
     runs = comparison.runs.assign(column=comparison.runs["column"].map(names.get))
     runs = runs[runs["arch"] == "34"]
-    figure = figures.final_scores(runs, comparison.rows, list(names.values()))
+    figure = final_scores(runs, comparison.rows, list(names.values()))
     figure.draw_without_rendering()
     box = figure.legends[0].get_window_extent()
     assert box.x0 >= 0 and box.x1 <= figure.bbox.x1

@@ -1,0 +1,1 @@
+"""Figures of a report. A function draws one figure and saves nothing."""
