@@ -4,12 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from ablation.analysis.comparison import (
-    ArmRow,
-    Comparison,
-    levels,
-    protocol_of,
-)
+from ablation.analysis.comparison import ArmRow, Comparison
+from ablation.analysis.layout import protocol_of
+from ablation.analysis.levels import levels
 from ablation.designs import BLOCKS, Arm, Question, Space, once
 from ablation.designs.registry import DESIGNS
 from ablation.factors import ABSENT, LAST, PARTS, Factor, Label, spelled

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ablation.analysis.comparison import LIBRARY, LOCATIONS, READ, Comparison, levels, once
+from ablation.analysis.comparison import Comparison, once
 from ablation.analysis.equal_tuning import EqualTuning, equal_tuning
+from ablation.analysis.levels import LIBRARY, LOCATIONS, READ, levels
 from ablation.data.kinds import NOUN, Noun
 from ablation.factors import is_absent
 from ablation.records import store

@@ -15,9 +15,10 @@ from typing import Any
 import pandas as pd
 
 from ablation import claims
-from ablation.analysis.comparison import Comparison, level_column, levels
+from ablation.analysis.comparison import Comparison
 from ablation.analysis.differences import differences
 from ablation.analysis.effects import Effect, with_p_values
+from ablation.analysis.levels import level_column, levels
 from ablation.analysis.questions import Question
 from ablation.analysis.study import Study
 from ablation.claims import Claim

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.analysis.comparison import combinations, levels
+from ablation.analysis.levels import combinations, levels
 from ablation.factors import in_words
 from ablation.text import readable
 

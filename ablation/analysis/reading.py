@@ -14,7 +14,7 @@ import pandas as pd
 import yaml
 
 from ablation import source, targets
-from ablation.analysis.comparison import (
+from ablation.analysis.levels import (
     LIBRARY,
     LOCATIONS,
     READ,

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ablation.analysis.comparison import Comparison, levels
+from ablation.analysis.comparison import Comparison
+from ablation.analysis.levels import levels
 
 PARTS_AT_MOST = 4
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from ablation.analysis.comparison import Comparison, ControlArm, combinations
+from ablation.analysis.comparison import Comparison, ControlArm
+from ablation.analysis.levels import combinations
 from ablation.records import store
 
 

@@ -13,13 +13,10 @@ import pandas as pd
 from ablation.analysis import cells, tables
 from ablation.analysis.arms import arm_comparisons, derived, not_within_others, widest
 from ablation.analysis.audit import Audit, audit
-from ablation.analysis.comparison import (
-    Comparison,
-    comparisons,
-    levels,
-    usual_factor,
-)
+from ablation.analysis.comparison import Comparison
 from ablation.analysis.controls import of_comparison
+from ablation.analysis.layout import comparisons, usual_factor
+from ablation.analysis.levels import levels
 from ablation.analysis.metrics import Metric
 from ablation.analysis.tuning import ArmTuning
 from ablation.config import UserError, check_margin, first_line

@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from ablation.analysis import tuning
-from ablation.analysis.comparison import Comparison, combinations, once, varying
+from ablation.analysis.comparison import Comparison, once
 from ablation.analysis.differences import answers
 from ablation.analysis.effects import EFFECT_COLUMNS, Effect
+from ablation.analysis.levels import combinations, varying
 from ablation.analysis.questions import Question, grid_questions
 from ablation.records import store
 from ablation.targets import CLASSES, TARGETS

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from ablation.analysis.comparison import Comparison, combinations, varying
+from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import (
     CONFIRMED,
     DISAGREES,
@@ -24,6 +24,7 @@ from ablation.analysis.effects import (
     Effect,
     is_near_chance,
 )
+from ablation.analysis.levels import combinations, varying
 from ablation.analysis.per_image import QUESTIONS_AT_MOST, OfImages
 from ablation.analysis.tables import comparison_effects
 from ablation.report.controls import of_the_draw

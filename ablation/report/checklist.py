@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 
 from ablation.analysis.audit import audit, spans
-from ablation.analysis.comparison import Comparison, levels
+from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import Effect
+from ablation.analysis.levels import levels
 from ablation.analysis.per_image import OfImages
 from ablation.analysis.study import Study
 from ablation.analysis.tables import NO_NET, ablation_table, comparison_effects

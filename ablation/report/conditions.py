@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from ablation.analysis.audit import spans
-from ablation.analysis.comparison import Comparison, levels
+from ablation.analysis.comparison import Comparison
+from ablation.analysis.levels import levels
 from ablation.analysis.study import Study
 from ablation.data.facts import named
 from ablation.data.kinds import KINDS

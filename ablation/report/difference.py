@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ablation.analysis.comparison import (
+from ablation.analysis.levels import (
     LOCATIONS,
     key_of,
     level_column,

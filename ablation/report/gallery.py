@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablation.analysis.comparison import LOCATIONS, Comparison, combinations, varying
+from ablation.analysis.comparison import Comparison
+from ablation.analysis.levels import LOCATIONS, combinations, varying
 from ablation.analysis.study import Study
 from ablation.data import cache
 from ablation.data.cache import Cache

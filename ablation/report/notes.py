@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ablation.analysis.audit import Audit, Differences
 from ablation.analysis.claims import Claimed
-from ablation.analysis.comparison import Comparison, varying
+from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import (
     NEAR_CHANCE_SHARE,
     NO_RELEVANT_DIFFERENCE,
@@ -14,6 +14,7 @@ from ablation.analysis.effects import (
     foremost,
 )
 from ablation.analysis.equal_tuning import EqualTuning
+from ablation.analysis.levels import varying
 from ablation.analysis.per_image import QUESTIONS_AT_MOST, OfImages
 from ablation.analysis.shapley import lacks_a_cell, shapley_table
 from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS

@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ablation.analysis import tables
-from ablation.analysis.comparison import Comparison, combinations, levels
+from ablation.analysis.comparison import Comparison
 from ablation.analysis.effects import Effect, foremost
+from ablation.analysis.levels import combinations, levels
 from ablation.analysis.per_image import OfImages
 from ablation.analysis.study import Study
 from ablation.data.cache import Cache

@@ -4,7 +4,7 @@ import pytest
 
 from ablation.analysis import reading
 from ablation.analysis.audit import audit
-from ablation.analysis.comparison import level_key
+from ablation.analysis.levels import level_key
 from ablation.analysis.tables import comparison_effects, cost_table
 from ablation.config import RECORD_KEY, UserError
 from ablation.factors import Label

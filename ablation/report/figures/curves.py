@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ablation.analysis.comparison import combinations
+from ablation.analysis.levels import combinations
 from ablation.records import store
 from ablation.report.figures.axes import (
     draw_range,

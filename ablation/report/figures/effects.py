@@ -21,14 +21,7 @@ from ablation.analysis.effects import (
 )
 from ablation.analysis.metrics import Metric
 from ablation.analysis.significance import t_half_width
-from ablation.report.figures.axes import (
-    DOT,
-    DOTS_AT_MOST,
-    GAP,
-    LEVEL_LENGTH,
-    drawn_interval,
-    reach,
-)
+from ablation.report.figures.axes import DOT, DOTS_AT_MOST, GAP, LEVEL_LENGTH, drawn_interval, reach
 from ablation.report.figures.fonts import drawn
 
 _EFFECT_LENGTH = 100

@@ -7,14 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ablation.analysis.comparison import combinations
-from ablation.report.figures.axes import (
-    draw_range,
-    label_log_axis,
-    legend,
-    line_style,
-    panel_grid,
-)
+from ablation.analysis.levels import combinations
+from ablation.report.figures.axes import draw_range, label_log_axis, legend, line_style, panel_grid
 
 
 def responses(layers: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> Figure:

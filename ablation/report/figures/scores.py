@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.cells import cell_len
 
-from ablation.analysis.comparison import combinations
+from ablation.analysis.levels import combinations
 from ablation.analysis.metrics import ACCURACY, Metric
 from ablation.analysis.significance import t_half_width
 from ablation.factors import is_absent

@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ablation.analysis.comparison import Comparison, varying
+from ablation.analysis.comparison import Comparison
+from ablation.analysis.levels import varying
 from ablation.analysis.tables import tuning_table
 from ablation.factors import Label, spelled
 from ablation.report import judged
