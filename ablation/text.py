@@ -8,7 +8,7 @@ Python spells it, `\n`, `\x1b`, `\u202e`, and a byte of a file name that is no U
 import codecs
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 READABLE = "ablation.readable"
 """What `str.encode` and a stream take as `errors`: characters they cannot hold are spelled out."""
@@ -19,6 +19,8 @@ _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\xad\u200b\u2060\ufeff\ud800-\udfff]"
 )
 _EDGES = re.compile(r"^\s+|\s+$")
+NAMED_AT_MOST = 20
+"""Names in a line."""
 _FILE_NAME_BYTES = 200
 """At most, of a file name's 255, since prefixes, endings and temporary names come on top."""
 
@@ -48,6 +50,19 @@ def visible(text: str) -> str:
 def readable(name: str) -> str:
     """Returns a name in which everything can be seen, blanks at its ends too."""
     return _EDGES.sub(lambda found: spelled_out(found[0]), visible(name))
+
+
+def named(names: Sequence[str], count: int, at_most: int = NAMED_AT_MOST) -> str:
+    """Returns names in one line: the first ones, and how many more there are.
+
+    Args:
+        names: the first ones, or all.
+        count: how many there are in all.
+        at_most: how many to name.
+    """
+    shown = [readable(name) for name in names[:at_most]]
+    more = count - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
 def file_name(name: str) -> str:

@@ -17,10 +17,10 @@ from rich.text import Text
 from ablation import targets
 from ablation.config import UserError
 from ablation.data import cache, sources
-from ablation.data.facts import named, shared_inputs
+from ablation.data.facts import shared_inputs
 from ablation.orders import read_prepare_order
 from ablation.terminal import EXIT_INTERRUPTED, EXIT_USER_ERROR, accept_any_text, open_console
-from ablation.text import visible
+from ablation.text import named, visible
 
 _NAMED_AT_MOST = 5
 

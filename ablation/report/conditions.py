@@ -9,12 +9,12 @@ from ablation.analysis.audit import spans
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.levels import levels
 from ablation.analysis.study import Study
-from ablation.data.facts import named
 from ablation.data.kinds import KINDS
 from ablation.factors import spelled
 from ablation.records import durable
 from ablation.report.cells import Cells
 from ablation.source import is_own
+from ablation.text import named
 
 _NAMED_AT_MOST = 6
 

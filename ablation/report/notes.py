@@ -20,13 +20,14 @@ from ablation.analysis.shapley import lacks_a_cell, shapley_table
 from ablation.analysis.significance import EXACT_UP_TO, RANDOM_FLIPS
 from ablation.analysis.starts import of_one_start, starts_table
 from ablation.analysis.study import Study
-from ablation.data.facts import VERY_UNEQUAL, shared_inputs
+from ablation.data.facts import shared_inputs
 from ablation.designs.registry import GRID
 from ablation.factors import ABSENT, spelled
 from ablation.records import store
 from ablation.report import judged
 from ablation.report.answer import AFTER_A_LOOK, answer
 from ablation.targets.common import Target
+from ablation.targets.counts import VERY_UNEQUAL
 from ablation.terminal import counted
 from ablation.text import readable, visible
 

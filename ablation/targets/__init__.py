@@ -14,12 +14,12 @@ from ablation import source
 from ablation.analysis import metrics
 from ablation.analysis.metrics import Metric
 from ablation.config import Config, UserError
-from ablation.data.facts import named
 from ablation.targets.cells import Cells
 from ablation.targets.classes import Classes, are_flags, is_whole
 from ablation.targets.common import Target
 from ablation.targets.labels import Labels
 from ablation.targets.value import Value
+from ablation.text import named
 
 TARGETS: dict[str, type[Target]] = {one.kind: one for one in (Classes, Value, Labels)}
 """The targets by the name that `dataset.target` gives them."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ablation.config import UserError
-from ablation.data.naming import composed, first_form, in_order
+from ablation.targets.naming import composed, first_form, in_order
 
 LISTED = "\x1f"
 """Stands before each label of a cell that is a list; alone it is an empty one."""

@@ -9,12 +9,12 @@ import numpy as np
 
 from ablation.analysis.metrics import METRICS, Metric
 from ablation.config import UserError
-from ablation.data.facts import VERY_UNEQUAL, by_class, caveats, span
 from ablation.data.kinds import Noun
-from ablation.data.naming import composed, numbered
 from ablation.records.predictions import Predictions, packed, unpacked
 from ablation.targets.cells import Cells, said
 from ablation.targets.common import Found, Target
+from ablation.targets.counts import VERY_UNEQUAL, by_class, caveats, span
+from ablation.targets.naming import composed, numbered
 from ablation.text import readable
 
 _ROWS_AT_MOST = 20

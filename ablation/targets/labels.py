@@ -10,14 +10,14 @@ import numpy as np
 
 from ablation.analysis.metrics import Metric
 from ablation.config import UserError
-from ablation.data.facts import by_class, named
 from ablation.data.kinds import Noun
 from ablation.records.predictions import Predictions
 from ablation.targets.cells import Cells, marked
 from ablation.targets.classes import named_outputs
 from ablation.targets.common import Found, Target
+from ablation.targets.counts import by_class
 from ablation.terminal import counted
-from ablation.text import readable
+from ablation.text import named, readable
 
 _ROWS_AT_MOST = 20
 _NAMED_AT_MOST = 5

@@ -9,14 +9,13 @@ import numpy as np
 
 from ablation.analysis.metrics import Metric, unit_of_difference
 from ablation.config import UserError
-from ablation.data.facts import named
 from ablation.data.kinds import Noun
 from ablation.records.predictions import Predictions
 from ablation.targets.cells import Cells
 from ablation.targets.classes import named_outputs
 from ablation.targets.common import Found, Target
 from ablation.terminal import counted
-from ablation.text import readable
+from ablation.text import named, readable
 
 _FACTS = ("least", "greatest", "mean", "std")
 _ROUNDING = 1e-3

@@ -10,11 +10,11 @@ from functools import cached_property
 from pathlib import Path
 
 from ablation.config import DatasetConfig, UserError, expanded
-from ablation.data.facts import named
 from ablation.data.kinds import IMAGES, KINDS
-from ablation.data.naming import first_form, in_order
 from ablation.data.sources.common import NO_FILE, SPLITS, Example, LeftOut, digest_of, option
 from ablation.data.sources.decode import MAYBE_DEEP, deepest, example, suffixes, unreadable
+from ablation.targets.naming import first_form, in_order
+from ablation.text import named
 
 _LIKE_SPLITS = (("train", "training"), ("val", "valid", "validation", "test", "testing"))
 _NAMED_AT_MOST = 5

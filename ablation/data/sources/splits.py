@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablation.config import DatasetConfig, UserError
-from ablation.data.facts import named
-from ablation.data.naming import composed
 from ablation.data.sources.common import SPLITS, option
 from ablation.targets import TARGETS
 from ablation.targets.classes import Classes
 from ablation.targets.common import Target
+from ablation.targets.naming import composed
+from ablation.text import named
 
 _DRAWS = 10
 _LAST_SEED = 2**32 - 1

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ablation.config import UserError
-from ablation.data.facts import named
 from ablation.data.kinds import IMAGES, KINDS, Kind
 from ablation.data.sources.columns import ColumnsConfig, counts_rows, is_index, ways_to_count
 from ablation.data.sources.common import Example, LeftOut, digest_of, given_file, option
@@ -21,7 +20,7 @@ from ablation.data.sources.splits import named_splits, parted
 from ablation.data.sources.table_file import read_table
 from ablation.targets.cells import Cells
 from ablation.targets.labels import Labels
-from ablation.text import readable
+from ablation.text import named, readable
 
 if TYPE_CHECKING:  # Loaded late, since pandas would delay every command.
     import pandas as pd
