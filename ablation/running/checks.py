@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from ablation import claims
+from ablation import claims, source
 from ablation.config import (
     COMMAND_KEYS,
     RECORD_KEY,
@@ -70,6 +70,21 @@ def check_sweeps(config: Config, expansion: Expansion | None) -> None:
             "tune.share, tune.seeds and tune.epochs say how keys are tuned, and none is: add "
             "what to try, after -m, such as tune.recipe.learning_rate=0.1,0.03,0.01."
         )
+
+
+def check_backends(configs: Sequence[Config]) -> None:
+    """Raises UserError if a PyTorch network is to run on another backend, where it would fail.
+
+    That is read from its code, which imports PyTorch and nothing that could make a Keras model.
+    """
+    elsewhere = (one.arch for one in configs if one.backend != "torch" and source.is_own(one.arch))
+    for arch in dict.fromkeys(elsewhere):
+        used = source.libraries(source.locate(arch))
+        if "torch" in used and not any("keras" in name or name == "tensorflow" for name in used):
+            raise UserError(
+                f"arch={arch} imports torch and no Keras, so it makes a torch.nn.Module, which "
+                "needs backend=torch: add that to the command."
+            )
 
 
 def known_configs(configs: Sequence[Config], study: Path) -> Iterator[Known]:

@@ -88,6 +88,7 @@ class Sweep:
         unread = recipes.without_effect([config["recipe"] for config in configs])
         self._without_effect |= dict.fromkeys(unread)
         checks.check_sweeps(self._configs[0], expansion)
+        checks.check_backends(self._configs)
         self._swept = swept
         self._expansion = expansion
         self._decided = decided
