@@ -27,7 +27,7 @@ from ablation.records import asked
 from ablation.terminal import EXIT_RUNS_MISSING, exit_code, say
 from ablation.validation import check_report
 
-_EPILOG = """options are written as in the sweep:
+_EPILOG = """options are written as in the sweep; two studies take the first alone:
   report.metric=NAME       accuracy top5 macro_f1 balanced_accuracy log_loss calibration_error
                            mae rmse r2 (of values), mean_average_precision (of several labels),
                            or a function of your own, my_metrics.py:f
@@ -123,11 +123,14 @@ def _report(folders: list[str], options: dict[str, str | None], opens: bool) -> 
     from ablation.report.write import write_difference, write_report
 
     if len(folders) == 2:
-        if options:
-            raise UserError("options are for the report of one study, not for a comparison of two.")
+        if left := [key for key in options if key != "report.metric"]:
+            raise UserError(
+                f"{left[0]} is for the report of one study; of two, report.metric=NAME alone is."
+            )
         if Path(folders[0]).resolve() == Path(folders[1]).resolve():
             raise UserError(f"{' and '.join(folders)} are one folder; name two studies.")
-        one, other = map(load, folders)
+        typed = _typed(options)
+        one, other = (load(folder).measured(typed.metric) for folder in folders)
         found = difference(one, other)
         say(markdown.compared(found))
         with _writable(folders[1]):

@@ -1,9 +1,12 @@
 """What is compared by a report that is made from a folder alone."""
 
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
+from ablation.analysis import reading
 from ablation.config import ReportConfig
 from ablation.records import asked
 from ablation.report import __main__ as command
@@ -82,3 +85,31 @@ def test_pdf_is_true_or_false_and_is_remembered(study, options, monkeypatch, cap
     monkeypatch.setattr(sys, "argv", ["ablation.report", str(study), "report.pdf=yes"])
     assert command.main() == 2
     assert "report.pdf=yes must be true or false." in capsys.readouterr().err
+
+
+def test_two_studies_are_compared_by_the_metric_that_is_asked_for(tmp_path, monkeypatch, capsys):
+    results = Path(__file__).resolve().parents[2] / "docs" / "results"
+    for name in ("digits", "digits_seeds"):
+        shutil.copytree(results / name, tmp_path / name)
+    folders = [str(tmp_path / name) for name in ("digits", "digits_seeds")]
+    monkeypatch.setattr(sys, "argv", ["ablation.report", *folders, "report.metric=log_loss"])
+    assert command.main() == 0
+    said = capsys.readouterr().out
+    assert "log loss after the final epoch, nats; lower is better" in said
+    (line,) = [one for one in said.splitlines() if "| 34 " in one and "| plain " in one]
+    each = [reading.load(folder).measured("log_loss").runs for folder in folders]
+    means = [
+        runs.loc[(runs["arch"] == "34") & (runs["parts.plain"] == "plain"), "score"].mean()
+        for runs in each
+    ]
+    assert f"{means[0]:.4f} (n=1)" in line and f"{means[1]:.4f} (n=6)" in line
+    assert f"{means[1] - means[0]:+.4f}" in line
+
+
+def test_what_is_of_one_study_is_refused_for_two(tmp_path, monkeypatch, capsys):
+    for name in ("a", "b"):
+        asked.add(tmp_path / name, [])
+    words = [str(tmp_path / "a"), str(tmp_path / "b"), "report.margin=1"]
+    monkeypatch.setattr(sys, "argv", ["ablation.report", *words])
+    assert command.main() == 2
+    assert "report.margin is for the report of one study" in capsys.readouterr().err
