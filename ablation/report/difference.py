@@ -1,6 +1,6 @@
 """What changed between two studies, cell by cell."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -126,7 +126,7 @@ def _protocol(one: Study, other: Study, names: tuple[str, str]) -> Cells:
     prefixes = ("config.", "provenance.")
     keys = [key for key in one.runs.columns if key.startswith(prefixes)]
     keys += [key for key in other.runs.columns if key.startswith(prefixes) and key not in keys]
-    cells = {f"config.{key}" for key in _cell_keys(one, other)}
+    cells = {f"config.{key}" for key in _varied(one, other)}
     cells |= {"config.dataset.name", "config.seed"}
     if _values(one.runs, "fingerprint") == _values(other.runs, "fingerprint"):
         cells |= {f"config.{key}" for key in LOCATIONS}  # The same images, wherever they lie.
@@ -149,17 +149,23 @@ def _common(one: Study, other: Study) -> Iterator[tuple[str, pd.DataFrame, pd.Da
     factors = _cell_keys(one, other)
     sides = [_groups(study, factors) for study in (one, other)]
     common = sorted(sides[0].keys() & sides[1].keys())
-    told: list[int] = []  # As few factors as tell the cells apart.
-    for place in range(len(factors)):
-        if len(_parted(common, [*told, place])) > len(_parted(common, told)):
-            told.append(place)
+    told = _telling(common, range(len(factors)))
     for cell in common:
         levels = (f"{factors[place].removeprefix(PARTS)} {cell[place]}" for place in told)
         yield ", ".join(levels) or cell[0], sides[0][cell], sides[1][cell]
 
 
-def _parted(cells: Sequence[tuple], places: Sequence[int]) -> set[tuple]:
-    return {tuple(cell[place] for place in places) for cell in cells}
+def _telling(cells: Collection[tuple], places: Iterable[int]) -> list[int]:
+    """Returns as few places, the first ones rather, as tell some cells apart."""
+
+    def parted(by: Sequence[int]) -> int:
+        return len({tuple(cell[place] for place in by) for cell in cells})
+
+    told: list[int] = []
+    for place in places:
+        if parted([*told, place]) > parted(told):
+            told.append(place)
+    return told
 
 
 def _values(runs: pd.DataFrame, key: str) -> str:
@@ -169,7 +175,18 @@ def _values(runs: pd.DataFrame, key: str) -> str:
 
 
 def _cell_keys(one: Study, other: Study) -> list[str]:
-    """Returns what makes a cell: every factor of either study that varies in one of them."""
+    """Returns what makes a cell: as few keys as tell those of both studies apart.
+
+    A part may follow from others, as the kind of a shortcut does where there is none.
+    """
+    keys = _varied(one, other)
+    cells = _groups(one, keys).keys() | _groups(other, keys).keys()
+    told = _telling(cells, range(len(keys)))
+    return [key for place, key in enumerate(keys) if place in told or key in _FIRST]
+
+
+def _varied(one: Study, other: Study) -> list[str]:
+    """Returns every factor of either study that varies in one of them."""
     factors = dict.fromkeys([*one.factors, *other.factors, *_inner(one), *_inner(other)])
     parts = one.parts | other.parts
     several = [

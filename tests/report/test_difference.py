@@ -101,3 +101,20 @@ def test_runs_that_no_cell_has_are_counted(stored_run, tmp_path):
     controls.put(tmp_path / "b", [Control("sham", sham.name, arm.name)])
     text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
     assert "In no cell: 1 run of controls of b." in text
+
+
+def test_cells_are_told_apart_by_as_few_columns_as_can(stored_run, tmp_path):
+    for study in ("a", "b"):
+        for plain in ("true", "false"):  # By which the kind of the shortcut follows.
+            stored_run(f"study={study}", f"plain={plain}", "arch=20")
+    stored_run("study=b", "shortcut=projection", "arch=32")
+    text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
+    (head,) = [line for line in text.splitlines() if line.startswith("| dataset")]
+    assert [cell.strip() for cell in head.split("|")][1:-1] == [
+        *("dataset", "arch", "parts.plain"),
+        *("a", "b", "difference"),
+    ]
+    stored_run("study=b", "shortcut=projection", "arch=20")
+    text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
+    (head,) = [line for line in text.splitlines() if line.startswith("| dataset")]
+    assert "parts.shortcut" in head
