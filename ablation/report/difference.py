@@ -1,6 +1,7 @@
 """What changed between two studies, cell by cell."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -27,6 +28,7 @@ NOTE = "Means over the seeds that each study has; the difference is of means, no
 SAME_PROTOCOL = "The same keys, data, code and machine."
 
 _FIRST = ["dataset", "arch"]
+_OF_DIGEST = 12
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Difference:
 
     Attributes:
         names: of both.
-        keys: what makes a cell.
+        keys: what makes a cell, and what a table calls it.
         cells: the table of cells.
         protocol: the keys in which they differ, without rows if there are none.
         problems: what could not be read.
@@ -44,7 +46,7 @@ class Difference:
     """
 
     names: tuple[str, str]
-    keys: list[str]
+    keys: Mapping[str, str]
     cells: Cells
     protocol: Cells
     problems: tuple[str, ...]
@@ -78,7 +80,7 @@ def difference(one: Study, other: Study) -> Difference:
         names = str(one.directory), str(other.directory)
     return Difference(
         names,
-        _cell_keys(one, other),
+        _called(_cell_keys(one, other), names),
         _cells(one, other, names),
         _protocol(one, other, names),
         (*one.problems, *other.problems),
@@ -171,7 +173,12 @@ def _telling(cells: Collection[tuple], places: Iterable[int]) -> list[int]:
 def _values(runs: pd.DataFrame, key: str) -> str:
     if key not in runs:
         return ""
-    return ", ".join(sorted({str(value) for value in runs[key].dropna()}))
+    return ", ".join(sorted({_short(str(value)) for value in runs[key].dropna()}))
+
+
+def _short(value: str) -> str:
+    """Returns as much of a SHA-256 as tells it from others."""
+    return value[:_OF_DIGEST] if re.fullmatch(r"[0-9a-f]{64}", value) else value
 
 
 def _cell_keys(one: Study, other: Study) -> list[str]:
@@ -186,13 +193,24 @@ def _cell_keys(one: Study, other: Study) -> list[str]:
 
 
 def _varied(one: Study, other: Study) -> list[str]:
-    """Returns every factor of either study that varies in one of them."""
+    """Returns every factor of either study that varies in one of them.
+
+    What has one level in each, and another in the other, is a difference of protocol, such as the
+    one network of each: by that no cell of theirs would be the same.
+    """
     factors = dict.fromkeys([*one.factors, *other.factors, *_inner(one), *_inner(other)])
     parts = one.parts | other.parts
     several = [
         factor for factor in factors if factor not in parts or len(_levels(factor, one, other)) > 1
     ]
-    return list(dict.fromkeys([*_FIRST, *several]))
+    keys = dict.fromkeys([*_FIRST, *several])
+    return [key for key in keys if key == "dataset" or not _is_another(key, one, other)]
+
+
+def _is_another(key: str, one: Study, other: Study) -> bool:
+    """Returns whether a key has one level in each of two studies, and not the same."""
+    levels = [set(Difference.cell_values(study.runs, key)) for study in (one, other)]
+    return len(levels[0]) == len(levels[1]) == 1 and levels[0] != levels[1]
 
 
 def _levels(factor: str, *studies: Study) -> set[str]:
@@ -219,7 +237,14 @@ def _cells(one: Study, other: Study, names: tuple[str, str]) -> Cells:
         ]
         shown = [side.shown(mixed) if side else "missing" for side in found]
         rows.append([*cell, *shown, _subtracted(found, mixed)])
-    return Cells([*keys, *names, "difference"], rows)
+    return Cells([*_called(keys, names).values(), *names, "difference"], rows)
+
+
+def _called(keys: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """Returns what a table calls each key: a part without `parts.`, unless a study is called so."""
+    taken = {*keys, *names, "study", "difference"}
+    short = {key: key.removeprefix(PARTS) for key in keys}
+    return {key: name if name not in taken else key for key, name in short.items()}
 
 
 @dataclass(frozen=True)

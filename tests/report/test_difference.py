@@ -111,10 +111,25 @@ def test_cells_are_told_apart_by_as_few_columns_as_can(stored_run, tmp_path):
     text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
     (head,) = [line for line in text.splitlines() if line.startswith("| dataset")]
     assert [cell.strip() for cell in head.split("|")][1:-1] == [
-        *("dataset", "arch", "parts.plain"),
+        *("dataset", "arch", "plain"),
         *("a", "b", "difference"),
     ]
     stored_run("study=b", "shortcut=projection", "arch=20")
     text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
     (head,) = [line for line in text.splitlines() if line.startswith("| dataset")]
-    assert "parts.shortcut" in head
+    assert "| shortcut" in head
+
+
+def test_what_each_study_has_one_of_is_a_difference_of_protocol(stored_run, tmp_path):
+    for study, arch, score in (("a", 20, 0.5), ("b", 32, 0.6)):
+        for plain in ("true", "false"):
+            stored_run(f"study={study}", f"arch={arch}", f"plain={plain}", val_accuracy=score)
+    text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert ["arch", "20", "32"] in rows
+    assert ["digits", "plain", "50.00 (n=1)", "60.00 (n=1)", "+10.00"] in rows
+    stored_run("study=a", "arch=32", "plain=true", val_accuracy=0.7)
+    text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert ["digits", "20", "plain", "50.00 (n=1)", "missing", ""] in rows
+    assert ["digits", "32", "plain", "70.00 (n=1)", "60.00 (n=1)", "-10.00"] in rows

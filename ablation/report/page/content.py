@@ -266,8 +266,8 @@ def both(one: Study, other: Study, difference: Difference) -> dict[str, Any]:
     }
     drawn, every = _curves(merged.history, place_of)
     factors = {
-        key: difference.cell_values(runs, key)
-        for key in difference.keys
+        name: difference.cell_values(runs, key)
+        for key, name in difference.keys.items()
         if difference.cell_values(runs, key).nunique() > 1
     }
     factors["study"] = runs["_study"]
