@@ -36,7 +36,8 @@ from ablation.records.identity import NEUTRAL
 from ablation.records.provenance import CONFOUNDS
 from ablation.records.tuning import Tuned
 from ablation.targets.common import Target
-from ablation.text import utf8
+from ablation.terminal import counted
+from ablation.text import named, utf8
 
 _OF_THE_RUN = (
     "initial",
@@ -50,6 +51,7 @@ _OF_THE_RUN = (
     "kind",
 )
 
+_NAMED_AT_MOST = 3
 _OF_DATA = ("val_images", "val_fingerprint", "val_counts")
 
 RESULTS = (
@@ -163,6 +165,7 @@ class _Read:
         networks: the parts of every network, by arch.
         targets: by run.
         histories: of the runs that have one, by run.
+        edited: the runs of code that is another now, by the names of those functions.
         problems: what cannot be read or is left out, and why.
     """
 
@@ -170,6 +173,7 @@ class _Read:
     networks: dict[str, dict[str, Any]] = field(default_factory=dict)
     targets: dict[str, Target] = field(default_factory=dict)
     histories: dict[str, pd.DataFrame] = field(default_factory=dict)
+    edited: dict[str, list[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
@@ -186,8 +190,7 @@ def _read_runs(directory: Path, paths: Iterable[Path], records: list[Tuned]) -> 
             code = source.code_by_name(config)
             edited = [name for name in code if code[name] != sources.get(name)]
             if edited:
-                why = f"{path.name}: left out, {', '.join(edited)} was edited since"
-                read.problems.append(why)
+                read.edited.setdefault(", ".join(edited), []).append(path.name)
                 continue
             # A file may be typed in several ways, such as by its place on another machine.
             record = config[RECORD_KEY]
@@ -204,6 +207,12 @@ def _read_runs(directory: Path, paths: Iterable[Path], records: list[Tuned]) -> 
             read.histories[path.name] = _read_history(stored)
         except (OSError, ValueError) as error:
             read.problems.append(f"{path.name}: history.csv: {first_line(error)}")
+    for functions, names in read.edited.items():
+        were, are = ("was", "is") if len(names) == 1 else ("were", "are")
+        read.problems.append(
+            f"{functions} was edited since {counted(len(names), 'run')} {were} trained, which "
+            f"{are} left out: {named(names, len(names), _NAMED_AT_MOST)}"
+        )
     return read
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ablation.analysis.levels import (
+    LIBRARY,
     LOCATIONS,
+    READ,
     key_of,
     level_column,
     level_key,
@@ -18,7 +20,7 @@ from ablation.analysis.metrics import Metric
 from ablation.analysis.study import Study
 from ablation.analysis.tables import NO_SCORE
 from ablation.factors import PARTS
-from ablation.records import store
+from ablation.records import asked, store
 from ablation.report.cells import Cells
 from ablation.terminal import counted
 
@@ -83,7 +85,11 @@ def difference(one: Study, other: Study) -> Difference:
         _called(_cell_keys(one, other), names),
         _cells(one, other, names),
         _protocol(one, other, names),
-        (*one.problems, *other.problems),
+        tuple(
+            f"{name}: {problem}"
+            for name, study in zip(names, (one, other), strict=True)
+            for problem in study.problems
+        ),
         _heading(_metrics(one, other)),
         tuple(_beside(one, names[0])) + tuple(_beside(other, names[1])),
     )
@@ -125,7 +131,7 @@ def _heading(metrics: Sequence[Metric]) -> str:
 
 
 def _protocol(one: Study, other: Study, names: tuple[str, str]) -> Cells:
-    prefixes = ("config.", "provenance.")
+    prefixes = ("config.", "provenance.", READ, LIBRARY)
     keys = [key for key in one.runs.columns if key.startswith(prefixes)]
     keys += [key for key in other.runs.columns if key.startswith(prefixes) and key not in keys]
     cells = {f"config.{key}" for key in _varied(one, other)}
@@ -136,14 +142,40 @@ def _protocol(one: Study, other: Study, names: tuple[str, str]) -> Cells:
     for key in [*keys, "fingerprint"]:
         values = [_values(study.runs, key) for study in (one, other)]
         if key not in cells and values[0] != values[1]:
-            rows.append([key.removeprefix("config."), *values])
+            rows.append([_said(key), *values])
         elif key not in cells:
             # What both studies have may be on other arms, such as a rate that was tuned.
             for cell, *sides in common:
                 values = [_values(runs, key) for runs in sides]
                 if values[0] != values[1]:
-                    rows.append([f"{key.removeprefix('config.')} of {cell}", *values])
+                    rows.append([f"{_said(key)} of {cell}", *values])
+    codes = [_code(study) for study in (one, other)]
+    for module in dict.fromkeys([*codes[0], *codes[1]]):
+        digests = [code.get(module, "") for code in codes]
+        if digests[0] != digests[1]:
+            rows.append([f"code of {module}", *map(_short, digests)])
     return Cells(["key", *names], rows)
+
+
+def _said(key: str) -> str:
+    """Returns what a column of the runs is called among the differences of protocol."""
+    for begins, what in ((READ, "the file "), (LIBRARY, "the library "), ("config.", "")):
+        if key.startswith(begins):
+            return what + key.removeprefix(begins)
+    return key
+
+
+def _code(study: Study) -> dict[str, str]:
+    """Returns the digest of each module of the user's own that the runs of a study have."""
+    values = {
+        str(one) for key in study.runs if key.startswith("config.") for one in study.runs[key]
+    }
+    return {
+        f"{module} ({function})": digest
+        for function, modules in asked.current_sources(study.directory).items()
+        if function in values
+        for module, digest in modules.items()
+    }
 
 
 def _common(one: Study, other: Study) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:

@@ -121,7 +121,8 @@ def compared(found: Difference) -> str:
     protocol = table(found.protocol) if found.protocol.rows else SAME_PROTOCOL
     parts = [f"# {inline(found.title)}", "## Protocol", protocol]
     parts += [f"## {found.heading}", found.note, table(found.cells), *map(inline, found.beside)]
-    parts += [f"Unreadable: {inline(problem)}" for problem in found.problems]
+    if found.problems:
+        parts += ["## Left out", _list(notes.first(found.problems, _LISTED_AT_MOST))]
     return _joined(parts)
 
 
@@ -287,4 +288,4 @@ def _logs(study: Study) -> list[str]:
 def _problems(study: Study) -> list[str]:
     if not study.problems:
         return []
-    return ["## Unreadable files", _list(notes.first(study.problems, _LISTED_AT_MOST))]
+    return ["## Left out", _list(notes.first(study.problems, _LISTED_AT_MOST))]

@@ -7,6 +7,7 @@ from ablation.records import asked, controls, durable, store
 from ablation.records.controls import Control
 from ablation.report import markdown
 from ablation.report.difference import difference
+from support import current_sources
 
 
 def compare(one, other):
@@ -133,3 +134,34 @@ def test_what_each_study_has_one_of_is_a_difference_of_protocol(stored_run, tmp_
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
     assert ["digits", "20", "plain", "50.00 (n=1)", "missing", ""] in rows
     assert ["digits", "32", "plain", "70.00 (n=1)", "60.00 (n=1)", "-10.00"] in rows
+
+
+def test_an_edit_of_a_network_s_own_file_is_a_difference_of_protocol(
+    stored_run, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    network = "def build(input_shape, classes, *, se: bool = True):\n    return {}\n"
+    for study, returned in (("a", "1"), ("same", "1"), ("b", "2")):
+        (tmp_path / "net.py").write_text(network.format(returned))
+        for se in ("true", "false"):
+            stored_run("arch=net.py:build", f"parts.se={se}", f"study={study}")
+        asked.add(tmp_path / study, ["parts.se"], current_sources(tmp_path / study))
+    a, same, b = (reading.load(tmp_path / study) for study in ("a", "same", "b"))
+    assert "The same keys, data, code and machine." in compare(a, same)
+    text = compare(a, b)
+    assert "The same keys" not in text
+    assert "| code of net (net.py:build) |" in text
+    assert text.count("+0.00") == 2  # And the arms are told apart by their parts.
+    # Runs of an earlier edition are left out, and of which study they were is said.
+    for directory in list(store.run_directories(tmp_path / "a"))[:1]:
+        shutil.copytree(directory, tmp_path / "b" / "earlier-digits-s0-00000000")
+    said = compare(a, reading.load(tmp_path / "b"))
+    assert "- b: net.py:build was edited since 1 run was trained, which is left out" in said
+
+
+def test_what_code_of_one_s_own_has_read_is_a_difference_of_protocol(stored_run, tmp_path):
+    for study, digest in (("a", "0" * 64), ("b", "1" * 64)):
+        stored_run(f"study={study}", provenance={"read": {"mask.npy": digest}})
+    text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert ["the file mask.npy", "0" * 12, "1" * 12] in rows
