@@ -1,7 +1,7 @@
 """The levels of a frame's columns: in which order, in which combinations, which of them vary."""
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -89,3 +89,22 @@ def protocol_columns(runs: pd.DataFrame, factors: Sequence[str]) -> list[str]:
         and column not in own
         and not column.startswith(grouped)
     ]
+
+
+def telling(cells: Collection[tuple]) -> list[int]:
+    """Returns as few places, the first ones rather, as tell some cells apart.
+
+    One level may follow from others, as the kind of a shortcut does in a net without any.
+
+    Args:
+        cells: the levels of each, in one order of factors.
+    """
+
+    def parted(by: Sequence[int]) -> int:
+        return len({tuple(cell[place] for place in by) for cell in cells})
+
+    told: list[int] = []
+    for place in range(len(next(iter(cells), ()))):
+        if parted([*told, place]) > parted(told):
+            told.append(place)
+    return told

@@ -16,7 +16,7 @@ from ablation.analysis.audit import Audit, audit
 from ablation.analysis.comparison import Comparison
 from ablation.analysis.controls import of_comparison
 from ablation.analysis.layout import comparisons, usual_factor
-from ablation.analysis.levels import levels
+from ablation.analysis.levels import levels, telling
 from ablation.analysis.metrics import Metric
 from ablation.analysis.tuning import ArmTuning
 from ablation.config import UserError, check_margin, first_line
@@ -88,7 +88,9 @@ class Study:
 
     def __repr__(self) -> str:
         runs = f"{counted(len(self.runs), 'run')}, {len(self.complete)} complete"
-        varied = [name for name, known in self.levels.items() if len(known) > 1]
+        names = [name for name, known in self.levels.items() if len(known) > 1]
+        told = telling(set(self.runs[names].astype(str).itertuples(index=False, name=None)))
+        varied = [names[place] for place in told]
         return f"<Study {self.directory}: {runs}; {', '.join(varied) or 'nothing'} varied>"
 
     @property

@@ -1,7 +1,7 @@
 """What changed between two studies, cell by cell."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,6 +14,7 @@ from ablation.analysis.levels import (
     level_column,
     level_key,
     protocol_columns,
+    telling,
     varying,
 )
 from ablation.analysis.metrics import Metric
@@ -183,23 +184,10 @@ def _common(one: Study, other: Study) -> Iterator[tuple[str, pd.DataFrame, pd.Da
     factors = _cell_keys(one, other)
     sides = [_groups(study, factors) for study in (one, other)]
     common = sorted(sides[0].keys() & sides[1].keys())
-    told = _telling(common, range(len(factors)))
+    told = telling(common)
     for cell in common:
         levels = (f"{factors[place].removeprefix(PARTS)} {cell[place]}" for place in told)
         yield ", ".join(levels) or cell[0], sides[0][cell], sides[1][cell]
-
-
-def _telling(cells: Collection[tuple], places: Iterable[int]) -> list[int]:
-    """Returns as few places, the first ones rather, as tell some cells apart."""
-
-    def parted(by: Sequence[int]) -> int:
-        return len({tuple(cell[place] for place in by) for cell in cells})
-
-    told: list[int] = []
-    for place in places:
-        if parted([*told, place]) > parted(told):
-            told.append(place)
-    return told
 
 
 def _values(runs: pd.DataFrame, key: str) -> str:
@@ -220,7 +208,7 @@ def _cell_keys(one: Study, other: Study) -> list[str]:
     """
     keys = _varied(one, other)
     cells = _groups(one, keys).keys() | _groups(other, keys).keys()
-    told = _telling(cells, range(len(keys)))
+    told = telling(cells)
     return [key for place, key in enumerate(keys) if place in told or key in _FIRST]
 
 
