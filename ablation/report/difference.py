@@ -26,7 +26,10 @@ from ablation.report.cells import Cells
 from ablation.terminal import counted
 
 _HEADING = "{} after the final epoch{}"
-NOTE = "Means over the seeds that each study has; the difference is of means, not paired."
+NOTE = (
+    "Means over the seeds that each study has, ± their standard deviation; the difference is of "
+    "means, not paired, and has no verdict."
+)
 
 SAME_PROTOCOL = "The same keys, data, code and machine."
 
@@ -280,12 +283,15 @@ class _Side:
         return self.runs.loc[complete, "score"].dropna().astype(float)
 
     def shown(self, with_unit: bool) -> str:
-        """Returns the mean of the scores, or why there is none."""
+        """Returns the mean of the scores and their spread, or why there is none."""
         if self.scores.empty:
             states = self.runs["state"].unique()
             return ", ".join(NO_SCORE if one == store.COMPLETE else one for one in states)
-        write = self.metric.value if with_unit else self.metric.number
-        return f"{write(self.scores.mean())} (n={len(self.scores)})"
+        shown = self.metric.number(self.scores.mean())
+        if len(self.scores) > 1:
+            shown += f" ± {self.metric.number(self.scores.std())}"
+        unit = f" {self.metric.unit}" if with_unit and self.metric.unit else ""
+        return f"{shown}{unit} (n={len(self.scores)})"
 
 
 def _subtracted(found: Sequence[_Side | None], with_unit: bool) -> str:

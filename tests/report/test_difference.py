@@ -165,3 +165,12 @@ def test_what_code_of_one_s_own_has_read_is_a_difference_of_protocol(stored_run,
     text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
     assert ["the file mask.npy", "0" * 12, "1" * 12] in rows
+
+
+def test_a_spread_is_that_of_the_seeds(stored_run, tmp_path):
+    for seed, score in enumerate((0.5, 0.6, 0.7)):  # Of which 10 is the standard deviation.
+        stored_run("study=a", f"seed={seed}", val_accuracy=score)
+    stored_run("study=b", val_accuracy=0.8)
+    text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert ["60.00 ± 10.00 (n=3)", "80.00 (n=1)", "+20.00"] in [row[-3:] for row in rows]
