@@ -28,6 +28,7 @@ from ablation.analysis.significance import (
     smallest_p_holm,
     t_half_width,
 )
+from ablation.terminal import counted
 
 NEAR_CHANCE_SHARE = 0.1
 """A run is near chance below this share of the way from chance to perfect."""
@@ -289,7 +290,8 @@ class Effect:
         if self.near_chance:
             text += f"; {self.near_chance} of {self.runs} runs near chance"
         if self.lost:
-            text += f"; {self.lost} more failed or diverged"
+            more = f"{self.lost} more" if self.n else counted(self.lost, "run")
+            text += f"; {more} failed or diverged"
         return f"{text}."
 
     def row(self) -> dict[str, Any]:
