@@ -33,7 +33,6 @@ NOTE = (
 
 SAME_PROTOCOL = "The same keys, data, code and machine."
 
-_FIRST = ["dataset", "arch"]
 _OF_DIGEST = 12
 
 
@@ -138,21 +137,24 @@ def _protocol(one: Study, other: Study, names: tuple[str, str]) -> Cells:
     prefixes = ("config.", "provenance.", READ, LIBRARY)
     keys = [key for key in one.runs.columns if key.startswith(prefixes)]
     keys += [key for key in other.runs.columns if key.startswith(prefixes) and key not in keys]
-    cells = {f"config.{key}" for key in _varied(one, other)}
-    cells |= {"config.dataset.name", "config.seed"}
+    keys += ["fingerprint"]
+    left = {f"config.{key}" for key in _cell_keys(one, other)}
+    left |= {"config.dataset.name", "config.seed"}
     if _values(one.runs, "fingerprint") == _values(other.runs, "fingerprint"):
-        cells |= {f"config.{key}" for key in LOCATIONS}  # The same images, wherever they lie.
+        left |= {f"config.{key}" for key in LOCATIONS}  # The same images, wherever they lie.
+    factors = {f"config.{key}" for key in _varied(one, other)}
     rows, common = [], list(_common(one, other))
-    for key in [*keys, "fingerprint"]:
-        values = [_values(study.runs, key) for study in (one, other)]
-        if key not in cells and values[0] != values[1]:
-            rows.append([_said(key), *values])
-        elif key not in cells:
-            # What both studies have may be on other arms, such as a rate that was tuned.
-            for cell, *sides in common:
-                values = [_values(runs, key) for runs in sides]
-                if values[0] != values[1]:
-                    rows.append([f"{_said(key)} of {cell}", *values])
+    for key in (key for key in keys if key not in left):
+        whole = _values(one.runs, key), _values(other.runs, key)
+        pairs = {cell: (_values(a, key), _values(b, key)) for cell, a, b in common}
+        differing = {cell: pair for cell, pair in pairs.items() if pair[0] != pair[1]}
+        if key in factors and common:  # A level of a cell that one study has alone is of no other.
+            everywhere = len(differing) == len(common) and len({*differing.values()}) == 1
+            whole = next(iter(differing.values())) if everywhere else ("", "")
+        if whole[0] != whole[1]:
+            rows.append([_said(key), *whole])
+        else:  # What both studies have may be on other arms, such as a rate that was tuned.
+            rows += [[f"{_said(key)} of {cell}", *pair] for cell, pair in differing.items()]
     codes = [_code(study) for study in (one, other)]
     for module in dict.fromkeys([*codes[0], *codes[1]]):
         digests = [code.get(module, "") for code in codes]
@@ -205,35 +207,27 @@ def _short(value: str) -> str:
 
 
 def _cell_keys(one: Study, other: Study) -> list[str]:
-    """Returns what makes a cell: as few keys as tell those of both studies apart.
+    """Returns what makes a cell: as few keys as tell the cells of each study apart.
 
-    A part may follow from others, as the kind of a shortcut does where there is none.
+    What tells none apart is protocol. It may be the network, of which each study has one, or follow
+    from other keys, as the kind of a shortcut does from whether there is any.
     """
     keys = _varied(one, other)
-    cells = _groups(one, keys).keys() | _groups(other, keys).keys()
-    told = telling(cells)
-    return [key for place, key in enumerate(keys) if place in told or key in _FIRST]
+    places = {place for study in (one, other) for place in telling(_groups(study, keys).keys())}
+    told = {keys[place] for place in places} | {"dataset"}
+    if _levels("arch", one) == _levels("arch", other):
+        told.add("arch")  # For the reader.
+    return [key for key in keys if key in told]
 
 
 def _varied(one: Study, other: Study) -> list[str]:
-    """Returns every factor of either study that varies in one of them.
-
-    What has one level in each, and another in the other, is a difference of protocol, such as the
-    one network of each: by that no cell of theirs would be the same.
-    """
+    """Returns every factor of either study that varies in one of them."""
     factors = dict.fromkeys([*one.factors, *other.factors, *_inner(one), *_inner(other)])
     parts = one.parts | other.parts
     several = [
         factor for factor in factors if factor not in parts or len(_levels(factor, one, other)) > 1
     ]
-    keys = dict.fromkeys([*_FIRST, *several])
-    return [key for key in keys if key == "dataset" or not _is_another(key, one, other)]
-
-
-def _is_another(key: str, one: Study, other: Study) -> bool:
-    """Returns whether a key has one level in each of two studies, and not the same."""
-    levels = [set(Difference.cell_values(study.runs, key)) for study in (one, other)]
-    return len(levels[0]) == len(levels[1]) == 1 and levels[0] != levels[1]
+    return list(dict.fromkeys(["dataset", "arch", *several]))
 
 
 def _levels(factor: str, *studies: Study) -> set[str]:

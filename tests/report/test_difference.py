@@ -174,3 +174,17 @@ def test_a_spread_is_that_of_the_seeds(stored_run, tmp_path):
     text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
     assert ["60.00 ± 10.00 (n=3)", "80.00 (n=1)", "+20.00"] in [row[-3:] for row in rows]
+
+
+def test_a_part_that_follows_from_others_is_a_difference_of_protocol(stored_run, tmp_path):
+    for study, shortcut in (("a", "zero_pad"), ("b", "projection")):
+        stored_run(f"study={study}", "arch=20", "plain=true")
+        stored_run(f"study={study}", "arch=20", "plain=false", f"shortcut={shortcut}")
+    text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "b"))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert ["parts.shortcut of plain residual", "zero_pad", "projection"] in rows
+    assert "missing" not in text and text.count("+0.00") == 2
+    # In an arm that the other study has not, it is no difference of anything.
+    stored_run("study=c", "arch=20", "plain=true")
+    text = compare(reading.load(tmp_path / "a"), reading.load(tmp_path / "c"))
+    assert "shortcut" not in text and text.count("missing") == 1
