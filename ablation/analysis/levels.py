@@ -94,7 +94,7 @@ def protocol_columns(runs: pd.DataFrame, factors: Sequence[str]) -> list[str]:
 def telling(cells: Collection[tuple]) -> list[int]:
     """Returns as few places, the first ones rather, as tell some cells apart.
 
-    One level may follow from others, as the kind of a shortcut does in a net without any.
+    One level may follow from others, as the kind of a part does in a net without that part.
 
     Args:
         cells: the levels of each, in one order of factors.

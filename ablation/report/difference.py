@@ -210,7 +210,7 @@ def _cell_keys(one: Study, other: Study) -> list[str]:
     """Returns what makes a cell: as few keys as tell the cells of each study apart.
 
     What tells none apart is protocol. It may be the network, of which each study has one, or follow
-    from other keys, as the kind of a shortcut does from whether there is any.
+    from other keys, as the kind of a part does from whether there is one.
     """
     keys = _varied(one, other)
     places = {place for study in (one, other) for place in telling(_groups(study, keys).keys())}
