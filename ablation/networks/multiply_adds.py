@@ -9,6 +9,7 @@ calls a framework's products by its name, such as `tf.matmul`, is counted withou
 
 import ast
 import contextlib
+import functools
 import inspect
 import math
 import sys
@@ -22,7 +23,7 @@ from unittest import mock
 import keras
 from keras import layers
 
-from ablation.networks.layers import ZeroPadShortcut
+from ablation.networks.layers import BatchNormalization, ZeroPadShortcut
 
 if TYPE_CHECKING:  # It loads PyTorch.
     from ablation.networks.torch_multiply_adds import Counts
@@ -68,20 +69,23 @@ def count_multiply_adds(model: keras.Model) -> Counted:
     nodes = [
         node for of_depth in getattr(graph, "_nodes_by_depth", {}).values() for node in of_depth
     ]
+    places = _Places()
     if not nodes:
-        return _run(model, [keras.KerasTensor(model.input_shape)], {})
+        return _run(model, [keras.KerasTensor(model.input_shape)], {}, places)
     counted = Counted()
     # The graph of a functional model has all shapes, so that only what has no rule is run.
     for node in nodes:
         layer, arguments = node.operation, node.arguments
         if not node.is_input:
-            found = _count(layer, arguments.args, arguments.kwargs, node.outputs[0])
+            found = _count(layer, arguments.args, arguments.kwargs, node.outputs[0], places)
             counted.by_layer[layer.name] = counted.by_layer.get(layer.name, 0) + found.total
             counted.uncounted |= found.uncounted
     return counted
 
 
-def _count(layer: Any, args: Any, kwargs: Any, output: keras.KerasTensor) -> Counted:
+def _count(
+    layer: Any, args: Any, kwargs: Any, output: keras.KerasTensor, places: "_Places"
+) -> Counted:
     """Counts one call of a layer or operation."""
     inputs, (out,) = _shapes(_called(layer, args, kwargs)), _shapes([output])
     if any(None in shape for shape in inputs):
@@ -97,7 +101,7 @@ def _count(layer: Any, args: Any, kwargs: Any, output: keras.KerasTensor) -> Cou
     if not isinstance(layer, keras.Layer) or (_of_keras(layer) and not _has_layers(layer)):
         computes = isinstance(layer, keras.Layer) and _computes_itself(layer)
         return Counted({}, {layer.name: type(layer).__name__} if computes else {})
-    return _run(layer, args, kwargs)
+    return _run(layer, args, kwargs, places)
 
 
 def count_inside(layer: keras.layers.TorchModuleWrapper, inputs: Sequence[Any]) -> "Counts":
@@ -119,7 +123,7 @@ def _count_torch(layer: keras.layers.TorchModuleWrapper, inputs: Sequence[Any]) 
     return Counted({"": counts.total}, uncounted)
 
 
-def _run(network: keras.Layer, args: Any, kwargs: Any) -> Counted:
+def _run(network: keras.Layer, args: Any, kwargs: Any, places: "_Places") -> Counted:
     """Counts a layer or a model while it computes one example of zeros."""
 
     def zeros(value):
@@ -129,7 +133,7 @@ def _run(network: keras.Layer, args: Any, kwargs: Any) -> Counted:
 
     args, kwargs = keras.tree.map_structure(zeros, (args, kwargs))
     counter = _Counter(network)
-    with counter.watching():
+    with counter.watching(places):
         network(*args, **kwargs)
     return counter.counted
 
@@ -148,7 +152,7 @@ class _Counter:
         self._paused = False
 
     @contextlib.contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self, places: "_Places") -> Iterator[None]:
         """Lets every call pass through this counter."""
         with contextlib.ExitStack() as stack:
             for kind in (keras.Layer, keras.Operation):
@@ -157,7 +161,7 @@ class _Counter:
                 id(function := getattr(keras.ops, name)): self._of_operation(function, count)
                 for name, count in _OPERATIONS.items()
             }
-            for module, name, function in _named_in_modules(set(patched)):
+            for module, name, function in places.found:
                 stack.enter_context(mock.patch.object(module, name, patched[id(function)]))
             yield
 
@@ -210,24 +214,30 @@ class _Counter:
         self.counted.by_layer[layer] = self.counted.by_layer.get(layer, 0) + own
 
 
-def _named_in_modules(functions: set[int]) -> list[tuple[ModuleType, str, Any]]:
-    """Returns where some functions of `keras.ops`, by their ids, are called by a name.
+class _Places:
+    """Where the functions of `_OPERATIONS` are called by a name, looked for once in each count.
 
     Layers of Keras's own call them by other names, so that nothing is counted twice; a file of the
     user's may have imported one by itself.
     """
-    modules = [
-        module
-        for key, module in list(sys.modules.items())
-        if key == "keras.ops" or key.partition(".")[0] != "keras"
-    ]
-    return [
-        (module, name, value)
-        for module in modules
-        if isinstance(module, ModuleType)
-        for name, value in list(vars(module).items())
-        if id(value) in functions
-    ]
+
+    @functools.cached_property
+    def found(self) -> list[tuple[ModuleType, str, Any]]:
+        """Each module, the name in it and the function."""
+        functions = {id(getattr(keras.ops, name)) for name in _OPERATIONS}
+        modules = [
+            module
+            for key, module in list(sys.modules.items())
+            if key == "keras.ops" or key.partition(".")[0] != "keras"
+        ]
+        # All that is loaded has some hundred thousand names.
+        return [
+            (module, name, value)
+            for module in modules
+            if isinstance(module, ModuleType)
+            for name, value in list(vars(module).items())
+            if id(value) in functions
+        ]
 
 
 def _computes_itself(layer: Any) -> bool:
@@ -333,7 +343,7 @@ def _recurrent(layer, inputs, output):
 
 
 def _each_step(layer, inputs, output):
-    counted = _run(layer.layer, [keras.KerasTensor((1, *inputs[0][2:]))], {})
+    counted = _run(layer.layer, [keras.KerasTensor((1, *inputs[0][2:]))], {}, _Places())
     return None if counted.uncounted else inputs[0][1] * counted.total
 
 
@@ -342,7 +352,7 @@ def _torch_module(layer, inputs, output):
     return None if counted.uncounted else counted.total
 
 
-def _copies(layer, inputs, output):
+def _nothing(layer, inputs, output):
     return 0
 
 
@@ -402,7 +412,8 @@ _OPERATIONS = {
 """Operations of `keras.ops` that a layer of the user's own may call."""
 
 _RULES: dict[type, _Rule] = {
-    ZeroPadShortcut: _Rule(_copies),
+    ZeroPadShortcut: _Rule(_nothing),  # It copies, by a convolution.
+    BatchNormalization: _Rule(_nothing),
     layers.Conv1DTranspose: _Rule(_transposed),
     layers.Conv2DTranspose: _Rule(_transposed),
     layers.Conv3DTranspose: _Rule(_transposed),
